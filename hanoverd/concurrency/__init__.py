@@ -1,0 +1,1 @@
+"""Small tools for Deferreds: cancellation that waits, processes, polling intervals."""

@@ -1,0 +1,110 @@
+"""Short-lived programs, run to their end by the reactor."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from hanoverd.concurrency.cancellation import over
+from hanoverd.errors import ProgramMissing
+
+#: How long a program that was told to end may take before it is killed, in seconds.
+KILL_AFTER = 2.0
+
+
+class ProcessReactor(IReactorProcess, IReactorTime):
+    """What a reactor must be able to do to run programs here."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: ``code`` is its exit status, or minus the signal that ended it."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def find_program(name: str, environ: Mapping[str, str]) -> str:
+    """The path of the program ``name`` as the shell would find it; fails with ``ProgramMissing``.
+
+    Only PATH is searched: never the current folder, which may be somebody's repository.
+    """
+    path = shutil.which(name, path=environ.get("PATH", ""))
+    if path is None:
+        raise ProgramMissing(name)
+    return path
+
+
+async def run(
+    reactor: ProcessReactor, argv: Sequence[str], environ: Mapping[str, str], stdin: str = ""
+) -> Ended:
+    """Run a program, ``argv[0]`` looked up on PATH, with ``stdin`` as its input, until it has ended.
+
+    Fails with ``ProgramMissing``.  A cancel sends it SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later; the
+    Deferred fires, with ``CancelledError``, when the process has gone.
+    """
+    protocol = _Collector(stdin)
+    program = find_program(argv[0], environ)
+    reactor.spawnProcess(protocol, program, list(argv), env=dict(environ))
+    timers: list[IDelayedCall] = []
+
+    def hasten() -> None:
+        protocol.signal("TERM")
+        timers.append(reactor.callLater(KILL_AFTER, protocol.signal, "KILL"))
+
+    try:
+        return await over(protocol.ended, hasten)
+    finally:
+        for timer in timers:
+            if timer.active():
+                timer.cancel()
+
+
+class _Collector(ProcessProtocol):
+    """Feeds a program its input and keeps what it prints."""
+
+    transport: IProcessTransport
+
+    def __init__(self, stdin: str) -> None:
+        self.ended: Deferred[Ended] = Deferred()
+        self._stdin = stdin.encode()
+        self._stdout: list[bytes] = []
+        self._stderr: list[bytes] = []
+
+    def connectionMade(self) -> None:
+        self.transport.write(self._stdin)
+        self.transport.closeStdin()
+
+    def outReceived(self, data: bytes) -> None:
+        self._stdout.append(data)
+
+    def errReceived(self, data: bytes) -> None:
+        self._stderr.append(data)
+
+    def signal(self, name: str) -> None:
+        try:
+            self.transport.signalProcess(name)
+        except ProcessExitedAlready:
+            pass
+
+    # Not processExited: that fires before the last of the output has been read.
+    def processEnded(self, reason: Failure) -> None:
+        code = _exit_code(reason)
+        self.ended.callback(
+            Ended(code, b"".join(self._stdout).decode(errors="replace"), b"".join(self._stderr).decode(errors="replace"))
+        )
+
+
+def _exit_code(reason: Failure) -> int:
+    ended = reason.value
+    if isinstance(ended, ProcessTerminated):
+        return int(ended.exitCode) if ended.exitCode is not None else -int(ended.signal or 0)
+    return 0

@@ -1,0 +1,307 @@
+"""The Docker engine, by blocking calls, with docker-py: the one module that imports it.
+
+Every verb opens a connection of its own, for requests' sessions are not safe across threads, and through an
+``Abort`` any of them can be broken off from another thread.  Verbs fail with the ``EngineError`` family.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, NoReturn
+
+import docker
+import requests
+import urllib3
+from docker.utils import version_lt
+from docker.utils.build import exclude_paths
+
+from hanoverd.edges.engine_address import EngineAddress
+from hanoverd.errors import Conflict, EngineError, EnginePermission, EngineRefused, EngineUnreachable, NotFound
+
+#: The API versions that hanoverd was tried with: it speaks the engine's newest one between these two, or the
+#: engine's own newest if that is older still.
+OLDEST_API, NEWEST_API = "1.41", "1.50"
+
+#: How long an answer may take that is not waited for by design, in seconds.
+ANSWER_WITHIN = 120
+
+
+#: What docker-py and the libraries below it raise; a stream that breaks shows urllib3's errors bare.
+_FAILURES = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
+class Abort:
+    """Breaks off the requests of one thread from another.
+
+    Shutting the socket down wakes a blocked reader at once, and the engine, seeing the connection closed,
+    stops the build or pull behind it; closing the response or the client would do neither.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self.requested = False
+
+    def request(self) -> None:
+        """Break off what is going on and refuse what would follow; idempotent; does not block."""
+        with self._lock:
+            self.requested = True
+            for sock in self._sockets:
+                _shut(sock)
+
+    def check(self) -> None:
+        """Raise ``EngineUnreachable`` if broken off."""
+        if self.requested:
+            raise EngineUnreachable("the request was broken off")
+
+    def watch(self, sock: socket.socket) -> None:
+        """Remember a socket that was just opened."""
+        with self._lock:
+            self._sockets.append(sock)
+            if self.requested:
+                _shut(sock)
+
+
+class BlockingEngine:
+    """The verbs of the engine that hanoverd uses; ``api_version`` None asks the engine first."""
+
+    def __init__(self, address: EngineAddress, api_version: str, abort: Abort) -> None:
+        self._address = address
+        self._api_version = api_version
+        self._abort = abort
+
+    # -- what there is
+
+    def version(self) -> Mapping[str, Any]:
+        """The engine's own account of itself, among it ``ApiVersion`` and ``MinAPIVersion``."""
+        with _Talk(self, "ask for its version") as client:
+            answer: Mapping[str, Any] = client.version(api_version=False)
+            return answer
+
+    def inspect_image(self, reference: str) -> Mapping[str, Any]:
+        """An image that the engine has; ``NotFound`` if it has not."""
+        with _Talk(self, f"inspect the image {reference}") as client:
+            answer: Mapping[str, Any] = client.inspect_image(reference)
+            return answer
+
+    def inspect_container(self, name: str) -> Mapping[str, Any]:
+        """A container by name or ID; ``NotFound`` if it is gone."""
+        with _Talk(self, f"inspect the container {name}") as client:
+            answer: Mapping[str, Any] = client.inspect_container(name)
+            return answer
+
+    def containers_with(self, label: str) -> list[Mapping[str, Any]]:
+        """All containers, running or not, that carry the label ``KEY=VALUE``."""
+        with _Talk(self, "list the containers") as client:
+            answer: list[Mapping[str, Any]] = client.containers(all=True, filters={"label": [label]})
+            return answer
+
+    # -- images
+
+    def build(self, context: IO[bytes], tag: str) -> Iterator[Mapping[str, Any]]:
+        """Build a tar of a folder with a Dockerfile; yields the engine's events, errors among them."""
+        with _Talk(self, "build the image") as client:
+            yield from client.build(
+                fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True
+            )
+
+    def pull(self, repository: str, tag: str) -> Iterator[Mapping[str, Any]]:
+        """Pull ``repository:tag`` (or ``repository@digest``); yields the engine's events, errors among them."""
+        with _Talk(self, f"pull {repository}") as client:
+            yield from client.pull(repository, tag=tag, stream=True, decode=True)
+
+    # -- containers
+
+    def create(self, name: str, body: Mapping[str, Any]) -> str:
+        """Create a container from the body of the engine's own API; returns its ID."""
+        with _Talk(self, f"create the container {name}") as client:
+            container_id: str = client.create_container_from_config(dict(body), name)["Id"]
+            return container_id
+
+    def start(self, name: str) -> None:
+        """Start a container; one that runs already is success."""
+        with _Talk(self, f"start the container {name}") as client:
+            client.start(name)
+
+    def wait(self, name: str) -> int:
+        """Block until the container does not run; returns its exit code."""
+        with _Talk(self, f"wait for the container {name}") as client:
+            code: int = client.wait(name, timeout=None)["StatusCode"]
+            return code
+
+    def output(self, name: str, since: float | None) -> Iterator[bytes]:
+        """What the container prints, ``since`` a Unix time or from its beginning, until it ends."""
+        with _Talk(self, f"read the output of the container {name}") as client:
+            client.timeout = None  # type: ignore[assignment]  # no limit; the stubs forget it
+            yield from client.logs(name, stdout=True, stderr=True, stream=True, follow=True, since=since)
+
+    def kill(self, name: str, signal: str) -> None:
+        """Send a signal to a container; ``Conflict`` if it does not run."""
+        with _Talk(self, f"send {signal} to the container {name}") as client:
+            client.kill(name, signal)
+
+    def stop(self, name: str, timeout: int) -> None:
+        """Send the stop signal, SIGKILL after ``timeout`` seconds (-1: never), and block until it has ended.
+
+        A container that does not run, or is gone, is success.
+        """
+        with _Talk(self, f"stop the container {name}") as client:
+            client.timeout = ANSWER_WITHIN if timeout >= 0 else None  # type: ignore[assignment]  # as above
+            try:
+                client.stop(name, timeout=timeout)
+            except docker.errors.NotFound:
+                pass
+
+    def remove(self, name: str) -> None:
+        """Remove a container, running or not, with its anonymous volumes; one that is gone is success."""
+        with _Talk(self, f"remove the container {name}") as client:
+            try:
+                client.remove_container(name, v=True, force=True)
+            except docker.errors.NotFound:
+                pass
+
+
+def usable_api_version(version: Mapping[str, Any]) -> str:
+    """The API version to speak with an engine that says ``version`` of itself.
+
+    Fails with ``EngineError`` when there is none that both know.
+    """
+    newest: str = version["ApiVersion"]
+    oldest: str = version.get("MinAPIVersion", "1.12")
+    chosen = NEWEST_API if version_lt(NEWEST_API, newest) else newest
+    if version_lt(chosen, oldest) or version_lt(chosen, OLDEST_API):
+        raise EngineError(
+            f"this Docker engine ({version.get('Version', 'unknown')}) speaks the API versions {oldest} to {newest}, "
+            f"hanoverd {OLDEST_API} to {NEWEST_API}: upgrade the older of the two"
+        )
+    return chosen
+
+
+def context_files(folder: str, ignore_patterns: list[str], dockerfile: str) -> list[str]:
+    """The files below ``folder`` that belong to a build context, relative to it, sorted, the Dockerfile among them."""
+    files: set[str] = exclude_paths(folder, list(ignore_patterns), dockerfile=dockerfile)
+    return sorted(files)
+
+
+class _Talk:
+    """One connection to the engine, for the length of one verb; turns docker-py's failures into ours."""
+
+    def __init__(self, engine: BlockingEngine, verb: str) -> None:
+        self._engine = engine
+        self._verb = verb
+
+    def __enter__(self) -> docker.APIClient:
+        self._engine._abort.check()  # noqa: SLF001  # the two are one
+        try:
+            self._client = self._open()
+        except docker.errors.DockerException as error:
+            self._explain(error)
+        return self._client
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self._client.close()
+        if isinstance(error, _FAILURES):
+            self._explain(error)
+
+    def _open(self) -> docker.APIClient:
+        address = self._engine._address  # noqa: SLF001
+        tls: docker.tls.TLSConfig | bool = False
+        if address.tls is not None:
+            files = address.tls
+            tls = docker.tls.TLSConfig(
+                client_cert=(str(files.cert), str(files.key)) if files.cert else None,
+                ca_cert=str(files.ca) if files.ca else None,
+                verify=files.verify,
+            )
+        client = docker.APIClient(
+            address.url, version=self._engine._api_version, timeout=ANSWER_WITHIN, tls=tls  # noqa: SLF001
+        )
+        # The engine is a neighbour: a proxy for the outside world has no business between us.
+        client.trust_env = False
+        for adapter in {*client.adapters.values(), getattr(client, "_custom_adapter", None)} - {None}:
+            _remember_sockets(adapter, self._engine._abort)  # noqa: SLF001
+        return client
+
+    def _explain(self, error: Exception) -> NoReturn:
+        verb = f"cannot {self._verb}"
+        if isinstance(error, docker.errors.APIError) and error.response is not None:
+            status = error.response.status_code
+            kind = {404: NotFound, 409: Conflict}.get(status, EngineRefused)
+            raise kind(verb, status, str(error.explanation or error).strip()) from error
+        address = self._engine._address  # noqa: SLF001
+        number = _errno_of(error)
+        if number in (errno.EACCES, errno.EPERM):
+            raise EnginePermission(
+                f"permission denied by the Docker engine at {address}: run hanoverd as root, or as a member of the "
+                "group that owns the socket (`docker`), or set DOCKER_HOST"
+            ) from error
+        reason = errno.errorcode.get(number, "") if number else ""
+        raise EngineUnreachable(
+            f"{verb}: no Docker engine answers at {address}{': ' + reason if reason else ''} ({_root_of(error)}): "
+            "is it running? Start it, or set DOCKER_HOST to where it is"
+        ) from error
+
+
+def _remember_sockets(adapter: Any, abort: Abort) -> None:
+    """Have every socket that the adapter opens watched by ``abort``.
+
+    requests and urllib3 offer no hook for this: it wraps the two methods, of these objects only, by which a
+    pool is found and a connection made.
+    """
+    find_pool = adapter.get_connection_with_tls_context
+
+    def finding_pool(*args: Any, **kwargs: Any) -> Any:
+        pool = find_pool(*args, **kwargs)
+        if "_new_conn" not in vars(pool):
+            new_connection = pool._new_conn  # noqa: SLF001
+
+            def making_connection() -> Any:
+                connection = new_connection()
+                connect = connection.connect
+
+                def connecting() -> None:
+                    abort.check()
+                    connect()
+                    abort.watch(connection.sock)
+
+                connection.connect = connecting
+                return connection
+
+            pool._new_conn = making_connection  # noqa: SLF001
+        return pool
+
+    adapter.get_connection_with_tls_context = finding_pool
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what lies behind it: causes, contexts, and errors that libraries carry as arguments."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [one.__cause__, one.__context__, getattr(one, "reason", None)]
+            waiting += [argument for argument in one.args if isinstance(argument, BaseException)]
+
+
+def _errno_of(error: BaseException) -> int | None:
+    numbers = [e.errno for e in _chain(error) if isinstance(e, OSError) and e.errno is not None]
+    return numbers[0] if numbers else None
+
+
+def _root_of(error: BaseException) -> str:
+    """The innermost error's own words: the outer ones print each other's."""
+    with_words = [e for e in _chain(error) if isinstance(e, OSError) and e.strerror]
+    return str(with_words[-1].strerror) if with_words else f"{type(error).__name__}: {error}"
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # It was closed already.

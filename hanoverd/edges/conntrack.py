@@ -1,0 +1,72 @@
+"""The connections that the kernel tracks, by the program ``conntrack`` (of conntrack-tools)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.logger import Logger
+
+from hanoverd.concurrency.processes import ProcessReactor, run
+from hanoverd.errors import ProgramMissing
+
+log = Logger()
+
+#: The states of a connection over which an answer may still come: a client that has said all it wants to say
+#: and waits (half closed) is in FIN_WAIT or CLOSE_WAIT (nf_conntrack_proto_tcp.c).
+UNDER_WAY = frozenset({"SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT"})
+
+
+class Conntrack:
+    """Counts and forgets connections by the address that answers them, where ``conntrack`` can be run."""
+
+    def __init__(self, reactor: ProcessReactor, environ: Mapping[str, str]) -> None:
+        self._reactor = reactor
+        self._environ = environ
+        self._works = True
+
+    async def probe(self) -> None:
+        """Find out whether connections can be counted here, and say it once if not."""
+        await self.count("127.0.0.1")
+
+    async def count(self, address: str) -> int | None:
+        """How many TCP connections to the container at ``address`` are under way; None: cannot be known here.
+
+        Those that came through the engine's proxy count too: its own connection to the container does.
+        """
+        printed = await self._run("-L", "-p", "tcp", "--reply-src", address)
+        return None if printed is None else under_way(printed)
+
+    async def forget(self, address: str) -> None:
+        """Drop what the kernel remembers of TCP connections to ``address``, which may become another's."""
+        await self._run("-D", "-p", "tcp", "--reply-src", address)
+
+    async def _run(self, verb: str, *arguments: str) -> str | None:
+        if not self._works:
+            return None
+        try:
+            ended = await run(self._reactor, ("conntrack", verb, *arguments), self._environ)
+        except ProgramMissing as error:
+            self._give_up(str(error))
+            return None
+        # Deleting nothing is exit status 1 as well; only a listing shows whether the program may do its work.
+        if ended.code != 0 and verb == "-L":
+            self._give_up(ended.stderr.strip() or f"exit status {ended.code}")
+            return None
+        return ended.stdout
+
+    def _give_up(self, reason: str) -> None:
+        self._works = False
+        log.warn(
+            "connections cannot be counted, so an old version always gets the whole drain timeout: {reason}. Run "
+            "hanoverd as root with the package conntrack installed, or put a copy of conntrack with the capability "
+            "cap_net_admin=+ep (setcap) first on PATH",
+            reason=reason,
+        )
+
+
+def under_way(listing: str) -> int:
+    """The number of TCP connections in the output of ``conntrack -L`` over which an answer may still come.
+
+    A line reads ``tcp 6 431999 ESTABLISHED src=... dst=... ...``.
+    """
+    return sum(1 for line in listing.splitlines() if UNDER_WAY & set(line.split()[3:4]))

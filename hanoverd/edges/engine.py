@@ -1,0 +1,153 @@
+"""The Docker engine by Deferreds: each verb of ``BlockingEngine`` in a thread of the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from hanoverd.concurrency.cancellation import over, uncancellable
+from hanoverd.edges.blocking_engine import Abort, BlockingEngine, usable_api_version
+from hanoverd.edges.engine_address import EngineAddress
+from hanoverd.errors import EngineError
+
+T = TypeVar("T")
+
+#: How long a cancel waits for the answer to a short request before it breaks the request off, in seconds.  A
+#: create that is broken off may still be carried out after we looked for what it left; one that is answered
+#: leaves no doubt.
+PATIENCE = 10.0
+
+
+class EngineReactor(IReactorTime, IReactorFromThreads):
+    """What a reactor must be able to do to talk to an engine."""
+
+
+class Engine:
+    """An engine at ``address``.
+
+    Every verb may fail with the ``EngineError`` family.  A verb that was cancelled fires, with
+    ``CancelledError``, when its thread is done: build, pull, wait and output are broken off at once, a short
+    request is waited for, at most ``PATIENCE`` seconds.
+    """
+
+    def __init__(self, reactor: EngineReactor, pool: ThreadPool, address: EngineAddress) -> None:
+        self._reactor = reactor
+        self._pool = pool
+        self.address = address
+        self._api_version: str | None = None
+
+    async def inspect_image(self, reference: str) -> Mapping[str, Any]:
+        """What the engine knows of an image; fails with ``NotFound``."""
+        return await self._call(lambda engine: engine.inspect_image(reference))
+
+    async def inspect_container(self, name: str) -> Mapping[str, Any]:
+        """What the engine knows of a container; fails with ``NotFound``."""
+        return await self._call(lambda engine: engine.inspect_container(name))
+
+    async def containers_with(self, label: str) -> list[Mapping[str, Any]]:
+        """All containers, running or not, with the label ``KEY=VALUE``."""
+        return await self._call(lambda engine: engine.containers_with(label))
+
+    async def build(
+        self, pack: Callable[[Abort], IO[bytes]], tag: str, on_event: Callable[[Mapping[str, Any]], object]
+    ) -> None:
+        """Build what ``pack`` makes in the thread (a tar), with each of the engine's events given to ``on_event``
+        in the reactor's thread.  A failed step is an event, not a failure: the caller must look for ``error``."""
+
+        def building(engine: BlockingEngine, abort: Abort) -> None:
+            with pack(abort) as context:
+                self._hand_over(engine.build(context, tag), on_event)
+
+        await self._stream(building)
+
+    async def pull(self, repository: str, tag: str, on_event: Callable[[Mapping[str, Any]], object]) -> None:
+        """Pull an image; events as for ``build``, errors among them too: prove it by inspecting the image."""
+        await self._stream(lambda engine, _: self._hand_over(engine.pull(repository, tag), on_event))
+
+    async def create(self, name: str, body: Mapping[str, Any]) -> str:
+        """Create a container, and give its ID.  After a failure or a cancel it may exist: remove it by name."""
+        return await self._call(lambda engine: engine.create(name, body))
+
+    async def start(self, name: str) -> None:
+        """Start a container; idempotent."""
+        await self._call(lambda engine: engine.start(name))
+
+    async def wait(self, name: str) -> int:
+        """Fire with the exit code once the container does not run."""
+        return await self._stream(lambda engine, _: engine.wait(name))
+
+    async def follow_output(self, name: str, since: float | None, on_output: Callable[[bytes], object]) -> None:
+        """Give what the container prints (``since`` a Unix time, else from its beginning), in pieces as they come, to
+        ``on_output``, until it ends."""
+        await self._stream(lambda engine, _: self._hand_over(engine.output(name, since), on_output))
+
+    async def kill(self, name: str, signal: str) -> None:
+        """Send a signal to a container; fails with ``Conflict`` if it does not run."""
+        await self._call(lambda engine: engine.kill(name, signal))
+
+    async def stop(self, name: str, timeout: int) -> None:
+        """End a container gracefully within ``timeout`` seconds (-1: however long it takes); idempotent.
+
+        Cancel kills it instead: the Deferred fires once it has ended.
+        """
+        stopping = Deferred.fromCoroutine(self._in_thread(lambda engine, _: engine.stop(name, timeout), 0.0))
+        kills: list[Deferred[None]] = []
+        try:
+            await over(stopping, lambda: kills.append(Deferred.fromCoroutine(self._kill_if_running(name))))
+        finally:
+            for kill in kills:
+                await uncancellable(kill)
+
+    async def _kill_if_running(self, name: str) -> None:
+        try:
+            await self.kill(name, "SIGKILL")
+        except EngineError:
+            pass  # It has ended by itself, or the stop that this hastens says what is wrong.
+
+    async def remove(self, name: str) -> None:
+        """Remove a container, running or not, with its anonymous volumes; idempotent."""
+        await self._call(lambda engine: engine.remove(name))
+
+    async def negotiate(self) -> Mapping[str, Any]:
+        """Ask the engine who it is, choose the API version to speak from now on, and give the answer."""
+
+        def asking(engine: BlockingEngine, _: Abort) -> Mapping[str, Any]:
+            version = engine.version()
+            self._api_version = usable_api_version(version)
+            return version
+
+        return await self._in_thread(asking, 0.0, negotiated=False)
+
+    # -- threads
+
+    async def _call(self, verb: Callable[[BlockingEngine], T]) -> T:
+        return await self._in_thread(lambda engine, _: verb(engine), PATIENCE)
+
+    async def _stream(self, verb: Callable[[BlockingEngine, Abort], T]) -> T:
+        return await self._in_thread(verb, 0.0)
+
+    async def _in_thread(
+        self, verb: Callable[[BlockingEngine, Abort], T], patience: float, *, negotiated: bool = True
+    ) -> T:
+        if negotiated and self._api_version is None:
+            await self.negotiate()
+        abort = Abort()
+        engine = BlockingEngine(self.address, self._api_version or "1.24", abort)
+        timers: list[IDelayedCall] = []
+        work = deferToThreadPool(self._reactor, self._pool, verb, engine, abort)
+        try:
+            return await over(work, lambda: timers.append(self._reactor.callLater(patience, abort.request)))
+        finally:
+            for timer in timers:
+                if timer.active():
+                    timer.cancel()
+
+    def _hand_over(self, items: Iterable[T], take: Callable[[T], object]) -> None:
+        # Blocking: a container that prints faster than we log is held back here, not in an endless queue.
+        for item in items:
+            blockingCallFromThread(self._reactor, take, item)

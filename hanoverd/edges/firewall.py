@@ -1,0 +1,75 @@
+"""The host's firewall, by the programs ``iptables-save`` and ``iptables-restore``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from hanoverd.concurrency.processes import ProcessReactor, run
+from hanoverd.errors import FirewallError
+from hanoverd.model.rules import Route, filled, removed
+
+SAVE = ("iptables-save", "-t", "nat")
+
+#: --wait: the legacy variant takes a lock of the whole system, which another may hold for a moment.
+RESTORE = ("iptables-restore", "--noflush", "--wait", "5")
+
+
+class Firewall:
+    """The rules of one app.  All verbs fail with ``FirewallError`` or ``ProgramMissing``."""
+
+    def __init__(self, reactor: ProcessReactor, environ: Mapping[str, str], app: str) -> None:
+        self._reactor = reactor
+        self._environ = environ
+        self._app = app
+        self._undo: tuple[str, Sequence[Route]] | None = None
+
+    async def lead(self, version: str, routes: Sequence[Route]) -> None:
+        """Lead new connections to ``routes``, all at once, those of clients elsewhere and of clients here.
+
+        Where it fails, the routes of before are in force: a commit that does not succeed changes nothing, and
+        what they were is put back in case this one did.
+        """
+        try:
+            await self._restore(filled(self._app, version, routes, await self._save()))
+        except FirewallError:
+            await self._put_back()
+            raise
+        self._undo = (version, routes)
+
+    async def clear(self) -> None:
+        """Take out all of the app's rules and chains; idempotent."""
+        lines = removed(self._app, await self._save())
+        if lines is not None:
+            await self._restore(lines)
+        self._undo = None
+
+    async def _put_back(self) -> None:
+        if self._undo is None:
+            return
+        version, routes = self._undo
+        try:
+            await self._restore(filled(self._app, version, routes, await self._save()))
+        except FirewallError:
+            pass  # The first failure is the one to tell; a commit that failed has changed nothing either.
+
+    async def _save(self) -> str:
+        ended = await run(self._reactor, SAVE, self._environ)
+        if ended.code != 0:
+            raise refusal("iptables-save", ended.code, ended.stderr)
+        return ended.stdout
+
+    async def _restore(self, lines: str) -> None:
+        ended = await run(self._reactor, RESTORE, self._environ, lines)
+        if ended.code != 0:
+            raise refusal("iptables-restore", ended.code, ended.stderr)
+
+
+def refusal(program: str, code: int, stderr: str) -> FirewallError:
+    """What to tell of a firewall program that failed with exit status ``code``."""
+    said = re.sub(r"\s+", " ", stderr).strip() or f"exit status {code}"
+    return FirewallError(
+        f"{program} failed: {said}. hanoverd must be allowed to change the firewall: run it as root, or put copies "
+        "of iptables-restore and iptables-save with the capabilities cap_net_admin,cap_net_raw=+ep (setcap) first "
+        "on PATH"
+    )

@@ -1,0 +1,75 @@
+"""What can go wrong, in words for the one who runs the daemon: what happened, to what, and what to do."""
+
+from __future__ import annotations
+
+
+class HanoverdError(Exception):
+    """Anything that hanoverd can explain; its text is a message for the user."""
+
+
+class UsageError(HanoverdError):
+    """The command line is wrong."""
+
+
+class ProgramMissing(HanoverdError):
+    """A program that must be on PATH is not there."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the program {name} is not on PATH: install Debian's package of that name, or add its folder to PATH")
+        self.name = name
+
+
+class EngineError(HanoverdError):
+    """The Docker engine did not do what it was asked."""
+
+
+class EngineMisconfigured(EngineError):
+    """What the environment says of the engine cannot be used."""
+
+
+class EngineUnreachable(EngineError):
+    """No engine answers, or the connection to it was lost."""
+
+
+class EnginePermission(EngineError):
+    """The engine is there, and this user may not talk to it."""
+
+
+class EngineRefused(EngineError):
+    """The engine answered with an error; ``status`` is the HTTP status of its answer."""
+
+    def __init__(self, what: str, status: int, reason: str) -> None:
+        super().__init__(f"{what}: the engine says: {reason}")
+        self.status = status
+
+
+class NotFound(EngineRefused):
+    """There is no such image or container."""
+
+
+class Conflict(EngineRefused):
+    """The name is taken, or the container is not in a state for this."""
+
+
+class ObtainFailed(HanoverdError):
+    """The image could not be built or pulled."""
+
+
+class VersionFailed(HanoverdError):
+    """A version did not become ready."""
+
+
+class NameInUse(VersionFailed):
+    """A container that is not ours has the name of the next version."""
+
+
+class FirewallError(HanoverdError):
+    """The firewall could not be read or changed."""
+
+
+class PortTaken(HanoverdError):
+    """A host port belongs to another."""
+
+
+class NameTaken(HanoverdError):
+    """Another hanoverd serves an app of this name."""

@@ -1,0 +1,128 @@
+"""A handover, from obtaining the image to the flip: the whole story, in one place."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.concurrency.cancellation import uncancellable
+from hanoverd.discards import Discards
+from hanoverd.edges.engine import Engine
+from hanoverd.errors import HanoverdError, NameInUse
+from hanoverd.model.durations import format_duration
+from hanoverd.sources import Progress, Source
+from hanoverd.switch import Switch
+from hanoverd.version import Created, Live, Versions
+
+log = Logger()
+
+
+class Handovers:
+    """Brings up new versions of one app and makes them live."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        engine: Engine,
+        source: Source,
+        versions: Versions,
+        switch: Switch,
+        discards: Discards,
+        progress: Progress,
+        *,
+        overlap: bool,
+    ) -> None:
+        self._clock = clock
+        self._engine = engine
+        self._source = source
+        self._versions = versions
+        self._switch = switch
+        self._discards = discards
+        self._progress = progress
+        self.overlap = overlap
+        #: Set when the daemon stops: what would only be stopped again is not started any more.
+        self.closing = False
+
+    async def hand_over(self, number: int) -> Live:
+        """Obtain an image, bring up version ``number`` from it beside the live one, and flip to it.
+
+        Fires when it is live; the version that was live before still runs, for its connections' sake, and is the
+        caller's to retire.  Fails with any ``HanoverdError``: then nothing is left of the new version, and the old
+        one goes on.  Cancel before the flip does the same, and aborts what is under way; during the flip it is
+        not heard.
+        """
+        name = self._versions.name(number)
+        begun = self._clock.seconds()
+        told = _Phases(self._clock, name)
+
+        log.info("{name}: {what}", name=name, what=self._source.describe())
+        await self._engine.negotiate()
+        image = await self._source.obtain(self._progress)
+        told.phase(f"obtained {image.name.reference} ({image.id})")
+        try:
+            created = await self._versions.create(image, number)
+            told.phase("created")
+            if self.overlap or self._switch.live is None:
+                live = await self._bring_up(created, told)
+            else:
+                live = await self._bring_up_alone(created, self._switch.live, told)
+        except NameInUse:
+            raise
+        except Exception:  # A cancel too: whatever happened, this version is not to be.
+            await uncancellable(self._discards.discard(name))
+            raise
+        log.info(
+            "{name} is live: {routes}, {total} after the handover began",
+            name=name,
+            routes=self._switch.describe(live) or "no port is published",
+            total=format_duration(self._clock.seconds() - begun),
+        )
+        return live
+
+    async def _bring_up(self, created: Created, told: _Phases) -> Live:
+        running = await self._versions.start(created)
+        told.phase(f"started at {running.address}")
+        ready = await self._versions.wait_until_ready(running)
+        told.phase("ready")
+        live = await self._switch.flip(ready)
+        told.phase("flipped")
+        return live
+
+    async def _bring_up_alone(self, created: Created, old: Live, told: _Phases) -> Live:
+        """Without overlap: the old version ends before the new one starts, and is started again if that fails."""
+        try:
+            # Refused is a better answer than none, which is what a stopped container gives.
+            await self._switch.out()
+            await self._versions.stop(old.name)
+            told.phase(f"stopped {old.name}")
+            return await self._bring_up(created, told)
+        except Exception:  # A cancel too: until the new version is live, the old one is the one to serve.
+            if not self.closing:
+                await uncancellable(Deferred.fromCoroutine(self._bring_back(old)))
+            raise
+
+    async def _bring_back(self, old: Live) -> None:
+        try:
+            running = await self._versions.start(old.running.created, again=True)
+            await self._switch.flip(await self._versions.wait_until_ready(running))
+        except (HanoverdError, CancelledError) as error:
+            log.error("{name} could not be started again: {error}. No version is live", name=old.name, error=error)
+            await uncancellable(self._discards.discard(old.name))
+        else:
+            log.info("{name} was started again and is live", name=old.name)
+
+
+class _Phases:
+    """Logs each phase of a handover with the time that it took."""
+
+    def __init__(self, clock: IReactorTime, name: str) -> None:
+        self._clock = clock
+        self._name = name
+        self._begun = clock.seconds()
+
+    def phase(self, what: str) -> None:
+        """``what`` is done."""
+        now = self._clock.seconds()
+        log.info("{name}: {what} in {time}", name=self._name, what=what, time=format_duration(now - self._begun))
+        self._begun = now

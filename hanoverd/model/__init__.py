@@ -1,0 +1,1 @@
+"""Values, pure: what things are, and what they look like as text."""

@@ -1,0 +1,92 @@
+"""What an engine is asked for when a version's container is created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hanoverd import __version__
+from hanoverd.model.images import ImageName
+
+#: Labels by which hanoverd finds what is its own, after a crash too.
+ORCHESTRATOR, APP, GENERATION, IMAGE, VERSION = (
+    "orchestrator",
+    "hanoverd.app",
+    "hanoverd.generation",
+    "hanoverd.image",
+    "hanoverd.version",
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that the engine has, by its ID; ``ports`` are the TCP ports that it exposes.
+
+    Only obtaining makes one.  The name is for people: it may mean another image a moment later.
+    """
+
+    id: str
+    name: ImageName
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ContainerOptions:
+    """What the user wants of every version's container."""
+
+    command: Sequence[str] = ()
+    env: Sequence[str] = ()
+    ports: Sequence[int] = ()
+    binds: Sequence[str] = ()
+    anonymous_volumes: Sequence[str] = ()
+    mounts: Sequence[Mapping[str, object]] = ()
+    stop_signal: str | None = None
+    stop_timeout: int | None = None
+
+
+def app_label(app: str) -> str:
+    """The label ``KEY=VALUE`` that all containers of an app carry."""
+    return f"{APP}={app}"
+
+
+def create_body(app: str, number: int, name: str, image: Image, options: ContainerOptions) -> dict[str, object]:
+    """The body of ``POST /containers/create`` (Docker Engine API) for version ``number`` of ``app``."""
+    body: dict[str, object] = {
+        "Image": image.id,
+        "Hostname": name,
+        "Env": [*_environment(image.name, options.env)],
+        "ExposedPorts": {f"{port}/tcp": {} for port in options.ports},
+        "Volumes": {path: {} for path in options.anonymous_volumes},
+        "Labels": {
+            ORCHESTRATOR: "hanoverd",
+            APP: app,
+            GENERATION: str(number),
+            IMAGE: image.id,
+            VERSION: __version__,
+        },
+        "HostConfig": {
+            # On loopback, each on a port of the engine's choice: an unready version answers nobody outside, and
+            # the engine still lets through what the firewall leads to the container's own address.
+            "PortBindings": {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}] for port in options.ports},
+            "Binds": [*options.binds],
+            "Mounts": [dict(mount) for mount in options.mounts],
+        },
+    }
+    if options.command:
+        body["Cmd"] = [*options.command]
+    if options.stop_signal is not None:
+        body["StopSignal"] = options.stop_signal
+    if options.stop_timeout is not None:
+        body["StopTimeout"] = options.stop_timeout
+    return body
+
+
+def _environment(image: ImageName, env: Sequence[str]) -> list[str]:
+    own = {
+        "HANOVERD_IMAGE": image.reference,
+        "HANOVERD_IMAGE_REPO": image.repository,
+        "HANOVERD_IMAGE_TAGDIGEST": image.tag_or_digest,
+    }
+    named = {entry.partition("=")[0] for entry in env}
+    # The user's own word on a variable goes.
+    return [f"{name}={value}" for name, value in own.items() if name not in named] + [*env]

@@ -1,0 +1,3 @@
+"""stub"""
+def version_name(app: str, number: int) -> str:
+    return f"{app}-{number}"

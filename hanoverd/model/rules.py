@@ -1,0 +1,166 @@
+"""The firewall rules of an app as text for ``iptables-restore``, planned from what ``iptables-save`` shows.
+
+Each app has two chains of its own in the table ``nat``: one that PREROUTING jumps to, for clients elsewhere, and
+one that OUTPUT jumps to, for clients on this host.  A flip refills both in one commit, so that all ports of the
+app move to the next version at the same instant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+#: Every chain of hanoverd begins with this, so that other tools can leave them alone.
+PREFIX = "HANOVERD-"
+
+#: The kernel's limit (XT_EXTENSION_MAXNAMELEN, less the final NUL).
+LONGEST_CHAIN_NAME = 28
+
+
+@dataclass(frozen=True)
+class Chains:
+    """The names of an app's two chains."""
+
+    incoming: str
+    local: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """One published TCP port: where clients connect, and where its container answers.
+
+    ``host_ip`` None means all addresses of the host.  ``container_ip:container_port`` is reached through the
+    bridge, ``loopback_port`` on 127.0.0.1 through the engine's proxy.
+    """
+
+    host_ip: str | None
+    host_port: int
+    container_ip: str
+    container_port: int
+    loopback_port: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A host port that a chain of hanoverd leads somewhere."""
+
+    chain: str
+    host_ip: str | None
+    host_port: int
+
+
+def chains_of(app: str) -> Chains:
+    """The chains of an app: readable, and distinct for distinct apps even where the name had to be cut."""
+    room = LONGEST_CHAIN_NAME - len(PREFIX) - len("-OUT")
+    if len(app) > room:
+        digest = hashlib.sha256(app.encode()).hexdigest()[:6]
+        app = f"{app[: room - len(digest) - 1]}-{digest}"
+    return Chains(f"{PREFIX}{app}-IN", f"{PREFIX}{app}-OUT")
+
+
+def filled(app: str, version: str, routes: Sequence[Route], saved: str) -> str:
+    """The input of ``iptables-restore --noflush`` after which the app's chains hold ``routes`` and nothing else.
+
+    ``saved`` is the table as ``iptables-save -t nat`` shows it now.  Wherever the jumps are not exactly one each
+    and ahead of everyone else's, they are made so in the same commit.
+    """
+    chains = chains_of(app)
+    lines = _emptied(chains)
+    for route in routes:
+        lines.append(_incoming_rule(chains.incoming, version, route))
+        lines.append(_local_rule(chains.local, version, route))
+    for hook, chain in (("PREROUTING", chains.incoming), ("OUTPUT", chains.local)):
+        if not _jump_is_right(saved, hook, chain):
+            lines += _deleted_jumps(saved, hook, chain)
+            # Only what is addressed to this host: what it merely forwards is not for us.
+            lines.append(f"-I {hook} 1 -m addrtype --dst-type LOCAL -j {chain}")
+    return _commit(lines)
+
+
+def removed(app: str, saved: str) -> str | None:
+    """The input of ``iptables-restore --noflush`` after which nothing of the app is left, None if nothing is there."""
+    chains = chains_of(app)
+    present = [chain for chain in (chains.incoming, chains.local) if f":{chain} " in saved]
+    if not present:
+        return None
+    lines = [f":{chain} - [0:0]" for chain in present]
+    for hook, chain in (("PREROUTING", chains.incoming), ("OUTPUT", chains.local)):
+        lines += _deleted_jumps(saved, hook, chain)
+    lines += [f"-X {chain}" for chain in present]
+    return _commit(lines)
+
+
+def nothing() -> str:
+    """The input of ``iptables-restore --noflush`` that changes nothing: it shows whether changes are permitted."""
+    return _commit([])
+
+
+def claims(saved: str) -> list[Claim]:
+    """The host ports that the chains of all apps claim in ``saved``."""
+    found = []
+    for line in saved.splitlines():
+        rule = re.match(rf"-A ({PREFIX}\S+-IN) (?:.*-d (\S+?)(?:/32)? )?.*--dport (\d+) ", line)
+        if rule:
+            found.append(Claim(rule[1], rule[2], int(rule[3])))
+    return found
+
+
+def _incoming_rule(chain: str, version: str, route: Route) -> str:
+    return " ".join(
+        [
+            *_matching(chain, version, route),
+            # Straight to the container: the kernel rewrites the address of a new connection once, remembers it
+            # (conntrack) for all its packets, and the app sees the client's own address.
+            f"-j DNAT --to-destination {route.container_ip}:{route.container_port}",
+        ]
+    )
+
+
+def _local_rule(chain: str, version: str, route: Route) -> str:
+    return " ".join(
+        [
+            *_matching(chain, version, route),
+            # Through the engine's proxy: a packet from 127.0.0.1 may not leave the loopback interface
+            # (route_localnet), so it cannot reach the bridge.
+            f"-j REDIRECT --to-ports {route.loopback_port}",
+        ]
+    )
+
+
+def _matching(chain: str, version: str, route: Route) -> list[str]:
+    return [
+        f"-A {chain}",
+        *([f"-d {route.host_ip}/32"] if route.host_ip else []),
+        f"-p tcp -m tcp --dport {route.host_port}",
+        f'-m comment --comment "hanoverd: {version}"',
+    ]
+
+
+def _emptied(chains: Chains) -> list[str]:
+    # Declaring a chain makes it, or empties the one that is there, within the commit.
+    return [f":{chains.incoming} - [0:0]", f":{chains.local} - [0:0]"]
+
+
+def _jumps(saved: str, hook: str) -> Iterable[tuple[str, str]]:
+    """The rules of a built-in chain in their order, each with the chain that it jumps to."""
+    for line in saved.splitlines():
+        if line.startswith(f"-A {hook} "):
+            target = re.search(r" -[jg] (\S+)", line)
+            yield line, target[1] if target else ""
+
+
+def _jump_is_right(saved: str, hook: str, chain: str) -> bool:
+    targets = [target for _, target in _jumps(saved, hook)]
+    if targets.count(chain) != 1:
+        return False
+    return all(target.startswith(PREFIX) for target in targets[: targets.index(chain)])
+
+
+def _deleted_jumps(saved: str, hook: str, chain: str) -> list[str]:
+    return [line.replace("-A", "-D", 1) for line, target in _jumps(saved, hook) if target == chain]
+
+
+def _commit(lines: Iterable[str]) -> str:
+    return "\n".join(["*nat", *lines, "COMMIT", ""])

@@ -1,0 +1,75 @@
+"""When a version is ready: one port answers 200, and every other accepts connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from hanoverd.concurrency.cancellation import uncancellable
+from hanoverd.concurrency.polling import growing, pause
+from hanoverd.edges.health import Health, Probe
+
+#: The only HTTP status that means ready.
+OK = 200
+
+#: The first probe is sent at once; the waits between two probes of a port grow between these two, in seconds.
+FIRST_WAIT, LONGEST_WAIT = 0.010, 0.250
+
+
+class Readiness:
+    """The probes of one version's ports, at ``address``, until they add up to ready."""
+
+    def __init__(self, health: Health, clock: IReactorTime, address: str, ports: Sequence[int]) -> None:
+        self._health = health
+        self._clock = clock
+        self._address = address
+        self._latest = {port: Probe(port, accepts=False, status=None, said=f"port {port}: not asked yet") for port in ports}
+        self._ready: Deferred[None] = Deferred()
+        self.probes = 0
+
+    def describe(self) -> str:
+        """What each port did last, for the message of a version that never became ready."""
+        return "; ".join(probe.said for probe in self._latest.values())
+
+    async def reached(self) -> None:
+        """Probe all ports side by side until the version is ready.  Never ends otherwise, but by cancel."""
+        pollers = [Deferred.fromCoroutine(self._poll(port)) for port in self._latest]
+        for poller in pollers:
+            poller.addErrback(self._fail)
+        try:
+            await self._ready
+        finally:
+            for poller in pollers:
+                poller.cancel()
+            await uncancellable(gatherResults(pollers))
+
+    async def _poll(self, port: int) -> None:
+        for wait in growing(FIRST_WAIT, LONGEST_WAIT):
+            self.probes += 1
+            probe = await self._health.probe(self._address, port, lambda: self._accepted(port))
+            self._note(probe)
+            if probe.status == OK:
+                return
+            await pause(self._clock, wait)
+
+    def _accepted(self, port: int) -> None:
+        self._note(replace(self._latest[port], accepts=True))
+
+    def _note(self, probe: Probe) -> None:
+        self._latest[probe.port] = probe
+        if is_ready(self._latest.values()) and not self._ready.called:
+            self._ready.callback(None)
+
+    def _fail(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None and not self._ready.called:
+            self._ready.errback(failure)
+
+
+def is_ready(probes: Iterable[Probe]) -> bool:
+    """Whether the last probes of all ports mean that the version may take over."""
+    latest = list(probes)
+    return any(probe.status == OK for probe in latest) and all(probe.accepts for probe in latest)

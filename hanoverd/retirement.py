@@ -1,0 +1,147 @@
+"""The end of a version: it serves what it has, is stopped, and is removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.concurrency.polling import growing, pause
+from hanoverd.concurrency.cancellation import over
+from hanoverd.edges.conntrack import Conntrack
+from hanoverd.edges.engine import Engine
+from hanoverd.errors import EngineError, EngineUnreachable, HanoverdError
+from hanoverd.model.durations import format_duration
+from hanoverd.version import Versions
+
+log = Logger()
+
+#: The wait between two counts of connections grows between these two, in seconds.
+FIRST_COUNT, LAST_COUNT = 0.1, 1.0
+
+
+@dataclass(frozen=True)
+class Old:
+    """A version that no new connection is led to; ``address`` None if it does not run."""
+
+    name: str
+    address: str | None
+
+
+@dataclass(frozen=True)
+class DrainOptions:
+    """How an old version ends: times in seconds, counted from the flip."""
+
+    grace: float
+    timeout: float
+    signal: str | None
+
+
+class Retirement:
+    """Retires old versions, any number at a time."""
+
+    def __init__(
+        self, clock: IReactorTime, engine: Engine, conntrack: Conntrack, versions: Versions, options: DrainOptions
+    ) -> None:
+        self._clock = clock
+        self._engine = engine
+        self._conntrack = conntrack
+        self._versions = versions
+        self._options = options
+        self._drains: set[Deferred[int | None]] = set()
+        self._draining = True
+
+    def end_drains(self) -> None:
+        """Wait for no connection any more: stop at once what drains now, and what comes later."""
+        self._draining = False
+        for drain in list(self._drains):
+            drain.cancel()
+
+    async def retire(self, old: Old, *, drain: bool = True) -> None:
+        """Drain, stop and remove ``old``; fires when it is gone, and never fails: what it cannot do, it logs.
+
+        Cancel hastens: it ends the drain; while the container is stopped, it kills it; while it is removed, it gives
+        up on an engine that does not answer.
+        """
+        begun = self._clock.seconds()
+        left = await self._drain_if_told(old) if drain and self._draining else None
+        drained = self._clock.seconds()
+        try:
+            await over(Deferred.fromCoroutine(self._stop(old)))
+        except CancelledError:
+            log.info("{name} was killed, as told", name=old.name)
+        stopped = self._clock.seconds()
+        try:
+            await self._versions.remove(old.name)
+        except (CancelledError, HanoverdError) as error:
+            log.error(
+                "{name} could not be removed{why}: remove it by `docker rm -f -v {name}`",
+                name=old.name,
+                why=f" ({error})" if str(error) else "",
+            )
+            return
+        log.info(
+            "{name} is gone: drained for {drained}{cut}, stopped in {stopped}",
+            name=old.name,
+            drained=format_duration(drained - begun),
+            cut=_cut(left),
+            stopped=format_duration(stopped - drained),
+        )
+
+    async def _drain_if_told(self, old: Old) -> int | None:
+        if old.address is None:
+            return None
+        drain = Deferred.fromCoroutine(self._drain(old, old.address))
+        self._drains.add(drain)
+        try:
+            return await drain
+        except CancelledError:
+            log.info("{name} is not drained any further", name=old.name)
+            return None
+        finally:
+            self._drains.remove(drain)
+
+    async def _drain(self, old: Old, address: str) -> int | None:
+        """Wait until no connection to ``old`` is under way; gives how many were left when the time was up."""
+        begun = self._clock.seconds()
+        await self._notify(old)
+        await pause(self._clock, self._options.grace)
+        for wait in growing(FIRST_COUNT, LAST_COUNT):
+            left = await self._conntrack.count(address)
+            remaining = begun + self._options.timeout - self._clock.seconds()
+            if left == 0 or remaining <= 0:
+                return left
+            await pause(self._clock, min(wait, remaining))
+        raise AssertionError("growing() has no end")
+
+    async def _notify(self, old: Old) -> None:
+        if self._options.signal is None:
+            return
+        try:
+            await self._engine.kill(old.name, self._options.signal)
+        except EngineError as error:
+            log.warn("{name} could not be told of the drain: {error}", name=old.name, error=error)
+
+    async def _stop(self, old: Old) -> None:
+        for wait in growing(0.1, 5.0, 2.0):
+            try:
+                await self._versions.stop(old.name)
+            except EngineUnreachable as error:
+                log.warn("{name} is not stopped yet: {error}", name=old.name, error=error)
+                await pause(self._clock, wait)
+            except EngineError as error:
+                # Removing it will end it too, if less gently.
+                log.error("{name} could not be stopped: {error}", name=old.name, error=error)
+                break
+            else:
+                break
+        if old.address is not None:
+            await self._conntrack.forget(old.address)
+
+
+def _cut(left: int | None) -> str:
+    if left is None:
+        return ""
+    return f" ({left} connections cut)" if left else " (no connection cut)"

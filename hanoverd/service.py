@@ -1,0 +1,108 @@
+"""The daemon as a Twisted service: signals, the terminal, start and stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+
+from hanoverd.edges.conntrack import Conntrack
+from hanoverd.edges.terminal import Terminal
+from hanoverd.supervisor import Supervisor
+
+log = Logger()
+
+
+def hangups_before() -> None:
+    """Have SIGHUP do nothing until the service takes it: by default it would end a process that still starts.
+
+    The handover that is due at the start makes up for those that are missed.
+    """
+    signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+
+
+class DaemonReactor(IReactorCore, IReactorTime, IReactorFromThreads, IReactorFDSet):
+    """What a reactor must be able to do to run the daemon."""
+
+
+class HanoverdService(Service):
+    """Runs the supervisor while the reactor runs: one handover at the start, one for each SIGHUP.
+
+    SIGTERM, SIGINT and the end of an interactive terminal stop the reactor, and so, gracefully, this; a second
+    signal kills what takes its time.
+    """
+
+    def __init__(
+        self,
+        reactor: DaemonReactor,
+        pool: ThreadPool,
+        supervisor: Supervisor,
+        conntrack: Conntrack,
+        release: Callable[[], object],
+        stdin: int,
+    ) -> None:
+        self._reactor = reactor
+        self._pool = pool
+        self._supervisor = supervisor
+        self._conntrack = conntrack
+        self._release = release
+        self._terminal = Terminal(reactor, stdin, self._end_of_input)
+        self._stopping = False
+
+    def startService(self) -> None:
+        """Begin as soon as the reactor runs."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._reactor.callWhenRunning(self._begin)
+
+    def stopService(self) -> Deferred[None]:
+        """Fire when the rules are out, the containers gone and the threads ended."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._end())
+
+    def _begin(self) -> None:
+        # After Twisted's own handlers, which would have twistd end by the signal itself, not with exit status 0.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop_signal)
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        self._pool.start()
+        self._terminal.watch()
+        log.info(
+            "hanoverd is running: process {pid}; `kill -HUP {pid}` begins a handover, `kill {pid}` or Ctrl-C stops it",
+            pid=os.getpid(),
+        )
+        self._supervisor.start()
+        self._supervisor.trigger("start")
+        Deferred.fromCoroutine(self._conntrack.probe()).addErrback(
+            lambda failure: log.failure("conntrack", failure)
+        )
+
+    async def _end(self) -> None:
+        self._terminal.unwatch()
+        await self._supervisor.stop()
+        self._pool.stop()
+        self._release()
+        log.info("hanoverd has stopped: nothing is left behind")
+
+    def _end_of_input(self) -> None:
+        self._stop("end of input (Ctrl-D)")
+
+    def _on_hangup(self, _number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self._supervisor.trigger, "SIGHUP")
+
+    def _on_stop_signal(self, number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self._stop, signal.Signals(number).name)
+
+    def _stop(self, reason: str) -> None:
+        if self._stopping:
+            log.info("{reason} again: killing what has not ended", reason=reason)
+            self._supervisor.hasten()
+            return
+        self._stopping = True
+        log.info("{reason}: stopping; once more to stop at once", reason=reason)
+        self._reactor.stop()

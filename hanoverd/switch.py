@@ -1,0 +1,73 @@
+"""The switch: leads new connections to one version, and knows to which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, DeferredLock
+
+from hanoverd.concurrency.cancellation import uncancellable
+from hanoverd.edges.firewall import Firewall
+from hanoverd.edges.ports import HeldPort
+from hanoverd.model.rules import Route
+from hanoverd.version import Live, Ready, Running
+
+
+class Switch:
+    """The published ports of an app.  ``live`` is the version that they lead to, None while they lead nowhere."""
+
+    def __init__(self, firewall: Firewall, ports: Sequence[HeldPort]) -> None:
+        self._firewall = firewall
+        self._ports = ports
+        # One change of the rules at a time: each is planned from what it finds.
+        self._lock = DeferredLock()
+        self.live: Live | None = None
+
+    async def flip(self, ready: Ready) -> Live:
+        """Lead all ports to ``ready``, in one commit of the firewall.
+
+        The point of no return: deaf to every cancel.  Fails with ``FirewallError``, and then the ports lead where
+        they led before.
+        """
+        live = Live(ready)
+
+        async def leading() -> Live:
+            await self._firewall.lead(live.name, self._routes(ready.running))
+            self.live = live
+            return live
+
+        return await uncancellable(self._lock.run(lambda: Deferred.fromCoroutine(leading())))
+
+    async def out(self, of: Live | None = None) -> bool:
+        """Lead the ports nowhere: new connections are refused; if ``of`` is given, only if they lead to that version.
+
+        Gives whether it did.  Idempotent; deaf to every cancel; fails with ``FirewallError``.
+        """
+
+        async def leading_nowhere() -> bool:
+            if of is not None and self.live is not of:
+                return False
+            self.live = None
+            await self._firewall.clear()
+            return True
+
+        return await uncancellable(self._lock.run(lambda: Deferred.fromCoroutine(leading_nowhere())))
+
+    def describe(self, live: Live) -> str:
+        """Where the ports lead, for the log: "0.0.0.0:8080 -> 172.17.0.2:80"."""
+        return ", ".join(
+            f"{route.host_ip or '0.0.0.0'}:{route.host_port} -> {route.container_ip}:{route.container_port}"  # noqa: S104
+            for route in self._routes(live.running)
+        )
+
+    def _routes(self, running: Running) -> list[Route]:
+        return [
+            Route(
+                host_ip=port.publish.host_ip,
+                host_port=port.host_port,
+                container_ip=running.address,
+                container_port=port.publish.container_port,
+                loopback_port=running.loopback_ports[port.publish.container_port],
+            )
+            for port in self._ports
+        ]

@@ -1,0 +1,49 @@
+"""``twistd hanoverd``: what twistd needs to run the daemon."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.python.usage import Options as TwistdOptions
+
+from hanoverd.commandline.exits import complain, settings_or_exit
+from hanoverd.errors import HanoverdError
+
+if TYPE_CHECKING:
+    from twisted.application.service import IService
+
+    from hanoverd.commandline.settings import Settings
+
+START_FAILED = 1
+
+
+class Options(TwistdOptions):
+    """The command line of ``twistd hanoverd``, read as Docker's client reads its own.
+
+    Twisted's reader has other rules (it abbreviates, and knows no ``--flag=false``), and twistd would report an
+    error on standard output and end with exit status 0.
+    """
+
+    settings: Settings
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the command line; ends the process where it is wrong, or asks for help."""
+        self.settings = settings_or_exit(sys.argv[1:] if options is None else options)
+
+
+def makeService(options: Options) -> IService:
+    """The daemon as a service, after its checks; a check that fails is told on standard error, with exit status 1."""
+    from twisted.internet import reactor  # noqa: PLC0415  # the one place that takes the global reactor
+
+    from hanoverd.service import hangups_before  # noqa: PLC0415  # late, so that --help is quick
+    from hanoverd.wiring import assemble  # noqa: PLC0415
+
+    hangups_before()
+    try:
+        return assemble(options.settings, dict(os.environ), reactor, stdin=0)
+    except HanoverdError as error:
+        complain(error)
+        raise SystemExit(START_FAILED) from None

@@ -1,0 +1,261 @@
+"""One version's life: created, running, ready, live, gone.
+
+Each step has a type that only it makes: only ``wait_until_ready`` makes a ``Ready``, only the flip a ``Live``; an
+order that is wrong does not type-check.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hanoverd.concurrency.polling import growing, pause
+from hanoverd.edges.engine import Engine
+from hanoverd.edges.health import Health
+from hanoverd.errors import Conflict, EngineError, EngineUnreachable, NameInUse, NotFound, VersionFailed
+from hanoverd.model.container import APP, ContainerOptions, Image, create_body
+from hanoverd.model.durations import format_duration
+from hanoverd.model.names import version_name
+from hanoverd.readiness import Readiness
+from hanoverd.watch import Watch
+
+log = Logger()
+
+#: What Docker itself allows a container to end after its stop signal, in seconds.
+DEFAULT_STOP_TIMEOUT = 10
+
+
+@dataclass(frozen=True)
+class Created:
+    """A container that was created from ``image`` and not started."""
+
+    name: str
+    image: Image
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A container that was started: where it answers, and the eyes that are kept on it.
+
+    ``loopback_ports`` maps its published ports to those of the engine's proxy on 127.0.0.1.
+    """
+
+    created: Created
+    address: str
+    loopback_ports: Mapping[int, int]
+    watch: Watch = field(compare=False)
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return self.created.name
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A container whose health check has passed."""
+
+    running: Running
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return self.running.name
+
+
+@dataclass(frozen=True)
+class Live:
+    """The version that new connections are led to."""
+
+    ready: Ready
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return self.ready.name
+
+    @property
+    def running(self) -> Running:
+        """Its container."""
+        return self.ready.running
+
+
+class Versions:
+    """Makes the versions of one app, and unmakes them."""
+
+    def __init__(
+        self, clock: IReactorTime, engine: Engine, health: Health, app: str, options: ContainerOptions, status_timeout: float
+    ) -> None:
+        self._clock = clock
+        self._engine = engine
+        self._health = health
+        self._app = app
+        self._options = options
+        self._status_timeout = status_timeout
+        self._watches: dict[str, Watch] = {}
+
+    def name(self, number: int) -> str:
+        """The name of version ``number``: fixed before the container exists, so that it can always be found."""
+        return version_name(self._app, number)
+
+    async def create(self, image: Image, number: int) -> Created:
+        """Create the container of version ``number``.
+
+        Fails with the ``EngineError`` family, ``NameInUse``, or ``VersionFailed`` where no port could ever
+        show that it is ready.  After a failure or a cancel, other than ``NameInUse``, it may exist: ``remove`` it.
+        """
+        name = self.name(number)
+        ports = tuple(dict.fromkeys(self._options.ports)) or image.ports
+        if not ports:
+            raise VersionFailed(
+                f"{name} failed: no port is published, and the image {image.name.reference} exposes none, so nothing "
+                "can show that it is ready: publish the port that it serves with --publish"
+            )
+        try:
+            await self._engine.create(name, create_body(self._app, number, name, image, self._options))
+        except Conflict:
+            raise NameInUse(
+                f"{name} failed: a container of that name exists, and is not this hanoverd's: remove it "
+                f"(`docker rm {name}`), or give the app another --name"
+            ) from None
+        return Created(name, image, ports)
+
+    async def start(self, created: Created, *, again: bool = False) -> Running:
+        """Start the container, and keep an eye on it from now on; ``again`` when it has run before.
+
+        Fails with the ``EngineError`` family, or ``VersionFailed`` if it ended at once or cannot be reached.
+        """
+        await self._look_away(created.name)
+        since = time.time() if again else None
+        await self._engine.start(created.name)
+        watch = self._watches[created.name] = Watch(self._clock, self._engine, created.name, since)
+        found = await self._engine.inspect_container(created.name)
+        if not found["State"]["Running"]:
+            await watch.exit.wait()
+            raise await self._exited(created.name, watch)
+        return Running(created, _address(created.name, found), _loopback_ports(found), watch)
+
+    async def wait_until_ready(self, running: Running) -> Ready:
+        """Probe the container rapidly until it is ready.
+
+        Fails with ``VersionFailed`` when the container ends, at once, or is not ready within the status timeout.
+        """
+        readiness = Readiness(self._health, self._clock, running.address, running.created.ports)
+        polling = Deferred.fromCoroutine(readiness.reached())
+        exited = running.watch.exit.wait().addCallback(lambda _: polling.cancel())
+        timer = self._clock.callLater(self._status_timeout, polling.cancel)
+        try:
+            await polling
+        except CancelledError:
+            if running.watch.exit.is_over:
+                raise await self._exited(running.name, running.watch) from None
+            if not timer.active():
+                raise self._never_ready(running, readiness) from None
+            raise
+        finally:
+            if timer.active():
+                timer.cancel()
+            exited.cancel()
+            exited.addErrback(_forget)
+        return Ready(running)
+
+    async def stop(self, name: str) -> None:
+        """End the container by its stop signal, by SIGKILL after its stop timeout; idempotent.
+
+        Cancel kills it at once.
+        """
+        timeout = self._options.stop_timeout
+        await self._engine.stop(name, DEFAULT_STOP_TIMEOUT if timeout is None else timeout)
+
+    async def remove(self, name: str) -> None:
+        """Remove the container ``name``, whatever state it is in, if it is there and this app's own.
+
+        The engine may be away for a moment: tries again until it has answered.  Cancel gives up.
+        """
+        try:
+            for wait in growing(0.1, 5.0, 2.0):
+                try:
+                    await self._remove_own(name)
+                except EngineUnreachable as error:
+                    log.warn("{name} is not removed yet: {error}", name=name, error=error)
+                    await pause(self._clock, wait)
+                else:
+                    return
+        finally:
+            await self._look_away(name)
+
+    async def _remove_own(self, name: str) -> None:
+        try:
+            found = await self._engine.inspect_container(name)
+        except NotFound:
+            return
+        # A name that was taken when we came belongs to somebody else.
+        if (found["Config"]["Labels"] or {}).get(APP) == self._app:
+            await self._engine.remove(name)
+
+    async def _look_away(self, name: str) -> None:
+        watch = self._watches.pop(name, None)
+        if watch is not None:
+            await watch.close()
+
+    async def _exited(self, name: str, watch: Watch) -> VersionFailed:
+        await watch.all_output()
+        try:
+            state = (await self._engine.inspect_container(name))["State"]
+        except EngineError:
+            state = {}
+        reason = f"exited with code {watch.exit.get()}"
+        if state.get("OOMKilled"):
+            reason += ", killed for want of memory (out of memory): give it more, or mend what uses so much"
+        if state.get("Error"):
+            reason += f" ({state['Error']})"
+        return VersionFailed(f"{name} failed: it {reason} before it was ready{_quoted(watch)}")
+
+    def _never_ready(self, running: Running, readiness: Readiness) -> VersionFailed:
+        created = running.created
+        hint = ""
+        if created.image.ports and not set(created.ports) <= set(created.image.ports):
+            hint = f" (the image exposes {', '.join(map(str, created.image.ports))})"
+        return VersionFailed(
+            f"{created.name} failed: it was not ready within the status timeout of "
+            f"{format_duration(self._status_timeout)}, after {readiness.probes} probes; the last at "
+            f"{running.address}: {readiness.describe()}{hint}{_quoted(running.watch)}"
+        )
+
+
+def _forget(failure: Failure) -> None:
+    failure.trap(CancelledError)
+
+
+def _address(name: str, found: Mapping[str, Any]) -> str:
+    # Per network: the address at the top is gone from the engine's API 1.52.
+    networks = found["NetworkSettings"]["Networks"] or {}
+    for network in networks.values():
+        if network.get("IPAddress"):
+            address: str = network["IPAddress"]
+            return address
+    raise VersionFailed(f"{name} failed: the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})")
+
+
+def _loopback_ports(found: Mapping[str, Any]) -> dict[int, int]:
+    published = found["NetworkSettings"]["Ports"] or {}
+    return {
+        int(port.partition("/")[0]): int(bindings[0]["HostPort"])
+        for port, bindings in published.items()
+        if bindings and port.endswith("/tcp")
+    }
+
+
+def _quoted(watch: Watch) -> str:
+    lines = watch.tail
+    if not lines:
+        return "; it printed nothing"
+    return f"; its last {len(lines)} lines:" + "".join(f"\n    {line}" for line in lines)

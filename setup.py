@@ -1,0 +1,41 @@
+"""Packaging of hanoverd: the package, its twistd plugin and the command ``hanoverd``."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def version() -> str:
+    """The version, which the package itself holds; read, not imported: its dependencies may not be there yet."""
+    source = (HERE / "hanoverd" / "__init__.py").read_text()
+    return source.split('__version__ = "')[1].split('"')[0]
+
+
+setup(
+    name="hanoverd",
+    version=version(),
+    description="Replaces one version of a Docker application with the next without its users noticing",
+    long_description=(HERE / "README.rst").read_text(),
+    long_description_content_type="text/x-rst",
+    python_requires=">=3.11",
+    # twisted.plugins is Twisted's own namespace: a folder without __init__.py, to which each package adds a file.
+    packages=[*find_packages(include=["hanoverd", "hanoverd.*"]), "twisted.plugins"],
+    package_data={"hanoverd": ["py.typed"]},
+    install_requires=[
+        "docker>=7.1.0",
+        "requests>=2.32.2",
+        "treq>=24.9.1",
+        "Twisted>=24.7.0",
+        "urllib3>=2.0.0",
+        "zope.interface>=6.0",
+    ],
+    entry_points={"console_scripts": ["hanoverd = hanoverd.cli:main"]},
+    classifiers=[
+        "Framework :: Twisted",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: System :: Clustering",
+    ],
+)
