@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from hanoverd.edges.conntrack import Conntrack
-from hanoverd.edges.terminal import Terminal
+from hanoverd.edges.terminal import Terminal, TerminalReactor
 from hanoverd.supervisor import Supervisor
 
 log = Logger()
@@ -27,7 +27,7 @@ def hangups_before() -> None:
     signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
-class DaemonReactor(IReactorCore, IReactorTime, IReactorFromThreads, IReactorFDSet):
+class DaemonReactor(IReactorCore, TerminalReactor, IReactorFromThreads):
     """What a reactor must be able to do to run the daemon."""
 
 
@@ -87,7 +87,7 @@ class HanoverdService(Service):
         await self._supervisor.stop()
         self._pool.stop()
         self._release()
-        log.info("hanoverd has stopped: nothing is left behind")
+        log.info("hanoverd has stopped")
 
     def _end_of_input(self) -> None:
         self._stop("end of input (Ctrl-D)")

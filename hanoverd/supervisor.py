@@ -85,6 +85,8 @@ class Supervisor:
         self._retirement.end_drains()
         if live is not None:
             self._retire(_old(live), drain=False)
+        for stray in self._strays or []:
+            self._retire(stray, drain=False)
         while self._tasks:
             await uncancellable(Outcome(next(iter(self._tasks))).wait())
         await self._discards.close()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred, DeferredLock
 
 from hanoverd.concurrency.cancellation import uncancellable
+from hanoverd.edges.bridge import lets_loopback_through
 from hanoverd.edges.firewall import Firewall
 from hanoverd.edges.ports import HeldPort
 from hanoverd.model.rules import Route
@@ -61,13 +62,14 @@ class Switch:
         )
 
     def _routes(self, running: Running) -> list[Route]:
+        direct = lets_loopback_through(running.address)
         return [
             Route(
                 host_ip=port.publish.host_ip,
                 host_port=port.host_port,
                 container_ip=running.address,
                 container_port=port.publish.container_port,
-                loopback_port=running.loopback_ports[port.publish.container_port],
+                loopback_port=None if direct else running.loopback_ports[port.publish.container_port],
             )
             for port in self._ports
         ]

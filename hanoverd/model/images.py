@@ -1,12 +1,102 @@
-"""stub"""
+"""Names of images, as Docker's command line reads them (the grammar of distribution's references)."""
+
+from __future__ import annotations
+
+import re
 from dataclasses import dataclass
+
+_DEFAULT_DOMAIN = "docker.io"
+_LEGACY_DOMAIN = "index.docker.io"
+_DEFAULT_TAG = "latest"
+_LONGEST_PATH = 255
+
+_HOST_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_HOST = rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?P<host>{_HOST})/(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
+    r"(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?"
+)
+_IMAGE_ID = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+
+#: The digests that the engine knows, with their length in hexadecimal digits.
+_DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+
 @dataclass(frozen=True)
 class ImageName:
+    """What the user calls an image: a repository, as written, with a tag or a digest.
+
+    An image's full ID is a name too: its repository is empty, and its digest is the ID.
+    """
+
     repository: str
     tag: str | None = None
     digest: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> ImageName:
+        """Read ``[HOST[:PORT]/]PATH[:TAG][@DIGEST]``; ValueError in docker's words."""
+        by_id = _IMAGE_ID.fullmatch(text)
+        if by_id:
+            return cls("", None, f"sha256:{by_id[1]}")
+        domain, remainder = _split_domain(text)
+        path = remainder.partition(":")[0]
+        if path.lower() != path:
+            raise ValueError(f"invalid reference format: repository name ({path}) must be lowercase")
+        found = _REFERENCE.fullmatch(f"{domain}/{remainder}")
+        if found is None:
+            raise ValueError("invalid reference format")
+        if len(found["path"]) > _LONGEST_PATH:
+            raise ValueError(f"repository name must not be more than {_LONGEST_PATH} characters")
+        tag, digest = found["tag"], found["digest"]
+        if digest is not None:
+            _check_digest(digest)
+        written = text.removesuffix(f"@{digest}").removesuffix(f":{tag}" if tag else "")
+        return cls(written, tag, digest)
+
     @property
-    def reference(self) -> str: return f"{self.repository}:{self.tag or 'latest'}"
+    def tag_or_digest(self) -> str:
+        """The digest, else the tag, else ``latest``."""
+        return self.digest or self.tag or _DEFAULT_TAG
+
     @property
-    def tag_or_digest(self) -> str: return self.tag or 'latest'
-def built_name(app: str) -> ImageName: return ImageName("hanoverd/"+app)
+    def reference(self) -> str:
+        """The whole name, as the engine is to be given it."""
+        if not self.repository:
+            return self.tag_or_digest
+        return f"{self.repository}{'@' if self.digest else ':'}{self.tag_or_digest}"
+
+
+def built_name(app: str) -> ImageName:
+    """The name that images get which hanoverd builds for ``app``."""
+    path = app.lower()
+    if not re.fullmatch(_COMPONENT, path):
+        # Apps may be named more freely than repositories.
+        path = re.sub(r"[^a-z0-9]+", "-", path).strip("-")
+    return ImageName(f"hanoverd/{path}")
+
+
+def _split_domain(text: str) -> tuple[str, str]:
+    """The registry and what it calls the image: a first part is a registry's if it could not be a repository's."""
+    first, slash, rest = text.partition("/")
+    if slash and (set(first) & set(".:") or first == "localhost" or first.lower() != first):
+        domain, remainder = first, rest
+    else:
+        domain, remainder = _DEFAULT_DOMAIN, text
+    if domain == _LEGACY_DOMAIN:
+        domain = _DEFAULT_DOMAIN
+    if domain == _DEFAULT_DOMAIN and "/" not in remainder:
+        remainder = f"library/{remainder}"
+    return domain, remainder
+
+
+def _check_digest(digest: str) -> None:
+    algorithm, _, value = digest.partition(":")
+    if algorithm not in _DIGEST_LENGTHS:
+        raise ValueError("unsupported digest algorithm")
+    if len(value) != _DIGEST_LENGTHS[algorithm]:
+        raise ValueError("invalid checksum digest length")
+    if value.lower() != value:
+        raise ValueError("invalid checksum digest format")

@@ -32,14 +32,14 @@ class Route:
     """One published TCP port: where clients connect, and where its container answers.
 
     ``host_ip`` None means all addresses of the host.  ``container_ip:container_port`` is reached through the
-    bridge, ``loopback_port`` on 127.0.0.1 through the engine's proxy.
+    bridge, ``loopback_port`` on 127.0.0.1 through the engine's proxy; None where the engine has no proxy.
     """
 
     host_ip: str | None
     host_port: int
     container_ip: str
     container_port: int
-    loopback_port: int
+    loopback_port: int | None
 
 
 @dataclass(frozen=True)
@@ -108,25 +108,19 @@ def claims(saved: str) -> list[Claim]:
 
 
 def _incoming_rule(chain: str, version: str, route: Route) -> str:
-    return " ".join(
-        [
-            *_matching(chain, version, route),
-            # Straight to the container: the kernel rewrites the address of a new connection once, remembers it
-            # (conntrack) for all its packets, and the app sees the client's own address.
-            f"-j DNAT --to-destination {route.container_ip}:{route.container_port}",
-        ]
-    )
+    # Straight to the container: the kernel rewrites the address of a new connection once, remembers it
+    # (conntrack) for all its packets, and the app sees the client's own address.
+    target = f"-j DNAT --to-destination {route.container_ip}:{route.container_port}"
+    return " ".join([*_matching(chain, version, route), target])
 
 
 def _local_rule(chain: str, version: str, route: Route) -> str:
-    return " ".join(
-        [
-            *_matching(chain, version, route),
-            # Through the engine's proxy: a packet from 127.0.0.1 may not leave the loopback interface
-            # (route_localnet), so it cannot reach the bridge.
-            f"-j REDIRECT --to-ports {route.loopback_port}",
-        ]
-    )
+    if route.loopback_port is None:
+        return _incoming_rule(chain, version, route)
+    # Through the engine's proxy: a packet from 127.0.0.1 may not leave the loopback interface (route_localnet), so
+    # it cannot reach the bridge.
+    target = f"-j REDIRECT --to-ports {route.loopback_port}"
+    return " ".join([*_matching(chain, version, route), target])
 
 
 def _matching(chain: str, version: str, route: Route) -> list[str]:

@@ -48,6 +48,12 @@ def test_the_first_flip_makes_the_chains_the_rules_and_the_jumps_in_one_commit()
     ]
 
 
+def test_without_a_proxy_local_clients_are_led_straight_to_the_container_too() -> None:
+    direct = Route(None, 8080, "172.17.0.3", 80, None)
+    rules = [line for line in filled("web", "web-0", [direct], DOCKER).splitlines() if "--dport" in line]
+    assert [rule.partition(" -j ")[2] for rule in rules] == ["DNAT --to-destination 172.17.0.3:80"] * 2
+
+
 def test_a_later_flip_leaves_jumps_that_are_right_alone() -> None:
     assert "PREROUTING" not in filled("web", "web-1", [WEB], after(JUMP_IN, JUMP_OUT))
 

@@ -1,0 +1,74 @@
+"""One line of comma-separated fields, read as Docker's command line reads them (Go's ``encoding/csv``).
+
+Python's own reader, strict too, lets a quote pass in the middle of a field, and has other words for errors.
+"""
+
+from __future__ import annotations
+
+_BARE_QUOTE = 'bare " in non-quoted-field'
+_QUOTE = 'extraneous or missing " in quoted-field'
+
+
+def comma_fields(text: str) -> list[str]:
+    """The fields of the first line of ``text`` that is not empty; a quoted field may hold commas and line ends.
+
+    ValueError in Go's words; ``EOF`` where there is no such line.
+    """
+    lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")
+    start = next((number for number, line in enumerate(lines) if line), None)
+    if start is None:
+        raise ValueError("EOF")
+    # What follows the line matters to a quoted field alone.
+    return _Record("\n".join(lines[start:]), start + 1).fields()
+
+
+class _Record:
+    """The reading of one record, and how far it has come."""
+
+    def __init__(self, text: str, line: int) -> None:
+        self._text = text
+        self._first_line = line
+        self._at = 0
+
+    def fields(self) -> list[str]:
+        found = []
+        while True:
+            found.append(self._quoted() if self._text.startswith('"', self._at) else self._plain())
+            if not self._text.startswith(",", self._at):
+                return found
+            self._at += 1
+
+    def _plain(self) -> str:
+        start = self._at
+        while self._at < len(self._text) and self._text[self._at] not in ",\n":
+            self._at += 1
+        field = self._text[start : self._at]
+        if '"' in field:
+            raise self._error(start + field.index('"'), _BARE_QUOTE)
+        return field
+
+    def _quoted(self) -> str:
+        field = ""
+        self._at += 1
+        while True:
+            end = self._text.find('"', self._at)
+            if end < 0:
+                raise self._error(len(self._text), _QUOTE)
+            field += self._text[self._at : end]
+            self._at = end + 1
+            following = self._text[self._at : self._at + 1]
+            if following != '"':
+                break
+            field += '"'
+            self._at += 1
+        if following not in ("", ",", "\n"):
+            raise self._error(end, _QUOTE)
+        return field
+
+    def _error(self, where: int, reason: str) -> ValueError:
+        """Go tells the place by its line, and its column in bytes."""
+        before = self._text[:where]
+        line = self._first_line + before.count("\n")
+        column = len(before.rpartition("\n")[2].encode()) + 1
+        record = f"record on line {self._first_line}; " if line != self._first_line else ""
+        return ValueError(f"{record}parse error on line {line}, column {column}: {reason}")

@@ -1,0 +1,27 @@
+"""Sizes in bytes as text, as Docker's command line reads them (go-units' ``RAMInBytes``)."""
+
+from __future__ import annotations
+
+import re
+
+_SIZE = re.compile(
+    r"(?P<number>\+?(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) ?"
+    r"(?:(?P<power>[kmgtp])(?:i?b)?|b)?",
+    re.IGNORECASE,
+)
+_POWERS = "kmgtp"
+_MOST_BYTES = 2**63 - 1
+
+
+def parse_size(text: str) -> int:
+    """The bytes that ``text`` spells, all units powers of 1024: ``512m``, ``1.5GiB``, ``4096``.
+
+    ValueError, in docker's words, where it spells none or more than 64 bits hold.
+    """
+    found = _SIZE.fullmatch(text)
+    number = float(found["number"]) if found else float("inf")
+    if found and found["power"]:
+        number *= 1024.0 ** (_POWERS.index(found["power"].lower()) + 1)
+    if number > _MOST_BYTES:
+        raise ValueError(f"invalid size: '{text}'")
+    return int(number)

@@ -1,0 +1,161 @@
+"""What ``--volume`` gives a container: read as Docker's command line reads it, checked as the engine would.
+
+The engine looks at it only when a container is created.  Looking here means that what it would refuse never meets
+a running service.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+#: The engine's modes by kind (its Linux volume parser); a spec may have one of each kind.
+_MODES = {
+    **dict.fromkeys(("ro", "rw"), "access"),
+    **dict.fromkeys(("z", "Z"), "label"),
+    **dict.fromkeys(("private", "rprivate", "shared", "rshared", "slave", "rslave"), "propagation"),
+    "nocopy": "copy",
+    **dict.fromkeys(("consistent", "cached", "delegated"), "consistency"),
+}
+PROPAGATIONS = frozenset(mode for mode, kind in _MODES.items() if kind == "propagation")
+
+_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_SHORTEST_VOLUME_NAME = 2
+
+#: SOURCE, TARGET and MODE.
+_MOST_SECTIONS = 3
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A folder of the host, or a named volume: an entry of ``HostConfig.Binds``."""
+
+    spec: str
+
+    @property
+    def target(self) -> str:
+        """Where the container sees it."""
+        return self.spec.split(":")[1]
+
+
+@dataclass(frozen=True)
+class AnonymousVolume:
+    """A new, empty volume for each container: a key of ``Config.Volumes``."""
+
+    path: str
+
+
+def parse_volume(text: str, cwd: str) -> Bind | AnonymousVolume:
+    """Read ``[SOURCE:]TARGET[:MODE]``; a SOURCE that begins with a dot is relative to ``cwd``.
+
+    ValueError in docker's words, or in the engine's.
+    """
+    if not text:
+        raise ValueError("invalid empty volume spec")
+    sections = text.split(":")
+    _check_drives(text, sections)
+    _check_sections(text, sections)
+    try:
+        if len(sections) == 1:
+            check_target("volume", text)
+            return AnonymousVolume(text)
+        return _bind(text, sections, cwd)
+    except InvalidMount as error:
+        raise ValueError(f"invalid volume specification: '{text}': {error}") from None
+
+
+def check_mount_points(targets: Iterable[str]) -> None:
+    """ValueError, in the engine's words, where two mounts have the same target."""
+    seen: set[str] = set()
+    for target in targets:
+        clean = posixpath.normpath(target)
+        if clean in seen:
+            raise ValueError(f"Duplicate mount point: {clean}")
+        seen.add(clean)
+
+
+class InvalidMount(ValueError):
+    """The engine would refuse the mount; the text is in its words."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(f'invalid mount config for type "{kind}": {reason}')
+
+
+def check_target(kind: str, target: str) -> None:
+    """``InvalidMount`` where the engine would not mount on ``target``."""
+    if posixpath.normpath(target.replace("\\", "/")) in ("/", "//"):
+        raise InvalidMount(kind, "invalid specification: destination can't be '/'")
+    check_absolute(kind, target)
+
+
+def check_absolute(kind: str, path: str) -> None:
+    """``InvalidMount`` for a relative path."""
+    if not path.startswith("/"):
+        raise InvalidMount(kind, f"invalid mount path: '{path}' mount path must be absolute")
+
+
+def check_volume_name(name: str) -> None:
+    """ValueError, in the engine's words, where ``name`` cannot be that of a local volume."""
+    if not _VOLUME_NAME.fullmatch(name):
+        raise ValueError(
+            f'"{name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are '
+            "allowed. If you intended to pass a host directory, use absolute path"
+        )
+    if len(name) < _SHORTEST_VOLUME_NAME:
+        raise ValueError("volume name is too short, names should be at least two alphanumeric characters")
+
+
+def resolved(source: str, cwd: str) -> str:
+    """``source``, made absolute if it begins with a dot, which is how docker tells a folder from a volume's name."""
+    return posixpath.normpath(posixpath.join(cwd, source)) if source.startswith(".") else source
+
+
+def _check_drives(text: str, sections: list[str]) -> None:
+    # Docker's client reads one letter and a colon as a Windows drive in every section, and takes the volume that
+    # was meant for an anonymous one, which the engine then refuses in other words.
+    for letter in sections[:-1]:
+        if len(letter) == 1 and letter.isalpha():
+            raise ValueError(
+                f"invalid volume specification: '{text}': docker reads '{letter}:' as a Windows drive: give the "
+                "volume a name of two letters or more, or the path from /"
+            )
+
+
+def _check_sections(text: str, sections: list[str]) -> None:
+    for number, section in enumerate(sections, 1):
+        if not section:
+            raise ValueError(f"invalid spec: {text}: empty section between colons")
+        if number == _MOST_SECTIONS < len(sections):
+            raise ValueError(f"invalid spec: {text}: too many colons")
+
+
+def _bind(text: str, sections: list[str], cwd: str) -> Bind:
+    source, target, *mode = sections
+    if not mode and _kinds(target) is not None:
+        raise ValueError(f"invalid volume specification: '{text}': a volume without a source takes no mode")
+    kinds = _kinds(mode[0]) if mode else frozenset[str]()
+    if kinds is None:
+        raise ValueError(f"invalid mode: {mode[0]} (one of each at most: ro rw, z Z, [r]private [r]shared [r]slave, nocopy)")
+    source = resolved(source, cwd)
+    kind = "bind" if source.startswith("/") else "volume"
+    check_target(kind, target)
+    if kind == "bind" and "copy" in kinds:
+        raise InvalidMount(kind, "field VolumeOptions must not be specified (nocopy is for volumes)")
+    if kind == "volume":
+        if "propagation" in kinds:
+            raise InvalidMount(kind, "field BindOptions must not be specified (propagation is for folders)")
+        check_volume_name(source)
+    if ":" in source:
+        raise ValueError(f"invalid volume specification: '{text}': the path {source} has a colon: use --mount for it")
+    return Bind(":".join([source, target, *mode]))
+
+
+def _kinds(mode: str) -> frozenset[str] | None:
+    """The kinds of a mode's parts; None where a part is unknown, or a kind comes twice."""
+    parts = mode.split(",")
+    if not all(part in _MODES for part in parts):
+        return None
+    kinds = [_MODES[part] for part in parts]
+    return frozenset(kinds) if len(set(kinds)) == len(kinds) else None

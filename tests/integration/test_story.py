@@ -1,0 +1,162 @@
+"""A handover, end to end: what clients see, and what the container gets."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.asking import ask, environment, eventually, hostname, names, refused
+from tests.integration.conftest import StartDaemon
+from tests.lab.host import Lab
+from tests.lab.images import write_app
+
+
+def test_the_first_version_is_number_0_and_sighup_advances_it(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
+    with daemon("--name", "story", "-p", "8080:80", cwd=app_folder) as hanoverd:
+        url = f"http://{lab.host_ip}:8080/"
+        for number in range(3):
+            if number:
+                hanoverd.hup()
+            hanoverd.wait_for(rf"story-{number} is live")
+            assert hostname(lab.in_client, url) == f"story-{number}"
+            assert hostname(lab.in_host, url) == f"story-{number}"
+            assert hostname(lab.in_host, "http://127.0.0.1:8080/") == f"story-{number}"
+        hanoverd.wait_for(r"story-1 is gone")
+        assert names(lab.containers("story")) == ["story-2"]
+        assert hanoverd.terminate() == 0
+    assert refused(lab.in_client, url)
+
+
+def test_the_app_sees_the_clients_own_address(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("-p", "8080:80", "--name", "addresses", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("addresses-0 is live")
+        assert ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[-1] == lab.client_ip
+
+
+def test_the_container_knows_its_image_and_carries_its_labels(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    arguments = ("-p", "8080:80", "--name", "told", "-e", "COLOUR=blue", "-e", "UNSET_HERE")
+    with daemon(*arguments, cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("told-0 is live")
+        told = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
+        assert told["COLOUR"] == "blue"
+        assert told["HOSTNAME"] == "told-0"
+        assert told["HANOVERD_IMAGE"] == f"{told['HANOVERD_IMAGE_REPO']}:{told['HANOVERD_IMAGE_TAGDIGEST']}"
+        [container] = lab.containers("told")
+        assert container["Labels"] == {
+            **container["Labels"],
+            "orchestrator": "hanoverd",
+            "hanoverd.app": "told",
+            "hanoverd.generation": "0",
+            "hanoverd.image": container["ImageID"],
+        }
+
+
+def test_an_unready_version_answers_nobody_outside(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("-p", "8080:80", "-e", "UNREADY_FOR=60", "--name", "shy", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("shy-0: started")
+        [container] = lab.containers("shy")
+        [binding] = [port for port in container["Ports"] if port["PrivatePort"] == 80 and "PublicPort" in port]
+        assert binding["IP"] == "127.0.0.1"
+        assert refused(lab.in_client, f"http://{lab.host_ip}:{binding['PublicPort']}/")
+        assert refused(lab.in_client, f"http://{lab.host_ip}:8080/")
+
+
+def test_a_host_address_is_honoured(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("-p", "127.0.0.1:8080:80", "-p", f"{lab.host_ip}:8081:80", "--name", "bound", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("bound-0 is live")
+        assert hostname(lab.in_host, "http://127.0.0.1:8080/") == "bound-0"
+        assert refused(lab.in_host, f"http://{lab.host_ip}:8080/")
+        assert refused(lab.in_client, f"http://{lab.host_ip}:8080/")
+        assert hostname(lab.in_client, f"http://{lab.host_ip}:8081/") == "bound-0"
+        assert refused(lab.in_host, "http://127.0.0.1:8081/")
+
+
+def test_a_port_need_not_be_exposed_and_its_host_port_may_be_any(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
+    write_app(tmp_path, expose=(), env={"PORTS": "8000"})
+    with daemon("-p", "8000", "--name", "anyport", cwd=tmp_path) as hanoverd:
+        port = hanoverd.wait_for(r"anyport-0 is live: 0\.0\.0\.0:(\d+) -> ")[1]
+        assert hostname(lab.in_client, f"http://{lab.host_ip}:{port}/") == "anyport-0"
+        hanoverd.hup()
+        hanoverd.wait_for(rf"anyport-1 is live: 0\.0\.0\.0:{port} -> ")
+        assert hostname(lab.in_client, f"http://{lab.host_ip}:{port}/") == "anyport-1"
+
+
+def test_without_any_publish_the_exposed_ports_decide(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("--name", "inward", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("inward-0 is live: no port is published")
+        assert names(lab.containers("inward")) == ["inward-0"]
+
+
+def test_arguments_after_at_are_the_containers_command(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    command = ("@", "python3", "/server.py", "one", "--two", "-p")
+    with daemon("-p", "8080:80", "--name", "argued", *command, cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("argued-0 is live")
+        assert ask(lab.in_client, f"http://{lab.host_ip}:8080/argv").split()[-3:] == ["one", "--two", "-p"]
+
+
+def test_an_image_that_the_engine_has_is_used_as_it_is(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("--name", "maker", "-p", "8080:80", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("maker-0 is live")
+    with daemon("-p", "8080:80", "hanoverd/maker", cwd="/") as hanoverd:
+        hanoverd.wait_for("maker-0 is live")
+        told = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
+        assert told["HANOVERD_IMAGE_REPO"] == "hanoverd/maker"
+
+
+def test_volumes_and_mounts_reach_the_container(lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon) -> None:
+    (app_folder / "shared").mkdir()
+    arguments = ("-v", "./shared:/a:ro", "-v", "/anonymous", "--mount", "type=tmpfs,dst=/b,tmpfs-size=1m")
+    with daemon("-p", "8080:80", "--name", "mounted", *arguments, cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("mounted-0 is live")
+        _, body = lab.docker("GET", "/containers/mounted-0/json")
+        mounts = {mount["Destination"]: mount for mount in json.loads(body)["Mounts"]}
+        assert (mounts["/a"]["Source"], mounts["/a"]["RW"]) == (str(app_folder / "shared"), False)
+        assert mounts["/anonymous"]["Type"] == "volume"
+        assert mounts["/b"]["Type"] == "tmpfs"
+        volume = mounts["/anonymous"]["Name"]
+        hanoverd.terminate()
+    # The anonymous volume goes with its container.
+    assert lab.docker("GET", f"/volumes/{volume}")[0] == 404
+
+
+def test_two_ports_move_together(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
+    """A client that asks one port and then the other never meets an older version at the second."""
+    write_app(tmp_path, expose=(80, 81), env={"PORTS": "80,81"})
+    with daemon("-p", "8080:80", "-p", "8081:81", "--name", "pair", cwd=tmp_path) as hanoverd:
+        hanoverd.wait_for("pair-0 is live")
+        watcher = subprocess.Popen(
+            lab.in_client([sys.executable, str(Path(__file__).with_name("pairwatch.py")), lab.host_ip, "8080", "8081"]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(1, 6):
+            hanoverd.hup()
+            hanoverd.wait_for(rf"pair-{number} is live")
+        out, _ = watcher.communicate()
+        seen = json.loads(out)
+        assert seen["went_back"] == []
+        assert seen["versions"] == [f"pair-{number}" for number in range(6)]
+        assert seen["pairs"] > 100
+
+
+def test_the_log_tells_the_story_with_the_time_of_each_phase(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("-p", "8080:80", "--name", "told", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("told-0 is live")
+        hanoverd.hup()
+        hanoverd.wait_for("told-0 is gone")
+        log = hanoverd.log()
+        took = r" in [\d.]+m?s"
+        phases = ["told-1: build ", f"told-1: obtained .*{took}", f"told-1: created{took}", f"told-1: started at .*{took}"]
+        phases += [f"told-1: ready{took}", f"told-1: flipped{took}", "told-1 is live: .*0.0.0.0:8080 -> ", "told-0 is gone: drained"]
+        positions = [re.search(phase, log) for phase in phases]
+        assert all(positions), [phase for phase, found in zip(phases, positions, strict=True) if not found]
+        starts = [found.start() for found in positions if found]
+        assert starts == sorted(starts)
+        # The container's own output, with its version's name.
+        assert eventually(lambda: re.search(r"told-0: .*SIGTERM", hanoverd.log()))

@@ -1,0 +1,124 @@
+"""A private Docker engine inside a network namespace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.lab.api import call
+
+#: How long an engine may take to come up, and to go down, in seconds.
+UP_WITHIN, DOWN_WITHIN = 60, 30
+
+# dockerd reads the network namespace's /sys/class/net, so it needs a sysfs that was mounted inside; the cgroups, which
+# are mounted below the old one, are carried over.
+_SCRIPT = """
+set -e
+mkdir -p "$1/cgroup"
+mount --rbind /sys/fs/cgroup "$1/cgroup"
+mount -t sysfs sysfs /sys
+mount --rbind "$1/cgroup" /sys/fs/cgroup
+shift
+exec dockerd "$@"
+"""
+
+
+class PrivateEngine:
+    """dockerd with all that it owns below ``folder``, in the network namespace ``namespace``."""
+
+    def __init__(self, namespace: str, folder: Path, *options: str) -> None:
+        self._namespace = namespace
+        self._folder = folder
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self.socket = str(folder / "docker.sock")
+
+    def start(self) -> None:
+        """Start it and wait until it answers; may be called again after ``kill`` or ``stop``."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "docker.pid").unlink(missing_ok=True)
+        enter = ["nsenter", f"--net=/run/netns/{self._namespace}", "unshare", "--mount", "--propagation", "private"]
+        where = ["--data-root", "data", "--exec-root", "exec", "--pidfile", "docker.pid"]
+        where = [str(self._folder / word) if not word.startswith("--") else word for word in where]
+        with (self._folder / "dockerd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*enter, "sh", "-c", _SCRIPT, "sh", str(self._folder), *where, "-H", f"unix://{self.socket}", *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + UP_WITHIN
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"dockerd did not come up:\n{self.log()[-3000:]}")
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        """What dockerd has said."""
+        return (self._folder / "dockerd.log").read_text(errors="replace")
+
+    def kill(self) -> None:
+        """Have it vanish, as in a crash: its containers go on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End it, its containerd and its containers, and remove its folder; idempotent."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(DOWN_WITHIN)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process = None
+        self._end_what_is_left()
+        self._remove_folder()
+
+    def _answers(self) -> bool:
+        try:
+            return call(self.socket, "GET", "/_ping", timeout=2)[0] == 200
+        except OSError:
+            return False
+
+    def _end_what_is_left(self) -> None:
+        """containerd and the shims of an engine that was killed: those that name our folder."""
+        marker = str(self._folder).encode()
+        for _ in range(100):
+            left = [pid for pid in _processes() if marker in _command_line(pid)]
+            if not left:
+                return
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.1)
+        raise RuntimeError(f"processes of {self._folder} cannot be ended: {left}")
+
+    def _remove_folder(self) -> None:
+        # Only mounts of the engine's own mount namespace lie below it; those went with its last process.
+        for _ in range(50):
+            shutil.rmtree(self._folder, ignore_errors=True)
+            if not self._folder.exists():
+                return
+            time.sleep(0.1)
+        shutil.rmtree(self._folder)
+
+
+def _processes() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != os.getpid()]
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

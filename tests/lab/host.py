@@ -1,0 +1,111 @@
+"""The lab's two hosts, and the engine on the first."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.lab.api import call, get_json
+from tests.lab.engine import PrivateEngine
+
+_counter = itertools.count()
+
+
+class Lab:
+    """Two fresh network namespaces, ``host`` with a private engine and ``client``, joined by a veth pair."""
+
+    host_ip = "10.203.0.1"
+    client_ip = "10.203.0.2"
+
+    def __init__(self, *engine_options: str) -> None:
+        number = next(_counter)
+        self.host = f"hanoverd-{os.getpid()}-{number}-host"
+        self.client = f"hanoverd-{os.getpid()}-{number}-client"
+        self.folder = Path(tempfile.mkdtemp(prefix="hanoverd-lab-"))
+        # Anybody may pass through: tests run the daemon as other users too.
+        self.folder.chmod(0o755)
+        self.engine = PrivateEngine(self.host, self.folder / "engine", *engine_options)
+
+    def start(self) -> None:
+        """Make the namespaces and start the engine; cleans up after itself when that fails."""
+        try:
+            self._make_hosts()
+            self.engine.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End and remove everything; idempotent."""
+        self.engine.stop()
+        for namespace in (self.host, self.client):
+            if Path("/run/netns", namespace).exists():
+                _run("ip", "netns", "delete", namespace)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def docker_host(self) -> str:
+        """The engine's address for DOCKER_HOST."""
+        return f"unix://{self.engine.socket}"
+
+    def in_host(self, argv: Sequence[str]) -> list[str]:
+        """``argv`` as run on the host with the engine."""
+        return ["nsenter", f"--net=/run/netns/{self.host}", *argv]
+
+    def in_client(self, argv: Sequence[str]) -> list[str]:
+        """``argv`` as run on the other host."""
+        return ["nsenter", f"--net=/run/netns/{self.client}", *argv]
+
+    def docker(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """One request to the engine."""
+        return call(self.engine.socket, method, path, body)
+
+    def containers(self, app: str | None = None) -> list[dict[str, Any]]:
+        """The containers of hanoverd, running or not, of one app or all."""
+        label = "orchestrator=hanoverd" if app is None else f"hanoverd.app={app}"
+        filters = '{"label":["' + label + '"]}'
+        found: list[dict[str, Any]] = get_json(self.engine.socket, f"/containers/json?all=1&filters={_quoted(filters)}")
+        return found
+
+    def iptables_save(self) -> str:
+        """The nat table of the host with the engine."""
+        return _run(*self.in_host(["iptables-save", "-t", "nat"]))
+
+    def _make_hosts(self) -> None:
+        for namespace in (self.host, self.client):
+            _run("ip", "netns", "add", namespace)
+            _run("ip", "-n", namespace, "link", "set", "lo", "up")
+        # A veth pair joins the two; the names of its ends exist in the namespaces only.
+        _run("ip", "-n", self.host, "link", "add", "lab0", "type", "veth", "peer", "name", "lab0", "netns", self.client)
+        for namespace, address in ((self.host, self.host_ip), (self.client, self.client_ip)):
+            _run("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "lab0")
+            _run("ip", "-n", namespace, "link", "set", "lab0", "up")
+
+
+@contextmanager
+def other_lab(*engine_options: str) -> Iterator[Lab]:
+    """A second lab, for an engine with other settings."""
+    lab = Lab(*engine_options)
+    lab.start()
+    try:
+        yield lab
+    finally:
+        lab.stop()
+
+
+def _run(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(argv)}: exit status {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def _quoted(text: str) -> str:
+    return "".join(character if character.isalnum() else f"%{ord(character):02X}" for character in text)

@@ -1,0 +1,40 @@
+"""How this host reaches the containers of a bridge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hanoverd.edges.bridge import lets_loopback_through
+
+ROUTES = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0
+docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+br-1234\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+"""
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/route").write_text(ROUTES)
+    for interface, value in (("docker0", "1\n"), ("br-1234", "0\n"), ("eth0", "1\n")):
+        folder = tmp_path / "sys/net/ipv4/conf" / interface
+        folder.mkdir(parents=True)
+        (folder / "route_localnet").write_text(value)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("172.17.0.2", True), ("172.18.0.2", False), ("192.168.1.1", False)],
+    ids=["a bridge that lets it through", "a bridge that does not", "no bridge, only the default route"],
+)
+def test_the_bridge_of_the_container_decides(proc: Path, address: str, expected: bool) -> None:
+    assert lets_loopback_through(address, proc) is expected
+
+
+def test_a_host_that_tells_nothing_is_taken_not_to(tmp_path: Path) -> None:
+    assert lets_loopback_through("172.17.0.2", tmp_path) is False
