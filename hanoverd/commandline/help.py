@@ -1,83 +1,80 @@
-"""The help text and the documentation of the options, rendered from the table."""
+"""Explains the command line, from the table of options: ``hanoverd --help``, and the documentation."""
 
 from __future__ import annotations
 
-import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from hanoverd.commandline.table import ENVIRONMENT, OPTIONS, SIGNALS, Option
+from hanoverd.commandline.table import ENVIRONMENT, OPTIONS, SIGNALS, Kind, Option
 
 USAGE = "hanoverd [OPTIONS] [IMAGE | @] [ARG...]"
 
-_INTRODUCTION = """\
-Runs an app in Docker, and replaces one version of it with the next without its
-users noticing. Without IMAGE, or with @, the Dockerfile of the current folder
-is built; ARGs are the container's command."""
+_WIDTH = 80
+_COLUMN = 32
+
+_ABOUT = """\
+Replaces one version of a Docker application with the next without its users
+noticing: starts the new version beside the old one, waits until it is ready,
+leads the traffic to it, and lets the old one finish.
+
+With no IMAGE, or with @, the Dockerfile of the current folder is built;
+otherwise IMAGE is used, and pulled if it is not there. ARGs are the
+container's command. Options end at IMAGE or @."""
 
 _EXAMPLE = """\
-Example: build the current folder, serve its port 80 on port 8080, then replace
-it with a new version:
-
-  hanoverd -p 8080:80 &
-  kill -HUP $!"""
-
-WIDTH = 79
+  hanoverd --publish 8080:80 --env HOME --status-uri /health
+  kill -HUP $(pgrep -x hanoverd)     # builds and hands over again"""
 
 
-def help_text() -> str:
-    """What ``hanoverd --help`` prints."""
-    rows = [(_left(option), _line(option)) for option in OPTIONS]
-    return "\n\n".join(
-        [
-            f"Usage: {USAGE}",
-            _INTRODUCTION,
-            "Options:\n" + _columns(rows),
-            "Environment:\n" + _columns(ENVIRONMENT),
-            "Signals:\n" + _columns(SIGNALS),
-            _EXAMPLE,
-        ]
-    )
+def usage_text() -> str:
+    """What ``--help`` prints, without the last line's end; no line is wider than 80 columns."""
+    parts = [
+        f"Usage:  {USAGE}",
+        _ABOUT,
+        "Options:\n" + _rows((_head(option), _help(option)) for option in OPTIONS),
+        "Durations are numbers with units: 500ms, 30s, 1m30s.",
+        "Environment:\n" + _rows((f"  {name}", meaning) for name, meaning in ENVIRONMENT),
+        "Signals:\n" + _rows((f"  {name}", meaning) for name, meaning in SIGNALS),
+        f"Example:\n{_EXAMPLE}",
+    ]
+    return "\n\n".join(parts)
 
 
 def rst() -> str:
-    """The options as a section of reStructuredText, one definition each."""
-    entries = []
-    for option in OPTIONS:
-        text = f"{option.help}." + (f"  {option.more}" if option.more else "")
-        if option.default is not None:
-            text += f"  Default: ``{option.default}``."
-        if option.repeatable:
-            text += "  May be given several times."
-        value = f" {option.value}" if option.value else ""
-        body = textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
-        entries.append(f"``{option.spelled}{value}``\n{body}\n")
-    return "\n".join(entries)
+    """The options as a definition list in reStructuredText, for the documentation."""
+    return "\n".join(_definition(option) for option in OPTIONS)
 
 
-def _left(option: Option) -> str:
-    names = option.spelled if option.short else f"    {option.spelled}"
-    return f"{names} {option.value}" if option.value else names
+def _head(option: Option) -> str:
+    letter = f"-{option.letter}, " if option.letter else " " * 4
+    return f"  {letter}--{option.name} {option.metavar}".rstrip()
 
 
-def _line(option: Option) -> str:
-    return option.help + (f" (default {option.default})" if option.default is not None else "")
+def _help(option: Option) -> str:
+    return f"{option.help} (default: {option.default})" if option.default else option.help
 
 
-def _columns(rows: Sequence[tuple[str, str]]) -> str:
-    """Two columns; the right one beneath the left where that is too wide."""
-    left_width = min(26, max(len(left) for left, _ in rows))
-    indent = " " * (left_width + 4)
-    lines = []
-    for left, right in rows:
-        wrapped = textwrap.wrap(right, WIDTH - len(indent))
-        if len(left) <= left_width:
-            lines.append(f"  {left:<{left_width}}  {wrapped[0]}")
-        else:
-            lines += [f"  {left}", indent + wrapped[0]]
-        lines += [indent + line for line in wrapped[1:]]
-    return "\n".join(lines)
+def _rows(rows: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(_row(head, text) for head, text in rows)
 
 
-if __name__ == "__main__":
-    sys.stdout.write(rst() if "--rst" in sys.argv else help_text() + "\n")
+def _row(head: str, text: str) -> str:
+    """One entry: its text in the second column, from the next line on where the head is too long for the first."""
+    first = head.ljust(_COLUMN) if len(head) + 2 <= _COLUMN else f"{head}\n{' ' * _COLUMN}"
+    lines = textwrap.wrap(text, _WIDTH - _COLUMN)
+    return first + f"\n{' ' * _COLUMN}".join(lines)
+
+
+def _definition(option: Option) -> str:
+    value = f" {option.metavar}" if option.metavar else ""
+    names = [f"``-{option.letter}``"] if option.letter else []
+    names.append(f"``--{option.name}{value}``")
+    repeated = " Can be given several times." if option.kind is Kind.REPEATED else ""
+    default = f" (default: ``{option.default}``)" if option.default else ""
+    paragraphs = [f"{option.help}{default}.{repeated}"]
+    if option.text:
+        paragraphs.append(" ".join(option.text.split()))
+    body = "\n\n".join(
+        textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False) for text in paragraphs
+    )
+    return f"{', '.join(names)}\n{textwrap.indent(body, ' ' * 4)}\n"

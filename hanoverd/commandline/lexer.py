@@ -1,105 +1,101 @@
-"""Splits a command line into options and arguments, by the rules of Docker's own client.
+"""Splits a command line into options and the rest, by the rules of Docker's command line (spf13/pflag).
 
-They are those of the Go library pflag: options end at the first argument that is none, no name may be abbreviated, a
-switch takes a value only behind ``=``, and a value may begin with a dash.  Neither argparse nor Twisted's usage reads
-all of that the same way.
+Options end at the first argument that is none; a value may begin with ``-``; there are no abbreviations.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 
-from hanoverd.commandline.table import Option
+from hanoverd.commandline.table import Kind, Option
 from hanoverd.errors import UsageError
 
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
+#: Takes an option and its value in the order in which they stand.
+Take = Callable[[Option, str], None]
+
+_SEE_HELP = "Run 'hanoverd --help' for the options"
+
+#: The value of a boolean that is only named.
+_TRUE = "true"
+
+#: How alike a name must be to be suggested, from 0 to 1.
+_ALIKE = 0.7
+
+#: As in ``-p=80``: a letter, the sign, a value.
+_SHORTEST_ASSIGNMENT = 3
 
 
-@dataclass(frozen=True)
-class Given:
-    """One option as it was given; a switch is ``"true"`` or ``"false"``."""
+def lex(arguments: Sequence[str], options: Sequence[Option], take: Take) -> tuple[str, ...]:
+    """Give ``take`` each option in turn; returns the arguments after them.
 
-    option: Option
-    value: str
+    UsageError, in docker's words, at the first that cannot be understood.  Whatever ``take`` raises ends it too:
+    so the first error on the line is the one that is told.
+    """
+    reading = _Reading(arguments, options, take)
+    while reading.left:
+        argument = reading.left[0]
+        if not argument.startswith("-") or argument == "-":
+            break
+        reading.left.pop(0)
+        if argument == "--":
+            break
+        if argument.startswith("--"):
+            reading.read_long(argument)
+        else:
+            reading.read_letters(argument[1:])
+    return tuple(reading.left)
 
 
-class Lexer:
-    """Reads ``arguments`` by the ``options`` there are: iterate for the options, then take ``rest``."""
+class _Reading:
+    """The reading of one command line, and what is left of it."""
 
-    def __init__(self, options: Sequence[Option], arguments: Sequence[str]) -> None:
-        self._long = {option.name: option for option in options}
-        self._short = {option.short: option for option in options if option.short}
-        self.rest = list(arguments)
+    def __init__(self, arguments: Sequence[str], options: Sequence[Option], take: Take) -> None:
+        self.left = list(arguments)
+        self._by_name = {option.name: option for option in options}
+        self._by_letter = {option.letter: option for option in options if option.letter}
+        self._take = take
 
-    def __iter__(self) -> Iterator[Given]:
-        """The options from left to right; raises ``UsageError`` at the first that is wrong."""
-        while self.rest:
-            argument = self.rest[0]
-            if not argument.startswith("-") or argument == "-":
-                return
-            del self.rest[0]
-            if argument == "--":
-                return
-            if argument.startswith("--"):
-                yield self._long_option(argument)
-            else:
-                yield from self._short_options(argument)
-
-    def _long_option(self, argument: str) -> Given:
-        name, equals, value = argument[2:].partition("=")
-        if not name or name.startswith("-"):
-            raise UsageError(f"bad flag syntax: {argument}")
-        option = self._long.get(name)
+    def read_long(self, argument: str) -> None:
+        """Read ``--name``, ``--name=value`` or ``--name value``."""
+        name, assigned, value = argument[2:].partition("=")
+        if argument[2] in "-=":
+            raise UsageError(f"bad flag syntax: {argument} (write --NAME or --NAME=VALUE). {_SEE_HELP}")
+        option = self._by_name.get(name)
         if option is None:
-            raise UsageError(f"unknown flag: --{name}{self._suggestion(name)}{SEE_HELP}")
-        if equals:
-            return _given(option, value)
-        if option.value is None:
-            return _given(option, "true")
-        if not self.rest:
-            raise UsageError(f"flag needs an argument: --{name}: write --{name} {option.value}")
-        return _given(option, self.rest.pop(0))
+            raise UsageError(f"unknown flag: --{name}{self._nearest(name)}. {_SEE_HELP}")
+        if not assigned:
+            value = (
+                _TRUE
+                if option.kind is Kind.BOOLEAN
+                else self._next(option, f"flag needs an argument: {argument}")
+            )
+        self._take(option, value)
 
-    def _short_options(self, argument: str) -> Iterator[Given]:
-        letters = argument[1:]
+    def read_letters(self, letters: str) -> None:
+        """Read what follows one ``-``: booleans, then perhaps one option with its value."""
         while letters:
-            letter, letters = letters[0], letters[1:]
-            option = self._short.get(letter)
+            letter, rest = letters[0], letters[1:]
+            option = self._by_letter.get(letter)
             if option is None:
-                raise UsageError(f"unknown shorthand flag: '{letter}' in -{letter}{letters}{SEE_HELP}")
-            if letters.startswith("="):
-                yield _given(option, letters[1:])
-                return
-            if option.value is None:
-                yield _given(option, "true")
-            elif letters:
-                yield _given(option, letters)
-                return
-            elif self.rest:
-                yield _given(option, self.rest.pop(0))
+                raise UsageError(f"unknown shorthand flag: '{letter}' in -{letters}. {_SEE_HELP}")
+            if rest.startswith("=") and len(letters) >= _SHORTEST_ASSIGNMENT:
+                value, rest = rest[1:], ""
+            elif option.kind is Kind.BOOLEAN:
+                value = _TRUE
+            elif rest:
+                value, rest = rest, ""
             else:
-                raise UsageError(f"flag needs an argument: '{letter}' in -{letter}: write -{letter} {option.value}")
+                value = self._next(option, f"flag needs an argument: '{letter}' in -{letters}")
+            self._take(option, value)
+            letters = rest
 
-    def _suggestion(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self._long, n=1)
+    def _next(self, option: Option, complaint: str) -> str:
+        if not self.left:
+            raise UsageError(f"{complaint} (write {option.flags} {option.metavar})")
+        return self.left.pop(0)
+
+    def _nearest(self, name: str) -> str:
+        # Any case: docker's options are all in lower case, and a shift key slips.
+        near = get_close_matches(name.lower().replace("_", "-"), self._by_name, n=1, cutoff=_ALIKE)
         return f" (did you mean --{near[0]}?)" if near else ""
-
-
-SEE_HELP = ". Run 'hanoverd --help' for all options"
-
-
-def invalid(given: Given, reason: object) -> UsageError:
-    """The complaint about the value of an option, in the form of Docker's client."""
-    return UsageError(f'invalid argument "{given.value}" for "{given.option.spelled}" flag: {reason}')
-
-
-def _given(option: Option, value: str) -> Given:
-    if option.value is not None:
-        return Given(option, value)
-    if value in _TRUE:
-        return Given(option, "true")
-    if value in _FALSE:
-        return Given(option, "false")
-    raise invalid(Given(option, value), f'strconv.ParseBool: parsing "{value}": invalid syntax: write true or false')

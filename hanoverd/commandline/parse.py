@@ -1,141 +1,228 @@
-"""Reads the command line into settings."""
+"""Reads a whole command line: options by the table, what they mean by the model, all together as settings.
+
+As in docker's client some values are looked at when they are read, others when all are: of several errors the
+same one is told as docker would.
+"""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from hanoverd import __version__
-from hanoverd.commandline.help import help_text
-from hanoverd.commandline.lexer import Given, Lexer, invalid
+from hanoverd.commandline.help import usage_text
+from hanoverd.commandline.lexer import lex
 from hanoverd.commandline.settings import Settings
-from hanoverd.commandline.table import OPTIONS
+from hanoverd.commandline.table import OPTIONS, Kind, Option
 from hanoverd.errors import UsageError
-from hanoverd.model.durations import parse_duration
+from hanoverd.model.booleans import parse_boolean
+from hanoverd.model.durations import parse_duration, parse_whole_seconds
 from hanoverd.model.environment import parse_env
 from hanoverd.model.images import ImageName
 from hanoverd.model.mounts import parse_mount
 from hanoverd.model.names import app_name_from, check_app_name
-from hanoverd.model.publish import check_publish, parse_publish
+from hanoverd.model.publish import Publish, check_publish, parse_publish
+from hanoverd.model.quoting import quoted
 from hanoverd.model.signals import parse_signal
-from hanoverd.model.volumes import AnonymousVolume, Bind, parse_volume
+from hanoverd.model.volumes import AnonymousVolume, Bind, check_mount_points, parse_volume
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-#: IMAGE for the Dockerfile of the current folder, where arguments are to follow.
-CURRENT_FOLDER = "@"
+#: In the place of IMAGE: build the current folder.
+_BUILD = "@"
+
+_DURATIONS = ("status-timeout", "overlap-grace-duration", "drain-timeout")
+
+#: No process can catch these, so they are no notice.
+_UNCATCHABLE = ("SIGKILL", "SIGSTOP")
 
 
-class InfoRequested(Exception):
-    """The user asked for help or the version, not for a daemon; the text is the answer."""
+class InfoRequested(Exception):  # noqa: N818  # not an error
+    """The user asks for help or the version: its text is to be printed, and that is all."""
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> Settings:
-    """Read the arguments ``argv`` (without the program's name), relative paths and the app's name from ``cwd``.
+    """The settings that a command line (without the program's name) asks for.
 
-    Fails with ``UsageError`` at the first thing that is wrong, and with ``InfoRequested`` for --help and --version.
+    Raises UsageError, with docker's words and what to do, or InfoRequested for ``--help`` and ``--version``.
     """
-    lexer = Lexer(OPTIONS, argv)
-    given = _Options()
-    for one in lexer:
-        if one.option.name == "help" and one.value == "true":
-            raise InfoRequested(help_text())
-        if one.option.name == "version" and one.value == "true":
-            raise InfoRequested(f"hanoverd {__version__}")
-        given.add(one)
-    image, command = _image(lexer.rest)
-    publish = tuple(port for ports in given.all("publish", parse_publish) for port in ports)
-    _told(lambda: check_publish(publish))
-    volumes = given.all("volume", lambda text: parse_volume(text, cwd))
+    _check_text(argv)
+    given = _Given(environ, cwd)
+    rest = lex(argv, OPTIONS, given.take)
+    if given.boolean("help"):
+        raise InfoRequested(usage_text())
+    if given.boolean("version"):
+        raise InfoRequested(f"hanoverd {__version__}")
+    return _settings(given, rest)
+
+
+class _Given:
+    """The values of the options that were given, looked at one by one as they are read."""
+
+    def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
+        self.environ = environ
+        self.cwd = cwd
+        self._texts: dict[str, list[str]] = {option.name: [] for option in OPTIONS}
+        self._defaults = {option.name: option.default for option in OPTIONS}
+        self._checks: dict[str, Callable[[str], object]] = {
+            **{option.name: parse_boolean for option in OPTIONS if option.kind is Kind.BOOLEAN},
+            **dict.fromkeys(_DURATIONS, parse_duration),
+            "env": lambda text: parse_env([text], environ),
+            "mount": lambda text: parse_mount(text, cwd),
+            "status-uri": _status_uri,
+            "stop-timeout": parse_whole_seconds,
+        }
+
+    def take(self, option: Option, text: str) -> None:
+        """Keep a value, if it is right as far as can be seen at once."""
+        try:
+            self._checks.get(option.name, str)(text)
+        except ValueError as error:
+            raise UsageError(
+                f"invalid argument {quoted(text)} for {quoted(option.flags)} flag: {error}"
+            ) from None
+        self._texts[option.name].append(text)
+
+    def all(self, name: str) -> list[str]:
+        """All values of a repeated option, as they stand."""
+        return self._texts[name]
+
+    def last(self, name: str) -> str | None:
+        """The value that counts, as it stands; the default where none was given."""
+        texts = self._texts[name]
+        return texts[-1] if texts else self._defaults[name]
+
+    def boolean(self, name: str) -> bool:
+        """Whether a boolean option is on."""
+        return parse_boolean(self.last(name) or "false")
+
+    def duration(self, name: str) -> float:
+        """The seconds of a duration; UsageError for less than none."""
+        text = self.last(name) or "0"
+        seconds = parse_duration(text)
+        if seconds < 0:
+            raise UsageError(f"--{name} cannot be negative ({text} was given; 0 is the least)")
+        return seconds
+
+
+def _settings(given: _Given, rest: tuple[str, ...]) -> Settings:
+    """Look at what is looked at late, in docker's order: volumes, ports, the other options, then the image."""
+    binds, anonymous_volumes = _volumes(given)
+    mounts = [parse_mount(text, given.cwd) for text in given.all("mount")]
+    targets = [*(bind.target for bind in binds), *(str(mount["Target"]) for mount in mounts)]
+    _together(lambda: check_mount_points(targets))
+    publish = _published(given)
+    status_timeout = given.duration("status-timeout")
+    if status_timeout == 0:
+        raise UsageError("--status-timeout 0 leaves a version no time to get ready: give it more, as in 5m")
+    stop_timeout = given.last("stop-timeout")
+    overlap_grace = given.duration("overlap-grace-duration")
+    drain_timeout = given.duration("drain-timeout")
+    drain_signal = _drain_signal(given)
+    stop_signal = _optional(given, "stop-signal", parse_signal)
+    name = _optional(given, "name", check_app_name)
+    image = _image(rest[0]) if rest and rest[0] != _BUILD else None
     return Settings(
-        folder=cwd,
+        folder=given.cwd,
         image=image,
-        command=command,
-        app=given.one("name", check_app_name) or app_name_from(image.repository if image else cwd),
-        env=_told(lambda: parse_env(given.all("env", str), environ)),
+        command=rest[1:],
+        app=name or app_name_from(image.repository if image else given.cwd),
+        env=parse_env(given.all("env"), given.environ),
         publish=publish,
-        binds=tuple(volume.spec for volume in volumes if isinstance(volume, Bind)),
-        anonymous_volumes=tuple(volume.path for volume in volumes if isinstance(volume, AnonymousVolume)),
-        mounts=given.all("mount", lambda text: parse_mount(text, cwd)),
-        status_uri=given.required("status-uri", _status_uri),
-        status_timeout=given.required("status-timeout", _not_negative),
-        disable_overlap=given.one("disable-overlap", str) == "true",
-        overlap_grace=given.required("overlap-grace-duration", _not_negative),
-        drain_timeout=given.required("drain-timeout", _not_negative),
-        drain_signal=given.one("drain-signal", parse_signal),
-        stop_timeout=given.one("stop-timeout", _stop_timeout),
-        stop_signal=given.one("stop-signal", parse_signal),
+        binds=tuple(bind.spec for bind in binds),
+        anonymous_volumes=anonymous_volumes,
+        mounts=tuple(mounts),
+        status_uri=given.last("status-uri") or "",
+        status_timeout=status_timeout,
+        disable_overlap=given.boolean("disable-overlap"),
+        overlap_grace=overlap_grace,
+        drain_timeout=drain_timeout,
+        drain_signal=drain_signal,
+        stop_timeout=None if stop_timeout is None else parse_whole_seconds(stop_timeout),
+        stop_signal=stop_signal,
     )
 
 
-class _Options:
-    """The options that were given, by name; of one that is not repeatable the last counts."""
+def _volumes(given: _Given) -> tuple[list[Bind], tuple[str, ...]]:
+    binds: list[Bind] = []
+    anonymous: list[str] = []
 
-    def __init__(self) -> None:
-        self._given: dict[str, list[Given]] = {}
+    def read(text: str) -> Bind | AnonymousVolume:
+        return parse_volume(text, given.cwd)
 
-    def add(self, given: Given) -> None:
-        self._given.setdefault(given.option.name, []).append(given)
-
-    def all(self, name: str, read: Callable[[str], T]) -> tuple[T, ...]:
-        return tuple(_read(given, read) for given in self._given.get(name, []))
-
-    def one(self, name: str, read: Callable[[str], T]) -> T | None:
-        values = self.all(name, read)
-        return values[-1] if values else None
-
-    def required(self, name: str, read: Callable[[str], T]) -> T:
-        """The value of an option that has a default in the table."""
-        [default] = [option.default for option in OPTIONS if option.name == name]
-        value = self.one(name, read)
-        return read(default or "") if value is None else value
+    # What is given twice in the same words counts once.
+    for text in dict.fromkeys(given.all("volume")):
+        volume = _late("volume", text, read)
+        if isinstance(volume, Bind):
+            binds.append(volume)
+        else:
+            anonymous.append(volume.path)
+    return binds, tuple(anonymous)
 
 
-def _read(given: Given, read: Callable[[str], T]) -> T:
+def _published(given: _Given) -> tuple[Publish, ...]:
+    published: list[Publish] = []
+    for text in given.all("publish"):
+        published += _late("publish", text, parse_publish)
+    _together(lambda: check_publish(published))
+    return tuple(published)
+
+
+def _drain_signal(given: _Given) -> str | None:
+    signal = _optional(given, "drain-signal", parse_signal)
+    if signal in _UNCATCHABLE:
+        raise UsageError(
+            f"--drain-signal {signal} would end the old version instead of telling it: choose one that it can catch, "
+            "as SIGUSR1"
+        )
+    return signal
+
+
+def _optional(given: _Given, name: str, read: Callable[[str], str]) -> str | None:
+    text = given.last(name)
+    return None if text is None else _late(name, text, read)
+
+
+def _image(text: str) -> ImageName:
     try:
-        return read(given.value)
+        return ImageName.parse(text)
     except ValueError as error:
-        raise invalid(given, error) from None
+        raise UsageError(
+            f"{error} ({quoted(text)} is taken for IMAGE, the first argument that is no option; "
+            "write [HOST/]NAME[:TAG] in lower case)"
+        ) from None
 
 
-def _told(check: Callable[[], T]) -> T:
+def _late(name: str, text: str, read: Callable[[str], _T]) -> _T:
+    """What ``read`` returns; its ValueError as docker tells late ones, with the option that it comes from."""
     try:
-        return check()
+        return read(text)
+    except ValueError as error:
+        metavar = next(option.metavar for option in OPTIONS if option.name == name)
+        raise UsageError(f"{error} (in --{name} {quoted(text)}, which takes {metavar})") from None
+
+
+def _together(check: Callable[[], None]) -> None:
+    """Check what several options come to together."""
+    try:
+        check()
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
-def _image(arguments: Sequence[str]) -> tuple[ImageName | None, tuple[str, ...]]:
-    if not arguments:
-        return None, ()
-    name, *command = arguments
-    image = None if name == CURRENT_FOLDER else _told(lambda: ImageName.parse(name))
-    return image, tuple(command)
-
-
 def _status_uri(text: str) -> str:
     if not text.startswith("/"):
-        raise ValueError(f"a status URI must begin with /: write /{text}")
-    if re.search(r"[\x00-\x20\x7f#]", text) or not text.isascii():
-        raise ValueError("a status URI holds no blanks, control characters, # or letters beyond ASCII: write them as %XX")
+        raise ValueError("it must begin with / (write the path alone, as in /health)")
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("it holds a character that must be percent-encoded (%20 is a blank)")
     return text
 
 
-def _not_negative(text: str) -> float:
-    seconds = parse_duration(text)
-    if seconds < 0:
-        raise ValueError("a time cannot be negative")
-    return seconds
-
-
-def _stop_timeout(text: str) -> int:
-    if re.fullmatch(r"-?\d+", text, re.ASCII):
-        seconds = float(text)
-    else:
-        seconds = parse_duration(text)
-    if seconds < 0 and seconds != -1:
-        raise ValueError("it is a number of seconds, such as 10, a duration, such as 1m30s, or -1 to wait for ever")
-    # The engine counts in whole seconds: rather one too many.
-    return math.ceil(seconds)
+def _check_text(argv: Sequence[str]) -> None:
+    # What Python could not decode it keeps as surrogates, which no JSON for the engine can hold.
+    for argument in argv:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the argument {argument!a} is not UTF-8: write it in UTF-8") from None

@@ -1,4 +1,4 @@
-"""What the user wants, as the command line says it."""
+"""What the user wants, as values: made by ``parse``, read by the rest."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from hanoverd.model.publish import Publish
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be chosen; durations in seconds.
+    """A command line that was found to be right.
 
-    ``image`` None means: build the Dockerfile in ``folder``, which is absolute.  ``stop_timeout`` is in whole seconds,
-    -1 for ever; None leaves it to Docker's default.
+    ``folder`` is absolute: the current one at the start.  ``image`` None means to build the Dockerfile there.
+    An empty ``command`` is the image's own.  Timeouts are in seconds; a ``stop_timeout`` of -1 is for ever, and
+    None, here and for the signals, leaves it to the image and the engine.
     """
 
     folder: str

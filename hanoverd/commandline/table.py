@@ -1,146 +1,180 @@
-"""The one table of options: the command line, its help and the documentation all come from it."""
+"""The one table of options: how each is written, what it takes, and what it is for.
+
+The command line is read by it; help and documentation are made from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What an option does with a value."""
+
+    VALUE = "the last one counts"
+    BOOLEAN = "needs none; true or false may follow a ="
+    REPEATED = "each one counts"
 
 
 @dataclass(frozen=True)
 class Option:
     """One option.
 
-    ``value`` names its value in the help, None for a switch; ``repeatable`` says whether it may be given several
-    times; ``default`` is what its absence means, as it would be typed; ``help`` is one line, ``more`` the rest of what
-    there is to know, for the documentation.
+    ``help`` is one line for ``--help``; ``text`` says the rest, in reStructuredText, for the documentation.
+    ``default`` is written as a user would; None where leaving the option out has a meaning of its own.
     """
 
     name: str
     help: str
-    value: str | None = None
-    short: str | None = None
-    repeatable: bool = False
+    letter: str | None = None
+    kind: Kind = Kind.VALUE
+    metavar: str = ""
     default: str | None = None
-    more: str = ""
+    text: str = ""
 
     @property
-    def spelled(self) -> str:
-        """The option as messages name it: ``-e, --env``."""
-        return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
+    def flags(self) -> str:
+        """How messages call it: ``-e, --env``."""
+        return f"-{self.letter}, --{self.name}" if self.letter else f"--{self.name}"
 
 
-OPTIONS: Sequence[Option] = (
+_CONTAINER = (
     Option(
-        "disable-overlap",
-        "Stop the old version before the new one starts",
-        more="For an app of which two must never run at once.  The image is obtained and the container created first; "
-        "only then is the old version stopped, and it is started again if the new one fails.",
+        name="env",
+        letter="e",
+        kind=Kind.REPEATED,
+        metavar="NAME[=VALUE]",
+        help="Set an environment variable of the container",
+        text="""\
+As Docker's option of this name. ``NAME`` alone passes the variable on from hanoverd's own environment;
+where that does not have it, the container does not get the image's value either. Nothing in VALUE is
+expanded, and the last of a NAME counts. A variable that hanoverd would set itself (``HANOVERD_IMAGE``
+and so on) can be overridden.""",
     ),
     Option(
-        "drain-signal",
-        "Signal sent to the old version at the flip",
-        value="SIGNAL",
-        more="A notice that no new connection will come.  An app that answers ``Connection: close`` from then on loses "
-        "not one keep-alive connection under a request.  None is sent by default.",
+        name="publish",
+        letter="p",
+        kind=Kind.REPEATED,
+        metavar="[HOSTIP:][HOSTPORT:]PORT[/tcp]",
+        help="Lead a port of the host to a port of the live version",
+        text="""\
+All of Docker's spellings: ``8080:80``, ``127.0.0.1:8080:80``, ``8080-8082:80-82`` (three ports, one by
+one), ``8080-8090:80`` (any free one of these), ``80`` (any free one), ``published=8080,target=80``. The
+host port belongs to hanoverd: it is picked once, kept for all versions, and moved from one version to
+the next when that is ready. The port need not be EXPOSEd by the image. So far tcp over IPv4 only.""",
     ),
     Option(
-        "drain-timeout",
-        "Longest time for the old version to end what it serves",
-        value="DURATION",
-        default="30s",
-        more="After the flip the old version keeps the connections that it has.  It is stopped as soon as none is left, or "
-        "when this time is over; the log then says how many were cut.",
+        name="volume",
+        letter="v",
+        kind=Kind.REPEATED,
+        metavar="[SOURCE:]TARGET[:MODE]",
+        help="Mount a folder of the host, or a volume, in the container",
+        text="""\
+As Docker's option of this name. A SOURCE that begins with ``/`` or ``.`` is a folder, any other the
+name of a volume; both are shared by the versions that run side by side. Without SOURCE each version
+gets a new, empty volume, removed with it. MODE is a list with commas of ``ro`` or ``rw``, ``z`` or
+``Z``, ``[r]private``, ``[r]shared`` or ``[r]slave``, ``nocopy``.""",
     ),
     Option(
-        "env",
-        "Set an environment variable of the container",
-        value="NAME[=VALUE]",
-        short="e",
-        repeatable=True,
-        more="Without a value, the variable is passed on from hanoverd's own environment; one that is not set there is "
-        "taken out of the image's.",
-    ),
-    Option("help", "Print this help and exit"),
-    Option(
-        "mount",
-        "Attach a filesystem mount to the container",
-        value="KEY=VALUE,...",
-        repeatable=True,
-        more="As for ``docker run``: ``type=bind,source=/srv/data,target=/data,readonly``.",
+        name="mount",
+        kind=Kind.REPEATED,
+        metavar="KEY=VALUE,...",
+        help="Mount a folder, a volume, an image or a tmpfs",
+        text="""\
+As Docker's option of this name: ``type=bind,source=/srv/data,target=/data,readonly``. A source that
+begins with ``.`` is relative to the current folder. The versions that run side by side share the
+source.""",
     ),
     Option(
-        "name",
-        "Name of the app",
-        value="NAME",
-        more="Its versions are the containers NAME-0, NAME-1, and so on, which are their hostnames too.  By default it "
-        "is the name of the folder that is built, or the last part of the image's repository.",
+        name="stop-signal",
+        metavar="SIGNAL",
+        help="Signal that asks a version to end (default: the image's, else SIGTERM)",
     ),
     Option(
-        "overlap-grace-duration",
-        "Shortest time for the old version after the flip",
-        value="DURATION",
-        default="1s",
-        more="The old version is not stopped earlier, even if it has no connection left.",
+        name="stop-timeout",
+        metavar="SECONDS",
+        help="Time from the stop signal until a version is killed (default: 10 seconds)",
+        text="Whole seconds (``30``), or a duration of whole seconds (``1m``); ``-1`` waits for ever.",
+    ),
+)
+
+_HANDOVER = (
+    Option(
+        name="name",
+        metavar="NAME",
+        help="Name of the app (default: from the folder or the image)",
+        text="""\
+Containers and their hostnames are called NAME-N, where N counts the versions from 0. One host serves
+one app of a name. The default is the current folder's name, or the last part of the image's repository.""",
     ),
     Option(
-        "publish",
-        "Publish a port of the container",
-        value="[HOSTIP:][HOSTPORT:]PORT",
-        short="p",
-        repeatable=True,
-        more="As for ``docker run``, for TCP over IPv4.  Without HOSTPORT a free port is chosen at the start, and kept "
-        "for all versions.  The image need not EXPOSE the port.",
-    ),
-    Option(
-        "status-timeout",
-        "Longest time for a new version to become ready, in all",
-        value="DURATION",
-        default="5m",
-    ),
-    Option(
-        "status-uri",
-        "Path that answers 200 when a version is ready",
-        value="PATH",
+        name="status-uri",
+        metavar="URI",
         default="/",
-        more="A version is ready when one of its published ports answers a GET request for this path with the status 200, "
-        "and every other accepts a connection.  No redirect is followed.  With no port published, the exposed "
-        "ports are asked.",
+        help="Path that a version answers with 200 when it is ready",
+        text="""\
+A path with, if need be, a query; it begins with ``/``. One published port has to answer ``200`` there,
+every other published port to accept connections.""",
     ),
     Option(
-        "stop-signal",
-        "Signal to stop a version",
-        value="SIGNAL",
-        more="By default the image's own STOPSIGNAL, which is SIGTERM unless it says otherwise.",
+        name="status-timeout",
+        metavar="DURATION",
+        default="5m",
+        help="Time within which a new version must be ready",
+        text="Counted in all, from the container's start. A version that takes longer is removed.",
     ),
     Option(
-        "stop-timeout",
-        "Time for a version to end after its stop signal, before it is killed",
-        value="SECONDS",
-        default="10",
-        more="In seconds, or as a duration such as ``1m30s``; -1 waits for ever.",
+        name="disable-overlap",
+        kind=Kind.BOOLEAN,
+        help="Stop the old version before the new one is started",
+        text="""\
+For an app of which two must not run at once. The image is obtained and the container created first, so
+that the pause is short; if the new version fails, the old one is started again.""",
     ),
-    Option("version", "Print the version and exit"),
     Option(
-        "volume",
-        "Bind mount a folder, or mount a volume",
-        value="[SOURCE:]TARGET[:MODE]",
-        short="v",
-        repeatable=True,
-        more="As for ``docker run``.  Volumes are shared by the versions that overlap; one without a SOURCE is each "
-        "version's own, and goes with it.",
+        name="overlap-grace-duration",
+        metavar="DURATION",
+        default="1s",
+        help="Time that an old version is left alone, connections or not",
+        text="Counted from the moment at which the new version takes over.",
+    ),
+    Option(
+        name="drain-timeout",
+        metavar="DURATION",
+        default="30s",
+        help="Time that an old version has at most to finish its connections",
+        text="""\
+The old version is stopped as soon as it has no connections left, after this time in any case. Without
+the program ``conntrack`` nobody can count them, and it always takes the whole time.""",
+    ),
+    Option(
+        name="drain-signal",
+        metavar="SIGNAL",
+        help="Signal that tells the old version that it is being replaced (default: none)",
+        text="""\
+Sent when the new version takes over. An app that answers ``Connection: close`` from then on loses no
+request of any client, however careless the client is with connections that it keeps open.""",
     ),
 )
 
-#: What else decides: variables of hanoverd's environment.
-ENVIRONMENT: Sequence[tuple[str, str]] = (
-    ("DOCKER_HOST", "Address of the engine, such as unix:///var/run/docker.sock"),
-    ("DOCKER_CONTEXT", "Name of the docker context to use instead"),
-    ("DOCKER_CONFIG", "Folder of Docker's client configuration (~/.docker)"),
-    ("DOCKER_CERT_PATH", "Folder of ca.pem, cert.pem and key.pem for TLS"),
-    ("DOCKER_TLS_VERIFY", "Not empty: speak TLS, and verify the engine"),
+_ABOUT = (
+    Option(name="help", kind=Kind.BOOLEAN, help="Show this help and exit"),
+    Option(name="version", kind=Kind.BOOLEAN, help="Show hanoverd's version and exit"),
 )
 
-SIGNALS: Sequence[tuple[str, str]] = (
-    ("SIGHUP", "Hand over to a new version"),
-    ("SIGTERM, SIGINT", "Stop; a second one kills what has not ended"),
+OPTIONS: tuple[Option, ...] = (*_CONTAINER, *_HANDOVER, *_ABOUT)
+
+#: The variables of hanoverd's own environment that it reads, as docker's client does.
+ENVIRONMENT = (
+    ("DOCKER_HOST", "Address of the Docker engine"),
+    ("DOCKER_CERT_PATH", "Folder of the TLS certificates for it"),
+    ("DOCKER_TLS_VERIFY", "Use TLS, and verify the engine, when not empty"),
+    ("DOCKER_CONFIG", "Folder of Docker's config.json (default: ~/.docker)"),
+    ("DOCKER_CONTEXT", "Docker context to use; DOCKER_HOST goes before it"),
+)
+
+SIGNALS = (
+    ("SIGHUP", "Obtain the image anew and hand over to a new version"),
+    ("SIGTERM, SIGINT", "Stop: take the rules out, end the containers, exit"),
 )

@@ -10,7 +10,7 @@ _QUOTE = 'extraneous or missing " in quoted-field'
 
 
 def comma_fields(text: str) -> list[str]:
-    """The fields of the first line of ``text`` that is not empty; a quoted field may hold commas and line ends.
+    """The fields of the first line of ``text`` that is not empty; a quoted one may hold commas and line ends.
 
     ValueError in Go's words; ``EOF`` where there is no such line.
     """

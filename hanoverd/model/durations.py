@@ -10,7 +10,7 @@ _NANOSECONDS = {
     "ns": 1,
     "us": 10**3,
     "µs": 10**3,  # U+00B5, the micro sign
-    "μs": 10**3,  # noqa: RUF001  # U+03BC, the Greek letter: Go takes both
+    "μs": 10**3,  # U+03BC, the Greek letter: Go takes both
     "ms": 10**6,
     "s": 10**9,
     "m": 60 * 10**9,
@@ -65,12 +65,12 @@ def parse_whole_seconds(text: str) -> int:
             exact = parse_duration(text)
         except ValueError:
             raise ValueError(
-                f"strconv.ParseInt: parsing {quoted(text)}: invalid syntax (write whole seconds, as in 10, 10s or 1m)"
+                f"strconv.ParseInt: parsing {quoted(text)}: invalid syntax (write whole seconds: 10, 10s or 1m)"
             ) from None
         if not exact.is_integer():
             raise ValueError(f"{quoted(text)} is not a whole number of seconds (write 10, 10s or 1m)")
         if abs(exact) > _MOST_WHOLE_SECONDS:
-            raise ValueError(f"{quoted(text)} is out of range (at most {_MOST_WHOLE_SECONDS} seconds; -1 means for ever)")
+            raise ValueError(f"{quoted(text)} is out of range (-1 means for ever)")
         seconds = int(exact)
     if seconds < -1:
         raise ValueError(f"{quoted(text)} is negative (write -1 to wait for ever)")
@@ -99,11 +99,16 @@ def _term_nanoseconds(text: str, number: str, unit: str) -> int:
         advice = f"write {number}s for seconds, {number}m for minutes"
         raise ValueError(f"time: missing unit in duration {quoted(text)} ({advice})")
     if unit not in _NANOSECONDS:
-        raise ValueError(f"time: unknown unit {quoted(unit)} in duration {quoted(text)} (the units are {_UNITS}, as in 1m30s)")
+        raise ValueError(
+            f"time: unknown unit {quoted(unit)} in duration {quoted(text)} (the units are {_UNITS})"
+        )
     whole, _, fraction = number.partition(".")
     nanoseconds = _NANOSECONDS[unit]
-    return int(whole or "0") * nanoseconds + int(fraction or "0") * nanoseconds // 10 ** len(fraction)
+    scale = int("1" + "0" * len(fraction))
+    return int(whole or "0") * nanoseconds + int(fraction or "0") * nanoseconds // scale
 
 
 def _invalid(text: str) -> ValueError:
-    return ValueError(f"time: invalid duration {quoted(text)} (write numbers with units, as in 1m30s or 500ms)")
+    return ValueError(
+        f"time: invalid duration {quoted(text)} (write numbers with units, as in 1m30s or 500ms)"
+    )

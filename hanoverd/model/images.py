@@ -79,7 +79,7 @@ def built_name(app: str) -> ImageName:
 
 
 def _split_domain(text: str) -> tuple[str, str]:
-    """The registry and what it calls the image: a first part is a registry's if it could not be a repository's."""
+    """The registry, and what it calls the image: a first part that no repository could have is a registry."""
     first, slash, rest = text.partition("/")
     if slash and (set(first) & set(".:") or first == "localhost" or first.lower() != first):
         domain, remainder = first, rest

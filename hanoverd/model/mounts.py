@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from hanoverd.model.booleans import parse_boolean
 from hanoverd.model.comma_fields import comma_fields
 from hanoverd.model.sizes import parse_size
-from hanoverd.model.volumes import PROPAGATIONS, InvalidMount, check_absolute, check_target, check_volume_name, resolved
+from hanoverd.model.volumes import (
+    PROPAGATIONS,
+    InvalidMount,
+    check_absolute,
+    check_target,
+    check_volume_name,
+    resolved,
+)
 
 _SYNONYMS = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 
@@ -123,12 +130,13 @@ class _Draft:
 
     def _check_volume(self) -> None:
         options = self.options.get("volume", {})
+        driver = _inner(options, "DriverConfig").get("Name")
         if not self.source and self.readonly:
             raise InvalidMount(self.type, "must not set ReadOnly mode when using anonymous volumes")
         if not self.source and options.get("Subpath"):
             raise InvalidMount(self.type, "must not set Subpath when using anonymous volumes")
         # Other drivers have other rules for names.
-        if self.source and not options.get("DriverConfig"):
+        if self.source and driver in (None, "local"):
             check_volume_name(self.source)
 
     def mount(self) -> dict[str, object]:
@@ -165,7 +173,9 @@ def _read_consistency(draft: _Draft, _: str, value: str) -> None:
 
 def _read_recursive(draft: _Draft, key: str, value: str) -> None:
     if value not in _RECURSIVE:
-        raise ValueError(f'invalid value for {key}: {value} (must be "enabled", "disabled", "writable", or "readonly")')
+        raise ValueError(
+            f'invalid value for {key}: {value} (must be "enabled", "disabled", "writable", or "readonly")'
+        )
     meaning = _RECURSIVE[value]
     if meaning:
         draft.of("bind")[meaning] = True
@@ -176,11 +186,11 @@ def _read_driver(draft: _Draft, _: str, value: str) -> None:
 
 
 def _read_driver_option(draft: _Draft, _: str, value: str) -> None:
-    _add_pair(_inner(_inner(draft.of("volume"), "DriverConfig"), "Options"), value)
+    _add_pair(_inner(draft.of("volume"), "DriverConfig"), "Options", value)
 
 
 def _read_label(draft: _Draft, _: str, value: str) -> None:
-    _add_pair(_inner(draft.of("volume"), "Labels"), value)
+    _add_pair(draft.of("volume"), "Labels", value)
 
 
 def _read_size(draft: _Draft, key: str, value: str) -> None:
@@ -248,7 +258,7 @@ def _inner(outer: dict[str, object], key: str) -> dict[str, object]:
     return inner
 
 
-def _add_pair(pairs: dict[str, object], text: str) -> None:
+def _add_pair(outer: dict[str, object], name: str, text: str) -> None:
     key, _, value = text.partition("=")
     if key:
-        pairs[key] = value
+        _inner(outer, name)[key] = value

@@ -6,8 +6,8 @@ import re
 
 _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
-#: A version's name is its container's hostname too, which may have 63 characters (RFC 1123, 2.1); the number of
-#: the version needs some of them.
+#: A version's name is its container's hostname too, which may have 63 characters (RFC 1123, 2.1); the number
+#: of the version needs some of them.
 _LONGEST_HOSTNAME = 63
 _HIGHEST_NUMBER = 9_999_999
 LONGEST_APP_NAME = _LONGEST_HOSTNAME - len(f"-{_HIGHEST_NUMBER}")
@@ -16,7 +16,7 @@ _FALLBACK = "app"
 
 
 def check_app_name(text: str) -> str:
-    """The app's name that ``text`` is; ValueError, in the engine's words, where its containers could not bear it.
+    """The app's name in ``text``; ValueError, in the engine's words, where its containers could not bear it.
 
     The engine drops one slash at the beginning of a container's name, so does this.
     """
@@ -25,8 +25,8 @@ def check_app_name(text: str) -> str:
         raise ValueError(f"Invalid container name ({text}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     if len(name) > LONGEST_APP_NAME:
         raise ValueError(
-            f"the name {name} is too long: at most {LONGEST_APP_NAME} characters leave room for the version's number "
-            f"in a hostname, which may have {_LONGEST_HOSTNAME}"
+            f"the name {name} is too long: at most {LONGEST_APP_NAME} characters leave room for the version's "
+            f"number in a hostname, which may have {_LONGEST_HOSTNAME}"
         )
     return name
 

@@ -29,8 +29,8 @@ class Publish:
 def parse_publish(text: str) -> tuple[Publish, ...]:
     """Read ``[[IP:][HOST[-HOST]]:]PORT[-PORT][/PROTOCOL]``, or ``published=HOST,target=PORT[,protocol=PROTOCOL]``.
 
-    A range for a range publishes them pair by pair; a range for one port publishes it on any free one of them.
-    ValueError in docker's words; also for what only docker can publish so far: other protocols, IPv6.
+    A range for a range publishes them pair by pair, a range for one port publishes it on any free one of
+    them.  ValueError in docker's words; also for what only docker can publish so far: other protocols, IPv6.
     """
     spec = _short_form(text) if "=" in text else text
     address, host, container = _sections(spec)
@@ -46,7 +46,8 @@ def parse_publish(text: str) -> tuple[Publish, ...]:
     if targets.start == 0:
         raise ValueError(f"invalid containerPort: {container} (nothing can be reached on port 0)")
     return tuple(
-        Publish(host_ip, _host_range(hosts, index, len(targets)), target) for index, target in enumerate(targets)
+        Publish(host_ip, _host_range(hosts, index, len(targets)), target)
+        for index, target in enumerate(targets)
     )
 
 
@@ -74,7 +75,7 @@ def _short_form(text: str) -> str:
 
 
 def _sections(spec: str) -> tuple[str, str, str]:
-    """The address, the host's ports and the container's: cut from the right, an IPv6 address has colons too."""
+    """The address, the host's ports and the container's: cut from the right, as IPv6 has colons too."""
     rest, _, container = spec.rpartition(":")
     address, _, host = rest.rpartition(":")
     return address, host, container
@@ -92,16 +93,15 @@ def _host_ip(text: str) -> str | None:
     try:
         if ":" not in address:
             return str(IPv4Address(address))
-        if "%" in address:
-            raise ValueError(address)
-        IPv6Address(address)
+        # Python takes a zone behind a %, Go does not.
+        IPv6Address(address.replace("%", " "))
     except ValueError:
         raise ValueError(f"invalid IP address: {address}") from None
-    raise ValueError(f"{address} is an IPv6 address, and only IPv4 is published so far: give an IPv4 address, or none")
+    raise ValueError(f"only IPv4 is published so far, and {address} is IPv6: give an IPv4 address, or none")
 
 
 def _without_brackets(text: str) -> str:
-    """What stands between the brackets (Go's ``net.SplitHostPort``, to which docker gives it with a colon)."""
+    """What stands between the brackets (Go's ``net.SplitHostPort``, given it with a colon)."""
     inside, closed, after = text[1:].partition("]")
     reason = None
     if not closed:

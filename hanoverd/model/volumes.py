@@ -1,7 +1,7 @@
 """What ``--volume`` gives a container: read as Docker's command line reads it, checked as the engine would.
 
-The engine looks at it only when a container is created.  Looking here means that what it would refuse never meets
-a running service.
+The engine looks at it only when a container is created.  Looking here means that what it would refuse never
+meets a running service.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _MODES = {
     "nocopy": "copy",
     **dict.fromkeys(("consistent", "cached", "delegated"), "consistency"),
 }
+_SHOWN_MODES = "ro rw, z Z, [r]private [r]shared [r]slave, nocopy, consistent cached delegated"
 PROPAGATIONS = frozenset(mode for mode, kind in _MODES.items() if kind == "propagation")
 
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -76,7 +77,7 @@ def check_mount_points(targets: Iterable[str]) -> None:
         seen.add(clean)
 
 
-class InvalidMount(ValueError):
+class InvalidMount(ValueError):  # noqa: N818  # says what is invalid
     """The engine would refuse the mount; the text is in its words."""
 
     def __init__(self, kind: str, reason: str) -> None:
@@ -113,8 +114,8 @@ def resolved(source: str, cwd: str) -> str:
 
 
 def _check_drives(text: str, sections: list[str]) -> None:
-    # Docker's client reads one letter and a colon as a Windows drive in every section, and takes the volume that
-    # was meant for an anonymous one, which the engine then refuses in other words.
+    # Docker's client reads one letter and a colon as a Windows drive in every section, and takes the volume
+    # that was meant for an anonymous one, which the engine then refuses in other words.
     for letter in sections[:-1]:
         if len(letter) == 1 and letter.isalpha():
             raise ValueError(
@@ -137,7 +138,7 @@ def _bind(text: str, sections: list[str], cwd: str) -> Bind:
         raise ValueError(f"invalid volume specification: '{text}': a volume without a source takes no mode")
     kinds = _kinds(mode[0]) if mode else frozenset[str]()
     if kinds is None:
-        raise ValueError(f"invalid mode: {mode[0]} (one of each at most: ro rw, z Z, [r]private [r]shared [r]slave, nocopy)")
+        raise ValueError(f"invalid mode: {mode[0]} (the modes are {_SHOWN_MODES}; at most one of each kind)")
     source = resolved(source, cwd)
     kind = "bind" if source.startswith("/") else "volume"
     check_target(kind, target)
@@ -148,7 +149,7 @@ def _bind(text: str, sections: list[str], cwd: str) -> Bind:
             raise InvalidMount(kind, "field BindOptions must not be specified (propagation is for folders)")
         check_volume_name(source)
     if ":" in source:
-        raise ValueError(f"invalid volume specification: '{text}': the path {source} has a colon: use --mount for it")
+        raise ValueError(f"invalid volume specification: '{text}': {source} has a colon: use --mount for it")
     return Bind(":".join([source, target, *mode]))
 
 

@@ -1,0 +1,73 @@
+"""The lab for the tests, and the check that each of them leaves nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.lab.daemon import Daemon
+from tests.lab.host import Lab
+from tests.lab.images import import_base, write_app
+
+
+class StartDaemon(Protocol):
+    """Starts hanoverd on the lab's host."""
+
+    def __call__(
+        self, *arguments: str, cwd: Path | str, env: Mapping[str, str] | None = None, as_user: Sequence[str] = ()
+    ) -> Daemon: ...
+
+
+@pytest.fixture(scope="session")
+def lab_of_the_run() -> Iterator[Lab]:
+    """The one lab of a test run."""
+    lab = Lab()
+    lab.start()
+    try:
+        import_base(lab)
+        yield lab
+    finally:
+        lab.stop()
+
+
+@pytest.fixture
+def lab(lab_of_the_run: Lab) -> Iterator[Lab]:
+    """The lab; after the test, nothing of hanoverd may be left in it."""
+    yield lab_of_the_run
+    left = [container["Names"][0] for container in lab_of_the_run.containers()]
+    rules = [line for line in lab_of_the_run.iptables_save().splitlines() if "HANOVERD" in line]
+    clean_up(lab_of_the_run, rules)
+    assert (left, rules) == ([], []), "the test left containers or rules behind"
+
+
+@pytest.fixture
+def app_folder(tmp_path: Path) -> Path:
+    """A folder that builds the app under test."""
+    folder = tmp_path / "app"
+    write_app(folder)
+    return folder
+
+
+@pytest.fixture
+def daemon(lab: Lab) -> StartDaemon:
+    """Starts hanoverd; use it as a context."""
+
+    def start(*arguments: str, cwd: Path | str, env: Mapping[str, str] | None = None, as_user: Sequence[str] = ()) -> Daemon:
+        return Daemon(lab, arguments, cwd, env, as_user)
+
+    return start
+
+
+def clean_up(lab: Lab, rules: Sequence[str]) -> None:
+    """Remove what a test left, so that it fails alone."""
+    for container in lab.containers():
+        lab.docker("DELETE", f"/containers/{container['Id']}?force=1&v=1")
+    chains = [line.split()[0].removeprefix(":") for line in rules if line.startswith(":")]
+    jumps = [line.replace("-A", "-D", 1) for line in rules if not line.startswith((":", "-A HANOVERD"))]
+    if rules:
+        text = "\n".join(["*nat", *(f":{chain} - [0:0]" for chain in chains), *jumps, *(f"-X {c}" for c in chains), "COMMIT", ""])
+        subprocess.run(lab.in_host(["iptables-restore", "--noflush"]), input=text, text=True, check=True)

@@ -1,0 +1,162 @@
+"""The app under test: a small HTTP/1.1 server that ends gracefully, and misbehaves as its environment tells it.
+
+It runs in a container, and must listen within milliseconds of its start: hence plain sockets and few imports.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+BEGUN = time.monotonic()
+HOSTNAME = socket.gethostname()
+
+
+def setting(name: str, default: str = "") -> str:
+    """What the environment says."""
+    return os.environ.get(name, default)
+
+
+def say(text: str) -> None:
+    """A line of output, at once."""
+    print(text, flush=True)
+
+
+class Server:
+    """All connections; ``ending`` once SIGTERM came, ``draining`` once the drain signal did."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.idle: set[socket.socket] = set()
+        self.busy = 0
+        self.ending = False
+        self.draining = False
+
+    def serve(self, listener: socket.socket) -> None:
+        """Take connections, a thread for each, until the listener is closed."""
+        while True:
+            try:
+                connection, address = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.converse, args=(connection, address[0]), daemon=True).start()
+
+    def converse(self, connection: socket.socket, client: str) -> None:
+        """One connection, a request after the other."""
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        received = b""
+        try:
+            while True:
+                with self.lock:
+                    if self.ending:
+                        return
+                    self.idle.add(connection)
+                while b"\r\n\r\n" not in received:
+                    data = connection.recv(65536)
+                    if not data:
+                        return
+                    received += data
+                    with self.lock:
+                        if connection in self.idle:
+                            self.idle.remove(connection)
+                            self.busy += 1
+                head, _, received = received.partition(b"\r\n\r\n")
+                try:
+                    wants_close = b"connection: close" in head.lower()
+                    if self.answer(connection, head.split(b" ", 2)[1].decode(), client, wants_close):
+                        return
+                finally:
+                    with self.lock:
+                        self.busy -= 1
+        except OSError:
+            pass
+        finally:
+            with self.lock:
+                self.idle.discard(connection)
+            connection.close()
+
+    def answer(self, connection: socket.socket, target: str, client: str, wants_close: bool) -> bool:
+        """Answer one request; whether the connection is to be closed."""
+        path, _, argument = target.partition("?")
+        if setting("MUTE"):
+            time.sleep(3600)
+        if path == "/slow":
+            time.sleep(float(argument))
+        if path == "/exit":
+            say(f"exiting with {argument}, as asked")
+            os._exit(int(argument))
+        body = {"/env": environment, "/argv": lambda: " ".join(sys.argv)}.get(
+            path, lambda: f"{HOSTNAME} {setting('VERSION')} {client}"
+        )().encode() + b"\n"
+        close = self.ending or self.draining or wants_close
+        head = f"HTTP/1.1 {status()} X\r\nContent-Length: {len(body)}\r\nConnection: {'close' if close else 'keep-alive'}\r\n\r\n"
+        if path == "/stream":
+            half = len(body) // 2
+            connection.sendall(head.encode() + body[:half])
+            time.sleep(float(argument))
+            connection.sendall(body[half:])
+        else:
+            connection.sendall(head.encode() + body)
+        return close
+
+    def end(self) -> None:
+        """As Go's http.Server.Shutdown: idle connections are closed, requests under way are answered."""
+        with self.lock:
+            self.ending = True
+            for connection in self.idle:
+                connection.shutdown(socket.SHUT_RDWR)
+        while self.busy:
+            time.sleep(0.002)
+
+
+def environment() -> str:
+    """The environment, a variable a line."""
+    return "\n".join(f"{name}={value}" for name, value in os.environ.items())
+
+
+def status() -> str:
+    """The status of every answer just now."""
+    if time.monotonic() - BEGUN < float(setting("UNREADY_FOR", "0")):
+        return "503"
+    return setting("STATUS", "200")
+
+
+def main() -> None:
+    """Listen on PORTS until SIGTERM."""
+    server, ended, listeners = Server(), threading.Event(), []
+
+    def on_end(_number: int, _frame: object) -> None:
+        say("SIGTERM")
+        if not setting("NO_TERM"):
+            ended.set()
+
+    def on_drain(number: int, _frame: object) -> None:
+        say(f"drain signal {signal.Signals(number).name}")
+        server.draining = True
+
+    signal.signal(signal.SIGTERM, on_end)
+    if setting("DRAIN_SIGNAL"):
+        signal.signal(getattr(signal, setting("DRAIN_SIGNAL")), on_drain)
+    if setting("EXIT"):
+        sys.stderr.write(f"cannot go on: exiting with {setting('EXIT')}\n")
+        sys.exit(int(setting("EXIT")))
+    time.sleep(float(setting("READY_AFTER", "0")))
+    for port in setting("PORTS", "80").split(","):
+        listener = socket.create_server(("0.0.0.0", int(port)), backlog=1024)
+        listeners.append(listener)
+        threading.Thread(target=server.serve, args=(listener,), daemon=True).start()
+    say(f"{HOSTNAME} listens on {setting('PORTS', '80')} as version {setting('VERSION')}")
+    while not ended.wait(3600):
+        pass
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+    server.end()
+    say("ended")
+
+
+main()
