@@ -137,8 +137,6 @@ class Retirement:
                 break
             else:
                 break
-        if old.address is not None:
-            await self._conntrack.forget(old.address)
 
 
 def _cut(left: int | None) -> str:

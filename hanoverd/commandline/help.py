@@ -59,7 +59,7 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _row(head: str, text: str) -> str:
-    """One entry: its text in the second column, from the next line on where the head is too long for the first."""
+    """One entry: its text in the second column, on the next line where the head is too long for the first."""
     first = head.ljust(_COLUMN) if len(head) + 2 <= _COLUMN else f"{head}\n{' ' * _COLUMN}"
     lines = textwrap.wrap(text, _WIDTH - _COLUMN)
     return first + f"\n{' ' * _COLUMN}".join(lines)

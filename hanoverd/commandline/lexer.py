@@ -29,8 +29,8 @@ _SHORTEST_ASSIGNMENT = 3
 def lex(arguments: Sequence[str], options: Sequence[Option], take: Take) -> tuple[str, ...]:
     """Give ``take`` each option in turn; returns the arguments after them.
 
-    UsageError, in docker's words, at the first that cannot be understood.  Whatever ``take`` raises ends it too:
-    so the first error on the line is the one that is told.
+    UsageError, in docker's words, at the first that cannot be understood.  Whatever ``take`` raises ends it
+    too: so the first error on the line is the one that is told.
     """
     reading = _Reading(arguments, options, take)
     while reading.left:

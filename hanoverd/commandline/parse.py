@@ -107,7 +107,7 @@ class _Given:
 
 
 def _settings(given: _Given, rest: tuple[str, ...]) -> Settings:
-    """Look at what is looked at late, in docker's order: volumes, ports, the other options, then the image."""
+    """Look at what is looked at late, in docker's order: volumes, ports, other options, then the image."""
     binds, anonymous_volumes = _volumes(given)
     mounts = [parse_mount(text, given.cwd) for text in given.all("mount")]
     targets = [*(bind.target for bind in binds), *(str(mount["Target"]) for mount in mounts)]
@@ -173,8 +173,8 @@ def _drain_signal(given: _Given) -> str | None:
     signal = _optional(given, "drain-signal", parse_signal)
     if signal in _UNCATCHABLE:
         raise UsageError(
-            f"--drain-signal {signal} would end the old version instead of telling it: choose one that it can catch, "
-            "as SIGUSR1"
+            f"--drain-signal {signal} would end the old version instead of telling it: choose one that "
+            "it can catch, as SIGUSR1"
         )
     return signal
 

@@ -14,8 +14,8 @@ class Settings:
     """A command line that was found to be right.
 
     ``folder`` is absolute: the current one at the start.  ``image`` None means to build the Dockerfile there.
-    An empty ``command`` is the image's own.  Timeouts are in seconds; a ``stop_timeout`` of -1 is for ever, and
-    None, here and for the signals, leaves it to the image and the engine.
+    An empty ``command`` is the image's own.  Timeouts are in seconds; a ``stop_timeout`` of -1 is for ever,
+    and None, here and for the signals, leaves it to the image and the engine.
     """
 
     folder: str

@@ -17,7 +17,11 @@ UNDER_WAY = frozenset({"SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT"})
 
 
 class Conntrack:
-    """Counts and forgets connections by the address that answers them, where ``conntrack`` can be run."""
+    """Counts connections by the address that answers them, where ``conntrack`` can be run.
+
+    What a container that was stopped leaves behind need not be deleted here: the engine does it when it takes the
+    container's address back, and later would be too late, for the address may already be another's.
+    """
 
     def __init__(self, reactor: ProcessReactor, environ: Mapping[str, str]) -> None:
         self._reactor = reactor
@@ -33,26 +37,17 @@ class Conntrack:
 
         Those that came through the engine's proxy count too: its own connection to the container does.
         """
-        printed = await self._run("-L", "-p", "tcp", "--reply-src", address)
-        return None if printed is None else under_way(printed)
-
-    async def forget(self, address: str) -> None:
-        """Drop what the kernel remembers of TCP connections to ``address``, which may become another's."""
-        await self._run("-D", "-p", "tcp", "--reply-src", address)
-
-    async def _run(self, verb: str, *arguments: str) -> str | None:
         if not self._works:
             return None
         try:
-            ended = await run(self._reactor, ("conntrack", verb, *arguments), self._environ)
+            ended = await run(self._reactor, ("conntrack", "-L", "-p", "tcp", "--reply-src", address), self._environ)
         except ProgramMissing as error:
             self._give_up(str(error))
             return None
-        # Deleting nothing is exit status 1 as well; only a listing shows whether the program may do its work.
-        if ended.code != 0 and verb == "-L":
+        if ended.code != 0:
             self._give_up(ended.stderr.strip() or f"exit status {ended.code}")
             return None
-        return ended.stdout
+        return under_way(ended.stdout)
 
     def _give_up(self, reason: str) -> None:
         self._works = False

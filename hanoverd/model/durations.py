@@ -65,7 +65,7 @@ def parse_whole_seconds(text: str) -> int:
             exact = parse_duration(text)
         except ValueError:
             raise ValueError(
-                f"strconv.ParseInt: parsing {quoted(text)}: invalid syntax (write whole seconds: 10, 10s or 1m)"
+                f"strconv.ParseInt: parsing {quoted(text)}: invalid syntax (write whole seconds, as in 10s)"
             ) from None
         if not exact.is_integer():
             raise ValueError(f"{quoted(text)} is not a whole number of seconds (write 10, 10s or 1m)")

@@ -33,7 +33,7 @@ _RECURSIVE = {
     "readonly": "ReadOnlyForceRecursive",
 }
 
-#: The options that only one type of mount has: the prefix of their keys, and where the engine's Mount holds them.
+#: The options that only one type of mount has: their keys' prefix, and where the engine's Mount holds them.
 _OPTIONS_OF = {
     "volume": "VolumeOptions",
     "image": "ImageOptions",
@@ -46,7 +46,7 @@ _MOST_MODE_BITS = 2**32
 
 
 def parse_mount(text: str, cwd: str) -> dict[str, object]:
-    """Read ``type=…,source=…,target=…[,KEY[=VALUE]…]``; a source that begins with a dot is relative to ``cwd``.
+    """Read ``type=…,source=…,target=…[,KEY[=VALUE]…]``; a source with a dot in front is relative to ``cwd``.
 
     ValueError in docker's words, or in the engine's for what it would say only when a container is created.
     """
@@ -108,7 +108,8 @@ class _Draft:
                 )
         if bind.get("ReadOnlyForceRecursive") and bind.get("Propagation") != "rprivate":
             raise ValueError(
-                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
+                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' "
+                "to be specified in conjunction"
             )
 
     def check_as_engine(self) -> None:

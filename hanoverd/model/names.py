@@ -25,8 +25,8 @@ def check_app_name(text: str) -> str:
         raise ValueError(f"Invalid container name ({text}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     if len(name) > LONGEST_APP_NAME:
         raise ValueError(
-            f"the name {name} is too long: at most {LONGEST_APP_NAME} characters leave room for the version's "
-            f"number in a hostname, which may have {_LONGEST_HOSTNAME}"
+            f"the name {name} is too long: at most {LONGEST_APP_NAME} characters leave room for the "
+            f"version's number in a hostname, which may have {_LONGEST_HOSTNAME}"
         )
     return name
 

@@ -27,7 +27,7 @@ class Publish:
 
 
 def parse_publish(text: str) -> tuple[Publish, ...]:
-    """Read ``[[IP:][HOST[-HOST]]:]PORT[-PORT][/PROTOCOL]``, or ``published=HOST,target=PORT[,protocol=PROTOCOL]``.
+    """Read ``[[IP:][HOST[-HOST]]:]PORT[-PORT][/PROTO]``, or ``published=HOST,target=PORT[,protocol=PROTO]``.
 
     A range for a range publishes them pair by pair, a range for one port publishes it on any free one of
     them.  ValueError in docker's words; also for what only docker can publish so far: other protocols, IPv6.
@@ -58,8 +58,8 @@ def check_publish(published: Sequence[Publish]) -> None:
         for other in seen:
             if _only_port(publish) == _only_port(other) is not None and _addresses_overlap(publish, other):
                 raise ValueError(
-                    f"host port {_only_port(publish)} is published twice, for port {other.container_port} and for "
-                    f"port {publish.container_port}: give one of them another host port"
+                    f"host port {_only_port(publish)} is published twice, for port {other.container_port} "
+                    f"and for port {publish.container_port}: give one of them another host port"
                 )
         seen.append(publish)
 

@@ -81,6 +81,7 @@ class InvalidMount(ValueError):  # noqa: N818  # says what is invalid
     """The engine would refuse the mount; the text is in its words."""
 
     def __init__(self, kind: str, reason: str) -> None:
+        """Put the engine's preamble, for a mount of type ``kind``, before its reason."""
         super().__init__(f'invalid mount config for type "{kind}": {reason}')
 
 
@@ -101,15 +102,15 @@ def check_volume_name(name: str) -> None:
     """ValueError, in the engine's words, where ``name`` cannot be that of a local volume."""
     if not _VOLUME_NAME.fullmatch(name):
         raise ValueError(
-            f'"{name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are '
-            "allowed. If you intended to pass a host directory, use absolute path"
+            f'"{name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" '
+            "are allowed. If you intended to pass a host directory, use absolute path"
         )
     if len(name) < _SHORTEST_VOLUME_NAME:
         raise ValueError("volume name is too short, names should be at least two alphanumeric characters")
 
 
 def resolved(source: str, cwd: str) -> str:
-    """``source``, made absolute if it begins with a dot, which is how docker tells a folder from a volume's name."""
+    """``source``, made absolute if it begins with a dot, as docker does: other relative paths are names."""
     return posixpath.normpath(posixpath.join(cwd, source)) if source.startswith(".") else source
 
 
@@ -119,8 +120,8 @@ def _check_drives(text: str, sections: list[str]) -> None:
     for letter in sections[:-1]:
         if len(letter) == 1 and letter.isalpha():
             raise ValueError(
-                f"invalid volume specification: '{text}': docker reads '{letter}:' as a Windows drive: give the "
-                "volume a name of two letters or more, or the path from /"
+                f"invalid volume specification: '{text}': docker reads '{letter}:' as a Windows drive: give "
+                "the volume a name of two letters or more, or the path from /"
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -71,3 +73,22 @@ def clean_up(lab: Lab, rules: Sequence[str]) -> None:
     if rules:
         text = "\n".join(["*nat", *(f":{chain} - [0:0]" for chain in chains), *jumps, *(f"-X {c}" for c in chains), "COMMIT", ""])
         subprocess.run(lab.in_host(["iptables-restore", "--noflush"]), input=text, text=True, check=True)
+
+
+@pytest.fixture(scope="session")
+def capable(lab_of_the_run: Lab) -> dict[str, str]:
+    """A PATH that begins with copies of the firewall's programs which any user may use, as README has one make them."""
+    folder = lab_of_the_run.folder / "capable"
+    folder.mkdir()
+    for program, capabilities in _CAPABLE.items():
+        copy = folder / program
+        shutil.copy(os.path.realpath(str(shutil.which(program))), copy)
+        subprocess.run(["setcap", capabilities, str(copy)], check=True)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+_CAPABLE = {
+    "iptables-save": "cap_net_admin,cap_net_raw=+ep",
+    "iptables-restore": "cap_net_admin,cap_net_raw=+ep",
+    "conntrack": "cap_net_admin=+ep",
+}

@@ -1,0 +1,71 @@
+"""--disable-overlap: the two versions never run at once, and the old one comes back when the new one fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.asking import eventually, hostname, names
+from tests.integration.conftest import StartDaemon
+from tests.lab.host import Lab
+from tests.lab.images import BASE, write_app
+
+
+def test_the_old_version_has_stopped_before_the_new_one_starts(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("-p", "8080:80", "--name", "single", "--disable-overlap", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("single-0 is live")
+        hanoverd.hup()
+        hanoverd.wait_for("single-1 is live")
+        hanoverd.wait_for("single-0 is gone")
+        log = hanoverd.log()
+        order = ["single-1: obtained", "single-1: created", "single-0: ended", "single-1: stopped single-0", "single-1: started"]
+        positions = [log.index(line) for line in order]
+        assert positions == sorted(positions)
+        assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "single-1"
+        assert names(lab.containers("single")) == ["single-1"]
+
+
+@pytest.mark.parametrize("env", [{"EXIT": "3"}, {"STATUS": "500"}], ids=["exits", "never ready"])
+def test_the_old_version_is_started_again_when_the_new_one_fails(
+    lab: Lab, app_folder: Path, daemon: StartDaemon, env: dict[str, str]
+) -> None:
+    arguments = ("-p", "8080:80", "--name", "again", "--disable-overlap", "--status-timeout", "2s")
+    with daemon(*arguments, cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("again-0 is live")
+        write_app(app_folder, env=env)
+        hanoverd.hup()
+        hanoverd.wait_for("again-0 was started again and is live")
+        hanoverd.wait_for("again-1 failed")
+        for where in (lab.in_client, lab.in_host):
+            assert hostname(where, f"http://{lab.host_ip}:8080/") == "again-0"
+        eventually(lambda: names(lab.containers("again")) == ["again-0"])
+        write_app(app_folder)
+        hanoverd.hup()
+        hanoverd.wait_for("again-2 is live")
+        assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "again-2"
+        hanoverd.wait_for("again-0 is gone")
+
+
+def test_a_build_that_fails_never_stops_the_old_version(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("-p", "8080:80", "--name", "safe", "--disable-overlap", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("safe-0 is live")
+        (app_folder / "Dockerfile").write_text(f'FROM {BASE}\nRUN ["false"]\n')
+        hanoverd.hup()
+        hanoverd.wait_for("the build of .* failed")
+        assert "safe-0: SIGTERM" not in hanoverd.log()
+        assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "safe-0"
+
+
+def test_a_newer_trigger_while_the_new_version_is_polled(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("-p", "8080:80", "--name", "newer", "--disable-overlap", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("newer-0 is live")
+        write_app(app_folder, env={"STATUS": "500"})
+        hanoverd.hup()
+        hanoverd.wait_for("newer-1: started")
+        write_app(app_folder)
+        hanoverd.hup()
+        hanoverd.wait_for("newer-0 was started again and is live")
+        hanoverd.wait_for("newer-1 is live")
+        assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "newer-1"
+        hanoverd.wait_for("newer-0 is gone")

@@ -1,0 +1,90 @@
+"""100 handovers in all, one every 1.5 seconds, under load from another host and from the same: nothing is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.integration.conftest import StartDaemon
+from tests.lab.clients import Clients
+from tests.lab.daemon import Daemon
+from tests.lab.host import Lab
+from tests.lab.images import write_app
+
+EVERY = 1.5
+
+
+def hand_over(hanoverd: Daemon, app: str, times: int) -> None:
+    """So many handovers, one every ``EVERY`` seconds."""
+    due = time.monotonic()
+    for number in range(1, times + 1):
+        due += EVERY
+        time.sleep(max(0.0, due - time.monotonic()))
+        hanoverd.hup()
+        hanoverd.wait_for(rf"{app}-{number} is live")
+
+
+@contextmanager
+def from_both_hosts(lab: Lab, *arguments: str) -> Iterator[list[dict[str, Any]]]:
+    """Clients elsewhere, on the host by its own address, and on the host by 127.0.0.1; filled in at the end."""
+    counted: list[dict[str, Any]] = []
+    places = [(lab.in_client, lab.host_ip), (lab.in_host, lab.host_ip), (lab.in_host, "127.0.0.1")]
+    clients = [Clients(prefixed, address, "8080", *arguments) for prefixed, address in places]
+    try:
+        yield counted
+    finally:
+        counted += [client.finish() for client in clients]
+
+
+def lossless(counted: list[dict[str, Any]], at_least: int, versions: int) -> None:
+    """Every client was answered each time, and was led from version to version."""
+    for counts in counted:
+        print(counts | {"versions": len(counts["versions"])})
+        assert (counts["failed"], counts["cut"], counts["errors"]) == (0, 0, [])
+        assert counts["ok"] == counts["requests"] >= at_least
+        assert len(counts["versions"]) >= versions
+
+
+def test_short_long_and_very_long_requests_all_get_their_answers(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
+    with daemon("-p", "8080:80", "--name", "busy", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("busy-0 is live")
+        with (
+            from_both_hosts(lab, "--path", "/slow?20", "--timeout", "40") as very_long,
+            from_both_hosts(lab, "--path", "/slow?2", "--workers", "2") as long,
+            from_both_hosts(lab, "--workers", "2", "--pause", "0.002") as short,
+        ):
+            hand_over(hanoverd, "busy", 50)
+        lossless(very_long, at_least=2, versions=2)
+        lossless(long, at_least=30, versions=25)
+        lossless(short, at_least=2000, versions=50)
+        assert " connections cut" not in hanoverd.log()
+
+
+def test_drains_that_end_under_keep_alive_clients_cut_no_answer(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    with daemon("-p", "8080:80", "--name", "kept", "--drain-timeout", "2s", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("kept-0 is live")
+        with from_both_hosts(lab, "--keep-alive", "--repeat-once", "--workers", "4", "--pause", "0.001") as counted:
+            hand_over(hanoverd, "kept", 25)
+            hanoverd.wait_for("kept-23 is gone")
+        lossless(counted, at_least=1000, versions=20)
+        # The drains did end under them: connections were closed for each version that went.
+        assert sum(counts["repeated"] for counts in counted) > 0
+        assert hanoverd.log().count(" connections cut") > 0
+
+
+def test_an_app_that_is_told_of_the_drain_closes_no_connection_under_a_request(
+    lab: Lab, tmp_path: Path, daemon: StartDaemon
+) -> None:
+    write_app(tmp_path, env={"DRAIN_SIGNAL": "SIGUSR1"})
+    with daemon("-p", "8080:80", "--name", "polite", "--drain-signal", "USR1", cwd=tmp_path) as hanoverd:
+        hanoverd.wait_for("polite-0 is live")
+        with from_both_hosts(lab, "--keep-alive", "--workers", "4", "--pause", "0.001") as counted:
+            hand_over(hanoverd, "polite", 25)
+        lossless(counted, at_least=1000, versions=25)
+        assert [counts["closed_under_request"] for counts in counted] == [0, 0, 0]
+        assert " connections cut" not in hanoverd.log()

@@ -1,0 +1,164 @@
+"""Other users, other engines, and what may be missing around the daemon."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import time
+from pathlib import Path
+
+from tests.integration.asking import ask, eventually, hostname, names
+from tests.integration.conftest import StartDaemon
+from tests.lab.clients import Clients
+from tests.lab.daemon import Daemon
+from tests.lab.host import Lab, other_lab
+from tests.lab.images import import_base, write_app
+from tests.lab.registry import registry
+
+#: Any user but root; the group is the one that may use the engine's socket.
+USER = 65534
+
+
+def test_a_user_who_is_not_root_hands_over_with_capable_copies(
+    lab: Lab, app_folder: Path, daemon: StartDaemon, capable: dict[str, str]
+) -> None:
+    for path in (app_folder, *app_folder.parents):
+        if path.owner() == "root" and path != Path("/") and "pytest" in str(path):
+            path.chmod(path.stat().st_mode | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
+    socket = Path(lab.engine.socket)
+    before = socket.stat()
+    group = 64999
+    os.chown(socket, 0, group)
+    os.chmod(socket, 0o660)
+    as_user = ("setpriv", f"--reuid={USER}", f"--regid={USER}", f"--groups={group}")
+    try:
+        with daemon("-p", "8080:80", "--name", "humble", cwd=app_folder, env=capable, as_user=as_user) as hanoverd:
+            hanoverd.wait_for("humble-0 is live")
+            assert f"Uid:\t{USER}" in Path(f"/proc/{hanoverd.pid}/status").read_text()
+            hanoverd.hup()
+            hanoverd.wait_for("humble-1 is live")
+            assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "humble-1"
+            hanoverd.wait_for(r"humble-0 is gone: drained for 1(\.\d)?s \(no connection cut\)")
+            assert hanoverd.terminate() == 0
+    finally:
+        os.chown(socket, before.st_uid, before.st_gid)
+        os.chmod(socket, before.st_mode)
+
+
+def test_without_conntrack_it_says_so_once_and_drains_for_the_whole_time(
+    lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for program in ("iptables-save", "iptables-restore"):
+        (folder / program).symlink_to(str(shutil.which(program)))
+    arguments = ("-p", "8080:80", "--name", "blind", "--drain-timeout", "2s")
+    with daemon(*arguments, cwd=app_folder, env={"PATH": str(folder)}) as hanoverd:
+        hanoverd.wait_for("connections cannot be counted")
+        hanoverd.wait_for("blind-0 is live")
+        for number in (1, 2):
+            hanoverd.hup()
+            hanoverd.wait_for(rf"blind-{number} is live")
+            hanoverd.wait_for(rf"blind-{number - 1} is gone: drained for 2(\.\d)?s, stopped")
+        assert hanoverd.log().count("connections cannot be counted") == 1
+
+
+def test_connections_that_outlast_the_drain_are_counted_in_the_log(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
+    arguments = ("-p", "8080:80", "--name", "cutter", "--drain-timeout", "2s", "--stop-timeout", "0")
+    with daemon(*arguments, cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("cutter-0 is live")
+        clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?30", "--workers", "3", "--seconds", "1")
+        time.sleep(0.7)
+        hanoverd.hup()
+        hanoverd.wait_for(r"cutter-0 is gone: drained for 2(\.\d)?s \(3 connections cut\)")
+        assert clients.finish()["failed"] == 3
+
+
+def test_a_version_without_connections_goes_after_the_grace(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    arguments = ("-p", "8080:80", "--name", "graced", "--overlap-grace-duration", "3s")
+    with daemon(*arguments, cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("graced-0 is live")
+        hanoverd.hup()
+        hanoverd.wait_for(r"graced-0 is gone: drained for 3(\.\d)?s \(no connection cut\)")
+
+
+def test_a_firewall_that_was_flushed_is_put_right_by_the_next_handover(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
+    with daemon("-p", "8080:80", "--name", "flushed", cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("flushed-0 is live")
+        ask(lab.in_host, f"http://{lab.host_ip}:8080/")
+        for hook, chain in (("PREROUTING", "HANOVERD-flushed-IN"), ("OUTPUT", "HANOVERD-flushed-OUT")):
+            os.system(" ".join(lab.in_host(["iptables", "-t", "nat", "-D", hook, "-m", "addrtype", "--dst-type", "LOCAL", "-j", chain])))
+        hanoverd.hup()
+        hanoverd.wait_for("flushed-1 is live")
+        assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "flushed-1"
+
+
+def test_an_image_is_pulled_from_a_registry_when_the_engine_has_it_not(
+    lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
+) -> None:
+    with registry(lab, tmp_path / "registry") as address:
+        with daemon("--name", "pushed", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("pushed-0 is live")
+        name = f"{address}/some/app"
+        assert lab.docker("POST", f"/images/hanoverd/pushed/tag?repo={name}&tag=v1")[0] == 201
+        _, pushed = lab.docker("POST", f"/images/{name}/push?tag=v1")
+        digest = re.findall(rb"sha256:[0-9a-f]{64}", pushed)[-1].decode()
+        lab.docker("DELETE", f"/images/{name}:v1")
+        lab.docker("DELETE", "/images/hanoverd/pushed:latest?force=1")
+        with daemon("-p", "8080:80", f"{name}:v1", cwd="/") as hanoverd:
+            hanoverd.wait_for("app-0 is live")
+            environment = ask(lab.in_client, f"http://{lab.host_ip}:8080/env").splitlines()
+            assert f"HANOVERD_IMAGE={name}:v1" in environment
+            assert f"HANOVERD_IMAGE_REPO={name}" in environment
+            assert "HANOVERD_IMAGE_TAGDIGEST=v1" in environment
+        with daemon("-p", "8080:80", f"{name}@{digest}", cwd="/") as hanoverd:
+            hanoverd.wait_for("app-0 is live")
+            environment = ask(lab.in_client, f"http://{lab.host_ip}:8080/env").splitlines()
+            assert f"HANOVERD_IMAGE_TAGDIGEST={digest}" in environment
+
+
+def test_an_engine_without_a_userland_proxy(tmp_path: Path) -> None:
+    with other_lab("--userland-proxy=false") as lab:
+        import_base(lab)
+        write_app(tmp_path)
+        with Daemon(lab, ["-p", "8080:80", "--name", "direct"], tmp_path) as hanoverd:
+            hanoverd.wait_for("direct-0 is live")
+            hanoverd.hup()
+            hanoverd.wait_for("direct-1 is live")
+            assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "direct-1"
+            assert hostname(lab.in_host, f"http://{lab.host_ip}:8080/") == "direct-1"
+            assert hostname(lab.in_host, "http://127.0.0.1:8080/") == "direct-1"
+
+
+def test_an_engine_that_is_lost_in_mid_handover_and_comes_back(tmp_path: Path) -> None:
+    with other_lab("--live-restore") as lab:
+        import_base(lab)
+        write_app(tmp_path)
+        with Daemon(lab, ["-p", "8080:80", "--name", "orphan"], tmp_path) as hanoverd:
+            url = f"http://{lab.host_ip}:8080/"
+            hanoverd.wait_for("orphan-0 is live")
+            write_app(tmp_path, env={"STATUS": "500"})
+            hanoverd.hup()
+            hanoverd.wait_for("orphan-1: started")
+            lab.engine.kill()
+            write_app(tmp_path)
+            before = len(hanoverd.log())
+            hanoverd.hup()
+            hanoverd.wait_for(rf"no Docker engine answers at {lab.docker_host}", after=before)
+            hanoverd.wait_for("orphan-0 goes on serving; waiting for the next trigger", after=before)
+            assert hostname(lab.in_client, url) == "orphan-0"
+            lab.engine.start()
+            # The version that could not be removed then is removed now.
+            eventually(lambda: names(lab.containers("orphan")) == ["orphan-0"], seconds=30)
+            hanoverd.hup()
+            found = hanoverd.wait_for(r"(orphan-\d) is live", after=before)
+            assert hostname(lab.in_client, url) == found[1]
+            hanoverd.wait_for("orphan-0 is gone")
+            assert names(lab.containers("orphan")) == [found[1]]
+            assert hanoverd.terminate() == 0

@@ -1,0 +1,27 @@
+"""Clients that run beside a test, on either host."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_LOAD = str(Path(__file__).with_name("load.py"))
+
+
+class Clients:
+    """A run of load.py on the host that ``prefixed`` stands for."""
+
+    def __init__(self, prefixed: Callable[[list[str]], list[str]], *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            prefixed([sys.executable, _LOAD, *arguments]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def finish(self, timeout: float = 60) -> dict[str, Any]:
+        """Have them end when their requests are answered; what they counted."""
+        out, _ = self._process.communicate(timeout=timeout)
+        counted: dict[str, Any] = json.loads(out)
+        return counted

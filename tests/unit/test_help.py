@@ -1,0 +1,67 @@
+"""The command line explained."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from hanoverd.commandline.help import USAGE, rst, usage_text
+from hanoverd.commandline.table import OPTIONS, Kind, Option
+
+
+def test_help_begins_with_the_usage() -> None:
+    assert usage_text().startswith(f"Usage:  {USAGE}\n")
+
+
+def test_help_fits_on_a_terminal() -> None:
+    assert max(len(line) for line in usage_text().splitlines()) <= 80
+    assert not any(line != line.rstrip() for line in usage_text().splitlines())
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_help_and_documentation_tell_every_option_with_its_default(option: Option) -> None:
+    words = " ".join(usage_text().split())
+    assert f"--{option.name} {option.metavar}".strip() in words
+    assert option.help in words
+    assert f"--{option.name}" in rst()
+    if option.default:
+        assert f"(default: {option.default})" in words
+        assert f"(default: ``{option.default}``)" in rst()
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONFIG", "DOCKER_CONTEXT"),
+        *("SIGHUP", "SIGTERM", "SIGINT", "Example:"),
+    ],
+)
+def test_help_tells_the_environment_the_signals_and_an_example(word: str) -> None:
+    assert word in usage_text()
+
+
+def test_the_options_are_aligned() -> None:
+    options = usage_text().partition("Options:\n")[2].partition("\n\n")[0].splitlines()
+    texts = [line for line in options if not line.lstrip().startswith("-")]
+    assert {len(line) - len(line.lstrip()) for line in texts} == {32}
+
+
+def test_every_option_is_named_once_and_says_what_it_takes() -> None:
+    names = [option.name for option in OPTIONS] + [option.letter for option in OPTIONS if option.letter]
+    assert len(set(names)) == len(names)
+    for option in OPTIONS:
+        assert bool(option.metavar) == (option.kind is not Kind.BOOLEAN)
+
+
+def test_help_is_given_without_loading_twisted_or_docker() -> None:
+    script = (
+        "import sys\n"
+        "from hanoverd.commandline.parse import InfoRequested, parse\n"
+        "try:\n    parse(['--help'], {}, '/')\n"
+        "except InfoRequested:\n    pass\n"
+        "print([name for name in ('twisted', 'docker', 'treq') if name in sys.modules])\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
