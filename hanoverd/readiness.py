@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from hanoverd.concurrency.cancellation import uncancellable
@@ -29,6 +29,7 @@ class Readiness:
         self._address = address
         self._latest = {port: Probe(port, accepts=False, status=None, said=f"port {port}: not asked yet") for port in ports}
         self._ready: Deferred[None] = Deferred()
+        self._telling: IDelayedCall | None = None
         self.probes = 0
 
     def describe(self) -> str:
@@ -43,6 +44,8 @@ class Readiness:
         try:
             await self._ready
         finally:
+            if self._telling is not None and self._telling.active():
+                self._telling.cancel()
             for poller in pollers:
                 poller.cancel()
             await uncancellable(gatherResults(pollers))
@@ -61,8 +64,9 @@ class Readiness:
 
     def _note(self, probe: Probe) -> None:
         self._latest[probe.port] = probe
-        if is_ready(self._latest.values()) and not self._ready.called:
-            self._ready.callback(None)
+        if is_ready(self._latest.values()) and self._telling is None:
+            # Not from here: a poller that runs just now cannot be cancelled.
+            self._telling = self._clock.callLater(0, self._ready.callback, None)
 
     def _fail(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None and not self._ready.called:

@@ -27,6 +27,7 @@ class Conntrack:
         self._reactor = reactor
         self._environ = environ
         self._works = True
+        self._has_worked = False
 
     async def probe(self) -> None:
         """Find out whether connections can be counted here, and say it once if not."""
@@ -45,8 +46,11 @@ class Conntrack:
             self._give_up(str(error))
             return None
         if ended.code != 0:
-            self._give_up(ended.stderr.strip() or f"exit status {ended.code}")
+            # Once it has worked, a failure is one of the moment: the next count may succeed.
+            if not self._has_worked:
+                self._give_up(ended.stderr.strip() or f"exit status {ended.code}")
             return None
+        self._has_worked = True
         return under_way(ended.stdout)
 
     def _give_up(self, reason: str) -> None:

@@ -44,7 +44,8 @@ def engine_address(environ: Mapping[str, str]) -> EngineAddress:
     """
     config_folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "/") / ".docker")
     if host := environ.get("DOCKER_HOST"):
-        return EngineAddress(_checked(host, "DOCKER_HOST"), _tls_from(environ, config_folder), "from DOCKER_HOST")
+        tls = _tls_from(environ, config_folder)
+        return EngineAddress(_checked(host, "DOCKER_HOST", tls), tls, "from DOCKER_HOST")
     if name := environ.get("DOCKER_CONTEXT"):
         origin = f"the context {name} of DOCKER_CONTEXT"
     else:
@@ -81,7 +82,7 @@ def _context(config_folder: Path, name: str, origin: str) -> EngineAddress:
     tls = None
     if certificates.is_dir():
         tls = _certificates(certificates, verify=not endpoint.get("SkipTLSVerify"))
-    return EngineAddress(_checked(url, origin), tls, origin)
+    return EngineAddress(_checked(url, origin, tls), tls, origin)
 
 
 def _tls_from(environ: Mapping[str, str], config_folder: Path) -> TLS | None:
@@ -100,9 +101,13 @@ def _certificates(folder: Path, *, verify: bool) -> TLS:
     return TLS(there("ca.pem"), there("cert.pem"), there("key.pem"), verify)
 
 
-def _checked(url: str, origin: str) -> str:
-    if url.startswith(("unix://", "tcp://")):
+def _checked(url: str, origin: str, tls: TLS | None) -> str:
+    if url.startswith("unix://"):
         return url
+    if url.startswith("tcp://"):
+        host = url.removeprefix("tcp://").rstrip("/")
+        # As Docker's client completes it.
+        return url if host.rpartition(":")[2].isdigit() else f"tcp://{host}:{2375 if tls is None else 2376}"
     raise EngineMisconfigured(
         f"{origin} says {url!r}: an engine is reached by unix:///PATH or tcp://HOST:PORT; it must run on this "
         "machine, whose firewall leads traffic to its containers"

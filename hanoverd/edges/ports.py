@@ -8,6 +8,7 @@ listened on: the kernel refuses it to others, and refuses clients while no versi
 from __future__ import annotations
 
 import errno
+import math
 import socket
 import struct
 from collections.abc import Sequence
@@ -34,14 +35,15 @@ def hold_ports(published: Sequence[Publish]) -> list[HeldPort]:
 
     Fails with ``PortTaken``, and then holds none.
     """
-    held: list[HeldPort] = []
+    held: dict[int, HeldPort] = {}
     try:
-        for publish in published:
-            held.append(_hold(publish))
+        # Those with the least choice first, or another would take the port that they need.
+        for index in sorted(range(len(published)), key=lambda index: _choice(published[index])):
+            held[index] = _hold(published[index])
     except PortTaken:
-        release_ports(held)
+        release_ports(list(held.values()))
         raise
-    return held
+    return [held[index] for index in range(len(published))]
 
 
 def release_ports(held: Sequence[HeldPort]) -> None:
@@ -73,6 +75,7 @@ def hold_name(app: str) -> socket.socket:
 
 def _hold(publish: Publish) -> HeldPort:
     host_ip = publish.host_ip or "0.0.0.0"  # noqa: S104  # what publishing without an address means
+    # Asked for port 0, the kernel chooses a free one (ip(7)).
     candidates = range(1) if publish.host_port is None else publish.host_port
     for number in candidates:
         try:
@@ -89,6 +92,11 @@ def _hold(publish: Publish) -> HeldPort:
         f"all the host ports {candidates.start}-{candidates.stop - 1} for port {publish.container_port} are taken: "
         "choose others with --publish"
     )
+
+
+def _choice(publish: Publish) -> float:
+    """How many host ports would do."""
+    return math.inf if publish.host_port is None else len(publish.host_port)
 
 
 def _bind(host_ip: str, number: int) -> socket.socket:

@@ -1,0 +1,93 @@
+"""Holding host ports, and the app's name."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from hanoverd.edges.ports import hold_name, hold_ports, release_ports
+from hanoverd.errors import NameTaken, PortTaken
+from hanoverd.model.publish import Publish
+
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture
+def free() -> int:
+    """A port that nobody holds just now."""
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def at(first: int, last: int | None = None) -> Publish:
+    return Publish(LOOPBACK, range(first, (last or first) + 1), 80)
+
+
+def test_a_held_port_refuses_others_and_their_clients(free: int) -> None:
+    [held] = hold_ports([at(free)])
+    assert held.host_port == free
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server((LOOPBACK, free))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((LOOPBACK, free))
+    release_ports([held])
+    release_ports([held])
+    socket.create_server((LOOPBACK, free)).close()
+
+
+def test_a_port_that_another_listens_on_is_told(free: int) -> None:
+    with socket.create_server((LOOPBACK, free)), pytest.raises(PortTaken, match="another program listens on it"):
+        hold_ports([at(free)])
+
+
+def test_a_port_that_another_hanoverd_holds_is_told(free: int) -> None:
+    held = hold_ports([at(free)])
+    with pytest.raises(PortTaken, match="another hanoverd"):
+        hold_ports([at(free)])
+    release_ports(held)
+
+
+def test_any_port_means_a_free_one() -> None:
+    held = hold_ports([Publish(LOOPBACK, None, 80), Publish(LOOPBACK, None, 80)])
+    assert len({port.host_port for port in held}) == 2
+    release_ports(held)
+
+
+def test_of_a_range_the_first_free_one_is_taken(free: int) -> None:
+    with socket.create_server((LOOPBACK, free)):
+        [held] = hold_ports([at(free, free + 20)])
+    assert free < held.host_port <= free + 20
+    release_ports([held])
+
+
+def test_one_that_needs_a_certain_port_gets_it_before_one_with_a_choice(free: int) -> None:
+    held = hold_ports([at(free, free + 20), at(free)])
+    assert held[1].host_port == free
+    assert held[0].host_port != free
+    release_ports(held)
+
+
+def test_a_port_of_just_closed_connections_can_be_held(free: int) -> None:
+    with socket.create_server((LOOPBACK, free)) as listener:
+        client = socket.create_connection((LOOPBACK, free))
+        served, _ = listener.accept()
+        served.close()
+        client.close()
+    release_ports(hold_ports([at(free)]))
+
+
+def test_all_are_let_go_when_one_cannot_be_held(free: int) -> None:
+    with pytest.raises(PortTaken, match="not an address of this host"):
+        hold_ports([at(free), Publish("203.0.113.1", range(free, free + 1), 80)])
+    release_ports(hold_ports([at(free)]))
+
+
+def test_a_name_is_one_hanoverds_at_a_time() -> None:
+    lock = hold_name("test-of-names")
+    with pytest.raises(NameTaken, match="an app named test-of-names is running already"):
+        hold_name("test-of-names")
+    hold_name("test-of-other-names").close()
+    lock.close()
+    hold_name("test-of-names").close()

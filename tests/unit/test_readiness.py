@@ -1,0 +1,115 @@
+"""When a version is ready: one port answers 200, and every other accepts connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+
+from hanoverd.edges.health import Probe
+from hanoverd.readiness import Readiness, is_ready
+
+
+class ScriptedHealth:
+    """Answers each probe as told, at once or when ``fire`` is called."""
+
+    def __init__(self, answers: dict[int, list[int | None]]) -> None:
+        self.answers = answers
+        self.asked: list[tuple[float, int]] = []
+        self.pending: list[Deferred[Probe]] = []
+        self.clock = Clock()
+
+    async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> Probe:
+        """None: refused; 0: accepts and never answers; else the status."""
+        self.asked.append((round(self.clock.seconds(), 3), port))
+        answers = self.answers[port]
+        status = answers.pop(0) if len(answers) > 1 else answers[0]
+        if status is None:
+            return Probe(port, accepts=False, status=None, said=f"port {port}: refused")
+        on_accept()
+        if status == 0:
+            waiting: Deferred[Probe] = Deferred()
+            self.pending.append(waiting)
+            return await waiting
+        return Probe(port, accepts=True, status=status, said=f"port {port}: HTTP status {status}")
+
+
+def begun(health: ScriptedHealth, *ports: int) -> tuple[Readiness, list[object], Deferred[None]]:
+    """Readiness that is being polled, what came of it, and its Deferred."""
+    readiness = Readiness(health, health.clock, "172.17.0.2", ports)  # type: ignore[arg-type]  # a fake
+    results: list[object] = []
+    deferred = Deferred.fromCoroutine(readiness.reached())
+    deferred.addBoth(results.append)
+    return readiness, results, deferred
+
+
+def test_the_first_probe_is_sent_at_once() -> None:
+    health = ScriptedHealth({80: [200]})
+    _, results, _ = begun(health, 80)
+    health.clock.advance(0)
+    assert results == [None]
+
+
+def test_probes_follow_after_10_ms_then_more_slowly_up_to_a_quarter_of_a_second() -> None:
+    health = ScriptedHealth({80: [503]})
+    _, results, deferred = begun(health, 80)
+    for _ in range(3000):
+        health.clock.advance(0.001)
+    times = [time for time, _ in health.asked]
+    waits = [round(later - earlier, 3) for earlier, later in zip(times, times[1:], strict=False)]
+    assert times[0] == 0
+    assert waits[0] == pytest.approx(0.010, abs=0.0015)
+    assert waits == sorted(waits)
+    assert waits[-1] == pytest.approx(0.250, abs=0.0015)
+    deferred.cancel()
+    assert results[0].type is CancelledError  # type: ignore[attr-defined]
+    assert health.clock.getDelayedCalls() == []
+
+
+def test_not_200_and_refused_both_mean_not_yet() -> None:
+    health = ScriptedHealth({80: [None, 503, 404, 301, 204, 200]})
+    _, results, _ = begun(health, 80)
+    health.clock.pump([0.02] * 10)
+    assert (results, len(health.asked)) == ([None], 6)
+
+
+def test_every_other_port_must_accept() -> None:
+    health = ScriptedHealth({80: [200], 81: [None, None, 500]})
+    readiness, results, _ = begun(health, 80, 81)
+    assert results == []
+    assert readiness.describe() == "port 80: HTTP status 200; port 81: refused"
+    health.clock.pump([0.02] * 3)
+    assert results == [None]
+    assert health.clock.getDelayedCalls() == []
+
+
+def test_a_port_that_accepts_and_never_answers_does_not_hold_up_the_others() -> None:
+    health = ScriptedHealth({80: [503, 200], 81: [0]})
+    _, results, _ = begun(health, 80, 81)
+    health.clock.pump([0.02])
+    assert results == [None]
+
+
+def test_a_mistake_in_a_probe_is_not_swallowed() -> None:
+    class Broken(ScriptedHealth):
+        async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> Probe:
+            raise ZeroDivisionError
+
+    _, results, _ = begun(Broken({}), 80)
+    assert results[0].type is ZeroDivisionError  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("probes", "ready"),
+    [
+        ([(200, True)], True),
+        ([(503, True)], False),
+        ([(200, True), (None, False)], False),
+        ([(200, True), (None, True)], True),
+        ([(None, True), (None, True)], False),
+    ],
+)
+def test_ready_is_one_200_and_all_accepting(probes: list[tuple[int | None, bool]], ready: bool) -> None:
+    assert is_ready(Probe(80, accepts, status, "") for status, accepts in probes) is ready
