@@ -21,11 +21,17 @@ def version(host: str, port: int) -> str:
     return answer.partition(b"\r\n\r\n")[2].split()[0].decode()
 
 
+def end_with_input(ended: threading.Event) -> None:
+    """Set ``ended`` at the end of standard input."""
+    sys.stdin.read()
+    ended.set()
+
+
 def main() -> None:
     """Watch until the end of input, then print what was seen as JSON."""
     host, *ports = sys.argv[1:]
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    threading.Thread(target=end_with_input, args=(ended,), daemon=True).start()
     pairs, newest, went_back, versions = 0, -1, [], []
     while not ended.is_set():
         for port in ports:

