@@ -31,6 +31,21 @@ setup(
         "urllib3>=2.0.0",
         "zope.interface>=6.0",
     ],
+    extras_require={
+        "test": [
+            "cryptography",
+            "docutils",
+            "mypy>=2",
+            "mypy-zope>=1.0.14",
+            "pytest>=9",
+            "ruff>=0.15",
+            "setuptools>=65",
+            "types-docker",
+            "types-docutils",
+            "types-requests",
+            "wheel",
+        ]
+    },
     entry_points={"console_scripts": ["hanoverd = hanoverd.cli:main"]},
     classifiers=[
         "Framework :: Twisted",

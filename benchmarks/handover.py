@@ -49,7 +49,9 @@ while time.monotonic() < deadline:
 
 def first_answer(prefixed: list[str], host: str, port: int, wanted: str) -> subprocess.Popen[str]:
     """Begins to ask, without a pause; prints the monotonic time of the first answer by ``wanted``."""
-    return subprocess.Popen([*prefixed, sys.executable, "-c", _ASK, host, str(port), wanted], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [*prefixed, sys.executable, "-c", _ASK, host, str(port), wanted], stdout=subprocess.PIPE, text=True
+    )
 
 
 def floor(lab: Lab, folder: Path, number: int) -> float:
@@ -111,7 +113,9 @@ def main() -> None:
     for title, values in (("the engine's floor", floors), ("a handover", handovers)):
         print(f"{title}: median {statistics.median(values):.0f} ms (from {min(values):.0f} to {max(values):.0f})")
     added = [ours - engines for ours, engines in zip(handovers, floors, strict=True)]
-    print(f"hanoverd adds: median {statistics.median(added):.0f} ms, ratio {statistics.median(handovers) / statistics.median(floors):.2f}")
+    print(
+        f"hanoverd adds: median {statistics.median(added):.0f} ms, ratio {statistics.median(handovers) / statistics.median(floors):.2f}"
+    )
     print(f"resident memory after {rounds} handovers: {memory:.0f} MB")
 
 

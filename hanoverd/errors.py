@@ -15,7 +15,9 @@ class ProgramMissing(HanoverdError):
     """A program that must be on PATH is not there."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"the program {name} is not on PATH: install Debian's package of that name, or add its folder to PATH")
+        super().__init__(
+            f"the program {name} is not on PATH: install Debian's package of that name, or add its folder to PATH"
+        )
         self.name = name
 
 

@@ -27,7 +27,8 @@ def check_engine(address: EngineAddress) -> None:
 
 def check_firewall(environ: Mapping[str, str], app: str, ports: Sequence[HeldPort]) -> None:
     """Fail with ``FirewallError`` or ``ProgramMissing`` unless the firewall may be changed, and with ``PortTaken`` if
-    the rules of another app lead one of ``ports`` elsewhere."""
+    the rules of another app lead one of ``ports`` elsewhere.
+    """
     saved = _run(SAVE, environ, "")
     _run(RESTORE, environ, nothing())
     own = chains_of(app).incoming

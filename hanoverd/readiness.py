@@ -27,7 +27,9 @@ class Readiness:
         self._health = health
         self._clock = clock
         self._address = address
-        self._latest = {port: Probe(port, accepts=False, status=None, said=f"port {port}: not asked yet") for port in ports}
+        self._latest = {
+            port: Probe(port, accepts=False, status=None, said=f"port {port}: not asked yet") for port in ports
+        }
         self._ready: Deferred[None] = Deferred()
         self._telling: IDelayedCall | None = None
         self.probes = 0

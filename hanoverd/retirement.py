@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.polling import growing, pause
 from hanoverd.concurrency.cancellation import over
+from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.engine import Engine
-from hanoverd.errors import EngineError, EngineUnreachable, HanoverdError
+from hanoverd.errors import EngineError, HanoverdError
 from hanoverd.model.durations import format_duration
 from hanoverd.version import Versions
 
@@ -24,10 +25,14 @@ FIRST_COUNT, LAST_COUNT = 0.1, 1.0
 
 @dataclass(frozen=True)
 class Old:
-    """A version that no new connection is led to; ``address`` None if it does not run."""
+    """A version that no new connection is led to.
+
+    ``address`` None means that it does not run; ``has_ended`` tells whether it has stopped by itself since.
+    """
 
     name: str
     address: str | None
+    has_ended: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Retirement:
         )
 
     async def _drain_if_told(self, old: Old) -> int | None:
-        if old.address is None:
+        if old.address is None or old.has_ended():
             return None
         drain = Deferred.fromCoroutine(self._drain(old, old.address))
         self._drains.add(drain)
@@ -109,7 +114,8 @@ class Retirement:
         await self._notify(old)
         await pause(self._clock, self._options.grace)
         for wait in growing(FIRST_COUNT, LAST_COUNT):
-            left = await self._conntrack.count(address)
+            # Once it has ended, its address may be another's, and so would be the connections.
+            left = 0 if old.has_ended() else await self._conntrack.count(address)
             remaining = begun + self._options.timeout - self._clock.seconds()
             if left == 0 or remaining <= 0:
                 return left
@@ -122,21 +128,14 @@ class Retirement:
         try:
             await self._engine.kill(old.name, self._options.signal)
         except EngineError as error:
-            log.warn("{name} could not be told of the drain: {error}", name=old.name, error=error)
+            log.warning("{name} could not be told of the drain: {error}", name=old.name, error=error)
 
     async def _stop(self, old: Old) -> None:
-        for wait in growing(0.1, 5.0, 2.0):
-            try:
-                await self._versions.stop(old.name)
-            except EngineUnreachable as error:
-                log.warn("{name} is not stopped yet: {error}", name=old.name, error=error)
-                await pause(self._clock, wait)
-            except EngineError as error:
-                # Removing it will end it too, if less gently.
-                log.error("{name} could not be stopped: {error}", name=old.name, error=error)
-                break
-            else:
-                break
+        try:
+            await self._versions.stop(old.name)
+        except EngineError as error:
+            # Removing it will end it too, if less gently.
+            log.error("{name} could not be stopped: {error}", name=old.name, error=error)
 
 
 def _cut(left: int | None) -> str:

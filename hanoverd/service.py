@@ -78,9 +78,7 @@ class HanoverdService(Service):
         )
         self._supervisor.start()
         self._supervisor.trigger("start")
-        Deferred.fromCoroutine(self._conntrack.probe()).addErrback(
-            lambda failure: log.failure("conntrack", failure)
-        )
+        Deferred.fromCoroutine(self._conntrack.probe()).addErrback(lambda failure: log.failure("conntrack", failure))
 
     async def _end(self) -> None:
         self._terminal.unwatch()

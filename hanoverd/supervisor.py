@@ -22,6 +22,9 @@ from hanoverd.version import Live, Versions
 
 log = Logger()
 
+#: How long the end of the daemon is held up by an engine that does not answer, in seconds.
+PATIENCE_AT_THE_END = 10.0
+
 
 class Supervisor:
     """Runs one handover after another, the newest trigger first.
@@ -55,6 +58,7 @@ class Supervisor:
         self._loop: Deferred[None] | None = None
         self._tasks: set[Deferred[None]] = set()
         self._strays: list[Old] | None = None
+        self._minded: Live | None = None
         self._number = 0
         self._stopping = False
 
@@ -82,6 +86,7 @@ class Supervisor:
             await self._switch.out()
         except HanoverdError as error:
             log.error("the rules could not be taken out: {error}", error=error)
+        self._versions.patience = PATIENCE_AT_THE_END
         self._retirement.end_drains()
         if live is not None:
             self._retire(_old(live), drain=False)
@@ -108,12 +113,13 @@ class Supervisor:
             self._handover = Deferred.fromCoroutine(self._hand_over())
             await self._handover
             self._handover = None
+            self._mind_live()
 
     async def _hand_over(self) -> None:
         old = self._switch.live
         try:
             await self._find_strays()
-            live = await self._handovers.hand_over(self._number)
+            await self._handovers.hand_over(self._number)
         except CancelledError:
             log.info("handover cancelled: {why}", why="stopping" if self._stopping else "a newer one begins")
             if self._discards.is_pending(self._versions.name(self._number)):
@@ -127,7 +133,6 @@ class Supervisor:
             self._failed()
         else:
             self._number += 1
-            self._go(self._mind(live))
             if old is not None:
                 self._retire(_old(old), drain=self._handovers.overlap)
             strays, self._strays = self._strays, []
@@ -158,6 +163,12 @@ class Supervisor:
     def _retire(self, old: Old, *, drain: bool) -> None:
         self._go(self._retirement.retire(old, drain=drain))
 
+    def _mind_live(self) -> None:
+        live = self._switch.live
+        if live is not None and live is not self._minded:
+            self._minded = live
+            self._go(self._mind(live))
+
     async def _mind(self, live: Live) -> None:
         """Should the live version end by itself, take its rules out: its address may be given to another."""
         watch = live.running.watch
@@ -187,7 +198,8 @@ class Supervisor:
 
 
 def _old(live: Live) -> Old:
-    return Old(live.name, live.running.address)
+    exit_ = live.running.watch.exit
+    return Old(live.name, live.running.address, has_ended=lambda: exit_.is_over)
 
 
 def _stray(container: Mapping[str, Any]) -> Old:

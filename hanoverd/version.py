@@ -6,8 +6,9 @@ order that is wrong does not type-check.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +93,13 @@ class Versions:
     """Makes the versions of one app, and unmakes them."""
 
     def __init__(
-        self, clock: IReactorTime, engine: Engine, health: Health, app: str, options: ContainerOptions, status_timeout: float
+        self,
+        clock: IReactorTime,
+        engine: Engine,
+        health: Health,
+        app: str,
+        options: ContainerOptions,
+        status_timeout: float,
     ) -> None:
         self._clock = clock
         self._engine = engine
@@ -101,6 +108,8 @@ class Versions:
         self._options = options
         self._status_timeout = status_timeout
         self._watches: dict[str, Watch] = {}
+        #: How long to go on trying to end a container when the engine does not answer, in seconds.
+        self.patience = math.inf
 
     def name(self, number: int) -> str:
         """The name of version ``number``: fixed before the container exists, so that it can always be found."""
@@ -170,27 +179,37 @@ class Versions:
     async def stop(self, name: str) -> None:
         """End the container by its stop signal, by SIGKILL after its stop timeout; idempotent.
 
-        Cancel kills it at once.
+        Fails with the ``EngineError`` family, after ``patience`` if the engine does not answer.  Cancel kills the
+        container at once.
         """
-        timeout = self._options.stop_timeout
-        await self._engine.stop(name, DEFAULT_STOP_TIMEOUT if timeout is None else timeout)
+        timeout = DEFAULT_STOP_TIMEOUT if self._options.stop_timeout is None else self._options.stop_timeout
+        await self._insist(f"{name} is not stopped yet", lambda: self._engine.stop(name, timeout))
 
     async def remove(self, name: str) -> None:
         """Remove the container ``name``, whatever state it is in, if it is there and this app's own.
 
-        The engine may be away for a moment: tries again until it has answered.  Cancel gives up.
+        Fails with the ``EngineError`` family, after ``patience`` if the engine does not answer.  Cancel gives up.
         """
         try:
-            for wait in growing(0.1, 5.0, 2.0):
-                try:
-                    await self._remove_own(name)
-                except EngineUnreachable as error:
-                    log.warn("{name} is not removed yet: {error}", name=name, error=error)
-                    await pause(self._clock, wait)
-                else:
-                    return
+            await self._insist(f"{name} is not removed yet", lambda: self._remove_own(name))
         finally:
             await self._look_away(name)
+
+    async def _insist(self, complaint: str, verb: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
+        """Do ``verb`` until the engine, which may be away for a moment, has answered."""
+        begun, told = self._clock.seconds(), False
+        for wait in growing(0.1, 5.0, 2.0):
+            try:
+                await verb()
+            except EngineUnreachable as error:
+                if self._clock.seconds() - begun >= self.patience:
+                    raise
+                if not told:
+                    log.warning("{complaint}: {error}", complaint=complaint, error=error)
+                told = True
+                await pause(self._clock, wait)
+            else:
+                return
 
     async def _remove_own(self, name: str) -> None:
         try:
@@ -242,7 +261,9 @@ def _address(name: str, found: Mapping[str, Any]) -> str:
         if network.get("IPAddress"):
             address: str = network["IPAddress"]
             return address
-    raise VersionFailed(f"{name} failed: the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})")
+    raise VersionFailed(
+        f"{name} failed: the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})"
+    )
 
 
 def _loopback_ports(found: Mapping[str, Any]) -> dict[int, int]:

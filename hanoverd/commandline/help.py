@@ -74,7 +74,5 @@ def _definition(option: Option) -> str:
     paragraphs = [f"{option.help}{default}.{repeated}"]
     if option.text:
         paragraphs.append(" ".join(option.text.split()))
-    body = "\n\n".join(
-        textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False) for text in paragraphs
-    )
+    body = "\n\n".join(textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False) for text in paragraphs)
     return f"{', '.join(names)}\n{textwrap.indent(body, ' ' * 4)}\n"

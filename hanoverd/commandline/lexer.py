@@ -65,11 +65,7 @@ class _Reading:
         if option is None:
             raise UsageError(f"unknown flag: --{name}{self._nearest(name)}. {_SEE_HELP}")
         if not assigned:
-            value = (
-                _TRUE
-                if option.kind is Kind.BOOLEAN
-                else self._next(option, f"flag needs an argument: {argument}")
-            )
+            value = _TRUE if option.kind is Kind.BOOLEAN else self._next(option, f"flag needs an argument: {argument}")
         self._take(option, value)
 
     def read_letters(self, letters: str) -> None:

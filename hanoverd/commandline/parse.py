@@ -79,9 +79,7 @@ class _Given:
         try:
             self._checks.get(option.name, str)(text)
         except ValueError as error:
-            raise UsageError(
-                f"invalid argument {quoted(text)} for {quoted(option.flags)} flag: {error}"
-            ) from None
+            raise UsageError(f"invalid argument {quoted(text)} for {quoted(option.flags)} flag: {error}") from None
         self._texts[option.name].append(text)
 
     def all(self, name: str) -> list[str]:

@@ -43,9 +43,7 @@ def find_program(name: str, environ: Mapping[str, str]) -> str:
     return path
 
 
-async def run(
-    reactor: ProcessReactor, argv: Sequence[str], environ: Mapping[str, str], stdin: str = ""
-) -> Ended:
+async def run(reactor: ProcessReactor, argv: Sequence[str], environ: Mapping[str, str], stdin: str = "") -> Ended:
     """Run a program, ``argv[0]`` looked up on PATH, with ``stdin`` as its input, until it has ended.
 
     Fails with ``ProgramMissing``.  A cancel sends it SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later; the
@@ -99,7 +97,9 @@ class _Collector(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         code = _exit_code(reason)
         self.ended.callback(
-            Ended(code, b"".join(self._stdout).decode(errors="replace"), b"".join(self._stderr).decode(errors="replace"))
+            Ended(
+                code, b"".join(self._stdout).decode(errors="replace"), b"".join(self._stderr).decode(errors="replace")
+            )
         )
 
 

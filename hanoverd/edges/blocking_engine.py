@@ -104,9 +104,7 @@ class BlockingEngine:
     def build(self, context: IO[bytes], tag: str) -> Iterator[Mapping[str, Any]]:
         """Build a tar of a folder with a Dockerfile; yields the engine's events, errors among them."""
         with _Talk(self, "build the image") as client:
-            yield from client.build(
-                fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True
-            )
+            yield from client.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True)
 
     def pull(self, repository: str, tag: str) -> Iterator[Mapping[str, Any]]:
         """Pull ``repository:tag`` (or ``repository@digest``); yields the engine's events, errors among them."""
@@ -217,7 +215,10 @@ class _Talk:
                 verify=files.verify,
             )
         client = docker.APIClient(
-            address.url, version=self._engine._api_version, timeout=ANSWER_WITHIN, tls=tls  # noqa: SLF001
+            address.url,
+            version=self._engine._api_version,
+            timeout=ANSWER_WITHIN,
+            tls=tls,
         )
         # The engine is a neighbour: a proxy for the outside world has no business between us.
         client.trust_env = False

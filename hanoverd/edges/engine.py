@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -57,7 +57,8 @@ class Engine:
         self, pack: Callable[[Abort], IO[bytes]], tag: str, on_event: Callable[[Mapping[str, Any]], object]
     ) -> None:
         """Build what ``pack`` makes in the thread (a tar), with each of the engine's events given to ``on_event``
-        in the reactor's thread.  A failed step is an event, not a failure: the caller must look for ``error``."""
+        in the reactor's thread.  A failed step is an event, not a failure: the caller must look for ``error``.
+        """
 
         def building(engine: BlockingEngine, abort: Abort) -> None:
             with pack(abort) as context:
@@ -83,7 +84,8 @@ class Engine:
 
     async def follow_output(self, name: str, since: float | None, on_output: Callable[[bytes], object]) -> None:
         """Give what the container prints (``since`` a Unix time, else from its beginning), in pieces as they come, to
-        ``on_output``, until it ends."""
+        ``on_output``, until it ends.
+        """
         await self._stream(lambda engine, _: self._hand_over(engine.output(name, since), on_output))
 
     async def kill(self, name: str, signal: str) -> None:

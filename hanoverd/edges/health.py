@@ -36,7 +36,8 @@ class HealthReactor(IReactorTCP, IReactorTime):
 @dataclass(frozen=True)
 class Probe:
     """What one port did when it was asked: whether it ``accepts`` connections, its HTTP ``status`` if it gave one,
-    and the whole as ``said``, for the log."""
+    and the whole as ``said``, for the log.
+    """
 
     port: int
     accepts: bool
@@ -46,7 +47,8 @@ class Probe:
 
 class Health:
     """Sends GET requests for ``uri`` (which begins with ``/``) straight to containers: past every proxy, following
-    no redirect, reading no body, on a connection of its own each time."""
+    no redirect, reading no body, on a connection of its own each time.
+    """
 
     def __init__(self, reactor: HealthReactor, uri: str) -> None:
         self._reactor = reactor

@@ -99,9 +99,7 @@ def _term_nanoseconds(text: str, number: str, unit: str) -> int:
         advice = f"write {number}s for seconds, {number}m for minutes"
         raise ValueError(f"time: missing unit in duration {quoted(text)} ({advice})")
     if unit not in _NANOSECONDS:
-        raise ValueError(
-            f"time: unknown unit {quoted(unit)} in duration {quoted(text)} (the units are {_UNITS})"
-        )
+        raise ValueError(f"time: unknown unit {quoted(unit)} in duration {quoted(text)} (the units are {_UNITS})")
     whole, _, fraction = number.partition(".")
     nanoseconds = _NANOSECONDS[unit]
     scale = int("1" + "0" * len(fraction))
@@ -109,6 +107,4 @@ def _term_nanoseconds(text: str, number: str, unit: str) -> int:
 
 
 def _invalid(text: str) -> ValueError:
-    return ValueError(
-        f"time: invalid duration {quoted(text)} (write numbers with units, as in 1m30s or 500ms)"
-    )
+    return ValueError(f"time: invalid duration {quoted(text)} (write numbers with units, as in 1m30s or 500ms)")

@@ -17,9 +17,7 @@ def parse_env(texts: Iterable[str], environ: Mapping[str, str]) -> tuple[str, ..
     for text in texts:
         name, has_value, _ = text.partition("=")
         if not name:
-            raise ValueError(
-                f"invalid environment variable: {text} (write NAME=VALUE, or NAME to pass it on)"
-            )
+            raise ValueError(f"invalid environment variable: {text} (write NAME=VALUE, or NAME to pass it on)")
         if has_value or name not in environ:
             entries[name] = text
         else:

@@ -108,8 +108,7 @@ class _Draft:
                 )
         if bind.get("ReadOnlyForceRecursive") and bind.get("Propagation") != "rprivate":
             raise ValueError(
-                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' "
-                "to be specified in conjunction"
+                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
             )
 
     def check_as_engine(self) -> None:
@@ -174,9 +173,7 @@ def _read_consistency(draft: _Draft, _: str, value: str) -> None:
 
 def _read_recursive(draft: _Draft, key: str, value: str) -> None:
     if value not in _RECURSIVE:
-        raise ValueError(
-            f'invalid value for {key}: {value} (must be "enabled", "disabled", "writable", or "readonly")'
-        )
+        raise ValueError(f'invalid value for {key}: {value} (must be "enabled", "disabled", "writable", or "readonly")')
     meaning = _RECURSIVE[value]
     if meaning:
         draft.of("bind")[meaning] = True

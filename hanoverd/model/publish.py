@@ -46,8 +46,7 @@ def parse_publish(text: str) -> tuple[Publish, ...]:
     if targets.start == 0:
         raise ValueError(f"invalid containerPort: {container} (nothing can be reached on port 0)")
     return tuple(
-        Publish(host_ip, _host_range(hosts, index, len(targets)), target)
-        for index, target in enumerate(targets)
+        Publish(host_ip, _host_range(hosts, index, len(targets)), target) for index, target in enumerate(targets)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 import tempfile
 from collections import deque
@@ -92,11 +93,17 @@ class FolderSource:
 
 def check_dockerfile(folder: Path) -> None:
     """Fail with ``ObtainFailed`` where there is nothing to build."""
-    if not (folder / DOCKERFILE).is_file():
+    try:
+        (folder / DOCKERFILE).open("rb").close()
+    except FileNotFoundError:
         raise ObtainFailed(
             f"there is no Dockerfile in {folder}: run hanoverd in a folder that has one, or name an image "
             "(`hanoverd IMAGE`)"
-        )
+        ) from None
+    except OSError as error:
+        raise ObtainFailed(
+            f"cannot read {folder / DOCKERFILE}: {error.strerror}: hanoverd runs as user {os.geteuid()}"
+        ) from None
 
 
 def _add(tar: tarfile.TarFile, folder: Path, name: str) -> None:

@@ -30,7 +30,9 @@ class RegistrySource:
             return await image_of(self._engine, self._name)
         except NotFound:
             if not self._name.repository:
-                raise ObtainFailed(f"no image has the ID {self._name.reference}: name one that a registry has") from None
+                raise ObtainFailed(
+                    f"no image has the ID {self._name.reference}: name one that a registry has"
+                ) from None
             await self._pull(progress)
         try:
             # The stream of a pull that was cut short looks like any other: only this proves that it worked.

@@ -48,7 +48,10 @@ def lab(lab_of_the_run: Lab) -> Iterator[Lab]:
 
 @pytest.fixture
 def app_folder(tmp_path: Path) -> Path:
-    """A folder that builds the app under test."""
+    """A folder that builds the app under test, and that any user may read."""
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.stat().st_mode & 0o777 == 0o700:
+            parent.chmod(0o755)
     folder = tmp_path / "app"
     write_app(folder)
     return folder
@@ -58,7 +61,9 @@ def app_folder(tmp_path: Path) -> Path:
 def daemon(lab: Lab) -> StartDaemon:
     """Starts hanoverd; use it as a context."""
 
-    def start(*arguments: str, cwd: Path | str, env: Mapping[str, str] | None = None, as_user: Sequence[str] = ()) -> Daemon:
+    def start(
+        *arguments: str, cwd: Path | str, env: Mapping[str, str] | None = None, as_user: Sequence[str] = ()
+    ) -> Daemon:
         return Daemon(lab, arguments, cwd, env, as_user)
 
     return start
@@ -71,7 +76,9 @@ def clean_up(lab: Lab, rules: Sequence[str]) -> None:
     chains = [line.split()[0].removeprefix(":") for line in rules if line.startswith(":")]
     jumps = [line.replace("-A", "-D", 1) for line in rules if not line.startswith((":", "-A HANOVERD"))]
     if rules:
-        text = "\n".join(["*nat", *(f":{chain} - [0:0]" for chain in chains), *jumps, *(f"-X {c}" for c in chains), "COMMIT", ""])
+        text = "\n".join(
+            ["*nat", *(f":{chain} - [0:0]" for chain in chains), *jumps, *(f"-X {c}" for c in chains), "COMMIT", ""]
+        )
         subprocess.run(lab.in_host(["iptables-restore", "--noflush"]), input=text, text=True, check=True)
 
 

@@ -157,3 +157,10 @@ def test_help_and_version_need_nothing(lab: Lab, tmp_path: Path) -> None:
     assert out.startswith("Usage: ")
     code, out, err = run_to_end(lab, ["--version"], tmp_path, nothing)
     assert (code, out.split()[0], err) == (0, "hanoverd", "")
+
+
+def test_a_dockerfile_that_may_not_be_read(lab: Lab, app_folder: Path, capable: dict[str, str]) -> None:
+    (app_folder / "Dockerfile").chmod(0o600)
+    code, out, err = run_to_end(lab, [], app_folder, capable, NOBODY)
+    assert (code, out) == (START, "")
+    assert f"cannot read {app_folder}/Dockerfile: Permission denied: hanoverd runs as user 65534" in err

@@ -11,7 +11,7 @@ from tests.integration.conftest import StartDaemon
 from tests.lab.host import Lab
 from tests.lab.images import BASE, write_app
 
-SLOW_STEP = f'FROM {BASE}\nRUN ["sleep", "60"]\n'
+SLOW_STEP = f'FROM {BASE}\nRUN ["busybox", "sleep", "60"]\n'
 
 
 def builds_under_way(lab: Lab) -> int:

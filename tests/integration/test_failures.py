@@ -18,12 +18,15 @@ URL = "http://{}:8080/"
 @pytest.mark.parametrize(
     ("env", "reason"),
     [
-        ({"STATUS": "404"}, r"not ready within the status timeout of 2s, after \d+ probes; .* port 80: HTTP status 404"),
+        (
+            {"STATUS": "404"},
+            r"not ready within the status timeout of 2s, after \d+ probes; .* port 80: HTTP status 404",
+        ),
         ({"STATUS": "301"}, r"port 80: HTTP status 301"),
         ({"MUTE": "1"}, r"not ready within the status timeout of 2s"),
         ({"READY_AFTER": "60"}, r"port 80: .*[Rr]efused"),
         ({"PORTS": "8000"}, r"port 80: .*[Rr]efused"),
-        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last 1 lines:\n    cannot go on: exiting with 3"),
+        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last 1 lines:\n\s+cannot go on: exiting with 3"),
     ],
     ids=["404", "a redirect", "accepts and never answers", "never listens", "listens elsewhere", "exits at once"],
 )
@@ -61,7 +64,9 @@ def test_503_first_means_not_yet(lab: Lab, app_folder: Path, daemon: StartDaemon
         assert hostname(lab.in_client, URL.format(lab.host_ip)) == "warming-0"
 
 
-def test_an_app_that_answers_only_after_10_seconds_is_waited_for(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_an_app_that_answers_only_after_10_seconds_is_waited_for(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
     with daemon("-p", "8080:80", "-e", "READY_AFTER=10", "--name", "slow", cwd=app_folder) as hanoverd:
         hanoverd.wait_for("slow-0 is live")
         assert re.search(r"slow-0: ready in 1\d\.?\d*s", hanoverd.log())
@@ -90,7 +95,7 @@ def test_a_build_step_that_fails_shows_its_output(lab: Lab, app_folder: Path, da
         hanoverd.wait_for("broken-0 is live")
         (app_folder / "Dockerfile").write_text(f'FROM {BASE}\nRUN ["sh", "-c", "echo the disk is sad; exit 5"]\n')
         hanoverd.hup()
-        failed = hanoverd.wait_for(r"the build of .* failed: .*returned a non-zero code: 5(\n    .*)*")
+        failed = hanoverd.wait_for(r"the build of .* failed: .*returned a non-zero code: 5(\n\s.*)*")
         assert "the disk is sad" in failed[0]
         assert hostname(lab.in_client, URL.format(lab.host_ip)) == "broken-0"
 
@@ -104,7 +109,9 @@ def test_an_image_that_nobody_has(lab: Lab, daemon: StartDaemon) -> None:
 def test_an_image_without_any_port(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
     write_app(tmp_path, expose=())
     with daemon("--name", "portless", cwd=tmp_path) as hanoverd:
-        hanoverd.wait_for("portless-0 failed: no port is published, and the image hanoverd/portless:latest exposes none")
+        hanoverd.wait_for(
+            "portless-0 failed: no port is published, and the image hanoverd/portless:latest exposes none"
+        )
 
 
 def test_a_container_that_is_somebody_elses_is_left_alone(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:

@@ -19,7 +19,13 @@ def test_the_old_version_has_stopped_before_the_new_one_starts(lab: Lab, app_fol
         hanoverd.wait_for("single-1 is live")
         hanoverd.wait_for("single-0 is gone")
         log = hanoverd.log()
-        order = ["single-1: obtained", "single-1: created", "single-0: ended", "single-1: stopped single-0", "single-1: started"]
+        order = [
+            "single-1: obtained",
+            "single-1: created",
+            "single-0: ended",
+            "single-1: stopped single-0",
+            "single-1: started",
+        ]
         positions = [log.index(line) for line in order]
         assert positions == sorted(positions)
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "single-1"
@@ -50,7 +56,7 @@ def test_the_old_version_is_started_again_when_the_new_one_fails(
 def test_a_build_that_fails_never_stops_the_old_version(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "safe", "--disable-overlap", cwd=app_folder) as hanoverd:
         hanoverd.wait_for("safe-0 is live")
-        (app_folder / "Dockerfile").write_text(f'FROM {BASE}\nRUN ["false"]\n')
+        (app_folder / "Dockerfile").write_text(f'FROM {BASE}\nRUN ["busybox", "false"]\n')
         hanoverd.hup()
         hanoverd.wait_for("the build of .* failed")
         assert "safe-0: SIGTERM" not in hanoverd.log()

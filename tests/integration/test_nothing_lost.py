@@ -65,7 +65,9 @@ def test_short_long_and_very_long_requests_all_get_their_answers(
         assert " connections cut" not in hanoverd.log()
 
 
-def test_drains_that_end_under_keep_alive_clients_cut_no_answer(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_drains_that_end_under_keep_alive_clients_cut_no_answer(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
     with daemon("-p", "8080:80", "--name", "kept", "--drain-timeout", "2s", cwd=app_folder) as hanoverd:
         hanoverd.wait_for("kept-0 is live")
         with from_both_hosts(lab, "--keep-alive", "--repeat-once", "--workers", "4", "--pause", "0.001") as counted:

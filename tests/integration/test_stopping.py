@@ -86,7 +86,7 @@ def test_stopping_does_not_wait_for_versions_that_drain(lab: Lab, app_folder: Pa
 
 
 def on_a_terminal(lab: Lab, folder: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
-    """hanoverd with a terminal of its own, whose other end is given back."""
+    """Hanoverd with a terminal of its own, whose other end is given back."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         lab.in_host(["setsid", "--ctty", "--wait", *twistd(*arguments)]),
@@ -158,7 +158,9 @@ def test_under_nohup_it_goes_on_when_the_terminal_goes(lab: Lab, app_folder: Pat
 def test_as_a_twistd_daemon(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
     log, pidfile = tmp_path / "twistd.log", tmp_path / "twistd.pid"
     argv = [twistd()[0], f"--logfile={log}", f"--pidfile={pidfile}", "hanoverd", *PUBLISHED, "--name", "detached"]
-    subprocess.run(lab.in_host(argv), cwd=app_folder, env=environment(lab), stdin=subprocess.DEVNULL, check=True, timeout=30)
+    subprocess.run(
+        lab.in_host(argv), cwd=app_folder, env=environment(lab), stdin=subprocess.DEVNULL, check=True, timeout=30
+    )
     pid = int(pidfile.read_text())
     try:
         eventually(lambda: "detached-0 is live" in log.read_text())

@@ -14,9 +14,7 @@ from tests.lab.host import Lab
 from tests.lab.images import write_app
 
 
-def test_the_first_version_is_number_0_and_sighup_advances_it(
-    lab: Lab, app_folder: Path, daemon: StartDaemon
-) -> None:
+def test_the_first_version_is_number_0_and_sighup_advances_it(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("--name", "story", "-p", "8080:80", cwd=app_folder) as hanoverd:
         url = f"http://{lab.host_ip}:8080/"
         for number in range(3):
@@ -67,7 +65,9 @@ def test_an_unready_version_answers_nobody_outside(lab: Lab, app_folder: Path, d
 
 
 def test_a_host_address_is_honoured(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
-    with daemon("-p", "127.0.0.1:8080:80", "-p", f"{lab.host_ip}:8081:80", "--name", "bound", cwd=app_folder) as hanoverd:
+    with daemon(
+        "-p", "127.0.0.1:8080:80", "-p", f"{lab.host_ip}:8081:80", "--name", "bound", cwd=app_folder
+    ) as hanoverd:
         hanoverd.wait_for("bound-0 is live")
         assert hostname(lab.in_host, "http://127.0.0.1:8080/") == "bound-0"
         assert refused(lab.in_host, f"http://{lab.host_ip}:8080/")
@@ -108,7 +108,9 @@ def test_an_image_that_the_engine_has_is_used_as_it_is(lab: Lab, app_folder: Pat
         assert told["HANOVERD_IMAGE_REPO"] == "hanoverd/maker"
 
 
-def test_volumes_and_mounts_reach_the_container(lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon) -> None:
+def test_volumes_and_mounts_reach_the_container(
+    lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
+) -> None:
     (app_folder / "shared").mkdir()
     arguments = ("-v", "./shared:/a:ro", "-v", "/anonymous", "--mount", "type=tmpfs,dst=/b,tmpfs-size=1m")
     with daemon("-p", "8080:80", "--name", "mounted", *arguments, cwd=app_folder) as hanoverd:
@@ -152,8 +154,18 @@ def test_the_log_tells_the_story_with_the_time_of_each_phase(lab: Lab, app_folde
         hanoverd.wait_for("told-0 is gone")
         log = hanoverd.log()
         took = r" in [\d.]+m?s"
-        phases = ["told-1: build ", f"told-1: obtained .*{took}", f"told-1: created{took}", f"told-1: started at .*{took}"]
-        phases += [f"told-1: ready{took}", f"told-1: flipped{took}", "told-1 is live: .*0.0.0.0:8080 -> ", "told-0 is gone: drained"]
+        phases = [
+            "told-1: build ",
+            f"told-1: obtained .*{took}",
+            f"told-1: created{took}",
+            f"told-1: started at .*{took}",
+        ]
+        phases += [
+            f"told-1: ready{took}",
+            f"told-1: flipped{took}",
+            "told-1 is live: .*0.0.0.0:8080 -> ",
+            "told-0 is gone: drained",
+        ]
         positions = [re.search(phase, log) for phase in phases]
         assert all(positions), [phase for phase, found in zip(phases, positions, strict=True) if not found]
         starts = [found.start() for found in positions if found]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
-import stat
 import time
 from pathlib import Path
 
 from tests.integration.asking import ask, eventually, hostname, names
 from tests.integration.conftest import StartDaemon
+from tests.lab.api import call
+from tests.lab.certificates import write_certificates
 from tests.lab.clients import Clients
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import Daemon, run_to_end
 from tests.lab.host import Lab, other_lab
 from tests.lab.images import import_base, write_app
 from tests.lab.registry import registry
@@ -24,9 +26,6 @@ USER = 65534
 def test_a_user_who_is_not_root_hands_over_with_capable_copies(
     lab: Lab, app_folder: Path, daemon: StartDaemon, capable: dict[str, str]
 ) -> None:
-    for path in (app_folder, *app_folder.parents):
-        if path.owner() == "root" and path != Path("/") and "pytest" in str(path):
-            path.chmod(path.stat().st_mode | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
     socket = Path(lab.engine.socket)
     before = socket.stat()
     group = 64999
@@ -93,7 +92,13 @@ def test_a_firewall_that_was_flushed_is_put_right_by_the_next_handover(
         hanoverd.wait_for("flushed-0 is live")
         ask(lab.in_host, f"http://{lab.host_ip}:8080/")
         for hook, chain in (("PREROUTING", "HANOVERD-flushed-IN"), ("OUTPUT", "HANOVERD-flushed-OUT")):
-            os.system(" ".join(lab.in_host(["iptables", "-t", "nat", "-D", hook, "-m", "addrtype", "--dst-type", "LOCAL", "-j", chain])))
+            os.system(
+                " ".join(
+                    lab.in_host(
+                        ["iptables", "-t", "nat", "-D", hook, "-m", "addrtype", "--dst-type", "LOCAL", "-j", chain]
+                    )
+                )
+            )
         hanoverd.hup()
         hanoverd.wait_for("flushed-1 is live")
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "flushed-1"
@@ -107,7 +112,8 @@ def test_an_image_is_pulled_from_a_registry_when_the_engine_has_it_not(
             hanoverd.wait_for("pushed-0 is live")
         name = f"{address}/some/app"
         assert lab.docker("POST", f"/images/hanoverd/pushed/tag?repo={name}&tag=v1")[0] == 201
-        _, pushed = lab.docker("POST", f"/images/{name}/push?tag=v1")
+        anybody = {"X-Registry-Auth": base64.urlsafe_b64encode(b"{}").decode()}
+        _, pushed = call(lab.engine.socket, "POST", f"/images/{name}/push?tag=v1", headers=anybody)
         digest = re.findall(rb"sha256:[0-9a-f]{64}", pushed)[-1].decode()
         lab.docker("DELETE", f"/images/{name}:v1")
         lab.docker("DELETE", "/images/hanoverd/pushed:latest?force=1")
@@ -162,3 +168,25 @@ def test_an_engine_that_is_lost_in_mid_handover_and_comes_back(tmp_path: Path) -
             hanoverd.wait_for("orphan-0 is gone")
             assert names(lab.containers("orphan")) == [found[1]]
             assert hanoverd.terminate() == 0
+
+
+def test_an_engine_behind_tls(tmp_path: Path) -> None:
+    certificates = tmp_path / "certificates"
+    write_certificates(certificates)
+    files = [f"--tlscacert={certificates}/ca.pem", f"--tlscert={certificates}/server-cert.pem"]
+    files += [f"--tlskey={certificates}/server-key.pem"]
+    with other_lab("--tlsverify", *files, "-H", "tcp://127.0.0.1:2376") as lab:
+        import_base(lab)
+        write_app(tmp_path / "app")
+        env = {"DOCKER_HOST": "tcp://127.0.0.1:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
+        with Daemon(lab, ["-p", "8080:80", "--name", "secure"], tmp_path / "app", env) as hanoverd:
+            hanoverd.wait_for("secure-0 is live")
+            hanoverd.hup()
+            hanoverd.wait_for("secure-0 is gone")
+            assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "secure-1"
+        # An engine of another authority is not trusted.
+        write_certificates(tmp_path / "others")
+        code, _, err = run_to_end(lab, [], tmp_path / "app", {**env, "DOCKER_CERT_PATH": str(tmp_path / "others")})
+        assert code == 1
+        assert "no Docker engine answers at tcp://127.0.0.1:2376" in err
+        assert "certificate" in err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -19,14 +20,21 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def call(socket_path: str, method: str, path: str, body: object = None, timeout: float = 60) -> tuple[int, bytes]:
+def call(
+    socket_path: str,
+    method: str,
+    path: str,
+    body: object = None,
+    timeout: float = 60,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
     """One request; ``body`` is sent as it is when it is bytes or a file, else as JSON."""
     connection = _UnixConnection(socket_path, timeout)
-    headers = {}
+    headers = dict(headers or {})
     if body is not None and not isinstance(body, bytes) and not hasattr(body, "read"):
-        body, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        body, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
     elif body is not None:
-        headers = {"Content-Type": "application/x-tar"}
+        headers["Content-Type"] = "application/x-tar"
     try:
         connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()

@@ -26,10 +26,15 @@ def twistd(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "hanoverd", *arguments]
 
 
-def environment(lab: Lab, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def under(env: Mapping[str, str] | None) -> list[str]:
+    """What comes before a command that is to find ``env`` around it, but is itself still found on our own PATH."""
+    return [] if env is None else ["env", *(f"{name}={value}" for name, value in env.items())]
+
+
+def environment(lab: Lab) -> dict[str, str]:
     """What hanoverd finds around it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(PROJECT), "DOCKER_HOST": lab.docker_host, **(extra or {})}
+    return {**kept, "PYTHONPATH": str(PROJECT), "DOCKER_HOST": lab.docker_host}
 
 
 class Daemon:
@@ -46,9 +51,9 @@ class Daemon:
         self._log = Path(tempfile.mkstemp(prefix="hanoverd-log-")[1])
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                lab.in_host([*as_user, *twistd(*arguments)]),
+                lab.in_host([*as_user, *under(env), *twistd(*arguments)]),
                 cwd=cwd,
-                env=environment(lab, env),
+                env=environment(lab),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -105,7 +110,9 @@ class Daemon:
     def __enter__(self) -> Daemon:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         try:
             self.terminate()
         finally:
@@ -123,9 +130,9 @@ def run_to_end(
 ) -> tuple[int, str, str]:
     """A start that is expected to fail: exit status, standard output, standard error."""
     done = subprocess.run(
-        lab.in_host([*as_user, *twistd(*arguments)]),
+        lab.in_host([*as_user, *under(env), *twistd(*arguments)]),
         cwd=cwd,
-        env=environment(lab, env),
+        env=environment(lab),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

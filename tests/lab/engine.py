@@ -46,7 +46,18 @@ class PrivateEngine:
         where = [str(self._folder / word) if not word.startswith("--") else word for word in where]
         with (self._folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*enter, "sh", "-c", _SCRIPT, "sh", str(self._folder), *where, "-H", f"unix://{self.socket}", *self._options],
+                [
+                    *enter,
+                    "sh",
+                    "-c",
+                    _SCRIPT,
+                    "sh",
+                    str(self._folder),
+                    *where,
+                    "-H",
+                    f"unix://{self.socket}",
+                    *self._options,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -89,7 +100,7 @@ class PrivateEngine:
             return False
 
     def _end_what_is_left(self) -> None:
-        """containerd and the shims of an engine that was killed: those that name our folder."""
+        """Containerd and the shims of an engine that was killed: those that name our folder."""
         marker = str(self._folder).encode()
         for _ in range(100):
             left = [pid for pid in _processes() if marker in _command_line(pid)]

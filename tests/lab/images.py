@@ -47,7 +47,10 @@ def write_app(
 def _base_tar() -> bytes:
     binary = os.path.realpath(_PYTHON)
     described = subprocess.run(
-        [_PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"], capture_output=True, text=True, check=True
+        [_PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     library = Path(described.stdout.strip())
     buffer = io.BytesIO()

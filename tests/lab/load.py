@@ -89,7 +89,9 @@ class Client:
             connection = self._connected()
             close = "" if self._options.keep_alive else "Connection: close\r\n"
             try:
-                connection.sendall(f"GET {self._options.path} HTTP/1.1\r\nHost: {self._options.host}\r\n{close}\r\n".encode())
+                connection.sendall(
+                    f"GET {self._options.path} HTTP/1.1\r\nHost: {self._options.host}\r\n{close}\r\n".encode()
+                )
             except (BrokenPipeError, ConnectionResetError):
                 raise ClosedUnderRequest from None
             head, body = self._answer(connection)
@@ -163,7 +165,9 @@ def main() -> None:
     options = parser.parse_args()
     counts, lock, ended = Counts(), threading.Lock(), threading.Event()
     threading.Thread(target=_end_with_input, args=(ended,), daemon=True).start()
-    threads = [threading.Thread(target=Client(options, counts, lock).work, args=(ended,)) for _ in range(options.workers)]
+    threads = [
+        threading.Thread(target=Client(options, counts, lock).work, args=(ended,)) for _ in range(options.workers)
+    ]
     for thread in threads:
         thread.start()
     ended.wait(options.seconds)

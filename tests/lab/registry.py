@@ -26,11 +26,15 @@ def registry(lab: Lab, folder: Path) -> Iterator[str]:
     configuration = folder / "config.yml"
     configuration.write_text(_CONFIGURATION.format(folder=folder / "images", address=address))
     process = subprocess.Popen(
-        lab.in_host(["docker-registry", "serve", str(configuration)]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        lab.in_host(["docker-registry", "serve", str(configuration)]),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + 20
-        while subprocess.run(lab.in_host(["curl", "-sf", f"http://{address}/v2/"]), capture_output=True, check=False).returncode:
+        while subprocess.run(
+            lab.in_host(["curl", "-sf", f"http://{address}/v2/"]), capture_output=True, check=False
+        ).returncode:
             assert process.poll() is None, "the registry has ended"
             assert time.monotonic() < deadline, "the registry did not come up"
             time.sleep(0.1)

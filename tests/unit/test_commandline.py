@@ -80,7 +80,7 @@ def test_every_option_arrives() -> None:
         publish=(Publish(None, range(9000, 9001), 7000),),
         binds=("/srv/Corner Shop/data:/data",),
         anonymous_volumes=("/cache",),
-        mounts=({"Type": "tmpfs", "Target": "/tmp"},),  # noqa: S108  # a path in the container
+        mounts=({"Type": "tmpfs", "Target": "/tmp"},),  # a path in the container
         status_uri="/up?deep=1",
         status_timeout=90.0,
         disable_overlap=True,
@@ -181,9 +181,7 @@ def test_what_is_wrong_is_told_in_dockers_words(arguments: list[str], message: s
 
 
 def test_a_late_error_tells_the_option_that_it_comes_from_and_what_that_takes() -> None:
-    assert refusal("-p", "9000:http").endswith(
-        '(in --publish "9000:http", which takes [HOSTIP:][HOSTPORT:]PORT[/tcp])'
-    )
+    assert refusal("-p", "9000:http").endswith('(in --publish "9000:http", which takes [HOSTIP:][HOSTPORT:]PORT[/tcp])')
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,7 @@ SHA = "sha256:" + "0123456789abcdef" * 4
         (SHA.removeprefix("sha256:"), ImageName("", None, SHA), SHA),
     ],
 )
-def test_a_name_is_read_as_written_and_given_to_the_engine_whole(
-    text: str, name: ImageName, reference: str
-) -> None:
+def test_a_name_is_read_as_written_and_given_to_the_engine_whole(text: str, name: ImageName, reference: str) -> None:
     assert ImageName.parse(text) == name
     assert ImageName.parse(text).reference == reference
 

@@ -45,9 +45,7 @@ def lexed(*arguments: str) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
         (["-colour", "x"], [("colour", "olour")]),
     ],
 )
-def test_options_and_values_are_written_in_many_ways(
-    arguments: list[str], taken: list[tuple[str, str]]
-) -> None:
+def test_options_and_values_are_written_in_many_ways(arguments: list[str], taken: list[tuple[str, str]]) -> None:
     assert lexed(*arguments)[0] == taken
 
 

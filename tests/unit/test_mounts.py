@@ -98,10 +98,7 @@ def test_a_mount_is_what_the_engine_takes(text: str, mount: dict[str, object]) -
         ),
         (
             "type=bind,src=/s,dst=/x,ro,bind-recursive=readonly",
-            (
-                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' "
-                "to be specified in conjunction"
-            ),
+            ("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"),
         ),
     ],
 )

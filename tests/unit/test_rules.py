@@ -73,7 +73,9 @@ def test_a_jump_that_stands_twice_is_deleted_twice_and_inserted_once() -> None:
 def test_a_jump_behind_dockers_is_moved_ahead_of_it() -> None:
     saved = DOCKER.replace("-A OUTPUT", JUMP_IN + "\n-A OUTPUT", 1)
     lines = filled("web", "web-1", [WEB], saved).splitlines()
-    assert lines.index(JUMP_IN.replace("-A", "-D", 1)) < lines.index(JUMP_IN.replace("-A PREROUTING", "-I PREROUTING 1"))
+    assert lines.index(JUMP_IN.replace("-A", "-D", 1)) < lines.index(
+        JUMP_IN.replace("-A PREROUTING", "-I PREROUTING 1")
+    )
 
 
 def test_a_jump_may_stand_behind_those_of_other_apps() -> None:

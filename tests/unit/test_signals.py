@@ -27,9 +27,7 @@ def test_a_signal_has_one_name(text: str, name: str) -> None:
     assert parse_signal(text) == name
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0", "-1", "65", "32", "TERMINATE", "SIG", "RTMIN+16", "RTMAX-15", "SIG_DFL"]
-)
+@pytest.mark.parametrize("text", ["", "0", "-1", "65", "32", "TERMINATE", "SIG", "RTMIN+16", "RTMAX-15", "SIG_DFL"])
 def test_what_is_no_signal_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="invalid signal: "):
         parse_signal(text)

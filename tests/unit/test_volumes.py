@@ -45,9 +45,7 @@ def test_a_spec_with_wrong_sections_is_refused_in_dockers_words(text: str, messa
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize(
-    "mode", ["readonly", "RO", "ro,rw", "z,Z", "shared,slave", "ro,", "cached,delegated"]
-)
+@pytest.mark.parametrize("mode", ["readonly", "RO", "ro,rw", "z,Z", "shared,slave", "ro,", "cached,delegated"])
 def test_a_mode_that_the_engine_does_not_have_is_refused(mode: str) -> None:
     with pytest.raises(ValueError, match=f"^invalid mode: {mode} "):
         parse_volume(f"/srv/x:/x:{mode}", CWD)
