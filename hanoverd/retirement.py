@@ -128,7 +128,7 @@ class Retirement:
         try:
             await self._engine.kill(old.name, self._options.signal)
         except EngineError as error:
-            log.warning("{name} could not be told of the drain: {error}", name=old.name, error=error)
+            log.warn("{name} could not be told of the drain: {error}", name=old.name, error=error)
 
     async def _stop(self, old: Old) -> None:
         try:

@@ -205,7 +205,7 @@ class Versions:
                 if self._clock.seconds() - begun >= self.patience:
                     raise
                 if not told:
-                    log.warning("{complaint}: {error}", complaint=complaint, error=error)
+                    log.warn("{complaint}: {error}", complaint=complaint, error=error)
                 told = True
                 await pause(self._clock, wait)
             else:

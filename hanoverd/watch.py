@@ -66,7 +66,7 @@ class Watch:
             pass
         except EngineError as error:
             # The container is none the worse for it.
-            log.warning("the output of {name} is no longer shown: {error}", name=self._name, error=error)
+            log.warn("the output of {name} is no longer shown: {error}", name=self._name, error=error)
         self._lines.end()
 
     async def _wait(self) -> int:

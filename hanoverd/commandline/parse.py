@@ -38,7 +38,7 @@ _DURATIONS = ("status-timeout", "overlap-grace-duration", "drain-timeout")
 _UNCATCHABLE = ("SIGKILL", "SIGSTOP")
 
 
-class InfoRequested(Exception):  # noqa: N818  # not an error
+class InfoRequested(Exception):  # not an error
     """The user asks for help or the version: its text is to be printed, and that is all."""
 
 

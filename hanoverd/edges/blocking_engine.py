@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, NoReturn
@@ -216,7 +217,7 @@ class _Talk:
             )
         client = docker.APIClient(
             address.url,
-            version=self._engine._api_version,
+            version=self._engine._api_version,  # noqa: SLF001
             timeout=ANSWER_WITHIN,
             tls=tls,
         )
@@ -238,6 +239,11 @@ class _Talk:
             raise EnginePermission(
                 f"permission denied by the Docker engine at {address}: run hanoverd as root, or as a member of the "
                 "group that owns the socket (`docker`), or set DOCKER_HOST"
+            ) from error
+        if tls := [e for e in _chain(error) if isinstance(e, ssl.SSLError)]:
+            raise EngineUnreachable(
+                f"{verb}: no TLS with the Docker engine at {address} ({tls[-1].args[-1]}): check the files ca.pem, "
+                "cert.pem and key.pem in DOCKER_CERT_PATH, and that the engine speaks TLS there"
             ) from error
         reason = errno.errorcode.get(number, "") if number else ""
         raise EngineUnreachable(
@@ -291,7 +297,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _errno_of(error: BaseException) -> int | None:
-    numbers = [e.errno for e in _chain(error) if isinstance(e, OSError) and e.errno is not None]
+    # The numbers of TLS are OpenSSL's own.
+    numbers = [e.errno for e in _chain(error) if isinstance(e, OSError) and not isinstance(e, ssl.SSLError) and e.errno]
     return numbers[0] if numbers else None
 
 

@@ -55,7 +55,7 @@ class Conntrack:
 
     def _give_up(self, reason: str) -> None:
         self._works = False
-        log.warning(
+        log.warn(
             "connections cannot be counted, so an old version always gets the whole drain timeout: {reason}. Run "
             "hanoverd as root with the package conntrack installed, or put a copy of conntrack with the capability "
             "cap_net_admin=+ep (setcap) first on PATH",

@@ -77,7 +77,7 @@ def check_mount_points(targets: Iterable[str]) -> None:
         seen.add(clean)
 
 
-class InvalidMount(ValueError):  # noqa: N818  # says what is invalid
+class InvalidMount(ValueError):  # says what is invalid
     """The engine would refuse the mount; the text is in its words."""
 
     def __init__(self, kind: str, reason: str) -> None:

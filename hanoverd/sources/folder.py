@@ -66,7 +66,7 @@ class FolderSource:
 
     def _pack(self, abort: Abort) -> IO[bytes]:
         """The build context as a tar, on disk: it may be large.  Runs in a thread."""
-        context = tempfile.TemporaryFile()
+        context = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
         try:
             with tarfile.open(fileobj=context, mode="w") as tar:
                 for name in context_files(str(self._folder), self._ignore_patterns(), DOCKERFILE):

@@ -188,5 +188,5 @@ def test_an_engine_behind_tls(tmp_path: Path) -> None:
         write_certificates(tmp_path / "others")
         code, _, err = run_to_end(lab, [], tmp_path / "app", {**env, "DOCKER_CERT_PATH": str(tmp_path / "others")})
         assert code == 1
-        assert "no Docker engine answers at tcp://127.0.0.1:2376" in err
+        assert "no TLS with the Docker engine at tcp://127.0.0.1:2376" in err
         assert "certificate" in err

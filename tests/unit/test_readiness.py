@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -58,7 +59,7 @@ def test_probes_follow_after_10_ms_then_more_slowly_up_to_a_quarter_of_a_second(
     for _ in range(3000):
         health.clock.advance(0.001)
     times = [time for time, _ in health.asked]
-    waits = [round(later - earlier, 3) for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [round(later - earlier, 3) for earlier, later in itertools.pairwise(times)]
     assert times[0] == 0
     assert waits[0] == pytest.approx(0.010, abs=0.0015)
     assert waits == sorted(waits)
