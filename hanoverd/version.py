@@ -108,6 +108,7 @@ class Versions:
         self._options = options
         self._status_timeout = status_timeout
         self._watches: dict[str, Watch] = {}
+        self._addresses: dict[str, str] = {}
         #: How long to go on trying to end a container when the engine does not answer, in seconds.
         self.patience = math.inf
 
@@ -150,7 +151,9 @@ class Versions:
         if not found["State"]["Running"]:
             await watch.exit.wait()
             raise await self._exited(created.name, watch)
-        return Running(created, _address(created.name, found), _loopback_ports(found), watch)
+        address = self._addresses[created.name] = _address(created.name, found)
+        self._refuse_an_address_in_use(created.name, address)
+        return Running(created, address, _loopback_ports(found), watch)
 
     async def wait_until_ready(self, running: Running) -> Ready:
         """Probe the container rapidly until it is ready.
@@ -220,8 +223,19 @@ class Versions:
         if (found["Config"]["Labels"] or {}).get(APP) == self._app:
             await self._engine.remove(name)
 
+    def _refuse_an_address_in_use(self, name: str, address: str) -> None:
+        # An engine that crashed and left its containers running (live-restore) may forget what it gave them: then
+        # it would be the old version that says that the new one is ready.
+        for other, watch in self._watches.items():
+            if other != name and not watch.exit.is_over and self._addresses.get(other) == address:
+                raise VersionFailed(
+                    f"{name} failed: the engine gave it the address {address}, which {other} has: the engine has lost "
+                    f"track of its addresses. Stop hanoverd and start it again: {other} then ends first"
+                )
+
     async def _look_away(self, name: str) -> None:
         watch = self._watches.pop(name, None)
+        self._addresses.pop(name, None)
         if watch is not None:
             await watch.close()
 

@@ -65,6 +65,13 @@ class Abort:
             if self.requested:
                 _shut(sock)
 
+    def forget(self) -> None:
+        """Close the sockets: docker-py leaves that of a stream that was not read to its end to the garbage collector."""
+        with self._lock:
+            for sock in self._sockets:
+                sock.close()
+            self._sockets.clear()
+
 
 class BlockingEngine:
     """The verbs of the engine that hanoverd uses; ``api_version`` None asks the engine first."""
@@ -202,6 +209,7 @@ class _Talk:
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self._client.close()
+        self._engine._abort.forget()  # noqa: SLF001
         if isinstance(error, _FAILURES):
             self._explain(error)
 

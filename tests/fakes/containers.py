@@ -1,0 +1,100 @@
+"""The containers of the fake engine: each a small HTTP server on a loopback address of its own."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_addresses = itertools.count(2)
+
+
+class FakeContainer:
+    """A container as the engine keeps it.  It behaves as its environment says, in the words of tests/lab/server.py."""
+
+    def __init__(self, name: str, body: Mapping[str, Any], image_env: Mapping[str, str], ports: Sequence[int]) -> None:
+        self.name = name
+        self.body = body
+        self.env = {**image_env, **dict(entry.split("=", 1) for entry in body.get("Env") or [])}
+        self.ports = ports
+        self.ended = threading.Event()
+        self.ended.set()
+        self.was_started = False
+        self.exit_code = 0
+        self.address = ""
+        self.loopback_ports: dict[int, int] = {}
+        self.output: list[bytes] = []
+        self._listeners: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return not self.ended.is_set()
+
+    def start(self) -> None:
+        """Listen on all its ports, or exit at once where its environment says so."""
+        self.was_started = True
+        self.exit_code = 0
+        self.ended.clear()
+        number = next(_addresses)
+        self.address = f"127.77.{number // 250 % 250}.{number % 250 + 1}"
+        if "EXIT" in self.env:
+            self.output.append(f"cannot go on: exiting with {self.env['EXIT']}\n".encode())
+            self.end(int(self.env["EXIT"]))
+            return
+        self._listeners = [socket.create_server((self.address, port)) for port in self.ports]
+        self._threads = [threading.Thread(target=self._serve, args=(one,)) for one in self._listeners]
+        for thread in self._threads:
+            thread.start()
+        self.loopback_ports = {port: 40000 + port % 10000 for port in self.ports}
+        self.output.append(f"{self.name} listens\n".encode())
+
+    def end(self, code: int) -> None:
+        """It has ended with this exit code."""
+        for listener in self._listeners:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        for thread in self._threads:
+            thread.join()
+        self._listeners, self._threads = [], []
+        self.exit_code = code
+        self.ended.set()
+
+    def inspect(self) -> dict[str, Any]:
+        """As ``GET /containers/{id}/json``."""
+        return {
+            "Id": f"{abs(hash(self.name)):064x}",
+            "Name": f"/{self.name}",
+            "Config": {"Labels": self.body.get("Labels"), "Tty": False},
+            "State": {"Running": self.is_running, "ExitCode": self.exit_code, "OOMKilled": False, "Error": ""},
+            "NetworkSettings": {"Networks": self.networks(), "Ports": self._bindings()},
+        }
+
+    def networks(self) -> dict[str, Any]:
+        """Where it is, as the engine tells it."""
+        return {"bridge": {"IPAddress": self.address if self.is_running else ""}}
+
+    def _bindings(self) -> dict[str, Any]:
+        if not self.is_running:
+            return {}
+        return {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(on)}] for port, on in self.loopback_ports.items()}
+
+    def _serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    connection.settimeout(5)
+                    connection.recv(65536)
+                    status = self.env.get("STATUS", "200")
+                    text = f"{self.name} {time.time()}\n"
+                    connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
+                except OSError:
+                    pass

@@ -1,0 +1,85 @@
+"""The program behind the fake ``iptables-save`` and ``iptables-restore``: a nat table in a file.
+
+usage: table.py iptables-save|iptables-restore TABLE FAILS
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+BUILT_IN = ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")
+
+
+def read(path: str) -> dict[str, list[str]]:
+    """The chains with their rules."""
+    chains: dict[str, list[str]] = {name: [] for name in BUILT_IN}
+    if os.path.exists(path):
+        with open(path) as file:
+            for line in file.read().splitlines():
+                if line.startswith(":"):
+                    chains.setdefault(line[1:].split()[0], [])
+                elif line.startswith("-A "):
+                    _, chain, rule = line.split(" ", 2)
+                    chains[chain].append(rule)
+    return chains
+
+
+def shown(chains: dict[str, list[str]]) -> str:
+    """As iptables-save prints them."""
+    lines = ["*nat"]
+    lines += [f":{name} {'ACCEPT' if name in BUILT_IN else '-'} [0:0]" for name in chains]
+    lines += [f"-A {name} {rule}" for name, rules in chains.items() for rule in rules]
+    return "\n".join([*lines, "COMMIT", ""])
+
+
+def apply(chains: dict[str, list[str]], line: str) -> None:
+    """One line of iptables-restore --noflush; ValueError where it cannot be done."""
+    if line.startswith(":"):
+        chains[line[1:].split(maxsplit=1)[0]] = []
+        return
+    command, chain, *rest = line.split(" ", 2)
+    if chain not in chains:
+        raise ValueError("No chain/target/match by that name")
+    rule = rest[0] if rest else ""
+    if command == "-A":
+        chains[chain].append(rule)
+    elif command == "-I":
+        position, rule = rule.split(" ", 1)
+        chains[chain].insert(int(position) - 1, rule)
+    elif command == "-D":
+        if rule not in chains[chain]:
+            raise ValueError("Bad rule (does a matching rule exist in that chain?)")
+        chains[chain].remove(rule)
+    elif command == "-X":
+        if chains[chain] or any(rule.endswith(f"-j {chain}") for rules in chains.values() for rule in rules):
+            raise ValueError("Directory not empty")
+        del chains[chain]
+    else:
+        raise ValueError(f"unknown command {command}")
+
+
+def main() -> int:
+    """Save or restore."""
+    program, path, fails = sys.argv[1:]
+    chains = read(path)
+    if program == "iptables-save":
+        sys.stdout.write(shown(chains))
+        return 0
+    if os.path.exists(fails):
+        sys.stderr.write("iptables-restore v0 (a fake): Permission denied (you must be root)\n")
+        return 4
+    for number, line in enumerate(sys.stdin.read().splitlines(), 1):
+        try:
+            if line[0] not in "*#" and line != "COMMIT":
+                apply(chains, line)
+        except ValueError as error:
+            sys.stderr.write(f"iptables-restore: line {number} failed: {error}.\n")
+            return 1
+    with open(f"{path}.new", "w") as file:
+        file.write(shown(chains))
+    os.rename(f"{path}.new", path)
+    return 0
+
+
+sys.exit(main())
