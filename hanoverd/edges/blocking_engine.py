@@ -7,6 +7,7 @@ Every verb opens a connection of its own, for requests' sessions are not safe ac
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 import threading
@@ -69,7 +70,10 @@ class Abort:
         """Close the sockets: docker-py leaves that of a stream that was not read to its end to the garbage collector."""
         with self._lock:
             for sock in self._sockets:
-                sock.close()
+                # close() would wait for the response, which still holds on to it.
+                descriptor = sock.detach()
+                if descriptor >= 0:
+                    os.close(descriptor)
             self._sockets.clear()
 
 

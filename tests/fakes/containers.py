@@ -81,7 +81,9 @@ class FakeContainer:
     def _bindings(self) -> dict[str, Any]:
         if not self.is_running:
             return {}
-        return {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(on)}] for port, on in self.loopback_ports.items()}
+        return {
+            f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(on)}] for port, on in self.loopback_ports.items()
+        }
 
     def _serve(self, listener: socket.socket) -> None:
         while True:

@@ -332,7 +332,9 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(content, (bytes, Events)):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            pieces = [content] if isinstance(content, bytes) else [json.dumps(event).encode() + b"\n" for event in content]
+            pieces = (
+                [content] if isinstance(content, bytes) else [json.dumps(event).encode() + b"\n" for event in content]
+            )
             for piece in [*pieces, b""]:
                 self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             return

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-_TABLE = Path(__file__).with_name("table.py")
+from tests.fakes import table
+
+_EMPTY = table.shown({name: [] for name in table.BUILT_IN})
 
 
 class FakeFirewall:
@@ -13,16 +15,19 @@ class FakeFirewall:
 
     def __init__(self, folder: Path) -> None:
         self._table = folder / "table"
+        self._table.write_text(_EMPTY)
         self._fails = folder / "fails"
         self.environ = {"PATH": str(folder)}
-        for name in ("iptables-save", "iptables-restore"):
+        # -I -S: nothing of the environment is looked at, which makes it quick.
+        restore = f"exec {sys.executable} -I -S {table.__file__} {self._table} {self._fails}"
+        for name, command in (
+            ("iptables-save", f"exec /bin/cat {self._table}"),
+            ("iptables-restore", restore),
+            ("conntrack", "exit 0"),
+        ):
             program = folder / name
-            # -I -S: nothing of the environment is looked at, which makes it quick.
-            program.write_text(f"#!/bin/sh\nexec {sys.executable} -I -S {_TABLE} {name} {self._table} {self._fails}\n")
+            program.write_text(f"#!/bin/sh\n{command}\n")
             program.chmod(0o755)
-        conntrack = folder / "conntrack"
-        conntrack.write_text("#!/bin/sh\nexit 0\n")
-        conntrack.chmod(0o755)
 
     def fail(self, *, fails: bool) -> None:
         """Have ``iptables-restore`` refuse everything from now on, or no longer."""
@@ -33,5 +38,4 @@ class FakeFirewall:
 
     def rules(self) -> list[str]:
         """The rules and chains that are not the table's own."""
-        lines = self._table.read_text().splitlines() if self._table.exists() else []
-        return [line for line in lines if "HANOVERD" in line]
+        return [line for line in self._table.read_text().splitlines() if "HANOVERD" in line]

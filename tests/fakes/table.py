@@ -1,6 +1,6 @@
-"""The program behind the fake ``iptables-save`` and ``iptables-restore``: a nat table in a file.
+"""The program behind the fake ``iptables-restore``: a nat table in a file, as ``iptables-save`` prints it.
 
-usage: table.py iptables-save|iptables-restore TABLE FAILS
+usage: table.py TABLE FAILS     (it refuses everything while the file FAILS is there)
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ BUILT_IN = ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")
 def read(path: str) -> dict[str, list[str]]:
     """The chains with their rules."""
     chains: dict[str, list[str]] = {name: [] for name in BUILT_IN}
-    if os.path.exists(path):
-        with open(path) as file:
-            for line in file.read().splitlines():
-                if line.startswith(":"):
-                    chains.setdefault(line[1:].split()[0], [])
-                elif line.startswith("-A "):
-                    _, chain, rule = line.split(" ", 2)
-                    chains[chain].append(rule)
+    with open(path) as file:
+        for line in file.read().splitlines():
+            if line.startswith(":"):
+                chains.setdefault(line[1:].split(maxsplit=1)[0], [])
+            elif line.startswith("-A "):
+                _, chain, rule = line.split(" ", 2)
+                chains[chain].append(rule)
     return chains
 
 
@@ -43,6 +42,9 @@ def apply(chains: dict[str, list[str]], line: str) -> None:
         raise ValueError("No chain/target/match by that name")
     rule = rest[0] if rest else ""
     if command == "-A":
+        words = rule.split()
+        if "-d" in words and set(words[words.index("-d") + 1]) - set("0123456789./"):
+            raise ValueError("host/network not found")
         chains[chain].append(rule)
     elif command == "-I":
         position, rule = rule.split(" ", 1)
@@ -60,12 +62,9 @@ def apply(chains: dict[str, list[str]], line: str) -> None:
 
 
 def main() -> int:
-    """Save or restore."""
-    program, path, fails = sys.argv[1:]
+    """Restore from standard input, all or nothing."""
+    path, fails = sys.argv[1:]
     chains = read(path)
-    if program == "iptables-save":
-        sys.stdout.write(shown(chains))
-        return 0
     if os.path.exists(fails):
         sys.stderr.write("iptables-restore v0 (a fake): Permission denied (you must be root)\n")
         return 4
@@ -82,4 +81,5 @@ def main() -> int:
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What hanoverd relies on in ``iptables-save`` and ``iptables-restore``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.trial.unittest import TestCase
+
+from hanoverd.edges.firewall import Firewall
+from hanoverd.errors import FirewallError
+from hanoverd.model.rules import Claim, Route, claims, nothing
+
+REACTOR: Any = reactor
+
+#: The longest name of an app that is not cut, to see that the chains' names fit.
+APP = "contract-of-15c"
+
+
+class FirewallContract(TestCase):
+    """To be derived from."""
+
+    environ: dict[str, str]
+
+    def saved(self) -> str:
+        """The table as it is now."""
+        raise NotImplementedError
+
+    def restore(self, lines: str) -> None:
+        """Change the table behind hanoverd's back."""
+        raise NotImplementedError
+
+    def firewall(self, app: str = APP) -> Firewall:
+        """An app's."""
+        return Firewall(REACTOR, self.environ, app)
+
+    def rules(self) -> list[str]:
+        """What is hanoverd's."""
+        return [line for line in self.saved().splitlines() if "HANOVERD" in line]
+
+    def destinations(self) -> list[str]:
+        """Where the rules for clients elsewhere lead, in their order."""
+        return [line.rpartition(" ")[2] for line in self.rules() if "-j DNAT" in line and "-IN" in line]
+
+    async def test_all_ports_move_at_once_and_nothing_is_left_in_the_end(self) -> None:
+        firewall = self.firewall()
+        await firewall.lead("app-0", [route(8080, 2), route(8081, 2)])
+        self.assertEqual(self.destinations(), ["172.17.0.2:80", "172.17.0.2:80"])
+        await firewall.lead("app-1", [route(8080, 3), route(8081, 3)])
+        self.assertEqual(self.destinations(), ["172.17.0.3:80", "172.17.0.3:80"])
+        self.assertEqual(len([line for line in self.rules() if line.startswith(("-A PREROUTING", "-A OUTPUT"))]), 2)
+        for _ in range(2):
+            await firewall.clear()
+            self.assertEqual(self.rules(), [])
+
+    async def test_a_host_address_and_what_it_claims(self) -> None:
+        firewall = self.firewall()
+        await firewall.lead("app-0", [route(8080, 2, "10.1.2.3"), route(8081, 2)])
+        own = f"HANOVERD-{APP}-IN"
+        self.assertEqual(claims(self.saved()), [Claim(own, "10.1.2.3", 8080), Claim(own, None, 8081)])
+        await firewall.clear()
+
+    async def test_apps_do_not_touch_each_other(self) -> None:
+        first, second = self.firewall("first"), self.firewall("second")
+        await first.lead("first-0", [route(8080, 2)])
+        await second.lead("second-0", [route(8081, 3)])
+        await first.clear()
+        self.assertEqual(self.destinations(), ["172.17.0.3:80"])
+        await second.clear()
+
+    async def test_a_commit_that_fails_changes_nothing(self) -> None:
+        firewall = self.firewall()
+        await firewall.lead("app-0", [route(8080, 2), route(8081, 2)])
+        before = self.rules()
+        try:
+            # The second rule is wrong: the first must not come into force.
+            await firewall.lead("app-1", [route(8080, 3), route(8081, 3, "nowhere")])
+        except FirewallError:
+            pass
+        else:
+            self.fail("the commit did not fail")
+        self.assertEqual(self.rules(), before)
+        await firewall.clear()
+
+    async def test_a_jump_that_another_put_ahead_of_ours_is_overtaken_in_the_same_commit(self) -> None:
+        firewall = self.firewall()
+        await firewall.lead("app-0", [route(8080, 2)])
+        self.restore("*nat\n:STRANGER - [0:0]\n-I PREROUTING 1 -j STRANGER\nCOMMIT\n")
+        await firewall.lead("app-1", [route(8080, 3)])
+        jumps = [line for line in self.saved().splitlines() if line.startswith("-A PREROUTING")]
+        self.assertIn("HANOVERD", jumps[0])
+        self.assertIn("STRANGER", jumps[1])
+        self.assertEqual(len([jump for jump in jumps if "HANOVERD" in jump]), 1)
+        self.restore("*nat\n-D PREROUTING -j STRANGER\n-X STRANGER\nCOMMIT\n")
+        await firewall.clear()
+
+    async def test_chains_that_were_taken_out_by_another_are_made_again(self) -> None:
+        firewall = self.firewall()
+        await firewall.lead("app-0", [route(8080, 2)])
+        before = self.rules()
+        await self.firewall().clear()
+        await firewall.lead("app-0", [route(8080, 2)])
+        self.assertEqual(self.rules(), before)
+        await firewall.clear()
+
+    async def test_the_empty_commit_changes_nothing(self) -> None:
+        before = self.saved().count("\n-A ")
+        self.restore(nothing())
+        self.assertEqual(self.saved().count("\n-A "), before)
+
+
+def route(host_port: int, container: int, host_ip: str | None = None) -> Route:
+    """From a host port to port 80 of a container."""
+    return Route(host_ip, host_port, f"172.17.0.{container}", 80, 32768)

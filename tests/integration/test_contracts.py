@@ -1,0 +1,48 @@
+"""The real engine and the real firewall keep the contracts that the fakes keep."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.contract import engine, firewall
+from tests.lab.host import Lab
+
+
+class EngineTests(engine.EngineContract):
+    """With the engine of the lab."""
+
+    port = 80
+
+    @pytest.fixture(autouse=True)
+    def _in_the_lab(self, lab: Lab) -> None:
+        self.url = lab.docker_host
+
+    def setUp(self) -> None:
+        """The lab's engine is there already."""
+        self.begin()
+
+
+class FirewallTests(firewall.FirewallContract):
+    """With iptables on the lab's first host."""
+
+    lab: Lab
+
+    @pytest.fixture(autouse=True)
+    def _in_the_lab(self, lab: Lab, tmp_path: Path) -> None:
+        self.lab = lab
+        # The programs as they are, but on that host.
+        for program in ("iptables-save", "iptables-restore"):
+            (tmp_path / program).write_text(f'#!/bin/sh\nexec {" ".join(lab.in_host([program]))} "$@"\n')
+            (tmp_path / program).chmod(0o755)
+        self.environ = {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+    def saved(self) -> str:
+        """The table as it is now."""
+        return self.lab.iptables_save()
+
+    def restore(self, lines: str) -> None:
+        """Change the table behind hanoverd's back."""
+        subprocess.run(self.lab.in_host(["iptables-restore", "--noflush"]), input=lines, text=True, check=True)
