@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Iterable
 
@@ -76,3 +77,7 @@ def _definition(option: Option) -> str:
         paragraphs.append(" ".join(option.text.split()))
     body = "\n\n".join(textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False) for text in paragraphs)
     return f"{', '.join(names)}\n{textwrap.indent(body, ' ' * 4)}\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(rst())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,9 +37,10 @@ class FirewallTests(firewall.FirewallContract):
         self.lab = lab
         # The programs as they are, but on that host.
         for program in ("iptables-save", "iptables-restore"):
-            (tmp_path / program).write_text(f'#!/bin/sh\nexec {" ".join(lab.in_host([program]))} "$@"\n')
+            command = " ".join(lab.in_host([str(shutil.which(program))]))
+            (tmp_path / program).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
             (tmp_path / program).chmod(0o755)
-        self.environ = {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"}
+        self.environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
     def saved(self) -> str:
         """The table as it is now."""

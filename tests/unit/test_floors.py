@@ -1,0 +1,102 @@
+"""Who may import whom: downwards only; and each library in the one module that is its edge."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "hanoverd"
+
+#: From the roof to the ground.  A module imports from the floors below its own; in a package, from its neighbours too.
+FLOORS = (
+    ("cli", "tap"),
+    ("wiring",),
+    ("service", "preflight", "progress"),
+    ("supervisor",),
+    ("handover",),
+    ("switch", "retirement", "discards"),
+    ("version",),
+    ("readiness", "watch"),
+    ("sources",),
+    ("edges",),
+    ("commandline",),
+    ("concurrency",),
+    ("model",),
+    ("errors", ""),
+)
+
+#: What talks to the world talks to it in one place.
+ONLY_IN = {
+    "docker": {"edges/blocking_engine.py"},
+    "requests": {"edges/blocking_engine.py"},
+    "urllib3": {"edges/blocking_engine.py"},
+    "treq": {"edges/health.py"},
+    "subprocess": {"preflight.py"},
+}
+
+#: Plain Python, which anybody can test without a reactor.
+PURE = ("model/", "commandline/")
+
+MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+
+
+def imports(module: str) -> Iterator[str]:
+    """The modules that one imports, with those that it imports for types only."""
+    for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def room(module: str) -> str:
+    """The package or module right below hanoverd: "edges" for "hanoverd.edges.engine"; "" for hanoverd itself."""
+    return [*module.split("."), ""][1]
+
+
+def floor(name: str) -> int:
+    """Counted from the roof."""
+    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_downwards(module: str) -> None:
+    own = "" if module == "__init__.py" else module.removesuffix(".py").partition("/")[0]
+    for imported in imports(module):
+        if imported.partition(".")[0] == "hanoverd" and not (room(imported) == own and "/" in module):
+            assert floor(room(imported)) > floor(own), f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_library_is_touched_in_one_module(module: str) -> None:
+    for imported in imports(module):
+        allowed = ONLY_IN.get(imported.partition(".")[0])
+        assert allowed is None or module in allowed, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith(PURE)])
+def test_the_pure_floors_need_nothing_but_python(module: str) -> None:
+    for imported in imports(module):
+        assert imported.partition(".")[0] in {*sys.stdlib_module_names, "hanoverd"}, f"{module} imports {imported}"
+
+
+def test_the_global_reactor_is_taken_in_one_place() -> None:
+    takers = [name for name in MODULES if "from twisted.internet import reactor" in (PACKAGE / name).read_text()]
+    assert takers == ["tap.py"]
+
+
+def test_help_loads_none_of_the_libraries() -> None:
+    code = (
+        "import sys; from hanoverd.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(' '.join({'twisted', 'docker', 'treq', 'requests'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage:")
