@@ -12,16 +12,13 @@ def show_progress() -> Progress:
 
     In a log they would bury the story; the lines of a build that fails are in its message anyway.
     """
-    if not sys.stderr.isatty():
+    # Not sys.stderr: twistd puts its log there.
+    terminal = sys.__stderr__
+    if terminal is None or not terminal.isatty():
         return _ignore
-    return _print
+    # \r: the terminal may be in a mode in which a line feed alone does not return to the margin.
+    return lambda line: print(f"  {line}\r", file=terminal, flush=True)
 
 
 def _ignore(line: str) -> None:
     del line
-
-
-def _print(line: str) -> None:
-    # \r: the terminal may be in a mode in which a line feed alone does not return to the margin.
-    sys.stderr.write(f"  {line}\r\n")
-    sys.stderr.flush()

@@ -119,7 +119,7 @@ def test_on_a_terminal_the_build_is_shown_and_ctrl_d_stops_it(lab: Lab, app_fold
     write_app(app_folder, version="never built before")
     process, terminal = on_a_terminal(lab, app_folder, *PUBLISHED, "--name", "typed")
     shown = read_until(terminal, "typed-0 is live")
-    assert "Step 2/" in shown
+    assert re.search(r"^  Step 2/", shown, re.MULTILINE)
     os.write(terminal, b"\x04")
     read_until(terminal, r"end of input \(Ctrl-D\): stopping")
     assert process.wait(30) == 0

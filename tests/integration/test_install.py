@@ -1,0 +1,82 @@
+"""A plain install, the built wheel and an editable install each give the plugin and the command."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from hanoverd import __version__
+from tests.lab.daemon import PROJECT
+
+#: What is hanoverd, and not the tests' or somebody's environment.
+SOURCES = ("setup.py", "setup.cfg", "pyproject.toml", "README.rst", "hanoverd", "twisted")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A copy, for builds write beside what they build."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    for name in SOURCES:
+        original = PROJECT / name
+        if original.is_dir():
+            shutil.copytree(original, folder / name, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
+        else:
+            shutil.copy(original, folder / name)
+    return folder
+
+
+@pytest.fixture
+def bin_folder(tmp_path: Path) -> Path:
+    """The programs of a fresh environment that has hanoverd's dependencies, and not hanoverd."""
+    folder = tmp_path / "environment"
+    venv.create(folder, with_pip=True)
+    library = next((folder / "lib").glob("python*/site-packages"))
+    ours = Path(sysconfig.get_path("purelib"))
+    for entry in ours.iterdir():
+        if "hanoverd" not in entry.name and not (library / entry.name).exists():
+            (library / entry.name).symlink_to(entry)
+    # Twisted's folder of plugins is written to, and must be this environment's own.
+    (library / "twisted").unlink()
+    shutil.copytree(ours / "twisted", library / "twisted", ignore=shutil.ignore_patterns("dropin.cache", "test"))
+    return folder / "bin"
+
+
+def run(*command: object) -> str:
+    """Standard output of a command that must succeed, away from the sources."""
+    done = subprocess.run([str(word) for word in command], cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("way", ["plain", "wheel", "editable"])
+def test_it_gives_the_plugin_and_the_command(way: str, sources: Path, bin_folder: Path, tmp_path: Path) -> None:
+    install = [
+        bin_folder / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+    ]
+    if way == "plain":
+        run(*install, sources)
+    elif way == "wheel":
+        command = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(tmp_path)]
+        run(bin_folder / "python", "-m", "pip", *command, sources)
+        [wheel] = tmp_path.glob("hanoverd-*.whl")
+        run(*install, wheel)
+    else:
+        run(*install, "--editable", sources)
+    assert run(bin_folder / "hanoverd", "--version") == f"hanoverd {__version__}\n"
+    program = [bin_folder / "python", Path(sys.executable).with_name("twistd")]
+    assert "    hanoverd " in run(*program, "--help")
+    assert run(*program, "hanoverd", "--help") == run(bin_folder / "hanoverd", "--help")
