@@ -28,7 +28,7 @@ setup(
         "requests>=2.32.2",
         "treq>=24.9.1",
         "Twisted>=24.7.0",
-        "urllib3>=2.0.0",
+        "urllib3>=2.0.2",
         "zope.interface>=6.0",
     ],
     extras_require={

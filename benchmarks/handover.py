@@ -1,23 +1,31 @@
 """How long a handover takes, beside what the engine itself takes for the same steps, in the same run.
 
-usage: python -m benchmarks.handover [ROUNDS]        (as root, from the project's root; 10 rounds unless told)
+usage: python -m benchmarks.handover [ROUNDS]        (as root, from the project's root; 20 rounds unless told)
 
-In a lab of its own (see tests/lab): ROUNDS times in turn, (a) the floor: a cached build, create, start, inspect and the
-first answer by plain requests to the engine; (b) a handover: from SIGHUP to the first answer of the new version, asked
-without a pause from another host.  Prints medians in milliseconds, their difference, which is what hanoverd adds, and the
-daemon's resident memory.
+In a lab of its own (see tests/lab), ROUNDS times in turn, for an app that is ready at once and for one that is ready 330 ms
+after its start:
+
+* the floor: a cached build, create, start, inspect, and the first answer, by plain requests to the engine;
+* a handover: from SIGHUP to the first answer of the new version, asked without a pause from another host.
+
+Prints medians in milliseconds: both, the difference of each pair, which is what hanoverd adds, and the time from the moment
+at which the app listens to that first answer.  Then the daemon's resident memory, its use of the processor when idle, and the
+time of ``hanoverd --help``.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.lab.api import call
@@ -28,6 +36,9 @@ from tests.lab.images import import_base, write_app
 #: Of such a size is the context of a small app.
 PADDING_BYTES = 4_000_000
 
+IDLE_SECONDS = 10
+
+#: Asks until a certain version answers; prints when, and since when that listens, by the clock that all processes share.
 _ASK = """
 import socket, sys, time
 host, port, wanted = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -35,27 +46,48 @@ deadline = time.monotonic() + 30
 while time.monotonic() < deadline:
     try:
         with socket.create_connection((host, port), 5) as c:
-            c.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+            c.sendall(b"GET /since HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
             answer = b""
             while data := c.recv(4096):
                 answer += data
     except OSError:
         continue
-    if answer.partition(b"\\r\\n\\r\\n")[2].split()[:1] == [wanted.encode()]:
-        print(time.monotonic())
+    name, *since = answer.partition(b"\\r\\n\\r\\n")[2].split()
+    if name == wanted.encode():
+        print(time.monotonic(), float(since[0]))
         break
 """
 
 
-def first_answer(prefixed: list[str], host: str, port: int, wanted: str) -> subprocess.Popen[str]:
-    """Begins to ask, without a pause; prints the monotonic time of the first answer by ``wanted``."""
-    return subprocess.Popen(
-        [*prefixed, sys.executable, "-c", _ASK, host, str(port), wanted], stdout=subprocess.PIPE, text=True
-    )
+@dataclass
+class Times:
+    """What was measured for one app, in milliseconds."""
+
+    floors: list[float] = field(default_factory=list)
+    handovers: list[float] = field(default_factory=list)
+    after_readiness: list[float] = field(default_factory=list)
+
+    def added(self) -> list[float]:
+        """What hanoverd adds to the floor, pair by pair."""
+        return [ours - engines for ours, engines in zip(self.handovers, self.floors, strict=True)]
+
+
+class Asking:
+    """Asks without a pause, in a process of its own, from now on."""
+
+    def __init__(self, prefix: Sequence[str], host: str, port: int, wanted: str) -> None:
+        command = [*prefix, sys.executable, "-c", _ASK, host, str(port), wanted]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def answered(self) -> tuple[float, float]:
+        """When the first answer of the version came, and since when that had been listening."""
+        out, _ = self._process.communicate()
+        answered, since = out.split()
+        return float(answered), float(since)
 
 
 def floor(lab: Lab, folder: Path, number: int) -> float:
-    """The engine's own time for one version, in seconds."""
+    """The engine's own time for one version, in milliseconds."""
     name = f"floor-{number}"
     begun = time.monotonic()
     with io.BytesIO() as buffer:
@@ -66,20 +98,34 @@ def floor(lab: Lab, folder: Path, number: int) -> float:
     lab.docker("POST", f"/containers/create?name={name}", {"Image": "floor", "Hostname": name})
     lab.docker("POST", f"/containers/{name}/start")
     address = json.loads(lab.docker("GET", f"/containers/{name}/json")[1])["NetworkSettings"]["IPAddress"]
-    out, _ = first_answer(lab.in_host([]), address, 80, name).communicate()
-    taken = float(out) - begun
+    answered, _ = Asking(lab.in_host([]), address, 80, name).answered()
     lab.docker("DELETE", f"/containers/{name}?force=1")
-    return taken
+    return (answered - begun) * 1000
 
 
-def handover(lab: Lab, hanoverd: Daemon, number: int) -> float:
-    """From SIGHUP to the first answer of version ``number``, in seconds."""
-    asking = first_answer(lab.in_client([]), lab.host_ip, 8080, f"bench-{number}")
+def handover(lab: Lab, hanoverd: Daemon, name: str) -> tuple[float, float]:
+    """From SIGHUP, and from the app's readiness, to the first answer of the version ``name``, in milliseconds."""
+    asking = Asking(lab.in_client([]), lab.host_ip, 8080, name)
     time.sleep(0.3)
     begun = time.monotonic()
     hanoverd.hup()
-    out, _ = asking.communicate()
-    return float(out) - begun
+    answered, since = asking.answered()
+    return (answered - begun) * 1000, (answered - since) * 1000
+
+
+def measure(lab: Lab, folder: Path, hanoverd: Daemon, rounds: int) -> Times:
+    """Floor and handover in turn."""
+    times = Times()
+    app = folder.name
+    hanoverd.wait_for(f"{app}-0 is live")
+    floor(lab, folder, 0)
+    for number in range(1, rounds + 1):
+        times.floors.append(floor(lab, folder, number))
+        taken, after_readiness = handover(lab, hanoverd, f"{app}-{number}")
+        times.handovers.append(taken)
+        times.after_readiness.append(after_readiness)
+        hanoverd.wait_for(f"{app}-{number - 1} is gone")
+    return times
 
 
 def resident_megabytes(pid: int) -> float:
@@ -88,35 +134,61 @@ def resident_megabytes(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+def idle_percent(pid: int) -> float:
+    """How much of one processor a process that has nothing to do uses."""
+
+    def used() -> float:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    before = used()
+    time.sleep(IDLE_SECONDS)
+    return (used() - before) / IDLE_SECONDS * 100
+
+
+def command_milliseconds(*command: str) -> float:
+    """The median time of a whole command."""
+    times = []
+    for _ in range(10):
+        begun = time.monotonic()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        times.append((time.monotonic() - begun) * 1000)
+    return statistics.median(times)
+
+
 def main() -> None:
-    """Run both in turn and print."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    """Measure, and print the table."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    columns: dict[str, Times] = {}
     lab = Lab()
     lab.start()
     try:
         import_base(lab)
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_app(folder)
-            (folder / "padding").write_bytes(bytes(PADDING_BYTES))
-            floor(lab, folder, 0)
-            with Daemon(lab, ["-p", "8080:80", "--name", "bench"], folder) as hanoverd:
-                hanoverd.wait_for("bench-0 is live")
-                floors, handovers = [], []
-                for number in range(1, rounds + 1):
-                    floors.append(floor(lab, folder, number) * 1000)
-                    handovers.append(handover(lab, hanoverd, number) * 1000)
-                    hanoverd.wait_for(f"bench-{number - 1} is gone")
-                memory = resident_megabytes(hanoverd.pid)
+            for app, title, env in (
+                ("prompt", "ready at once", {}),
+                ("late", "ready after 330 ms", {"READY_AFTER": "0.33"}),
+            ):
+                folder = Path(name, app)
+                write_app(folder, env=env)
+                (folder / "padding").write_bytes(bytes(PADDING_BYTES))
+                with Daemon(lab, ["-p", "8080:80"], folder) as hanoverd:
+                    columns[title] = measure(lab, folder, hanoverd, rounds)
+                    memory, idle = resident_megabytes(hanoverd.pid), idle_percent(hanoverd.pid)
     finally:
         lab.stop()
-    for title, values in (("the engine's floor", floors), ("a handover", handovers)):
-        print(f"{title}: median {statistics.median(values):.0f} ms (from {min(values):.0f} to {max(values):.0f})")
-    added = [ours - engines for ours, engines in zip(handovers, floors, strict=True)]
-    print(
-        f"hanoverd adds: median {statistics.median(added):.0f} ms, ratio {statistics.median(handovers) / statistics.median(floors):.2f}"
-    )
-    print(f"resident memory after {rounds} handovers: {memory:.0f} MB")
+    print(f"medians of {rounds}, in ms".ljust(32), *(title.rjust(20) for title in columns))
+    for row, values in (
+        ("the engine's floor", lambda times: times.floors),
+        ("a handover", lambda times: times.handovers),
+        ("hanoverd adds", Times.added),
+        ("first answer after readiness", lambda times: times.after_readiness),
+    ):
+        print(row.ljust(32), *(f"{statistics.median(values(times)):20.1f}" for times in columns.values()))
+    print(f"resident memory after {rounds} handovers: {memory:.1f} MB; idle: {idle:.2f} % of a processor")
+    hanoverd_help = command_milliseconds(str(Path(sys.executable).with_name("hanoverd")), "--help")
+    bare = command_milliseconds(sys.executable, "-c", "pass")
+    print(f"hanoverd --help: {hanoverd_help:.0f} ms (python -c pass: {bare:.0f} ms)")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 
-def growing(first: float, most: float, factor: float = 1.25) -> Iterator[float]:
+def growing(first: float, most: float, factor: float) -> Iterator[float]:
     """Delays in seconds, without end: ``first``, then each ``factor`` times the last, never over ``most``."""
     delay = first
     while True:

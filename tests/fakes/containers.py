@@ -70,7 +70,12 @@ class FakeContainer:
             "Id": f"{abs(hash(self.name)):064x}",
             "Name": f"/{self.name}",
             "Config": {"Labels": self.body.get("Labels"), "Tty": False},
-            "State": {"Running": self.is_running, "ExitCode": self.exit_code, "OOMKilled": False, "Error": ""},
+            "State": {
+                "Running": self.is_running,
+                "ExitCode": self.exit_code,
+                "OOMKilled": "OOM" in self.env,
+                "Error": "",
+            },
             "NetworkSettings": {"Networks": self.networks(), "Ports": self._bindings()},
         }
 

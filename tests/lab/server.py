@@ -35,6 +35,7 @@ class Server:
         self.busy = 0
         self.ending = False
         self.draining = False
+        self.since = 0.0
 
     def serve(self, listener: socket.socket) -> None:
         """Take connections, a thread for each, until the listener is closed."""
@@ -89,9 +90,11 @@ class Server:
         if path == "/exit":
             say(f"exiting with {argument}, as asked")
             os._exit(int(argument))
-        body = {"/env": environment, "/argv": lambda: " ".join(sys.argv)}.get(
-            path, lambda: f"{HOSTNAME} {setting('VERSION')} {client}"
-        )().encode() + b"\n"
+        body = {
+            "/env": environment,
+            "/argv": lambda: " ".join(sys.argv),
+            "/since": lambda: f"{HOSTNAME} {self.since}",
+        }.get(path, lambda: f"{HOSTNAME} {setting('VERSION')} {client}")().encode() + b"\n"
         close = self.ending or self.draining or wants_close
         head = f"HTTP/1.1 {status()} X\r\nContent-Length: {len(body)}\r\nConnection: {'close' if close else 'keep-alive'}\r\n\r\n"
         if path == "/stream":
@@ -147,6 +150,7 @@ def main() -> None:
     time.sleep(float(setting("READY_AFTER", "0")))
     for port in setting("PORTS", "80").split(","):
         listener = socket.create_server(("0.0.0.0", int(port)), backlog=1024)
+        server.since = time.monotonic()
         listeners.append(listener)
         threading.Thread(target=server.serve, args=(listener,), daemon=True).start()
     say(f"{HOSTNAME} listens on {setting('PORTS', '80')} as version {setting('VERSION')}")
