@@ -5,8 +5,8 @@ usage: python -m benchmarks.handover [ROUNDS]        (as root, from the project'
 In a lab of its own (see tests/lab), ROUNDS times in turn, for an app that is ready at once and for one that is ready 330 ms
 after its start:
 
-* the floor: a cached build, create, start, inspect, and the first answer, by plain requests to the engine;
-* a handover: from SIGHUP to the first answer of the new version, asked without a pause from another host.
+* the floor: a cached build, the same create, start, inspect, and the first answer, by plain requests to the engine;
+* a handover: from SIGHUP to the first answer of the new version, asked every millisecond from another host.
 
 Prints medians in milliseconds: both, the difference of each pair, which is what hanoverd adds, and the time from the moment
 at which the app listens to that first answer.  Then the daemon's resident memory, its use of the processor when idle, and the
@@ -28,6 +28,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hanoverd.model.container import ContainerOptions, Image, create_body
+from hanoverd.model.images import ImageName
 from tests.lab.api import call
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
@@ -38,14 +40,20 @@ PADDING_BYTES = 4_000_000
 
 IDLE_SECONDS = 10
 
-#: Asks until a certain version answers; prints when, and since when that listens, by the clock that all processes share.
+#: The kernel goes on to take down a container's network after the engine has said that it is gone, and holds up the next
+#: start meanwhile.
+SETTLE_SECONDS = 1.0
+
+#: Told where, asks until a certain version answers; prints when, and since when that listens, by the clock that all
+#: processes share.  The pause leaves the two processors to what is measured.
 _ASK = """
-import socket, sys, time
-host, port, wanted = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+import socket, time
+host, port, wanted = input().split()
 deadline = time.monotonic() + 30
 while time.monotonic() < deadline:
+    time.sleep(0.001)
     try:
-        with socket.create_connection((host, port), 5) as c:
+        with socket.create_connection((host, int(port)), 5) as c:
             c.sendall(b"GET /since HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
             answer = b""
             while data := c.recv(4096):
@@ -73,11 +81,18 @@ class Times:
 
 
 class Asking:
-    """Asks without a pause, in a process of its own, from now on."""
+    """A process that will ask, every millisecond, once it is told whom; it is up when this returns."""
 
-    def __init__(self, prefix: Sequence[str], host: str, port: int, wanted: str) -> None:
-        command = [*prefix, sys.executable, "-c", _ASK, host, str(port), wanted]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def __init__(self, prefix: Sequence[str]) -> None:
+        command = [*prefix, sys.executable, "-c", _ASK]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        time.sleep(SETTLE_SECONDS)
+
+    def begin(self, host: str, port: int, wanted: str) -> None:
+        """Ask for the version ``wanted``."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{host} {port} {wanted}\n")
+        self._process.stdin.flush()
 
     def answered(self) -> tuple[float, float]:
         """When the first answer of the version came, and since when that had been listening."""
@@ -89,24 +104,27 @@ class Asking:
 def floor(lab: Lab, folder: Path, number: int) -> float:
     """The engine's own time for one version, in milliseconds."""
     name = f"floor-{number}"
+    asking = Asking(lab.in_host([]))
     begun = time.monotonic()
     with io.BytesIO() as buffer:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for file in sorted(folder.iterdir()):
                 tar.add(file, file.name)
         call(lab.engine.socket, "POST", "/build?t=floor&rm=1", buffer.getvalue())
-    lab.docker("POST", f"/containers/create?name={name}", {"Image": "floor", "Hostname": name})
+    image = Image(json.loads(lab.docker("GET", "/images/floor/json")[1])["Id"], ImageName("floor"), (80,))
+    body = create_body("floor", number, name, image, ContainerOptions(ports=[80]))
+    lab.docker("POST", f"/containers/create?name={name}", body)
     lab.docker("POST", f"/containers/{name}/start")
     address = json.loads(lab.docker("GET", f"/containers/{name}/json")[1])["NetworkSettings"]["IPAddress"]
-    answered, _ = Asking(lab.in_host([]), address, 80, name).answered()
+    asking.begin(address, 80, name)
+    answered, _ = asking.answered()
     lab.docker("DELETE", f"/containers/{name}?force=1")
+    time.sleep(SETTLE_SECONDS)
     return (answered - begun) * 1000
 
 
-def handover(lab: Lab, hanoverd: Daemon, name: str) -> tuple[float, float]:
-    """From SIGHUP, and from the app's readiness, to the first answer of the version ``name``, in milliseconds."""
-    asking = Asking(lab.in_client([]), lab.host_ip, 8080, name)
-    time.sleep(0.3)
+def handover(hanoverd: Daemon, asking: Asking) -> tuple[float, float]:
+    """From SIGHUP, and from the app's readiness, to the first answer of the new version, in milliseconds."""
     begun = time.monotonic()
     hanoverd.hup()
     answered, since = asking.answered()
@@ -120,8 +138,11 @@ def measure(lab: Lab, folder: Path, hanoverd: Daemon, rounds: int) -> Times:
     hanoverd.wait_for(f"{app}-0 is live")
     floor(lab, folder, 0)
     for number in range(1, rounds + 1):
+        # From before the floor on: both are measured under the same load.
+        asking = Asking(lab.in_client([]))
+        asking.begin(lab.host_ip, 8080, f"{app}-{number}")
         times.floors.append(floor(lab, folder, number))
-        taken, after_readiness = handover(lab, hanoverd, f"{app}-{number}")
+        taken, after_readiness = handover(hanoverd, asking)
         times.handovers.append(taken)
         times.after_readiness.append(after_readiness)
         hanoverd.wait_for(f"{app}-{number - 1} is gone")

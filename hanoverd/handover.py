@@ -57,7 +57,6 @@ class Handovers:
         told = _Phases(self._clock, name)
 
         log.info("{name}: {what}", name=name, what=self._source.describe())
-        await self._engine.negotiate()
         image = await self._source.obtain(self._progress)
         told.phase(f"obtained {image.name.reference} ({image.id})")
         try:

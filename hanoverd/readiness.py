@@ -16,12 +16,12 @@ from hanoverd.edges.health import Health, Probe
 #: The only HTTP status that means ready.
 OK = 200
 
-#: The first probe is sent at once; the waits between two probes of a port grow between these two, in seconds.
+#: The first probe is sent at once; the times from one to the next grow between these two, in seconds.
 FIRST_WAIT, LONGEST_WAIT = 0.010, 0.250
 
-#: So slowly do they grow that none is longer than the first and 3 % of the time that has passed: what takes long to be
+#: So slowly do they grow that none is longer than the first and 2 % of the time that has passed: what takes long to be
 #: ready is found to be so almost as promptly.
-GROWTH = 1.03
+GROWTH = 1.02
 
 
 class Readiness:
@@ -59,11 +59,12 @@ class Readiness:
     async def _poll(self, port: int) -> None:
         for wait in growing(FIRST_WAIT, LONGEST_WAIT, GROWTH):
             self.probes += 1
+            due = self._clock.seconds() + wait
             probe = await self._health.probe(self._address, port, lambda: self._accepted(port))
             self._note(probe)
             if probe.status == OK:
                 return
-            await pause(self._clock, wait)
+            await pause(self._clock, max(0.0, due - self._clock.seconds()))
 
     def _accepted(self, port: int) -> None:
         self._note(replace(self._latest[port], accepts=True))

@@ -151,7 +151,6 @@ class Supervisor:
         """Once: count on from what an earlier hanoverd of this app left, which serves until the first flip."""
         if self._strays is not None:
             return
-        await self._engine.negotiate()
         found = await self._engine.containers_with(app_label(self._app))
         self._strays = [_stray(container) for container in found]
         for container, stray in zip(found, self._strays, strict=True):

@@ -39,6 +39,7 @@ class Engine:
         self._reactor = reactor
         self._pool = pool
         self.address = address
+        # None: to be asked for.
         self._api_version: str | None = None
 
     async def inspect_image(self, reference: str) -> Mapping[str, Any]:
@@ -144,6 +145,10 @@ class Engine:
         work = deferToThreadPool(self._reactor, self._pool, verb, engine, abort)
         try:
             return await over(work, lambda: timers.append(self._reactor.callLater(patience, abort.request)))
+        except EngineError:
+            # It may have been replaced by one that speaks other versions of the API.
+            self._api_version = None
+            raise
         finally:
             for timer in timers:
                 if timer.active():

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hanoverd.concurrency.processes import ProcessReactor, run
 from hanoverd.errors import FirewallError
-from hanoverd.model.rules import Route, filled, removed
+from hanoverd.model.rules import Route, filled, jumps_are_right, removed
 
 SAVE = ("iptables-save", "-t", "nat")
 
@@ -22,34 +22,39 @@ class Firewall:
         self._reactor = reactor
         self._environ = environ
         self._app = app
-        self._undo: tuple[str, Sequence[Route]] | None = None
+        # The version that is led to, and how; None before the first flip.
+        self._in_force: tuple[str, Sequence[Route]] | None = None
 
     async def lead(self, version: str, routes: Sequence[Route]) -> None:
         """Lead new connections to ``routes``, all at once, those of clients elsewhere and of clients here.
 
         Where it fails, the routes of before are in force: a commit that does not succeed changes nothing, and
-        what they were is put back in case this one did.
+        what they were is put back in case one did.
         """
         try:
-            await self._restore(filled(self._app, version, routes, await self._save()))
+            if self._in_force is not None:
+                # At once.  The jumps, which nobody should have touched, are looked at only then.
+                await self._restore(filled(self._app, version, routes))
+            saved = await self._save()
+            if self._in_force is None or not jumps_are_right(self._app, saved):
+                await self._restore(filled(self._app, version, routes, saved))
         except FirewallError:
             await self._put_back()
             raise
-        self._undo = (version, routes)
+        self._in_force = (version, routes)
 
     async def clear(self) -> None:
         """Take out all of the app's rules and chains; idempotent."""
         lines = removed(self._app, await self._save())
         if lines is not None:
             await self._restore(lines)
-        self._undo = None
+        self._in_force = None
 
     async def _put_back(self) -> None:
-        if self._undo is None:
+        if self._in_force is None:
             return
-        version, routes = self._undo
         try:
-            await self._restore(filled(self._app, version, routes, await self._save()))
+            await self._restore(filled(self._app, *self._in_force))
         except FirewallError:
             pass  # The first failure is the one to tell; a commit that failed has changed nothing either.
 

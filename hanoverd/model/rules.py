@@ -60,23 +60,27 @@ def chains_of(app: str) -> Chains:
     return Chains(f"{PREFIX}{app}-IN", f"{PREFIX}{app}-OUT")
 
 
-def filled(app: str, version: str, routes: Sequence[Route], saved: str) -> str:
+def filled(app: str, version: str, routes: Sequence[Route], saved: str | None = None) -> str:
     """The input of ``iptables-restore --noflush`` after which the app's chains hold ``routes`` and nothing else.
 
-    ``saved`` is the table as ``iptables-save -t nat`` shows it now.  Wherever the jumps are not exactly one each
-    and ahead of everyone else's, they are made so in the same commit.
+    ``saved`` is the table as ``iptables-save -t nat`` shows it now: wherever the jumps are not right, they are made
+    so in the same commit.  Without it, they are left as they are.
     """
     chains = chains_of(app)
     lines = _emptied(chains)
     for route in routes:
         lines.append(_incoming_rule(chains.incoming, version, route))
         lines.append(_local_rule(chains.local, version, route))
-    for hook, chain in (("PREROUTING", chains.incoming), ("OUTPUT", chains.local)):
-        if not _jump_is_right(saved, hook, chain):
-            lines += _deleted_jumps(saved, hook, chain)
-            # Only what is addressed to this host: what it merely forwards is not for us.
-            lines.append(f"-I {hook} 1 -m addrtype --dst-type LOCAL -j {chain}")
+    for hook, chain in _wrong_jumps(chains, saved) if saved is not None else ():
+        lines += _deleted_jumps(saved or "", hook, chain)
+        # Only what is addressed to this host: what it merely forwards is not for us.
+        lines.append(f"-I {hook} 1 -m addrtype --dst-type LOCAL -j {chain}")
     return _commit(lines)
+
+
+def jumps_are_right(app: str, saved: str) -> bool:
+    """Whether ``saved`` shows exactly one jump to each of the app's chains, ahead of everyone else's."""
+    return not _wrong_jumps(chains_of(app), saved)
 
 
 def removed(app: str, saved: str) -> str | None:
@@ -86,7 +90,7 @@ def removed(app: str, saved: str) -> str | None:
     if not present:
         return None
     lines = [f":{chain} - [0:0]" for chain in present]
-    for hook, chain in (("PREROUTING", chains.incoming), ("OUTPUT", chains.local)):
+    for hook, chain in _hooks(chains):
         lines += _deleted_jumps(saved, hook, chain)
     lines += [f"-X {chain}" for chain in present]
     return _commit(lines)
@@ -143,6 +147,15 @@ def _jumps(saved: str, hook: str) -> Iterable[tuple[str, str]]:
         if line.startswith(f"-A {hook} "):
             target = re.search(r" -[jg] (\S+)", line)
             yield line, target[1] if target else ""
+
+
+def _hooks(chains: Chains) -> Sequence[tuple[str, str]]:
+    """The built-in chains with the chain of ours that each jumps to."""
+    return ("PREROUTING", chains.incoming), ("OUTPUT", chains.local)
+
+
+def _wrong_jumps(chains: Chains, saved: str) -> list[tuple[str, str]]:
+    return [(hook, chain) for hook, chain in _hooks(chains) if not _jump_is_right(saved, hook, chain)]
 
 
 def _jump_is_right(saved: str, hook: str, chain: str) -> bool:

@@ -82,7 +82,7 @@ class FirewallContract(TestCase):
         self.assertEqual(self.rules(), before)
         await firewall.clear()
 
-    async def test_a_jump_that_another_put_ahead_of_ours_is_overtaken_in_the_same_commit(self) -> None:
+    async def test_a_jump_that_another_put_ahead_of_ours_is_overtaken(self) -> None:
         firewall = self.firewall()
         await firewall.lead("app-0", [route(8080, 2)])
         self.restore("*nat\n:STRANGER - [0:0]\n-I PREROUTING 1 -j STRANGER\nCOMMIT\n")

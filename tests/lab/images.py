@@ -63,7 +63,10 @@ def _base_tar() -> bytes:
         tar.add(os.path.realpath("/bin/busybox"), "bin/busybox")
         _link(tar, "bin/sh", "busybox")
         _link(tar, "bin/python3", "/usr/bin/python3")
-        for needed in _shared_libraries([binary, *map(str, (library / "lib-dynload").glob("*.so"))]):
+        shared = _shared_libraries([binary, *map(str, (library / "lib-dynload").glob("*.so"))])
+        # glibc loads this one by itself, to end a thread.
+        shared += [str(path) for path in Path("/lib").glob("*/libgcc_s.so.1")]
+        for needed in shared:
             tar.add(os.path.realpath(needed), needed.lstrip("/"))
         for path in sorted(library.rglob("*")):
             if path.is_file() and not _LEFT_OUT.search(str(path)):

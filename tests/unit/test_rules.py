@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.rules import LONGEST_CHAIN_NAME, Claim, Route, chains_of, claims, filled, nothing, removed
+from hanoverd.model.rules import (
+    LONGEST_CHAIN_NAME,
+    Claim,
+    Route,
+    chains_of,
+    claims,
+    filled,
+    jumps_are_right,
+    nothing,
+    removed,
+)
 
 DOCKER = """\
 *nat
@@ -76,6 +86,18 @@ def test_a_jump_behind_dockers_is_moved_ahead_of_it() -> None:
     assert lines.index(JUMP_IN.replace("-A", "-D", 1)) < lines.index(
         JUMP_IN.replace("-A PREROUTING", "-I PREROUTING 1")
     )
+
+
+def test_jumps_that_are_not_looked_at_are_left_alone() -> None:
+    assert "PREROUTING" not in filled("web", "web-1", [WEB])
+
+
+@pytest.mark.parametrize(
+    ("jumps", "right"),
+    [((JUMP_IN, JUMP_OUT), True), ((JUMP_OUT,), False), ((JUMP_IN, JUMP_IN, JUMP_OUT), False), ((), False)],
+)
+def test_jumps_are_right_when_there_is_one_each(jumps: tuple[str, ...], right: bool) -> None:
+    assert jumps_are_right("web", after(*jumps)) is right
 
 
 def test_a_jump_may_stand_behind_those_of_other_apps() -> None:
