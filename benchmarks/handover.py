@@ -42,7 +42,7 @@ IDLE_SECONDS = 10
 
 #: The kernel goes on to take down a container's network after the engine has said that it is gone, and holds up the next
 #: start meanwhile.
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 2.0
 
 #: Told where, asks until a certain version answers; prints when, and since when that listens, by the clock that all
 #: processes share.  The pause leaves the two processors to what is measured.
@@ -86,13 +86,18 @@ class Asking:
     def __init__(self, prefix: Sequence[str]) -> None:
         command = [*prefix, sys.executable, "-c", _ASK]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(0.3)
 
     def begin(self, host: str, port: int, wanted: str) -> None:
         """Ask for the version ``wanted``."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{host} {port} {wanted}\n")
         self._process.stdin.flush()
+
+    def end(self) -> None:
+        """Ask no more."""
+        self._process.kill()
+        self._process.communicate()
 
     def answered(self) -> tuple[float, float]:
         """When the first answer of the version came, and since when that had been listening."""
@@ -105,6 +110,10 @@ def floor(lab: Lab, folder: Path, number: int) -> float:
     """The engine's own time for one version, in milliseconds."""
     name = f"floor-{number}"
     asking = Asking(lab.in_host([]))
+    # The live version has as much to do as while a handover is measured.
+    load = Asking(lab.in_client([]))
+    load.begin(lab.host_ip, 8080, "nobody")
+    time.sleep(SETTLE_SECONDS)
     begun = time.monotonic()
     with io.BytesIO() as buffer:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -116,15 +125,18 @@ def floor(lab: Lab, folder: Path, number: int) -> float:
     lab.docker("POST", f"/containers/create?name={name}", body)
     lab.docker("POST", f"/containers/{name}/start")
     address = json.loads(lab.docker("GET", f"/containers/{name}/json")[1])["NetworkSettings"]["IPAddress"]
+    load.end()
     asking.begin(address, 80, name)
     answered, _ = asking.answered()
     lab.docker("DELETE", f"/containers/{name}?force=1")
-    time.sleep(SETTLE_SECONDS)
     return (answered - begun) * 1000
 
 
-def handover(hanoverd: Daemon, asking: Asking) -> tuple[float, float]:
-    """From SIGHUP, and from the app's readiness, to the first answer of the new version, in milliseconds."""
+def handover(lab: Lab, hanoverd: Daemon, name: str) -> tuple[float, float]:
+    """From SIGHUP, and from the app's readiness, to the first answer of the version ``name``, in milliseconds."""
+    asking = Asking(lab.in_client([]))
+    asking.begin(lab.host_ip, 8080, name)
+    time.sleep(SETTLE_SECONDS)
     begun = time.monotonic()
     hanoverd.hup()
     answered, since = asking.answered()
@@ -138,14 +150,15 @@ def measure(lab: Lab, folder: Path, hanoverd: Daemon, rounds: int) -> Times:
     hanoverd.wait_for(f"{app}-0 is live")
     floor(lab, folder, 0)
     for number in range(1, rounds + 1):
-        # From before the floor on: both are measured under the same load.
-        asking = Asking(lab.in_client([]))
-        asking.begin(lab.host_ip, 8080, f"{app}-{number}")
-        times.floors.append(floor(lab, folder, number))
-        taken, after_readiness = handover(hanoverd, asking)
+        # Each goes first as often as the other.
+        if number % 2:
+            times.floors.append(floor(lab, folder, number))
+        taken, after_readiness = handover(lab, hanoverd, f"{app}-{number}")
         times.handovers.append(taken)
         times.after_readiness.append(after_readiness)
         hanoverd.wait_for(f"{app}-{number - 1} is gone")
+        if not number % 2:
+            times.floors.append(floor(lab, folder, number))
     return times
 
 

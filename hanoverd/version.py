@@ -145,9 +145,7 @@ class Versions:
         """
         await self._look_away(created.name)
         since = time.time() if again else None
-        await self._engine.start(created.name)
-        # First, for the probes wait for it; the watch begins with what the container has printed meanwhile.
-        found = await self._engine.inspect_container(created.name)
+        found = await self._engine.start(created.name)
         watch = self._watches[created.name] = Watch(self._clock, self._engine, created.name, since)
         if not found["State"]["Running"]:
             await watch.exit.wait()

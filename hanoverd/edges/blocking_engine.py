@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NoReturn
 
 import docker
@@ -30,6 +30,9 @@ OLDEST_API, NEWEST_API = "1.41", "1.50"
 #: How long an answer may take that is not waited for by design, in seconds.
 ANSWER_WITHIN = 120
 
+
+#: Takes one event of a build or a pull, as the engine's API describes it.
+OnEvent = Callable[[Mapping[str, Any]], object]
 
 #: What docker-py and the libraries below it raise; a stream that breaks shows urllib3's errors bare.
 _FAILURES = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -113,15 +116,25 @@ class BlockingEngine:
 
     # -- images
 
-    def build(self, context: IO[bytes], tag: str) -> Iterator[Mapping[str, Any]]:
-        """Build a tar of a folder with a Dockerfile; yields the engine's events, errors among them."""
-        with _Talk(self, "build the image") as client:
-            yield from client.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True)
+    def build(self, context: IO[bytes], tag: str, on_event: OnEvent) -> Mapping[str, Any] | None:
+        """Build a tar of a folder with a Dockerfile; gives the engine's events, errors among them, to ``on_event``.
 
-    def pull(self, repository: str, tag: str) -> Iterator[Mapping[str, Any]]:
-        """Pull ``repository:tag`` (or ``repository@digest``); yields the engine's events, errors among them."""
+        Returns the image as ``inspect_image`` does; None if the events tell of none.
+        """
+        built: str | None = None
+        with _Talk(self, "build the image") as client:
+            for event in client.build(
+                fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True
+            ):
+                built = (event.get("aux") or {}).get("ID", built)
+                on_event(event)
+            return None if built is None else client.inspect_image(built)
+
+    def pull(self, repository: str, tag: str, on_event: OnEvent) -> None:
+        """Pull ``repository:tag`` (or ``repository@digest``); events as for ``build``."""
         with _Talk(self, f"pull {repository}") as client:
-            yield from client.pull(repository, tag=tag, stream=True, decode=True)
+            for event in client.pull(repository, tag=tag, stream=True, decode=True):
+                on_event(event)
 
     # -- containers
 
@@ -131,10 +144,12 @@ class BlockingEngine:
             container_id: str = client.create_container_from_config(dict(body), name)["Id"]
             return container_id
 
-    def start(self, name: str) -> None:
-        """Start a container; one that runs already is success."""
+    def start(self, name: str) -> Mapping[str, Any]:
+        """Start a container; one that runs already is success.  Returns it as ``inspect_container`` does."""
         with _Talk(self, f"start the container {name}") as client:
             client.start(name)
+            answer: Mapping[str, Any] = client.inspect_container(name)
+            return answer
 
     def wait(self, name: str) -> int:
         """Block until the container does not run; returns its exit code."""
@@ -142,11 +157,12 @@ class BlockingEngine:
             code: int = client.wait(name, timeout=None)["StatusCode"]
             return code
 
-    def output(self, name: str, since: float | None) -> Iterator[bytes]:
-        """What the container prints, ``since`` a Unix time or from its beginning, until it ends."""
+    def output(self, name: str, since: float | None, on_output: Callable[[bytes], object]) -> None:
+        """Give what the container prints, ``since`` a Unix time or from its beginning, to ``on_output``, until it ends."""
         with _Talk(self, f"read the output of the container {name}") as client:
             client.timeout = None  # type: ignore[assignment]  # no limit; the stubs forget it
-            yield from client.logs(name, stdout=True, stderr=True, stream=True, follow=True, since=since)
+            for piece in client.logs(name, stdout=True, stderr=True, stream=True, follow=True, since=since):
+                on_output(piece)
 
     def kill(self, name: str, signal: str) -> None:
         """Send a signal to a container; ``Conflict`` if it does not run."""

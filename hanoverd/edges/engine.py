@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from threading import Semaphore
 from typing import IO, Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
-from twisted.internet.threads import blockingCallFromThread, deferToThreadPool
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from hanoverd.concurrency.cancellation import over, uncancellable
-from hanoverd.edges.blocking_engine import Abort, BlockingEngine, usable_api_version
+from hanoverd.edges.blocking_engine import Abort, BlockingEngine, OnEvent, usable_api_version
 from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.errors import EngineError
 
@@ -21,6 +22,10 @@ T = TypeVar("T")
 #: create that is broken off may still be carried out after we looked for what it left; one that is answered
 #: leaves no doubt.
 PATIENCE = 10.0
+
+
+#: How many events of a build, or pieces of output, may be on their way from a thread to the reactor.
+MOST_IN_TRANSIT = 100
 
 
 class EngineReactor(IReactorTime, IReactorFromThreads):
@@ -54,30 +59,31 @@ class Engine:
         """All containers, running or not, with the label ``KEY=VALUE``."""
         return await self._call(lambda engine: engine.containers_with(label))
 
-    async def build(
-        self, pack: Callable[[Abort], IO[bytes]], tag: str, on_event: Callable[[Mapping[str, Any]], object]
-    ) -> None:
+    async def build(self, pack: Callable[[Abort], IO[bytes]], tag: str, on_event: OnEvent) -> Mapping[str, Any] | None:
         """Build what ``pack`` makes in the thread (a tar), with each of the engine's events given to ``on_event``
-        in the reactor's thread.  A failed step is an event, not a failure: the caller must look for ``error``.
+        in the reactor's thread, and give what the engine knows of the image.  A failed step is an event, not a
+        failure, and then there is no image: the caller must look for ``error``.
         """
+        on_event = self._in_reactor(on_event)
 
-        def building(engine: BlockingEngine, abort: Abort) -> None:
+        def building(engine: BlockingEngine, abort: Abort) -> Mapping[str, Any] | None:
             with pack(abort) as context:
-                self._hand_over(engine.build(context, tag), on_event)
+                return engine.build(context, tag, on_event)
 
-        await self._stream(building)
+        return await self._stream(building)
 
-    async def pull(self, repository: str, tag: str, on_event: Callable[[Mapping[str, Any]], object]) -> None:
+    async def pull(self, repository: str, tag: str, on_event: OnEvent) -> None:
         """Pull an image; events as for ``build``, errors among them too: prove it by inspecting the image."""
-        await self._stream(lambda engine, _: self._hand_over(engine.pull(repository, tag), on_event))
+        on_event = self._in_reactor(on_event)
+        await self._stream(lambda engine, _: engine.pull(repository, tag, on_event))
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container, and give its ID.  After a failure or a cancel it may exist: remove it by name."""
         return await self._call(lambda engine: engine.create(name, body))
 
-    async def start(self, name: str) -> None:
-        """Start a container; idempotent."""
-        await self._call(lambda engine: engine.start(name))
+    async def start(self, name: str) -> Mapping[str, Any]:
+        """Start a container, and give what the engine knows of it then; idempotent."""
+        return await self._call(lambda engine: engine.start(name))
 
     async def wait(self, name: str) -> int:
         """Fire with the exit code once the container does not run."""
@@ -87,7 +93,8 @@ class Engine:
         """Give what the container prints (``since`` a Unix time, else from its beginning), in pieces as they come, to
         ``on_output``, until it ends.
         """
-        await self._stream(lambda engine, _: self._hand_over(engine.output(name, since), on_output))
+        on_output = self._in_reactor(on_output)
+        await self._stream(lambda engine, _: engine.output(name, since, on_output))
 
     async def kill(self, name: str, signal: str) -> None:
         """Send a signal to a container; fails with ``Conflict`` if it does not run."""
@@ -154,7 +161,17 @@ class Engine:
                 if timer.active():
                     timer.cancel()
 
-    def _hand_over(self, items: Iterable[T], take: Callable[[T], object]) -> None:
-        # Blocking: a container that prints faster than we log is held back here, not in an endless queue.
-        for item in items:
-            blockingCallFromThread(self._reactor, take, item)
+    def _in_reactor(self, take: Callable[[T], object]) -> Callable[[T], None]:
+        """For a thread: has ``take`` called in the reactor's thread, in order, and before what the thread returns."""
+        # A container that prints faster than we log is held back, not put into an endless queue.
+        room = Semaphore(MOST_IN_TRANSIT)
+
+        def taking(item: T) -> None:
+            room.release()
+            take(item)
+
+        def handing_over(item: T) -> None:
+            room.acquire()
+            self._reactor.callFromThread(taking, item)
+
+        return handing_over

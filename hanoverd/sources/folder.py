@@ -39,30 +39,28 @@ class FolderSource:
     async def obtain(self, progress: Progress) -> Image:
         """Build with the engine's classic builder.  Cancel aborts the build, which removes its container."""
         check_dockerfile(self._folder)
-        built: list[str] = []
         errors: list[str] = []
         tail: deque[str] = deque(maxlen=TAIL)
 
         def on_event(event: Mapping[str, Any]) -> None:
             if "error" in event:
                 errors.append(str(event["error"]).strip())
-            if "ID" in (event.get("aux") or {}):
-                built.append(event["aux"]["ID"])
             for line in _lines(event):
                 tail.append(line)
                 progress(line)
 
+        found = None
         try:
-            await self._engine.build(self._pack, self._name.reference, on_event)
+            found = await self._engine.build(self._pack, self._name.reference, on_event)
         except EngineRefused as error:
             # A Dockerfile that does not parse is refused as a whole.
             errors.append(str(error))
         if errors:
             output = "".join(f"\n    {line}" for line in tail)
             raise ObtainFailed(f"the build of {self._folder} failed: {errors[-1]}{output}")
-        if not built:
+        if found is None:
             raise ObtainFailed(f"the build of {self._folder} ended without an image: the engine broke it off")
-        return await image_of(self._engine, self._name, built[-1])
+        return image_of(found, self._name)
 
     def _pack(self, abort: Abort) -> IO[bytes]:
         """The build context as a tar, on disk: it may be large.  Runs in a thread."""

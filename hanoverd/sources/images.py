@@ -1,15 +1,16 @@
-"""What all sources of images share: reading an image that the engine has."""
+"""What all sources of images share: reading what the engine knows of an image."""
 
 from __future__ import annotations
 
-from hanoverd.edges.engine import Engine
+from collections.abc import Mapping
+from typing import Any
+
 from hanoverd.model.container import Image
 from hanoverd.model.images import ImageName
 
 
-async def image_of(engine: Engine, name: ImageName, image_id: str | None = None) -> Image:
-    """The image that ``name`` means now, or the one of ``image_id``, known as ``name``; fails with ``NotFound``."""
-    found = await engine.inspect_image(image_id or name.reference)
+def image_of(found: Mapping[str, Any], name: ImageName) -> Image:
+    """The image that the engine describes as ``found``, called ``name`` from here on."""
     exposed = (found.get("Config") or {}).get("ExposedPorts") or {}
     ports = sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp"))
     return Image(found["Id"], name, tuple(ports))

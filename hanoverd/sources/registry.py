@@ -27,7 +27,7 @@ class RegistrySource:
     async def obtain(self, progress: Progress) -> Image:
         """Inspect, and pull where that finds nothing.  Cancel aborts the pull."""
         try:
-            return await image_of(self._engine, self._name)
+            return await self._inspected()
         except NotFound:
             if not self._name.repository:
                 raise ObtainFailed(
@@ -36,9 +36,12 @@ class RegistrySource:
             await self._pull(progress)
         try:
             # The stream of a pull that was cut short looks like any other: only this proves that it worked.
-            return await image_of(self._engine, self._name)
+            return await self._inspected()
         except NotFound:
             raise ObtainFailed(f"the pull of {self._name.reference} ended without the image") from None
+
+    async def _inspected(self) -> Image:
+        return image_of(await self._engine.inspect_image(self._name.reference), self._name)
 
     async def _pull(self, progress: Progress) -> None:
         errors: list[str] = []

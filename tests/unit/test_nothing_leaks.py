@@ -113,7 +113,8 @@ class AtEveryAwait(TestCase):
                 await world.close()
             if awaits.seen <= k:
                 break
-        self.assertGreaterEqual(cancelled, 5)
+        # Build, create, start, poll.
+        self.assertGreaterEqual(cancelled, 4)
 
 
 class Awaits:
