@@ -24,7 +24,7 @@ def test_it_is_well_formed(name: str) -> None:
 
 
 def test_the_options_are_those_of_the_table() -> None:
-    assert rst() in README, "put into README.rst what `python -m hanoverd.commandline.help` prints"
+    assert rst() in README, "put into README.rst what `.venv-tests/bin/python -m hanoverd.commandline.help` prints"
 
 
 def test_the_environment_is_told() -> None:
