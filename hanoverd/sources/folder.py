@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 import tempfile
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +21,9 @@ from hanoverd.sources import Progress
 from hanoverd.sources.images import image_of
 
 DOCKERFILE = "Dockerfile"
+
+#: Up to which size, in bytes, a build context is packed in memory.
+SMALL = 16 * 1024 * 1024
 
 #: How many lines of a failed build's output its message holds.
 TAIL = 20
@@ -63,23 +68,23 @@ class FolderSource:
         return image_of(found, self._name)
 
     def _pack(self, abort: Abort) -> IO[bytes]:
-        """The build context as a tar, on disk: it may be large.  Runs in a thread."""
-        context = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
-        try:
-            with tarfile.open(fileobj=context, mode="w") as tar:
-                for name in context_files(str(self._folder), self._ignore_patterns(), DOCKERFILE):
-                    abort.check()
-                    _add(tar, self._folder, name)
-        except OSError as error:
-            context.close()
-            raise ObtainFailed(
-                f"cannot read the build context {self._folder}: {error}. Mend it, or leave the file out by .dockerignore"
-            ) from error
-        except BaseException:
-            context.close()
-            raise
-        context.seek(0)
-        return context
+        """The build context as a tar; the caller closes it.  Runs in a thread."""
+        with ExitStack() as undo:
+            try:
+                names = context_files(str(self._folder), self._ignore_patterns(), DOCKERFILE)
+                context = undo.enter_context(_room_for(self._folder, names))
+                with tarfile.open(fileobj=context, mode="w") as tar:
+                    for name in names:
+                        abort.check()
+                        _add(tar, self._folder, name)
+            except OSError as error:
+                raise ObtainFailed(
+                    f"cannot read the build context {self._folder}: {error}. Mend it, or leave the file out by "
+                    ".dockerignore"
+                ) from error
+            context.seek(0)
+            undo.pop_all()
+            return context
 
     def _ignore_patterns(self) -> list[str]:
         try:
@@ -102,6 +107,12 @@ def check_dockerfile(folder: Path) -> None:
         raise ObtainFailed(
             f"cannot read {folder / DOCKERFILE}: {error.strerror}: hanoverd runs as user {os.geteuid()}"
         ) from None
+
+
+def _room_for(folder: Path, names: Sequence[str]) -> IO[bytes]:
+    # The disk is slow: to make and drop a file there holds up the engine's own writes at the next start.
+    small = sum((folder / name).lstat().st_size for name in names) <= SMALL
+    return io.BytesIO() if small else tempfile.TemporaryFile()
 
 
 def _add(tar: tarfile.TarFile, folder: Path, name: str) -> None:
