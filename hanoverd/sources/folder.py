@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 import tempfile
@@ -110,9 +109,11 @@ def check_dockerfile(folder: Path) -> None:
 
 
 def _room_for(folder: Path, names: Sequence[str]) -> IO[bytes]:
-    # The disk is slow: to make and drop a file there holds up the engine's own writes at the next start.
-    small = sum((folder / name).lstat().st_size for name in names) <= SMALL
-    return io.BytesIO() if small else tempfile.TemporaryFile()
+    if sum((folder / name).lstat().st_size for name in names) > SMALL:
+        return tempfile.TemporaryFile()
+    # Not on the disk, where making and dropping a file holds up the engine's own writes; nor in Python's memory, which
+    # would keep the room that it once had.
+    return os.fdopen(os.memfd_create("build context"), "w+b")
 
 
 def _add(tar: tarfile.TarFile, folder: Path, name: str) -> None:

@@ -16,25 +16,26 @@ class FakeFirewall:
     def __init__(self, folder: Path) -> None:
         self._table = folder / "table"
         self._table.write_text(_EMPTY)
-        self._fails = folder / "fails"
         self.environ = {"PATH": str(folder)}
+        self._failing = {name: folder / f"{name}.fails" for name in ("iptables-save", "iptables-restore")}
         # -I -S: nothing of the environment is looked at, which makes it quick.
-        restore = f"exec {sys.executable} -I -S {table.__file__} {self._table} {self._fails}"
+        restore = f"exec {sys.executable} -I -S {table.__file__} {self._table}"
         for name, command in (
             ("iptables-save", f"exec /bin/cat {self._table}"),
             ("iptables-restore", restore),
             ("conntrack", "exit 0"),
         ):
             program = folder / name
-            program.write_text(f"#!/bin/sh\n{command}\n")
+            refusal = f"echo '{name} (a fake): Permission denied (you must be root)' >&2; exit 4"
+            program.write_text(f"#!/bin/sh\nif [ -e {program}.fails ]; then {refusal}; fi\n{command}\n")
             program.chmod(0o755)
 
-    def fail(self, *, fails: bool) -> None:
-        """Have ``iptables-restore`` refuse everything from now on, or no longer."""
+    def fail(self, program: str, *, fails: bool = True) -> None:
+        """Have ``iptables-save`` or ``iptables-restore`` refuse everything from now on, or no longer."""
         if fails:
-            self._fails.touch()
+            self._failing[program].touch()
         else:
-            self._fails.unlink(missing_ok=True)
+            self._failing[program].unlink(missing_ok=True)
 
     def rules(self) -> list[str]:
         """The rules and chains that are not the table's own."""

@@ -1,6 +1,6 @@
 """The program behind the fake ``iptables-restore``: a nat table in a file, as ``iptables-save`` prints it.
 
-usage: table.py TABLE FAILS     (it refuses everything while the file FAILS is there)
+usage: table.py TABLE
 """
 
 from __future__ import annotations
@@ -63,11 +63,8 @@ def apply(chains: dict[str, list[str]], line: str) -> None:
 
 def main() -> int:
     """Restore from standard input, all or nothing."""
-    path, fails = sys.argv[1:]
+    path = sys.argv[1]
     chains = read(path)
-    if os.path.exists(fails):
-        sys.stderr.write("iptables-restore v0 (a fake): Permission denied (you must be root)\n")
-        return 4
     for number, line in enumerate(sys.stdin.read().splitlines(), 1):
         try:
             if line[0] not in "*#" and line != "COMMIT":
