@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.concurrency.cancellation import Outcome
-from hanoverd.errors import HanoverdError
 from hanoverd.version import Versions
 
 log = Logger()
@@ -22,14 +21,14 @@ class Discards:
     def __init__(self, clock: IReactorTime, versions: Versions) -> None:
         self._clock = clock
         self._versions = versions
-        self._removals: dict[str, tuple[Deferred[None], Outcome[None]]] = {}
+        self._removals: dict[str, tuple[Deferred[bool], Outcome[bool]]] = {}
 
     def discard(self, name: str) -> Deferred[None]:
         """Begin to remove the container ``name``; fires when it is gone, or after ``WAIT`` seconds.
 
         Never fails.  The removal goes on after that, and a cancel does not touch it.
         """
-        removal = Deferred.fromCoroutine(self._remove(name))
+        removal = Deferred.fromCoroutine(self._versions.remove_or_tell(name))
         outcome = Outcome(removal)
         self._removals[name] = (removal, outcome)
         outcome.wait().addCallback(lambda _: self._removals.pop(name, None))
@@ -46,17 +45,7 @@ class Discards:
             removal.cancel()
             await outcome.wait()
 
-    def _at_most(self, outcome: Outcome[None]) -> Deferred[None]:
+    def _at_most(self, outcome: Outcome[bool]) -> Deferred[None]:
         waiting = outcome.wait()
         waiting.addTimeout(WAIT, self._clock, onTimeoutCancel=lambda _result, _seconds: None)
         return waiting
-
-    async def _remove(self, name: str) -> None:
-        try:
-            await self._versions.remove(name)
-        except (CancelledError, HanoverdError) as error:
-            log.error(
-                "{name} could not be removed{why}: remove it by `docker rm -f -v {name}`",
-                name=name,
-                why=f" ({error})" if str(error) else "",
-            )

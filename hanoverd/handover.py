@@ -8,7 +8,6 @@ from twisted.logger import Logger
 
 from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.discards import Discards
-from hanoverd.edges.engine import Engine
 from hanoverd.errors import HanoverdError, NameInUse
 from hanoverd.model.durations import format_duration
 from hanoverd.sources import Progress, Source
@@ -24,7 +23,6 @@ class Handovers:
     def __init__(
         self,
         clock: IReactorTime,
-        engine: Engine,
         source: Source,
         versions: Versions,
         switch: Switch,
@@ -34,7 +32,6 @@ class Handovers:
         overlap: bool,
     ) -> None:
         self._clock = clock
-        self._engine = engine
         self._source = source
         self._versions = versions
         self._switch = switch

@@ -13,7 +13,7 @@ from hanoverd.concurrency.cancellation import over
 from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.engine import Engine
-from hanoverd.errors import EngineError, HanoverdError
+from hanoverd.errors import EngineError
 from hanoverd.model.durations import format_duration
 from hanoverd.version import Versions
 
@@ -78,14 +78,7 @@ class Retirement:
         except CancelledError:
             log.info("{name} was killed, as told", name=old.name)
         stopped = self._clock.seconds()
-        try:
-            await self._versions.remove(old.name)
-        except (CancelledError, HanoverdError) as error:
-            log.error(
-                "{name} could not be removed{why}: remove it by `docker rm -f -v {name}`",
-                name=old.name,
-                why=f" ({error})" if str(error) else "",
-            )
+        if not await self._versions.remove_or_tell(old.name):
             return
         log.info(
             "{name} is gone: drained for {drained}{cut}, stopped in {stopped}",

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.health import Health
-from hanoverd.errors import Conflict, EngineError, EngineUnreachable, NameInUse, NotFound, VersionFailed
+from hanoverd.errors import Conflict, EngineError, EngineUnreachable, HanoverdError, NameInUse, NotFound, VersionFailed
 from hanoverd.model.container import APP, ContainerOptions, Image, create_body
 from hanoverd.model.durations import format_duration
 from hanoverd.model.names import version_name
@@ -196,6 +196,19 @@ class Versions:
             await self._insist(f"{name} is not removed yet", lambda: self._remove_own(name))
         finally:
             await self._look_away(name)
+
+    async def remove_or_tell(self, name: str) -> bool:
+        """As ``remove``, but never fails: whether it is gone; what stood in the way, a cancel too, is logged."""
+        try:
+            await self.remove(name)
+        except (CancelledError, HanoverdError) as error:
+            log.error(
+                "{name} could not be removed{why}: remove it by `docker rm -f -v {name}`",
+                name=name,
+                why=f" ({error})" if str(error) else "",
+            )
+            return False
+        return True
 
     async def _insist(self, complaint: str, verb: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
         """Do ``verb`` until the engine, which may be away for a moment, has answered."""

@@ -88,7 +88,6 @@ def _supervisor(
     discards = Discards(reactor, versions)
     handovers = Handovers(
         reactor,
-        engine,
         _source(settings, engine),
         versions,
         switch,

@@ -81,7 +81,7 @@ class Abort:
 
 
 class BlockingEngine:
-    """The verbs of the engine that hanoverd uses; ``api_version`` None asks the engine first."""
+    """The verbs of the engine that hanoverd uses, in version ``api_version`` of its API (``version`` needs none)."""
 
     def __init__(self, address: EngineAddress, api_version: str, abort: Abort) -> None:
         self._address = address

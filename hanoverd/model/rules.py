@@ -71,10 +71,11 @@ def filled(app: str, version: str, routes: Sequence[Route], saved: str | None = 
     for route in routes:
         lines.append(_incoming_rule(chains.incoming, version, route))
         lines.append(_local_rule(chains.local, version, route))
-    for hook, chain in _wrong_jumps(chains, saved) if saved is not None else ():
-        lines += _deleted_jumps(saved or "", hook, chain)
-        # Only what is addressed to this host: what it merely forwards is not for us.
-        lines.append(f"-I {hook} 1 -m addrtype --dst-type LOCAL -j {chain}")
+    if saved is not None:
+        for hook, chain in _wrong_jumps(chains, saved):
+            lines += _deleted_jumps(saved, hook, chain)
+            # Only what is addressed to this host: what it merely forwards is not for us.
+            lines.append(f"-I {hook} 1 -m addrtype --dst-type LOCAL -j {chain}")
     return _commit(lines)
 
 

@@ -67,7 +67,6 @@ class FakeEngine:
         self.requests: list[str] = []
         self.containers: dict[str, FakeContainer] = {}
         self.images: dict[str, FakeImage] = {}
-        self.builds_under_way = 0
         self.lock = threading.RLock()
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -207,13 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, Events([*events, {"aux": {"ID": image.id}}, {"stream": f"Successfully built {image.id[7:19]}\n"}])
 
     def _build_until_the_client_goes(self) -> None:
-        engine = self.server.engine
-        with engine.lock:
-            engine.builds_under_way += 1
         while not self._client_is_gone():
             pass
-        with engine.lock:
-            engine.builds_under_way -= 1
         raise HangUp
 
     # -- containers

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import process, reactor
-from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
 
+from hanoverd.concurrency.polling import pause
 from hanoverd.discards import Discards
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.engine import Engine
@@ -57,7 +57,6 @@ class World:
         self.discards = Discards(REACTOR, self.versions)
         self.handovers = Handovers(
             REACTOR,
-            engine,
             FolderSource(engine, self.app_folder, built_name(APP)),
             self.versions,
             self.switch,
@@ -97,15 +96,9 @@ class World:
         left: list[object] = [*self.engine.containers, *self.firewall.rules(), *process.reapProcessHandlers]
         left += set(threading.enumerate()) - self._threads
         # Sockets close a turn later, at most.
-        await Deferred.fromCoroutine(_turns(3))
+        for _ in range(3):
+            await pause(REACTOR, 0)
         # All but the time limit of the test itself.
         left += [call for call in REACTOR.getDelayedCalls() if "trial" not in call.func.__module__]
         self._folder.cleanup()
         assert left == [], f"left behind: {left}"
-
-
-async def _turns(number: int) -> None:
-    for _ in range(number):
-        turn: Deferred[None] = Deferred()
-        REACTOR.callLater(0, turn.callback, None)
-        await turn
