@@ -24,17 +24,22 @@ setup(
     packages=[*find_packages(include=["hanoverd", "hanoverd.*"]), "twisted.plugins"],
     package_data={"hanoverd": ["py.typed"]},
     install_requires=[
+        "autobahn>=24.4.2",
+        "boto3>=1.34.0",
         "docker>=7.1.0",
         "requests>=2.32.2",
         "treq>=24.9.1",
-        "Twisted>=24.7.0",
+        "Twisted[tls]>=24.7.0",
+        "txaio>=23.1.1",
         "urllib3>=2.0.2",
+        "zstandard>=0.21.0",
         "zope.interface>=6.0",
     ],
     extras_require={
         "test": [
             "cryptography",
             "docutils",
+            "moto[server]>=5",
             "mypy>=2",
             "mypy-zope>=1.0.14",
             "pytest>=9",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from hanoverd.commandline.exits import settings_or_exit
+from hanoverd.exits import settings_or_exit
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

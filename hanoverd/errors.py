@@ -54,7 +54,19 @@ class Conflict(EngineRefused):
 
 
 class ObtainFailed(HanoverdError):
-    """The image could not be built or pulled."""
+    """The image could not be built, pulled or loaded."""
+
+
+class LoginFailed(ObtainFailed):
+    """The login for a registry could not be found out."""
+
+
+class RegistryBusy(ObtainFailed):
+    """The registry wants to be asked less often."""
+
+
+class HookbotError(HanoverdError):
+    """There is no connection to hookbot, or none any more."""
 
 
 class VersionFailed(HanoverdError):

@@ -38,11 +38,14 @@ class Handovers:
         self._discards = discards
         self._progress = progress
         self.overlap = overlap
+        #: What the image that was obtained last was made of, in its source's words.
+        self.revision: str | None = None
         #: Set when the daemon stops: what would only be stopped again is not started any more.
         self.closing = False
 
-    async def hand_over(self, number: int) -> Live:
-        """Obtain an image, bring up version ``number`` from it beside the live one, and flip to it.
+    async def hand_over(self, number: int, revision: str | None = None) -> Live:
+        """Obtain an image (of ``revision``, else the newest), bring up version ``number`` from it beside the live one,
+        and flip to it.
 
         Fires when it is live; the version that was live before still runs, for its connections' sake, and is the
         caller's to retire.  Fails with any ``HanoverdError``: then nothing is left of the new version, and the old
@@ -54,7 +57,8 @@ class Handovers:
         told = _Phases(self._clock, name)
 
         log.info("{name}: {what}", name=name, what=self._source.describe())
-        image = await self._source.obtain(self._progress)
+        image = await self._source.obtain(self._progress, revision)
+        self.revision = image.revision
         told.phase(f"obtained {image.name.reference} ({image.id})")
         try:
             created = await self._versions.create(image, number)

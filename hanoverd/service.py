@@ -14,6 +14,7 @@ from twisted.python.threadpool import ThreadPool
 
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.terminal import Terminal, TerminalReactor
+from hanoverd.hookbot.follower import Follower
 from hanoverd.supervisor import Supervisor
 
 log = Logger()
@@ -25,6 +26,19 @@ def hangups_before() -> None:
     The handover that is due at the start makes up for those that are missed.
     """
     signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+
+
+def take_signals(
+    reactor: IReactorFromThreads, on_hangup: Callable[[], object], on_stop: Callable[[str], object]
+) -> None:
+    """Have ``on_hangup`` called at each SIGHUP from now on, and ``on_stop``, with its name, at each SIGTERM and SIGINT.
+
+    To be called when the reactor runs: after Twisted's own handlers, which would have twistd end by the signal itself,
+    not with exit status 0.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: reactor.callFromThread(on_stop, signal.Signals(number).name))
+    signal.signal(signal.SIGHUP, lambda _number, _frame: reactor.callFromThread(on_hangup))
 
 
 class DaemonReactor(IReactorCore, TerminalReactor, IReactorFromThreads):
@@ -44,6 +58,7 @@ class HanoverdService(Service):
         pool: ThreadPool,
         supervisor: Supervisor,
         conntrack: Conntrack,
+        follower: Follower | None,
         release: Callable[[], object],
         stdin: int,
     ) -> None:
@@ -51,6 +66,7 @@ class HanoverdService(Service):
         self._pool = pool
         self._supervisor = supervisor
         self._conntrack = conntrack
+        self._follower = follower
         self._release = release
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
         self._stopping = False
@@ -66,22 +82,23 @@ class HanoverdService(Service):
         return Deferred.fromCoroutine(self._end())
 
     def _begin(self) -> None:
-        # After Twisted's own handlers, which would have twistd end by the signal itself, not with exit status 0.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop_signal)
-        signal.signal(signal.SIGHUP, self._on_hangup)
+        take_signals(self._reactor, lambda: self._supervisor.triggers.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._terminal.watch()
         log.info(
             "hanoverd is running: process {pid}; `kill -HUP {pid}` begins a handover, `kill {pid}` or Ctrl-C stops it",
             pid=os.getpid(),
         )
-        self._supervisor.start()
-        self._supervisor.trigger("start")
+        self._supervisor.triggers.start()
+        self._supervisor.triggers.trigger("start")
+        if self._follower is not None:
+            self._follower.start()
         Deferred.fromCoroutine(self._conntrack.probe()).addErrback(lambda failure: log.failure("conntrack", failure))
 
     async def _end(self) -> None:
         self._terminal.unwatch()
+        if self._follower is not None:
+            await self._follower.stop()
         await self._supervisor.stop()
         self._pool.stop()
         self._release()
@@ -89,12 +106,6 @@ class HanoverdService(Service):
 
     def _end_of_input(self) -> None:
         self._stop("end of input (Ctrl-D)")
-
-    def _on_hangup(self, _number: int, _frame: object) -> None:
-        self._reactor.callFromThread(self._supervisor.trigger, "SIGHUP")
-
-    def _on_stop_signal(self, number: int, _frame: object) -> None:
-        self._reactor.callFromThread(self._stop, signal.Signals(number).name)
 
     def _stop(self, reason: str) -> None:
         if self._stopping:

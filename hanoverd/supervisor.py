@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,6 +18,7 @@ from hanoverd.handover import Handovers
 from hanoverd.model.container import GENERATION, app_label
 from hanoverd.retirement import Old, Retirement
 from hanoverd.switch import Switch
+from hanoverd.triggers import Triggers
 from hanoverd.version import Live, Versions
 
 log = Logger()
@@ -27,11 +28,7 @@ PATIENCE_AT_THE_END = 10.0
 
 
 class Supervisor:
-    """Runs one handover after another, the newest trigger first.
-
-    A trigger while a handover is under way cancels that one, up to its flip; any number of triggers meanwhile
-    make one more handover.
-    """
+    """Runs one handover after another; a newer trigger cancels the one under way, up to its flip."""
 
     def __init__(
         self,
@@ -52,10 +49,7 @@ class Supervisor:
         self._handovers = handovers
         self._retirement = retirement
         self._discards = discards
-        self._reasons: list[str] = []
-        self._wake: Deferred[None] = Deferred()
-        self._handover: Deferred[None] | None = None
-        self._loop: Deferred[None] | None = None
+        self.triggers = Triggers(self._hand_over)
         self._tasks: set[Deferred[None]] = set()
         self._strays: list[Old] | None = None
         self._minded: Live | None = None
@@ -64,23 +58,12 @@ class Supervisor:
 
     def start(self) -> None:
         """Wait for triggers from now on."""
-        self._loop = Deferred.fromCoroutine(self._run())
-
-    def trigger(self, reason: str) -> None:
-        """Hand over to a new version as soon as may be."""
-        self._reasons.append(reason)
-        superseded = self._handover
-        if not self._wake.called:
-            self._wake.callback(None)
-        if superseded is not None:
-            superseded.cancel()
+        self.triggers.start()
 
     async def stop(self) -> None:
         """Lead the ports nowhere and end all versions gracefully; fires when nothing is left; cannot be cancelled."""
         self._stopping = self._handovers.closing = True
-        self.trigger("stop")
-        if self._loop is not None:
-            await uncancellable(self._loop)
+        await self.triggers.stop()
         live = self._switch.live
         try:
             await self._switch.out()
@@ -102,29 +85,16 @@ class Supervisor:
         for task in list(self._tasks):
             task.cancel()
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake
-            if self._stopping:
-                return
-            self._wake = Deferred()
-            reasons, self._reasons = self._reasons, []
-            log.info("handover: {reason}", reason=", ".join(dict.fromkeys(reasons)))
-            self._handover = Deferred.fromCoroutine(self._hand_over())
-            await self._handover
-            self._handover = None
-            self._mind_live()
-
-    async def _hand_over(self) -> None:
+    async def _hand_over(self, reasons: Sequence[str], revision: str | None) -> None:
+        log.info("handover: {reasons}", reasons=", ".join(reasons))
         old = self._switch.live
         try:
             await self._find_strays()
-            await self._handovers.hand_over(self._number)
+            await self._handovers.hand_over(self._number, revision)
         except CancelledError:
             log.info("handover cancelled: {why}", why="stopping" if self._stopping else "a newer one begins")
             if self._discards.is_pending(self._versions.name(self._number)):
                 self._number += 1
-            return
         except HanoverdError as error:
             log.error("{error}", error=error)
             self._failed()
@@ -138,6 +108,9 @@ class Supervisor:
             strays, self._strays = self._strays, []
             for stray in strays or []:
                 self._retire(stray, drain=True)
+        # Whatever happened: the old version may have been started again.
+        self._mind_live()
+        self.triggers.obtained = self._handovers.revision
 
     def _failed(self) -> None:
         self._number += 1

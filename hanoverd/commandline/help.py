@@ -6,44 +6,32 @@ import sys
 import textwrap
 from collections.abc import Iterable
 
-from hanoverd.commandline.table import ENVIRONMENT, OPTIONS, SIGNALS, Kind, Option
-
-USAGE = "hanoverd [OPTIONS] [IMAGE | @] [ARG...]"
+from hanoverd.commandline.table import COMMANDS, DAEMON, Command, Kind, Option
 
 _WIDTH = 80
 _COLUMN = 32
 
-_ABOUT = """\
-Replaces one version of a Docker application with the next without its users
-noticing: starts the new version beside the old one, waits until it is ready,
-leads the traffic to it, and lets the old one finish.
 
-With no IMAGE, or with @, the Dockerfile of the current folder is built;
-otherwise IMAGE is used, and pulled if it is not there. ARGs are the
-container's command. Options end at IMAGE or @."""
-
-_EXAMPLE = """\
-  hanoverd --publish 8080:80 --env HOME --status-uri /health
-  kill -HUP $(pgrep -x hanoverd)     # builds and hands over again"""
-
-
-def usage_text() -> str:
+def usage_text(command: Command = DAEMON) -> str:
     """What ``--help`` prints, without the last line's end; no line is wider than 80 columns."""
     parts = [
-        f"Usage:  {USAGE}",
-        _ABOUT,
-        "Options:\n" + _rows((_head(option), _help(option)) for option in OPTIONS),
-        "Durations are numbers with units: 500ms, 30s, 1m30s.",
-        "Environment:\n" + _rows((f"  {name}", meaning) for name, meaning in ENVIRONMENT),
-        "Signals:\n" + _rows((f"  {name}", meaning) for name, meaning in SIGNALS),
-        f"Example:\n{_EXAMPLE}",
+        f"Usage:  {command.usage}",
+        command.about,
+        "Options:\n" + _rows((_head(option), _help(option)) for option in command.options),
     ]
-    return "\n\n".join(parts)
+    if command is DAEMON:
+        parts.append("Durations are numbers with units: 500ms, 30s, 1m30s.")
+        usages = "\n".join(f"  {other.usage.partition(' [')[0]}" for other in COMMANDS)
+        parts.append(f"Other programs in the same box, each with its --help:\n{usages}")
+    for title, rows in (("Environment", command.environment), ("Signals", command.signals)):
+        if rows:
+            parts.append(f"{title}:\n" + _rows((f"  {name}", meaning) for name, meaning in rows))
+    return "\n\n".join([*parts, f"Example:\n{command.example}"])
 
 
-def rst() -> str:
+def rst(command: Command = DAEMON) -> str:
     """The options as a definition list in reStructuredText, for the documentation."""
-    return "\n".join(_definition(option) for option in OPTIONS)
+    return "\n".join(_definition(option) for option in command.options if command is DAEMON or option.name != "help")
 
 
 def _head(option: Option) -> str:
@@ -80,4 +68,4 @@ def _definition(option: Option) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(rst())
+    sys.stdout.write("\n".join(rst(command) for command in (DAEMON, *COMMANDS)))

@@ -14,7 +14,7 @@ from hanoverd.errors import UsageError
 #: Takes an option and its value in the order in which they stand.
 Take = Callable[[Option, str], None]
 
-_SEE_HELP = "Run 'hanoverd --help' for the options"
+_SEE_HELP = "Run it with --help for the options"
 
 #: The value of a boolean that is only named.
 _TRUE = "true"

@@ -7,30 +7,30 @@ same one is told as docker would.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import TypeVar
 
 from hanoverd import __version__
 from hanoverd.commandline.help import usage_text
 from hanoverd.commandline.lexer import lex
-from hanoverd.commandline.settings import Settings
-from hanoverd.commandline.table import OPTIONS, Kind, Option
+from hanoverd.commandline.settings import AnySettings, BuilderSettings, Obtaining, ServeSettings, Settings
+from hanoverd.commandline.table import BUILDER, COMMANDS, DAEMON, MAKE_TOKENS, Command, Kind, Option
 from hanoverd.errors import UsageError
 from hanoverd.model.booleans import parse_boolean
+from hanoverd.model.build import BUILDERS, BuildOptions, parse_build_arg
 from hanoverd.model.durations import parse_duration, parse_whole_seconds
 from hanoverd.model.environment import parse_env
-from hanoverd.model.images import ImageName
+from hanoverd.model.hookbot import HookbotURL, Subscription, image_of_notify, with_token
 from hanoverd.model.mounts import parse_mount
 from hanoverd.model.names import app_name_from, check_app_name
 from hanoverd.model.publish import Publish, check_publish, parse_publish
 from hanoverd.model.quoting import quoted
 from hanoverd.model.signals import parse_signal
+from hanoverd.model.source_name import BUILD, FOLDER, SourceName, parse_source
 from hanoverd.model.volumes import AnonymousVolume, Bind, check_mount_points, parse_volume
 
 _T = TypeVar("_T")
-
-#: In the place of IMAGE: build the current folder.
-_BUILD = "@"
 
 _DURATIONS = ("status-timeout", "overlap-grace-duration", "drain-timeout")
 
@@ -38,37 +38,99 @@ _DURATIONS = ("status-timeout", "overlap-grace-duration", "drain-timeout")
 _UNCATCHABLE = ("SIGKILL", "SIGSTOP")
 
 
+#: What some options take, and nothing else.
+_CHOICES = {
+    "builder": BUILDERS,
+    "pull": ("always", "missing", "never"),
+    "git-protocol": ("https", "ssh"),
+    "router": ("github",),
+}
+
+#: Options that hold tokens, and the variables that stand for them.
+_IN_ENVIRONMENT = {
+    "hookbot": "HOOKBOT_URL",
+    "listen": "HOOKBOT_MONITOR_URL",
+    "docker-notify": "HOOKBOT_DOCKER_NOTIFY_URL",
+}
+
+_LAST_PORT = 65535
+
+_TOKEN_BASE = "http://localhost:8080"  # noqa: S105  # no secret
+
+#: Gives the schemes of the sources that are installed.
+Schemes = Callable[[], Collection[str]]
+
+
 class InfoRequested(Exception):  # not an error
-    """The user asks for help or the version: its text is to be printed, and that is all."""
+    """The user asks for help, the version or tokens: its text is to be printed, and that is all."""
 
 
-def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> Settings:
+def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str, schemes: Schemes = tuple) -> AnySettings:
     """The settings that a command line (without the program's name) asks for.
 
-    Raises UsageError, with docker's words and what to do, or InfoRequested for ``--help`` and ``--version``.
+    Raises UsageError, with docker's words and what to do, or InfoRequested where there is but something to print.
     """
     _check_text(argv)
-    given = _Given(environ, cwd)
-    rest = lex(argv, OPTIONS, given.take)
+    command, rest = _command(argv)
+    given = _Given(command, environ, cwd)
+    rest = lex(rest, command.options, given.take)
     if given.boolean("help"):
-        raise InfoRequested(usage_text())
-    if given.boolean("version"):
-        raise InfoRequested(f"hanoverd {__version__}")
-    return _settings(given, rest)
+        raise InfoRequested(usage_text(command))
+    if command is DAEMON:
+        if given.boolean("version"):
+            raise InfoRequested(f"hanoverd {__version__}")
+        return _settings(given, rest, schemes)
+    if command is MAKE_TOKENS:
+        raise InfoRequested(_tokens(given, rest))
+    if rest:
+        raise UsageError(f"{command.name} takes no arguments, only options: {quoted(rest[0])} is one too many")
+    return _builder(given) if command is BUILDER else _serve(given)
+
+
+def without_tokens(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """A command line that is right, without the URLs in it that hold tokens, and the environment that says the same."""
+    command, arguments = _command(argv)
+    options: list[str] = []
+    environ: dict[str, str] = {}
+
+    def take(option: Option, text: str) -> None:
+        variable = _IN_ENVIRONMENT.get(option.name)
+        if variable is not None and "@" in text:
+            environ[variable] = text
+        else:
+            options.append(f"--{option.name}={text}")
+
+    rest = lex(arguments, command.options, take)
+    return [*command.name.split(), *options, *(["--", *rest] if rest else [])], environ
+
+
+def _command(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:
+    """Which program is meant, and what is left for it."""
+    for command in COMMANDS:
+        words = command.name.split()
+        if list(argv[: len(words)]) == words:
+            return command, tuple(argv[len(words) :])
+    groups = {command.name.split()[0] for command in COMMANDS if " " in command.name}
+    if argv and argv[0] in groups:
+        names = " or ".join(f"`hanoverd {command.name}`" for command in COMMANDS if command.name.startswith(argv[0]))
+        raise UsageError(f"write {names} (for an image of this name, {argv[0]}:latest)")
+    return DAEMON, tuple(argv)
 
 
 class _Given:
     """The values of the options that were given, looked at one by one as they are read."""
 
-    def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
+    def __init__(self, command: Command, environ: Mapping[str, str], cwd: str) -> None:
         self.environ = environ
         self.cwd = cwd
-        self._texts: dict[str, list[str]] = {option.name: [] for option in OPTIONS}
-        self._defaults = {option.name: option.default for option in OPTIONS}
+        self._options = {option.name: option for option in command.options}
+        self._texts: dict[str, list[str]] = {option.name: [] for option in command.options}
         self._checks: dict[str, Callable[[str], object]] = {
-            **{option.name: parse_boolean for option in OPTIONS if option.kind is Kind.BOOLEAN},
+            **{option.name: parse_boolean for option in command.options if option.kind is Kind.BOOLEAN},
             **dict.fromkeys(_DURATIONS, parse_duration),
+            **{name: _one_of(choices) for name, choices in _CHOICES.items()},
             "env": lambda text: parse_env([text], environ),
+            "build-arg": lambda text: parse_build_arg(text, environ),
             "mount": lambda text: parse_mount(text, cwd),
             "status-uri": _status_uri,
             "stop-timeout": parse_whole_seconds,
@@ -88,8 +150,14 @@ class _Given:
 
     def last(self, name: str) -> str | None:
         """The value that counts, as it stands; the default where none was given."""
-        texts = self._texts[name]
-        return texts[-1] if texts else self._defaults[name]
+        texts = self._texts.get(name, [])
+        if texts:
+            return texts[-1]
+        return self._options[name].default if name in self._options else None
+
+    def metavar(self, name: str) -> str:
+        """What an option takes, in words."""
+        return self._options[name].metavar
 
     def boolean(self, name: str) -> bool:
         """Whether a boolean option is on."""
@@ -104,7 +172,7 @@ class _Given:
         return seconds
 
 
-def _settings(given: _Given, rest: tuple[str, ...]) -> Settings:
+def _settings(given: _Given, rest: tuple[str, ...], schemes: Schemes) -> Settings:
     """Look at what is looked at late, in docker's order: volumes, ports, other options, then the image."""
     binds, anonymous_volumes = _volumes(given)
     mounts = [parse_mount(text, given.cwd) for text in given.all("mount")]
@@ -120,12 +188,11 @@ def _settings(given: _Given, rest: tuple[str, ...]) -> Settings:
     drain_signal = _drain_signal(given)
     stop_signal = _optional(given, "stop-signal", parse_signal)
     name = _optional(given, "name", check_app_name)
-    image = _image(rest[0]) if rest and rest[0] != _BUILD else None
+    obtaining = _obtaining(given, rest[0] if rest else None, schemes)
     return Settings(
-        folder=given.cwd,
-        image=image,
+        obtaining=obtaining,
         command=rest[1:],
-        app=name or app_name_from(image.repository if image else given.cwd),
+        app=name or _default_app(obtaining),
         env=parse_env(given.all("env"), given.environ),
         publish=publish,
         binds=tuple(bind.spec for bind in binds),
@@ -140,6 +207,117 @@ def _settings(given: _Given, rest: tuple[str, ...]) -> Settings:
         stop_timeout=None if stop_timeout is None else parse_whole_seconds(stop_timeout),
         stop_signal=stop_signal,
     )
+
+
+def _default_app(obtaining: Obtaining) -> str:
+    """An app's name after its source; a folder's is that of the folder."""
+    source = obtaining.source
+    return app_name_from(obtaining.folder) if source.scheme == FOLDER else source.default_app
+
+
+def _obtaining(given: _Given, text: str | None, schemes: Schemes) -> Obtaining:
+    """Where images come from: hookbot's topic says it, else the command line's ``text``, else the current folder."""
+    hookbot = _subscription(given, given.last("hookbot") or given.environ.get("HOOKBOT_URL") or "")
+    if hookbot is not None and text not in (None, BUILD):
+        raise UsageError(
+            f"hookbot's URL says what to obtain already ({hookbot.source.text}): write @ in the place of "
+            f"{quoted(text or '')}, or nothing"
+        )
+    source = hookbot.source if hookbot else _source(BUILD if text is None else text, schemes)
+    # What a message announces is newer than what is there.
+    pull = given.last("pull") or ("always" if hookbot else None)
+    return _how(given, source, pull, hookbot)
+
+
+def _how(given: _Given, source: SourceName, pull: str | None, hookbot: Subscription | None) -> Obtaining:
+    file = given.last("build-file")
+    if file == "":
+        raise UsageError("--build-file is empty: name the Dockerfile")
+    return Obtaining(
+        folder=given.cwd,
+        state_folder=str(PurePosixPath(given.cwd, given.last("state-dir") or ".")),
+        source=source,
+        build=BuildOptions(
+            file=file,
+            args=dict(parse_build_arg(arg, given.environ) for arg in given.all("build-arg")),
+            target=given.last("build-target"),
+            no_cache=given.boolean("no-cache"),
+            builder=given.last("builder") or "",
+        ),
+        pull=pull,
+        git_protocol=given.last("git-protocol") or "",
+        hookbot=hookbot,
+        hookbot_ca=given.last("hookbot-ca"),
+    )
+
+
+def _subscription(given: _Given, text: str) -> Subscription | None:
+    if not text:
+        return None
+    try:
+        url = HookbotURL.parse(text)
+        if url.is_unsafe and not given.boolean("hookbot-unsafe"):
+            raise ValueError(
+                f"anybody may publish at {quoted(url.path)}: if that may begin what it begins, say --hookbot-unsafe"
+            )
+        return Subscription.of(url)
+    except ValueError as error:
+        raise UsageError(f"hookbot: {error}") from None
+
+
+def _builder(given: _Given) -> BuilderSettings:
+    listen = given.last("listen") or given.environ.get("HOOKBOT_MONITOR_URL") or ""
+    notify = given.last("docker-notify") or given.environ.get("HOOKBOT_DOCKER_NOTIFY_URL") or ""
+    for option, variable, text in (
+        ("listen", "HOOKBOT_MONITOR_URL", listen),
+        ("docker-notify", "HOOKBOT_DOCKER_NOTIFY_URL", notify),
+    ):
+        if not text:
+            raise UsageError(f"the builder needs --{option} {given.metavar(option)} (or {variable})")
+    hookbot = _subscription(given, listen)
+    try:
+        url = HookbotURL.parse(notify)
+        image = image_of_notify(url)
+    except ValueError as error:
+        raise UsageError(f"--docker-notify: {error}") from None
+    assert hookbot is not None  # noqa: S101  # it was given
+    return BuilderSettings(_how(given, hookbot.source, "always", hookbot), image, url, given.boolean("once"))
+
+
+def _serve(given: _Given) -> ServeSettings:
+    host, colon, port = (given.last("bind") or "").rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
+        raise UsageError(f"--bind {quoted(given.last('bind') or '')} is no address: write [HOST]:PORT")
+    cert, key = given.last("tls-cert"), given.last("tls-key")
+    if (cert is None) != (key is None):
+        raise UsageError("--tls-cert and --tls-key need each other")
+    routed = "github" in given.all("router")
+    return ServeSettings(
+        host=host.strip("[]"),
+        port=int(port),
+        tls=(cert, key) if cert is not None and key is not None else None,
+        key=_secret(given, "HOOKBOT_KEY", "the secret with which tokens are made"),
+        github_secret=_secret(given, "HOOKBOT_GITHUB_SECRET", "the secret of GitHub's webhooks") if routed else None,
+    )
+
+
+def _tokens(given: _Given, rest: tuple[str, ...]) -> str:
+    if not rest:
+        raise UsageError("make-tokens needs URLs, or paths as /sub/hanoverd/cwd, to make tokens for")
+    key = _secret(given, "HOOKBOT_KEY", "the secret with which tokens are made")
+    base = given.last("url-base") or given.environ.get("HOOKBOT_URL_BASE") or _TOKEN_BASE
+    try:
+        made = [with_token(text, key, base) for text in rest]
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return "\n".join(bare if given.boolean("bare") else url for bare, url in made)
+
+
+def _secret(given: _Given, variable: str, what: str) -> str:
+    secret = given.environ.get(variable)
+    if not secret:
+        raise UsageError(f"the environment variable {variable} is not set: it is to hold {what}")
+    return secret
 
 
 def _volumes(given: _Given) -> tuple[list[Bind], tuple[str, ...]]:
@@ -182,9 +360,9 @@ def _optional(given: _Given, name: str, read: Callable[[str], str]) -> str | Non
     return None if text is None else _late(name, text, read)
 
 
-def _image(text: str) -> ImageName:
+def _source(text: str, schemes: Schemes) -> SourceName:
     try:
-        return ImageName.parse(text)
+        return parse_source(text, schemes)
     except ValueError as error:
         raise UsageError(
             f"{error} ({quoted(text)} is taken for IMAGE, the first argument that is no option; "
@@ -192,12 +370,20 @@ def _image(text: str) -> ImageName:
         ) from None
 
 
+def _one_of(choices: Collection[str]) -> Callable[[str], None]:
+    def check(text: str) -> None:
+        if text not in choices:
+            raise ValueError(f"it must be {' or '.join(choices)}")
+
+    return check
+
+
 def _late(name: str, text: str, read: Callable[[str], _T]) -> _T:
     """What ``read`` returns; its ValueError as docker tells late ones, with the option that it comes from."""
     try:
         return read(text)
     except ValueError as error:
-        metavar = next(option.metavar for option in OPTIONS if option.name == name)
+        metavar = next(option.metavar for option in DAEMON.options if option.name == name)
         raise UsageError(f"{error} (in --{name} {quoted(text)}, which takes {metavar})") from None
 
 

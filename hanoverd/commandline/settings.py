@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hanoverd.model.build import BuildOptions
+from hanoverd.model.hookbot import HookbotURL, Subscription
 from hanoverd.model.images import ImageName
 from hanoverd.model.publish import Publish
+from hanoverd.model.source_name import SourceName
+
+
+@dataclass(frozen=True)
+class Obtaining:
+    """How images are obtained, by whichever program.
+
+    ``folder`` is absolute: the current one at the start; ``state_folder`` too.  ``pull`` None leaves it to the source.
+    """
+
+    folder: str
+    state_folder: str
+    source: SourceName
+    build: BuildOptions
+    pull: str | None
+    git_protocol: str
+    hookbot: Subscription | None
+    hookbot_ca: str | None
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A command line that was found to be right.
+    """A command line of the daemon that was found to be right.
 
-    ``folder`` is absolute: the current one at the start.  ``image`` None means to build the Dockerfile there.
-    An empty ``command`` is the image's own.  Timeouts are in seconds; a ``stop_timeout`` of -1 is for ever,
-    and None, here and for the signals, leaves it to the image and the engine.
+    An empty ``command`` is the image's own.  Timeouts are in seconds; a ``stop_timeout`` of -1 is for ever, and None,
+    here and for the signals, leaves it to the image and the engine.
     """
 
-    folder: str
-    image: ImageName | None
+    obtaining: Obtaining
     command: tuple[str, ...]
     app: str
     env: tuple[str, ...]
@@ -35,3 +53,27 @@ class Settings:
     drain_signal: str | None
     stop_timeout: int | None
     stop_signal: str | None
+
+
+@dataclass(frozen=True)
+class BuilderSettings:
+    """A command line of the builder: what to build, what to call it, where to tell of it."""
+
+    obtaining: Obtaining
+    image: ImageName
+    notify: HookbotURL
+    once: bool
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """A command line of the hookbot server; ``host`` "" is every address."""
+
+    host: str
+    port: int
+    tls: tuple[str, str] | None
+    key: str = field(repr=False)
+    github_secret: str | None = field(repr=False)
+
+
+AnySettings = Settings | BuilderSettings | ServeSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -43,15 +43,24 @@ def find_program(name: str, environ: Mapping[str, str]) -> str:
     return path
 
 
-async def run(reactor: ProcessReactor, argv: Sequence[str], environ: Mapping[str, str], stdin: str = "") -> Ended:
+async def run(
+    reactor: ProcessReactor,
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    stdin: str = "",
+    *,
+    cwd: str | None = None,
+    on_line: Callable[[str], object] | None = None,
+) -> Ended:
     """Run a program, ``argv[0]`` looked up on PATH, with ``stdin`` as its input, until it has ended.
 
+    ``on_line`` takes what it prints, on standard output and error, line by line; then nothing of it is kept.
     Fails with ``ProgramMissing``.  A cancel sends it SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later; the
     Deferred fires, with ``CancelledError``, when the process has gone.
     """
-    protocol = _Collector(stdin)
+    protocol = _Collector(stdin) if on_line is None else _Lines(stdin, on_line)
     program = find_program(argv[0], environ)
-    reactor.spawnProcess(protocol, program, list(argv), env=dict(environ))
+    reactor.spawnProcess(protocol, program, list(argv), env=dict(environ), path=cwd)
     timers: list[IDelayedCall] = []
 
     def hasten() -> None:
@@ -101,6 +110,34 @@ class _Collector(ProcessProtocol):
                 code, b"".join(self._stdout).decode(errors="replace"), b"".join(self._stderr).decode(errors="replace")
             )
         )
+
+
+class _Lines(_Collector):
+    """Hands on what a program prints, line by line."""
+
+    def __init__(self, stdin: str, on_line: Callable[[str], object]) -> None:
+        super().__init__(stdin)
+        self._on_line = on_line
+        self._begun = {"out": b"", "err": b""}
+
+    def outReceived(self, data: bytes) -> None:
+        self._received("out", data)
+
+    def errReceived(self, data: bytes) -> None:
+        self._received("err", data)
+
+    def processEnded(self, reason: Failure) -> None:
+        for begun in self._begun.values():
+            if begun:
+                self._on_line(begun.decode(errors="replace"))
+        super().processEnded(reason)
+
+    def _received(self, stream: str, data: bytes) -> None:
+        # A progress bar ends its lines by a carriage return alone.
+        *lines, self._begun[stream] = (self._begun[stream] + data).replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            if line.strip():
+                self._on_line(line.decode(errors="replace").rstrip())
 
 
 def _exit_code(reason: Failure) -> int:

@@ -11,14 +11,15 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import docker
 import requests
 import urllib3
+from docker.auth import encode_header
 from docker.utils import version_lt
-from docker.utils.build import exclude_paths
 
 from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.errors import Conflict, EngineError, EnginePermission, EngineRefused, EngineUnreachable, NotFound
@@ -33,6 +34,24 @@ ANSWER_WITHIN = 120
 
 #: Takes one event of a build or a pull, as the engine's API describes it.
 OnEvent = Callable[[Mapping[str, Any]], object]
+
+#: A login for a registry, in the words of the engine's API: ``username`` and ``password``, or ``identitytoken``.
+Login = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What a build is to make of its context: ``args`` maps the names of build arguments to values, None for those
+    that stay unset; ``logins`` are for the images that it begins from, by registry.
+    """
+
+    tag: str
+    dockerfile: str = "Dockerfile"
+    args: Mapping[str, str | None] = field(default_factory=dict)
+    target: str | None = None
+    no_cache: bool = False
+    logins: Mapping[str, Login] = field(default_factory=dict, repr=False)
+
 
 #: What docker-py and the libraries below it raise; a stream that breaks shows urllib3's errors bare.
 _FAILURES = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -116,24 +135,62 @@ class BlockingEngine:
 
     # -- images
 
-    def build(self, context: IO[bytes], tag: str, on_event: OnEvent) -> Mapping[str, Any] | None:
+    def build(self, context: Iterable[bytes], request: BuildRequest, on_event: OnEvent) -> Mapping[str, Any] | None:
         """Build a tar of a folder with a Dockerfile; gives the engine's events, errors among them, to ``on_event``.
 
         Returns the image as ``inspect_image`` does; None if the events tell of none.
         """
         built: str | None = None
         with _Talk(self, "build the image") as client:
+            # docker-py would send the logins that it finds by itself, and fails where a credential helper does.
+            client._set_auth_headers = lambda headers: headers.update(  # type: ignore[attr-defined]  # noqa: SLF001
+                {"X-Registry-Config": encode_header(dict(request.logins))}
+            )
             for event in client.build(
-                fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True
+                fileobj=context,  # type: ignore[arg-type]  # it only hands it on to requests, which takes an iterable
+                custom_context=True,
+                tag=request.tag,
+                dockerfile=request.dockerfile,
+                buildargs=dict(request.args),  # None is what the engine's API asks for
+                target=request.target,
+                nocache=request.no_cache,
+                rm=True,
+                forcerm=True,
+                decode=True,
             ):
                 built = (event.get("aux") or {}).get("ID", built)
                 on_event(event)
             return None if built is None else client.inspect_image(built)
 
-    def pull(self, repository: str, tag: str, on_event: OnEvent) -> None:
+    def pull(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
         """Pull ``repository:tag`` (or ``repository@digest``); events as for ``build``."""
         with _Talk(self, f"pull {repository}") as client:
-            for event in client.pull(repository, tag=tag, stream=True, decode=True):
+            for event in client.pull(repository, tag=tag, auth_config=dict(login), stream=True, decode=True):
+                on_event(event)
+
+    def push(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
+        """Push ``repository:tag``; events as for ``build``."""
+        with _Talk(self, f"push {repository}:{tag}") as client:
+            client.timeout = None  # type: ignore[assignment]  # no limit; the stubs forget it
+            for event in client.push(repository, tag=tag, auth_config=dict(login), stream=True, decode=True):
+                on_event(event)
+
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        """Give an image one more name; takes it away from the image that had it."""
+        with _Talk(self, f"tag the image {image}") as client:
+            client.tag(image, repository, tag)
+
+    def remote_digest(self, reference: str, login: Login) -> str:
+        """The digest of the manifest that the registry has for ``reference``, of which nothing is pulled."""
+        with _Talk(self, f"ask the registry for {reference}") as client:
+            digest: str = client.inspect_distribution(reference, auth_config=dict(login))["Descriptor"]["digest"]
+            return digest
+
+    def load(self, archive: Iterable[bytes], on_event: OnEvent) -> None:
+        """Load images from a tar as ``docker save`` makes it; events as for ``build``."""
+        with _Talk(self, "load the archive") as client:
+            client.timeout = None  # type: ignore[assignment]  # as above
+            for event in client.load_image(archive):
                 on_event(event)
 
     # -- containers
@@ -163,6 +220,22 @@ class BlockingEngine:
             client.timeout = None  # type: ignore[assignment]  # no limit; the stubs forget it
             for piece in client.logs(name, stdout=True, stderr=True, stream=True, follow=True, since=since):
                 on_output(piece)
+
+    def run(self, name: str, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
+        """Start a created container with its output attached, and block until it has ended; returns its exit code."""
+        with _Talk(self, f"run the container {name}") as client:
+            client.timeout = None  # type: ignore[assignment]  # as above
+            # Attached before it starts: nothing is missed, and nothing need be kept in a log.
+            output = client.attach(name, stdout=True, stderr=True, stream=True, demux=True)
+            client.start(name)
+            for stdout, stderr in output:
+                if stdout:
+                    on_stdout(stdout)
+                if stderr:
+                    on_stderr(stderr)
+            self._abort.check()
+            code: int = client.wait(name, timeout=None)["StatusCode"]
+            return code
 
     def kill(self, name: str, signal: str) -> None:
         """Send a signal to a container; ``Conflict`` if it does not run."""
@@ -204,12 +277,6 @@ def usable_api_version(version: Mapping[str, Any]) -> str:
             f"hanoverd {OLDEST_API} to {NEWEST_API}: upgrade the older of the two"
         )
     return chosen
-
-
-def context_files(folder: str, ignore_patterns: list[str], dockerfile: str) -> list[str]:
-    """The files below ``folder`` that belong to a build context, relative to it, sorted, the Dockerfile among them."""
-    files: set[str] = exclude_paths(folder, list(ignore_patterns), dockerfile=dockerfile)
-    return sorted(files)
 
 
 class _Talk:

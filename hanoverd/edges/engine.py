@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Semaphore
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
@@ -12,7 +12,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from hanoverd.concurrency.cancellation import over, uncancellable
-from hanoverd.edges.blocking_engine import Abort, BlockingEngine, OnEvent, usable_api_version
+from hanoverd.edges.blocking_engine import Abort, BlockingEngine, BuildRequest, Login, OnEvent, usable_api_version
 from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.errors import EngineError
 
@@ -59,23 +59,47 @@ class Engine:
         """All containers, running or not, with the label ``KEY=VALUE``."""
         return await self._call(lambda engine: engine.containers_with(label))
 
-    async def build(self, pack: Callable[[Abort], IO[bytes]], tag: str, on_event: OnEvent) -> Mapping[str, Any] | None:
-        """Build what ``pack`` makes in the thread (a tar), with each of the engine's events given to ``on_event``
-        in the reactor's thread, and give what the engine knows of the image.  A failed step is an event, not a
-        failure, and then there is no image: the caller must look for ``error``.
+    async def build(
+        self, pack: Callable[[Abort], Iterable[bytes]], request: BuildRequest, on_event: OnEvent
+    ) -> Mapping[str, Any] | None:
+        """Build what ``pack`` makes in the thread (a tar, in pieces as it is sent), with each of the engine's events
+        given to ``on_event`` in the reactor's thread, and give what the engine knows of the image.  A failed step is
+        an event, not a failure, and then there is no image: the caller must look for ``error``.
         """
         on_event = self._in_reactor(on_event)
+        return await self._stream(lambda engine, abort: engine.build(pack(abort), request, on_event))
 
-        def building(engine: BlockingEngine, abort: Abort) -> Mapping[str, Any] | None:
-            with pack(abort) as context:
-                return engine.build(context, tag, on_event)
-
-        return await self._stream(building)
-
-    async def pull(self, repository: str, tag: str, on_event: OnEvent) -> None:
+    async def pull(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
         """Pull an image; events as for ``build``, errors among them too: prove it by inspecting the image."""
         on_event = self._in_reactor(on_event)
-        await self._stream(lambda engine, _: engine.pull(repository, tag, on_event))
+        await self._stream(lambda engine, _: engine.pull(repository, tag, login, on_event))
+
+    async def push(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
+        """Push an image; events as for ``build``, errors among them too."""
+        on_event = self._in_reactor(on_event)
+        await self._stream(lambda engine, _: engine.push(repository, tag, login, on_event))
+
+    async def tag(self, image: str, repository: str, tag: str) -> None:
+        """Give an image one more name; idempotent."""
+        await self._call(lambda engine: engine.tag(image, repository, tag))
+
+    async def remote_digest(self, reference: str, login: Login) -> str:
+        """The digest of what the registry has for ``reference``; pulls nothing.  Cancel breaks it off."""
+        return await self._stream(lambda engine, _: engine.remote_digest(reference, login))
+
+    async def load(self, archive: Callable[[Abort], Iterable[bytes]], on_event: OnEvent) -> None:
+        """Load the images of the tar that ``archive`` makes in the thread; events as for ``build``."""
+        on_event = self._in_reactor(on_event)
+        await self._stream(lambda engine, abort: engine.load(archive(abort), on_event))
+
+    async def run(self, name: str, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
+        """Start a created container, and fire with its exit code when it has ended.
+
+        ``on_stdout`` is called in the thread, ``on_stderr`` in the reactor's.  A cancel stops waiting, and leaves the
+        container to the caller.
+        """
+        on_stderr = self._in_reactor(on_stderr)
+        return await self._stream(lambda engine, _: engine.run(name, on_stdout, on_stderr))
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container, and give its ID.  After a failure or a cancel it may exist: remove it by name."""

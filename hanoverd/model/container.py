@@ -22,12 +22,14 @@ ORCHESTRATOR, APP, GENERATION, IMAGE, VERSION = (
 class Image:
     """An image that the engine has, by its ID; ``ports`` are the TCP ports that it exposes.
 
-    Only obtaining makes one.  The name is for people: it may mean another image a moment later.
+    Only obtaining makes one.  The name is for people: it may mean another image a moment later.  ``revision`` is what
+    the source calls what it made this of: a commit, a digest; None where it has no word for it.
     """
 
     id: str
     name: ImageName
     ports: tuple[int, ...]
+    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class ContainerOptions:
 def app_label(app: str) -> str:
     """The label ``KEY=VALUE`` that all containers of an app carry."""
     return f"{APP}={app}"
+
+
+def export_body(app: str, image_id: str) -> dict[str, object]:
+    """The body of ``POST /containers/create`` for a container whose output is all that is wanted of it."""
+    return {
+        "Image": image_id,
+        "Labels": {ORCHESTRATOR: "hanoverd", APP: app, VERSION: __version__},
+        # Its output may be large, and is read as it comes.
+        "HostConfig": {"LogConfig": {"Type": "none"}},
+    }
 
 
 def create_body(app: str, number: int, name: str, image: Image, options: ContainerOptions) -> dict[str, object]:

@@ -9,6 +9,7 @@ _DEFAULT_DOMAIN = "docker.io"
 _LEGACY_DOMAIN = "index.docker.io"
 _DEFAULT_TAG = "latest"
 _LONGEST_PATH = 255
+_LONGEST_TAG = 128
 
 _HOST_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _HOST = rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
@@ -57,6 +58,11 @@ class ImageName:
         return cls(written, tag, digest)
 
     @property
+    def registry(self) -> str:
+        """The host of the registry that has it; ``docker.io`` for Docker Hub."""
+        return _split_domain(self.repository)[0]
+
+    @property
     def tag_or_digest(self) -> str:
         """The digest, else the tag, else ``latest``."""
         return self.digest or self.tag or _DEFAULT_TAG
@@ -69,13 +75,18 @@ class ImageName:
         return f"{self.repository}{'@' if self.digest else ':'}{self.tag_or_digest}"
 
 
-def built_name(app: str) -> ImageName:
+def built_name(app: str, tag: str | None = None) -> ImageName:
     """The name that images get which hanoverd builds for ``app``."""
     path = app.lower()
     if not re.fullmatch(_COMPONENT, path):
         # Apps may be named more freely than repositories.
         path = re.sub(r"[^a-z0-9]+", "-", path).strip("-")
-    return ImageName(f"hanoverd/{path}")
+    return ImageName(f"hanoverd/{path}", tag)
+
+
+def tag_from(text: str) -> str:
+    """A valid tag made of ``text``."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).lstrip(".-")[:_LONGEST_TAG] or _DEFAULT_TAG
 
 
 def _split_domain(text: str) -> tuple[str, str]:

@@ -1,66 +1,157 @@
-"""An image by name: the one that the engine has, else pulled from its registry."""
+"""An image by name: the one that the engine has, or pulled from its registry."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.engine import Engine
-from hanoverd.errors import EngineRefused, NotFound, ObtainFailed
+from hanoverd.errors import EngineRefused, NotFound, ObtainFailed, RegistryBusy
 from hanoverd.model.container import Image
+from hanoverd.model.durations import format_duration
 from hanoverd.model.images import ImageName
-from hanoverd.sources import Progress
+from hanoverd.sources import Progress, Surroundings
 from hanoverd.sources.images import image_of
+
+T = TypeVar("T")
+
+log = Logger()
+
+#: When to pull, in the words of docker run.
+POLICIES = ALWAYS, MISSING, NEVER = ("always", "missing", "never")
+
+#: Between two tries at a registry that wants to be asked less often: the first wait, the longest, in seconds; and how
+#: many tries there are.
+FIRST_WAIT, LONGEST_WAIT, TRIES = 2.0, 60.0, 7
+
+#: The code of that refusal, which the engine hands on as text (distribution specification, error codes).
+_BUSY = re.compile(r"toomanyrequests|429 Too Many Requests", re.IGNORECASE)
+
+_DIGEST = re.compile(r"Digest: (sha\d+:[0-9a-f]+)")
+
+#: errno ENOSPC, as the engine hands it on.
+_NO_ROOM = "no space left on device"
 
 
 class RegistrySource:
-    """Obtains the image ``name``, pulling it if the engine does not have it."""
+    """Obtains the image that ``text`` names; where the user has not said when to pull, if the engine does not have it."""
 
-    def __init__(self, engine: Engine, name: ImageName) -> None:
-        self._engine = engine
-        self._name = name
+    def __init__(self, text: str, around: Surroundings) -> None:
+        self._around = around
+        self._engine: Engine = around.engine
+        self._name = ImageName.parse(text)
+        self._policy = around.pull or MISSING
 
     def describe(self) -> str:
         """What it will do, for the log."""
-        return f"use the image {self._name.reference}"
+        return f"{'pull' if self._policy == ALWAYS else 'use'} the image {self._name.reference}"
 
-    async def obtain(self, progress: Progress) -> Image:
-        """Inspect, and pull where that finds nothing.  Cancel aborts the pull."""
-        try:
-            return await self._inspected()
-        except NotFound:
-            if not self._name.repository:
-                raise ObtainFailed(
-                    f"no image has the ID {self._name.reference}: name one that a registry has"
-                ) from None
-            await self._pull(progress)
-        try:
-            # The stream of a pull that was cut short looks like any other: only this proves that it worked.
-            return await self._inspected()
-        except NotFound:
-            raise ObtainFailed(f"the pull of {self._name.reference} ended without the image") from None
+    def check(self) -> None:
+        """There is nothing to look at: a registry that does not answer now may do so later."""
 
-    async def _inspected(self) -> Image:
-        return image_of(await self._engine.inspect_image(self._name.reference), self._name)
+    async def obtain(self, progress: Progress, revision: str | None = None) -> Image:
+        """Inspect, and pull as the policy says; ``revision`` is the tag to take instead of the name's own.
 
-    async def _pull(self, progress: Progress) -> None:
+        Backs off where the registry asks for it.  Cancel aborts the pull.
+        """
+        name = self._name if revision is None else ImageName(self._name.repository, revision)
+        if not name.repository or self._policy != ALWAYS:
+            try:
+                return await self._inspected(name)
+            except NotFound:
+                self._refuse_to_pull(name)
+        return await self._patiently(name, lambda: self._pulled(name, progress))
+
+    async def newest(self) -> str | None:
+        """The digest that the registry has for the tag; None for what can never change, or is never pulled."""
+        name = self._name
+        if not name.repository or name.digest or self._policy == NEVER:
+            return None
+
+        async def asking() -> str:
+            login = await self._around.credentials.login(name.registry)
+            try:
+                return await self._engine.remote_digest(name.reference, login)
+            except EngineRefused as error:
+                raise _refusal(name, str(error)) from None
+
+        return await self._patiently(name, asking)
+
+    def _refuse_to_pull(self, name: ImageName) -> None:
+        if not name.repository:
+            raise ObtainFailed(f"no image has the ID {name.reference}: name one that a registry has") from None
+        if self._policy == NEVER:
+            raise ObtainFailed(
+                f"the engine has no image {name.reference}, and --pull never forbids to pull it: pull it by hand "
+                f"(`docker pull {name.reference}`), or allow it"
+            ) from None
+
+    async def _inspected(self, name: ImageName) -> Image:
+        found = await self._engine.inspect_image(name.reference)
+        digests = [digest for digest in found.get("RepoDigests") or [] if digest.startswith(f"{name.repository}@")]
+        return image_of(found, name, digests[0].partition("@")[2] if digests else None)
+
+    async def _pulled(self, name: ImageName, progress: Progress) -> Image:
         errors: list[str] = []
+        digests: list[str] = []
 
         def on_event(event: Mapping[str, Any]) -> None:
             if "error" in event:
                 errors.append(str(event["error"]))
             else:
+                digests.extend(_DIGEST.findall(str(event.get("status", ""))))
                 progress(_line(event))
 
+        login = await self._around.credentials.login(name.registry)
         try:
-            await self._engine.pull(self._name.repository, self._name.tag_or_digest, on_event)
+            await self._engine.pull(name.repository, name.tag_or_digest, login, on_event)
         except EngineRefused as error:
             errors.append(str(error))
         if errors:
+            raise _refusal(name, errors[-1])
+        # The stream of a pull that was cut short looks like any other, and the name may still mean an older image:
+        # only the digest, which comes last, proves that it worked.
+        if not digests:
             raise ObtainFailed(
-                f"cannot pull {self._name.reference}: {errors[-1]}. Check the name, that the registry answers, and "
-                "that `docker login` was done for it"
+                f"the pull of {name.reference} was broken off: the engine never said that it is complete"
             )
+        try:
+            pulled = await self._engine.inspect_image(f"{name.repository}@{digests[-1]}")
+        except NotFound:
+            raise ObtainFailed(f"the pull of {name.reference} ended without the image {digests[-1]}") from None
+        return image_of(pulled, name, digests[-1])
+
+    async def _patiently(self, name: ImageName, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> T:
+        for tries, wait in enumerate(growing(FIRST_WAIT, LONGEST_WAIT, 2.0), 1):
+            try:
+                return await work()
+            except RegistryBusy as error:
+                if tries == TRIES:
+                    raise
+                log.warn(
+                    "{image}: the registry is asked too often: trying again in {wait} ({error})",
+                    image=name.reference,
+                    wait=format_duration(wait),
+                    error=error,
+                )
+                await pause(self._around.reactor, wait)
+        raise AssertionError  # The tries end by themselves.
+
+
+def _refusal(name: ImageName, reason: str) -> ObtainFailed:
+    said = f"cannot pull {name.reference}: {reason}"
+    if _BUSY.search(reason):
+        return RegistryBusy(f"{said}. The registry limits how often it is asked: log in, or wait")
+    if _NO_ROOM in reason:
+        return ObtainFailed(f"{said}. The engine's disk is full: `docker image prune` removes what is not used")
+    return ObtainFailed(
+        f"{said}. Check the name, that the registry answers, and that `docker login {name.registry}` was done for it"
+    )
 
 
 def _line(event: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from hanoverd.errors import Conflict, EngineRefused, EngineUnreachable, NotFound
 from hanoverd.model.container import ContainerOptions, Image, app_label, create_body
 from hanoverd.model.images import ImageName, built_name
 from hanoverd.sources.folder import FolderSource
+from tests.fakes.surroundings import surroundings
 from tests.lab.images import BASE, write_app
 
 REACTOR: Any = reactor
@@ -46,7 +47,7 @@ class EngineContract(TestCase):
 
     async def image(self) -> Image:
         """The image of the app."""
-        return await FolderSource(self.engine, self.folder, built_name(APP)).obtain(lambda line: None)
+        return await FolderSource(".", surroundings(REACTOR, self.engine, self.folder, APP)).obtain(lambda line: None)
 
     async def create(self, **env: str) -> None:
         """A container of the app, not started."""
@@ -125,7 +126,7 @@ class EngineContract(TestCase):
     async def test_a_pull_from_nowhere(self) -> None:
         errors: list[object] = []
         try:
-            await self.engine.pull("127.0.0.1:1/nothing", "v1", lambda event: errors.append(event.get("error")))
+            await self.engine.pull("127.0.0.1:1/nothing", "v1", {}, lambda event: errors.append(event.get("error")))
         except EngineRefused as error:
             errors.append(error)
         self.assertIn("connection refused", str(errors[-1]))

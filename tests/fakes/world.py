@@ -20,7 +20,6 @@ from hanoverd.edges.health import Health
 from hanoverd.edges.ports import HeldPort
 from hanoverd.handover import Handovers
 from hanoverd.model.container import ContainerOptions
-from hanoverd.model.images import built_name
 from hanoverd.model.publish import Publish
 from hanoverd.retirement import DrainOptions, Retirement
 from hanoverd.sources.folder import FolderSource
@@ -29,6 +28,7 @@ from hanoverd.switch import Switch
 from hanoverd.version import Versions
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
+from tests.fakes.surroundings import surroundings
 from tests.lab.images import write_app
 
 REACTOR: Any = reactor
@@ -57,7 +57,7 @@ class World:
         self.discards = Discards(REACTOR, self.versions)
         self.handovers = Handovers(
             REACTOR,
-            FolderSource(engine, self.app_folder, built_name(APP)),
+            FolderSource(".", surroundings(REACTOR, engine, self.app_folder, APP)),
             self.versions,
             self.switch,
             self.discards,

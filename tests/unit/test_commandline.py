@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hanoverd import __version__
 from hanoverd.commandline.help import usage_text
-from hanoverd.commandline.parse import InfoRequested, parse
-from hanoverd.commandline.settings import Settings
+from hanoverd.commandline.parse import InfoRequested, parse, without_tokens
+from hanoverd.commandline.settings import AnySettings, Obtaining, Settings
 from hanoverd.errors import UsageError
-from hanoverd.model.images import ImageName
+from hanoverd.model.build import BuildOptions
 from hanoverd.model.publish import Publish
+from hanoverd.model.source_name import SourceName
 
 
 def settings(*arguments: str) -> Settings:
     """What a command line means in a folder of its own."""
-    return parse(arguments, {"COLOUR": "blue"}, "/srv/Corner Shop")
+    found = any_settings(*arguments)
+    assert isinstance(found, Settings)
+    return found
+
+
+def any_settings(*arguments: str, **environ: str) -> AnySettings:
+    """The same, of whichever program is meant."""
+    return parse(arguments, {"COLOUR": "blue", **environ}, "/srv/Corner Shop", lambda: ["docker-archive", "other"])
+
+
+def refusal_of_any(*arguments: str, **environ: str) -> str:
+    """What a command line that is wrong is answered with."""
+    with pytest.raises(UsageError) as caught:
+        any_settings(*arguments, **environ)
+    return str(caught.value)
+
+
+FOLDER = Obtaining(
+    folder="/srv/Corner Shop",
+    state_folder="/srv/Corner Shop",
+    source=SourceName("folder", "."),
+    build=BuildOptions(),
+    pull=None,
+    git_protocol="https",
+    hookbot=None,
+    hookbot_ca=None,
+)
 
 
 def refusal(*arguments: str) -> str:
@@ -27,8 +56,7 @@ def refusal(*arguments: str) -> str:
 
 def test_without_arguments_the_folder_is_built_with_the_defaults() -> None:
     assert settings() == Settings(
-        folder="/srv/Corner Shop",
-        image=None,
+        obtaining=FOLDER,
         command=(),
         app="corner-shop",
         env=(),
@@ -72,8 +100,7 @@ def test_every_option_arrives() -> None:
         ),
     )
     assert found == Settings(
-        folder="/srv/Corner Shop",
-        image=ImageName("team/web", "2"),
+        obtaining=replace(FOLDER, source=SourceName("image", "team/web:2")),
         command=("serve", "--fast"),
         app="shop",
         env=("COLOUR=blue", "SIZE=9"),
@@ -93,21 +120,33 @@ def test_every_option_arrives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "image", "command"),
+    ("arguments", "source", "command"),
     [
-        (["@"], None, ()),
-        (["@", "serve", "-p"], None, ("serve", "-p")),
-        (["--", "@", "serve"], None, ("serve",)),
-        (["web"], ImageName("web"), ()),
-        (["web", "@"], ImageName("web"), ("@",)),
-        (["web", "--", "x"], ImageName("web"), ("--", "x")),
+        (["@"], "folder:.", ()),
+        (["@", "serve", "-p"], "folder:.", ("serve", "-p")),
+        (["--", "@", "serve"], "folder:.", ("serve",)),
+        (["web"], "image:web", ()),
+        (["web", "@"], "image:web", ("@",)),
+        (["web", "--", "x"], "image:web", ("--", "x")),
+        (["builder:latest"], "image:builder:latest", ()),
+        (["--", "builder"], "image:builder", ()),
+        (["localhost:5000/web:1"], "image:localhost:5000/web:1", ()),
+        (["github.com/me/Shop#main:web"], "git:github.com/me/Shop#main:web", ()),
+        (["https://git.example/me/shop.git"], "git:https://git.example/me/shop.git", ()),
+        (["git+file:///srv/shop"], "git:file:///srv/shop", ()),
+        (["git@git.example:me/shop.git"], "git:git@git.example:me/shop.git", ()),
+        (["docker-archive:./shop.tar.gz"], "docker-archive:./shop.tar.gz", ()),
+        (["other:thing", "-x"], "other:thing", ("-x",)),
+        (["nothing:thing"], "image:nothing:thing", ()),
+        ([f"web@sha256:{'0' * 64}"], f"image:web@sha256:{'0' * 64}", ()),
     ],
 )
-def test_an_at_sign_stands_for_the_folder_so_that_a_command_can_follow(
-    arguments: list[str], image: ImageName | None, command: tuple[str, ...]
+def test_the_first_argument_is_the_source_and_a_command_can_follow(
+    arguments: list[str], source: str, command: tuple[str, ...]
 ) -> None:
     found = settings(*arguments)
-    assert (found.image, found.command) == (image, command)
+    name = found.obtaining.source
+    assert (f"{name.scheme}:{name.text}", found.command) == (source, command)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +251,101 @@ def test_the_version_is_told() -> None:
 
 
 def test_help_that_is_refused_is_not_given() -> None:
-    assert settings("--help=false").image is None
+    assert settings("--help=false").obtaining == FOLDER
 
 
 def test_after_the_image_help_is_an_argument() -> None:
     assert settings("web", "--help").command == ("--help",)
+
+
+@pytest.mark.parametrize(
+    ("source", "app"),
+    [
+        ("github.com/me/Corner_Shop#main", "corner_shop"),
+        ("https://git.example/me/shop.git#main:web", "shop"),
+        ("git@git.example:shop.git", "shop"),
+        ("docker-archive:/srv/shop-1.tar.gz", "shop-1"),
+        ("docker-archive:https://files.example/a/shop.tar?sig=1", "shop"),
+        ("docker-archive:s3://bucket/a/shop.tar.zst", "shop"),
+    ],
+)
+def test_an_app_is_called_after_its_source(source: str, app: str) -> None:
+    assert settings(source).app == app
+
+
+def test_hookbot_says_what_to_obtain_and_what_the_app_is_called() -> None:
+    found = settings("--hookbot", "wss://TOKEN@hook.example/sub/github.com/repo/Me/Shop/branch/main#web")
+    assert found.app == "shop"
+    assert found.obtaining.source == SourceName("git", "github.com/Me/Shop#main:web")
+    found = settings("--hookbot", "wss://hook.example/sub/docker-pull/localhost:5000/me/shop/tag/main")
+    assert (found.app, found.obtaining.source.text) == ("shop", "localhost:5000/me/shop:main")
+    assert found.obtaining.pull == "always"
+    found = settings("--pull=missing", "--hookbot", "wss://hook.example/sub/hanoverd/cwd")
+    assert (found.app, found.obtaining.source.scheme, found.obtaining.pull) == ("corner-shop", "folder", "missing")
+
+
+def test_hookbot_can_be_named_in_the_environment() -> None:
+    found = any_settings(HOOKBOT_URL="ws://T@localhost/sub/hanoverd/cwd")
+    assert isinstance(found, Settings)
+    assert found.obtaining.hookbot is not None
+    assert found.obtaining.hookbot.url.token == "T"
+    assert "T@" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--hookbot", "wss://T@h/sub/else"], "'/sub/else\" is no topic that hanoverd knows; it knows /sub/HOST/repo"),
+        (["--hookbot", "wss://T@h/pub/hanoverd/cwd"], "is no topic that hanoverd knows"),
+        (["--hookbot", "wss://T@h/unsafe/sub/hanoverd/cwd"], "say --hookbot-unsafe"),
+        (["--hookbot", "wss://T@h/sub/x.org/repo/u/r/branch/-x"], "'-x' is no name of a branch"),
+        (["--hookbot", "T@h/sub/hanoverd/cwd"], "must look like wss://TOKEN@HOST/sub/TOPIC"),
+        (["--hookbot", "wss://T@h/sub/hanoverd/cwd", "web"], "says what to obtain already"),
+        (
+            ["--pull", "sometimes"],
+            'invalid argument "sometimes" for "--pull" flag: it must be always or missing or never',
+        ),
+        (["--builder=podman"], "it must be auto or classic or buildkit"),
+        (["--build-arg", "=x"], "invalid build argument"),
+        (["builder"], "the builder needs --listen URL (or HOOKBOT_MONITOR_URL)"),
+        (["builder", "--listen", "ws://h/sub/hanoverd/cwd"], "the builder needs --docker-notify URL"),
+        (["builder", "--publish", "80"], "unknown flag: --publish"),
+        (
+            ["builder", "--listen=ws://h/sub/hanoverd/cwd", "--docker-notify=ws://h/sub/x"],
+            "should be /pub/docker-pull/",
+        ),
+        (["builder", "x"], "builder takes no arguments"),
+        (["hookbot"], "write `hanoverd hookbot serve` or `hanoverd hookbot make-tokens`"),
+        (["hookbot", "serve"], "HOOKBOT_KEY is not set"),
+        (["hookbot", "serve", "--bind", "80"], "is no address: write [HOST]:PORT"),
+        (["hookbot", "serve", "--tls-key", "k"], "--tls-cert and --tls-key need each other"),
+        (["hookbot", "make-tokens"], "make-tokens needs URLs"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_wrong_is_told_without_the_token(arguments: list[str], reason: str) -> None:
+    told = refusal_of_any(*arguments)
+    assert reason.replace("'/sub", '"/sub') in told
+    assert "T@" not in told
+
+
+def test_tokens_are_printed() -> None:
+    key = {"HOOKBOT_KEY": "key"}
+    with pytest.raises(InfoRequested) as made:
+        any_settings("hookbot", "make-tokens", "/sub/hanoverd/cwd", "wss://hook.example/pub/a", **key)
+    assert str(made.value).splitlines() == [
+        "http://3c3389077ea4c81cbe7289ee7a48cde7108ab83d@localhost:8080/sub/hanoverd/cwd",
+        "wss://b437bfb46b342120017f001cb3353daf6a575258@hook.example/pub/a",
+    ]
+
+
+def test_a_command_line_without_its_tokens_means_the_same() -> None:
+    given = ["-p", "80", "--hookbot", "wss://T@h/sub/hanoverd/cwd", "--no-cache", "@", "--hookbot", "wss://X@h/"]
+    hidden, environ = without_tokens(given)
+    assert hidden == ["--publish=80", "--no-cache=true", "--", "@", "--hookbot", "wss://X@h/"]
+    assert any_settings(*hidden, **environ) == any_settings(*given)
+    assert without_tokens(["--hookbot=ws://h/sub/hanoverd/cwd"])[1] == {}
+    given = ["builder", "--listen=ws://T@h/sub/hanoverd/cwd", "--docker-notify", "ws://T@h/pub/docker-pull/a/tag/b"]
+    hidden, environ = without_tokens(given)
+    assert hidden == ["builder"]
+    assert any_settings(*hidden, **environ) == any_settings(*given)

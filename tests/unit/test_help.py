@@ -7,28 +7,35 @@ import sys
 
 import pytest
 
-from hanoverd.commandline.help import USAGE, rst, usage_text
-from hanoverd.commandline.table import OPTIONS, Kind, Option
+from hanoverd.commandline.help import rst, usage_text
+from hanoverd.commandline.table import COMMANDS, DAEMON, Command, Kind, Option
+
+ALL = (DAEMON, *COMMANDS)
 
 
 def test_help_begins_with_the_usage() -> None:
-    assert usage_text().startswith(f"Usage:  {USAGE}\n")
+    assert usage_text().startswith("Usage:  hanoverd [OPTIONS] [IMAGE")
 
 
-def test_help_fits_on_a_terminal() -> None:
-    assert max(len(line) for line in usage_text().splitlines()) <= 80
-    assert not any(line != line.rstrip() for line in usage_text().splitlines())
+@pytest.mark.parametrize("command", ALL, ids=lambda command: command.name or "hanoverd")
+def test_help_fits_on_a_terminal(command: Command) -> None:
+    assert max(len(line) for line in usage_text(command).splitlines()) <= 80
+    assert not any(line != line.rstrip() for line in usage_text(command).splitlines())
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_help_and_documentation_tell_every_option_with_its_default(option: Option) -> None:
-    words = " ".join(usage_text().split())
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [(command, option) for command in ALL for option in command.options if option.name != "help"],
+    ids=lambda value: value.name,
+)
+def test_help_and_documentation_tell_every_option_with_its_default(command: Command, option: Option) -> None:
+    words = " ".join(usage_text(command).split())
     assert f"--{option.name} {option.metavar}".strip() in words
     assert option.help in words
-    assert f"--{option.name}" in rst()
+    assert f"--{option.name}" in rst(command)
     if option.default:
         assert f"(default: {option.default})" in words
-        assert f"(default: ``{option.default}``)" in rst()
+        assert f"(default: ``{option.default}``)" in rst(command)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +56,12 @@ def test_the_options_are_aligned() -> None:
 
 
 def test_every_option_is_named_once_and_says_what_it_takes() -> None:
-    names = [option.name for option in OPTIONS] + [option.letter for option in OPTIONS if option.letter]
-    assert len(set(names)) == len(names)
-    for option in OPTIONS:
-        assert bool(option.metavar) == (option.kind is not Kind.BOOLEAN)
+    for command in ALL:
+        names = [option.name for option in command.options]
+        names += [option.letter for option in command.options if option.letter]
+        assert len(set(names)) == len(names)
+        for option in command.options:
+            assert bool(option.metavar) == (option.kind is not Kind.BOOLEAN)
 
 
 def test_help_is_given_without_loading_twisted_or_docker() -> None:

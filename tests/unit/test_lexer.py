@@ -93,7 +93,7 @@ def test_an_unknown_option_is_told_with_the_nearest_one_and_where_to_look() -> N
     with pytest.raises(UsageError) as caught:
         lexed("--color", "red")
     assert str(caught.value) == (
-        "unknown flag: --color (did you mean --colour?). Run 'hanoverd --help' for the options"
+        "unknown flag: --color (did you mean --colour?). Run it with --help for the options"
     )
 
 

@@ -207,8 +207,8 @@ class WithTheSupervisor(TestCase):
             try:
                 await self.started(world)
                 begun = len(world.engine.requests)
-                at_request(world, begun + k, lambda world=world: world.supervisor.trigger("newer"))  # type: ignore[misc]
-                world.supervisor.trigger("older")
+                at_request(world, begun + k, lambda world=world: world.supervisor.triggers.trigger("newer"))  # type: ignore[misc]
+                world.supervisor.triggers.trigger("older")
                 await self.at_rest(world)
                 self.assertEqual((len(world.leads_to), *world.state()[:2]), (1, world.leads_to, world.leads_to))
                 made = len(world.engine.requests) - begun
@@ -237,7 +237,7 @@ class WithTheSupervisor(TestCase):
                         Deferred.fromCoroutine(world.supervisor.stop())
                     ),
                 )
-                world.supervisor.trigger("a handover")
+                world.supervisor.triggers.trigger("a handover")
                 await until(lambda world=world, stopped=stopped: stopped or world.state() == IN_ORDER)  # type: ignore[misc]
                 await (stopped[0] if stopped else world.supervisor.stop())
                 self.assertEqual(world.state(), ([], [], []))
@@ -250,8 +250,8 @@ class WithTheSupervisor(TestCase):
 
     async def started(self, world: World) -> None:
         """The first version is live."""
-        world.supervisor.start()
-        world.supervisor.trigger("start")
+        world.supervisor.triggers.start()
+        world.supervisor.triggers.trigger("start")
         await until(lambda: world.leads_to)
 
     async def at_rest(self, world: World) -> None:

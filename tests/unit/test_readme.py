@@ -10,7 +10,7 @@ import docutils.core
 import pytest
 
 from hanoverd.commandline.help import rst
-from hanoverd.commandline.table import ENVIRONMENT
+from hanoverd.commandline.table import COMMANDS, DAEMON, Command
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.rst").read_text()
@@ -23,13 +23,17 @@ def test_it_is_well_formed(name: str) -> None:
     assert b"<h1" in html
 
 
-def test_the_options_are_those_of_the_table() -> None:
-    assert rst() in README, "put into README.rst what `.venv-tests/bin/python -m hanoverd.commandline.help` prints"
+@pytest.mark.parametrize("command", [DAEMON, *COMMANDS], ids=lambda command: command.name or "hanoverd")
+def test_the_options_are_those_of_the_table(command: Command) -> None:
+    assert rst(command) in README, (
+        "put into README.rst what `.venv-tests/bin/python -m hanoverd.commandline.help` prints"
+    )
 
 
 def test_the_environment_is_told() -> None:
-    for name, _ in ENVIRONMENT:
-        assert f"``{name}``" in README
+    for command in (DAEMON, *COMMANDS):
+        for name, _ in command.environment:
+            assert f"``{name}``" in README
 
 
 def test_its_commands_are_there() -> None:

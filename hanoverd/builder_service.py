@@ -1,0 +1,81 @@
+"""The builder as a Twisted service, and as a command that ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from hanoverd.builder import Builder
+from hanoverd.errors import HanoverdError
+from hanoverd.hookbot.follower import Follower
+from hanoverd.service import take_signals
+
+log = Logger()
+
+
+class BuilderService(Service):
+    """Builds at the start, at each message of hookbot and at each SIGHUP, while the reactor runs."""
+
+    def __init__(self, reactor: Any, pool: ThreadPool, builder: Builder, follower: Follower) -> None:
+        self._reactor = reactor
+        self._pool = pool
+        self._builder = builder
+        self._follower = follower
+        self._stopping = False
+
+    def startService(self) -> None:
+        """Begin as soon as the reactor runs."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._reactor.callWhenRunning(self._begin)
+
+    def stopService(self) -> Deferred[None]:
+        """Fire when nothing is under way any more."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._end())
+
+    def _begin(self) -> None:
+        take_signals(self._reactor, lambda: self._builder.triggers.trigger("SIGHUP"), self._stop)
+        self._pool.start()
+        self._builder.triggers.start()
+        self._builder.triggers.trigger("start")
+        self._follower.start()
+
+    async def _end(self) -> None:
+        await self._follower.stop()
+        await self._builder.triggers.stop()
+        self._pool.stop()
+        log.info("hanoverd builder has stopped")
+
+    def _stop(self, reason: str) -> None:
+        if not self._stopping:
+            self._stopping = True
+            log.info("{reason}: stopping", reason=reason)
+            self._reactor.stop()
+
+
+def build_once(reactor: Any, pool: ThreadPool, builder: Builder) -> bool:
+    """Run the reactor for one build; whether all of it worked.  SIGTERM and SIGINT cancel it."""
+    outcome: list[bool] = []
+
+    def begin() -> None:
+        pool.start()
+        building = Deferred.fromCoroutine(builder.build())
+        take_signals(reactor, lambda: None, lambda _: building.cancel())
+        building.addCallbacks(lambda _: outcome.append(True), tell)
+        building.addBoth(lambda _: reactor.stop())
+
+    def tell(failure: Failure) -> None:
+        if failure.check(HanoverdError):
+            log.error("{error}", error=failure.value)
+        elif not failure.check(CancelledError):
+            log.failure("the build failed by a mistake in hanoverd", failure)
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    pool.stop()
+    return bool(outcome)

@@ -1,0 +1,63 @@
+"""Reads the command line of this process; one that is wrong, or asks for help, ends it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from hanoverd.commandline.parse import InfoRequested, parse, without_tokens
+from hanoverd.commandline.settings import AnySettings
+from hanoverd.errors import HanoverdError, UsageError
+
+USAGE_FAILED = 2
+
+
+def settings_or_exit(arguments: Sequence[str]) -> AnySettings:
+    """The settings that a command line asks for; prints and exits where it asks for help, or is wrong.
+
+    A command line that holds tokens is replaced first, by running this process's program anew with them in its
+    environment: all users can list the command lines of a machine.
+    """
+    try:
+        settings = parse(list(arguments), os.environ, str(Path.cwd()), _schemes)
+    except InfoRequested as info:
+        sys.stdout.write(f"{info}\n")
+        raise SystemExit(0) from None
+    except UsageError as error:
+        complain(error)
+        raise SystemExit(USAGE_FAILED) from None
+    hidden, tokens = without_tokens(arguments)
+    if tokens:
+        _run_anew(arguments, hidden, tokens)
+    return settings
+
+
+def complain(error: HanoverdError) -> None:
+    """Tell the user on standard error."""
+    sys.stderr.write(f"hanoverd: {error}\n")
+
+
+def _run_anew(arguments: Sequence[str], hidden: Sequence[str], tokens: dict[str, str]) -> None:
+    """Be the same program with other arguments; returns only where it cannot be told how this one was run."""
+    count = len(arguments)
+    if list(sys.orig_argv[-count:]) != list(arguments):
+        return
+    command = [*sys.orig_argv[:-count], *hidden]
+    # As a script, if it was one: it is found by its name, as by `pgrep -x hanoverd`.
+    if len(sys.orig_argv) > count + 1 and command[1].startswith("/") and os.access(command[1], os.X_OK):
+        command = command[1:]
+        program = command[0]
+    else:
+        program = sys.executable
+    sys.stdout.flush()
+    os.execve(program, command, {**os.environ, **tokens})  # noqa: S606  # no shell: that is the point
+
+
+def _schemes() -> Collection[str]:
+    """The kinds of sources that are installed."""
+    # Late: help, and most command lines that are wrong, are answered without loading Twisted.
+    from hanoverd.sources.kinds import source_kinds  # noqa: PLC0415
+
+    return source_kinds()

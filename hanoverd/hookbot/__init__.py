@@ -1,0 +1,1 @@
+"""hookbot: listening to one, and being one."""

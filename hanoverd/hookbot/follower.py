@@ -1,0 +1,77 @@
+"""Turns what hookbot says, and what it may have said while nobody listened, into triggers."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.concurrency.cancellation import Outcome, uncancellable
+from hanoverd.concurrency.polling import growing, pause
+from hanoverd.errors import HanoverdError
+from hanoverd.hookbot.listener import Connect, Listener, tell_mistakes
+from hanoverd.model.hookbot import Subscription
+from hanoverd.sources import Source
+from hanoverd.triggers import Triggers
+
+log = Logger()
+
+#: Between two questions to a source that does not answer: the first wait and the longest, in seconds.
+FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
+
+
+class Follower:
+    """Listens to ``subscription`` by connections that ``connect`` makes, and triggers."""
+
+    def __init__(
+        self, clock: IReactorTime, subscription: Subscription, connect: Connect, source: Source, triggers: Triggers
+    ) -> None:
+        self._clock = clock
+        self._subscription = subscription
+        self._source = source
+        self._triggers = triggers
+        self._listener = Listener(clock, str(subscription.url), connect, self._message, self._connected)
+        self._asking: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Listen from now on."""
+        self._listener.start()
+
+    async def stop(self) -> None:
+        """Fires when the connection is gone."""
+        await self._listener.stop()
+        if self._asking is not None:
+            self._asking.cancel()
+            await uncancellable(Outcome(self._asking).wait())
+
+    def _message(self, message: bytes) -> None:
+        revision, reason = self._subscription.read(message)
+        if self._asking is not None:
+            # What the source says now, it says after this message.
+            self._asking.cancel()
+        self._triggers.trigger(reason, revision)
+
+    def _connected(self) -> None:
+        # There is no replay: what was published while nobody listened has to be found out at the source.
+        if self._asking is not None:
+            self._asking.cancel()
+        self._asking = Deferred.fromCoroutine(self._ask())
+        self._asking.addErrback(tell_mistakes)
+
+    async def _ask(self) -> None:
+        for wait in growing(FIRST_WAIT, LONGEST_WAIT, 2.0):
+            try:
+                newest = await self._source.newest()
+            except CancelledError:
+                raise
+            except HanoverdError as error:
+                log.warn(
+                    "whether a message of hookbot was missed could not be found out ({what}): {error}",
+                    what=self._source.describe(),
+                    error=error,
+                )
+                await pause(self._clock, wait)
+            else:
+                if newest is not None:
+                    self._triggers.missed(newest)
+                return

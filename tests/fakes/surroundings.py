@@ -1,0 +1,38 @@
+"""What a source finds around it in a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hanoverd.edges.credentials import Credentials
+from hanoverd.model.build import BuildOptions
+from hanoverd.sources import Surroundings
+
+
+def surroundings(
+    reactor: Any,
+    engine: Any,
+    folder: Path,
+    app: str = "app",
+    *,
+    build: BuildOptions | None = None,
+    pull: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    state_folder: Path | None = None,
+) -> Surroundings:
+    """As the daemon would be given them, with nobody logged in anywhere."""
+    environ = {"PATH": os.environ["PATH"], "HOME": "/nowhere", **(environ or {})}
+    return Surroundings(
+        reactor=reactor,
+        engine=engine,
+        credentials=Credentials(reactor, environ),
+        environ=environ,
+        app=app,
+        folder=folder,
+        state_folder=state_folder or folder,
+        build=build or BuildOptions(),
+        pull=pull,
+    )
