@@ -37,6 +37,7 @@ setup(
     ],
     extras_require={
         "test": [
+            "bcrypt",
             "cryptography",
             "docutils",
             "moto[server]>=5",
@@ -48,6 +49,7 @@ setup(
             "types-docker",
             "types-docutils",
             "types-requests",
+            "websockets>=14",
             "wheel",
         ]
     },

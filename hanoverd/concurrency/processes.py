@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -51,16 +53,25 @@ async def run(
     *,
     cwd: str | None = None,
     on_line: Callable[[str], object] | None = None,
+    with_children: bool = False,
 ) -> Ended:
     """Run a program, ``argv[0]`` looked up on PATH, with ``stdin`` as its input, until it has ended.
 
     ``on_line`` takes what it prints, on standard output and error, line by line; then nothing of it is kept.
+    ``with_children`` is for programs that run others: they get a session of their own, so that no terminal can be
+    asked anything, and a cancel ends them all.
     Fails with ``ProgramMissing``.  A cancel sends it SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later; the
     Deferred fires, with ``CancelledError``, when the process has gone.
     """
     protocol = _Collector(stdin) if on_line is None else _Lines(stdin, on_line)
     program = find_program(argv[0], environ)
-    reactor.spawnProcess(protocol, program, list(argv), env=dict(environ), path=cwd)
+    command = list(argv)
+    if with_children:
+        protocol.has_group = True
+        # It becomes the program: there is no process between us (setsid(1), as long as it need not fork).
+        command = ["setsid", program, *argv[1:]]
+        program = find_program("setsid", environ)
+    reactor.spawnProcess(protocol, program, command, env=dict(environ), path=cwd)
     timers: list[IDelayedCall] = []
 
     def hasten() -> None:
@@ -80,6 +91,11 @@ class _Collector(ProcessProtocol):
 
     transport: IProcessTransport
 
+    #: Whether the program leads a process group.
+    has_group = False
+
+    _pid: int | None = None
+
     def __init__(self, stdin: str) -> None:
         self.ended: Deferred[Ended] = Deferred()
         self._stdin = stdin.encode()
@@ -87,6 +103,7 @@ class _Collector(ProcessProtocol):
         self._stderr: list[bytes] = []
 
     def connectionMade(self) -> None:
+        self._pid = self.transport.pid
         self.transport.write(self._stdin)
         self.transport.closeStdin()
 
@@ -97,6 +114,13 @@ class _Collector(ProcessProtocol):
         self._stderr.append(data)
 
     def signal(self, name: str) -> None:
+        if self.has_group and self._pid is not None:
+            try:
+                # Its children too, which may outlive it: the group has its number as long as any of them is there.
+                os.killpg(self._pid, getattr(signal, f"SIG{name}"))
+                return
+            except ProcessLookupError:
+                pass  # It has not got as far as that.
         try:
             self.transport.signalProcess(name)
         except ProcessExitedAlready:

@@ -52,7 +52,9 @@ class BuildKit:
             argv += [f"--build-arg={name}={value}" for name, value in options.args.items() if value is not None]
             argv += [f"--target={options.target}"] if options.target else []
             argv += ["--no-cache"] if options.no_cache else []
-            ended = await run(self._reactor, [*argv, str(context.folder)], self._environ, on_line=on_line)
+            ended = await run(
+                self._reactor, [*argv, str(context.folder)], self._environ, on_line=on_line, with_children=True
+            )
             return id_file.read_text().strip() if ended.code == 0 else None
 
     async def _find(self) -> str | None:

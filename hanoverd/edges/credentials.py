@@ -76,7 +76,7 @@ class Credentials:
         program = f"docker-credential-{helper}"
         said = f"the credential helper {program}, which {self._file} names for {key},"
         try:
-            ended = await run(self._reactor, [program, "get"], self._environ, key)
+            ended = await run(self._reactor, [program, "get"], self._environ, key, with_children=True)
         except HanoverdError:
             raise LoginFailed(f"{said} is not on PATH: install it, or `docker login` again without it") from None
         if ended.code != 0:

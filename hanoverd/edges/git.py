@@ -66,7 +66,7 @@ class Mirror:
     async def remote_head(self) -> str | None:
         """The commit at the head of the branch, as the host has it now; nothing is fetched."""
         ref = "HEAD" if self._location.branch is None else f"refs/heads/{self._location.branch}"
-        said = await self._git("ls-remote", "--quiet", "--", self._location.url, ref)
+        said = await self._git("ls-remote", "--quiet", "--", self._location.url, ref, inside=self._folder)
         return said.split()[0] if said else None
 
     async def describe(self, commit: str) -> str:
@@ -114,13 +114,13 @@ class Mirror:
 
     async def _try(self, *arguments: str) -> str | None:
         """What git prints; None where it fails."""
-        ended = await run(self._reactor, self._command(arguments, self._repository), self._environ)
+        ended = await run(self._reactor, self._command(arguments, self._repository), self._environ, with_children=True)
         return ended.stdout.strip() if ended.code == 0 else None
 
     async def _git(self, *arguments: str, inside: Path | None = None) -> str:
         self._folder.mkdir(parents=True, exist_ok=True)
         command = self._command(arguments, inside or self._repository)
-        ended = await run(self._reactor, command, self._environ, cwd=str(self._folder))
+        ended = await run(self._reactor, command, self._environ, cwd=str(self._folder), with_children=True)
         if ended.code != 0:
             verb = next(word for word in arguments if not word.startswith("-") and "=" not in word)
             said = (ended.stderr or ended.stdout).strip().replace(self._location.url, self._location.shown)

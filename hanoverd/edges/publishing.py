@@ -5,9 +5,11 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.web.client import URI, Agent, FileBodyProducer, readBody
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import URI, Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
@@ -20,6 +22,9 @@ from hanoverd.model.hookbot import HookbotURL
 
 #: How long the whole of it may take, in seconds.
 WITHIN = 30.0
+
+#: How much of an answer is worth telling, in bytes.
+MOST_SAID = 200
 
 _OK = 200
 
@@ -37,14 +42,39 @@ async def publish(reactor: Any, url: HookbotURL, trust: Any, body: bytes) -> Non
     request.addTimeout(WITHIN, reactor)
     try:
         response = await over(request)
-        answer = await over(readBody(response).addTimeout(WITHIN, reactor))
+        reading = _Beginning()
+        response.deliverBody(reading)
+        await over(reading.ended.addTimeout(WITHIN, reactor), reading.drop)
     except CancelledError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever an HTTP client may meet means the same
         raise HookbotError(f"cannot publish at {url}: {error or type(error).__name__}") from None
     if response.code != _OK:
-        said = answer[:200].decode(errors="replace").strip()
+        said = reading.read.decode(errors="replace").strip()
         raise HookbotError(f"cannot publish at {url}: HTTP status {response.code}: {said}")
+
+
+class _Beginning(Protocol):
+    """Keeps the beginning of a body, which is a short message or somebody else's page."""
+
+    def __init__(self) -> None:
+        self.ended: Deferred[None] = Deferred()
+        self.read = b""
+
+    def drop(self) -> None:
+        """End the connection."""
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Some of it."""
+        self.read += data[: MOST_SAID - len(self.read)]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """That was all, whole or not."""
+        del reason
+        if not self.ended.called:
+            self.ended.callback(None)
 
 
 @implementer(IAgentEndpointFactory)

@@ -229,6 +229,8 @@ class Connection(WebSocketServerProtocol):
 
     def onOpen(self) -> None:
         """The websocket is open."""
+        # What answered the request for the upgrade is still registered.
+        self.unregisterProducer()
         self.registerProducer(self, streaming=True)
         self.opened(self)
 

@@ -8,33 +8,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import bcrypt
+
+from tests.lab.certificates import write_certificates
 from tests.lab.host import Lab
 
 _CONFIGURATION = """\
 version: 0.1
 log: {{level: error}}
 storage: {{filesystem: {{rootdirectory: {folder}}}}}
-http: {{addr: {address}}}
+http: {{addr: {address}{tls}}}
+{auth}
 """
+
+USER, PASSWORD = "me", "a secret"
 
 
 @contextmanager
-def registry(lab: Lab, folder: Path) -> Iterator[str]:
-    """Serve a registry that keeps its images in ``folder``; gives its address."""
-    address = "127.0.0.1:5000"
+def registry(lab: Lab, folder: Path, *, port: int = 5000, login: bool = False, tls: bool = False) -> Iterator[str]:
+    """Serve a registry that keeps its images in ``folder``, for all or for USER only; gives its address."""
+    address = f"127.0.0.1:{port}"
     folder.mkdir()
     configuration = folder / "config.yml"
-    configuration.write_text(_CONFIGURATION.format(folder=folder / "images", address=address))
+    certificates = auth = ""
+    if tls:
+        write_certificates(folder / "tls")
+        names = (folder / "tls" / "server-cert.pem", folder / "tls" / "server-key.pem")
+        certificates = f", tls: {{certificate: {names[0]}, key: {names[1]}}}"
+    if login:
+        hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+        (folder / "htpasswd").write_text(f"{USER}:{hashed}\n")
+        auth = f"auth: {{htpasswd: {{realm: lab, path: {folder / 'htpasswd'}}}}}"
+    configuration.write_text(
+        _CONFIGURATION.format(folder=folder / "images", address=address, tls=certificates, auth=auth)
+    )
     process = subprocess.Popen(
         lab.in_host(["docker-registry", "serve", str(configuration)]),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    url = f"{'https' if tls else 'http'}://{address}/v2/"
     try:
         deadline = time.monotonic() + 20
-        while subprocess.run(
-            lab.in_host(["curl", "-sf", f"http://{address}/v2/"]), capture_output=True, check=False
-        ).returncode:
+        # 401 is an answer as well.
+        while subprocess.run(lab.in_host(["curl", "-sk", url]), capture_output=True, check=False).returncode:
             assert process.poll() is None, "the registry has ended"
             assert time.monotonic() < deadline, "the registry did not come up"
             time.sleep(0.1)

@@ -92,9 +92,7 @@ def test_what_cannot_be_understood_is_told_in_dockers_words(arguments: list[str]
 def test_an_unknown_option_is_told_with_the_nearest_one_and_where_to_look() -> None:
     with pytest.raises(UsageError) as caught:
         lexed("--color", "red")
-    assert str(caught.value) == (
-        "unknown flag: --color (did you mean --colour?). Run it with --help for the options"
-    )
+    assert str(caught.value) == ("unknown flag: --color (did you mean --colour?). Run it with --help for the options")
 
 
 def test_an_option_without_its_value_is_told_with_what_it_takes() -> None:

@@ -78,3 +78,32 @@ class RunTests(TestCase):
         with self.assertRaises(CancelledError):
             await running
         self.assertGreater(time.monotonic() - begun, 0.15)
+
+
+class ChildrenTests(TestCase):
+    """Programs that run others."""
+
+    async def test_a_cancel_ends_a_programs_children_too(self) -> None:
+        lines: list[str] = []
+        script = "sleep 60 & echo $!; exec sleep 61"
+        work = Deferred.fromCoroutine(
+            run(REACTOR, ["sh", "-c", script], os.environ, on_line=lines.append, with_children=True)
+        )
+        while not lines:
+            await pause(REACTOR, 0.01)
+        work.cancel()
+        with self.assertRaises(CancelledError):
+            await work
+        state = Path("/proc", lines[0], "stat")
+        self.assertTrue(not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
+
+    async def test_it_has_no_terminal_to_ask(self) -> None:
+        ended = await run(REACTOR, ["sh", "-c", "exec < /dev/tty"], os.environ, with_children=True)
+        self.assertNotEqual(ended.code, 0)
+        self.assertIn("/dev/tty", ended.stderr)
+
+    async def test_lines_are_handed_on_as_they_come(self) -> None:
+        lines: list[str] = []
+        script = "printf 'one\\n  two\\r\\n\\nthr'; printf 'ee' ; printf 'err\\n' >&2"
+        ended = await run(REACTOR, ["sh", "-c", script], os.environ, on_line=lines.append)
+        self.assertEqual((sorted(lines), ended.stdout), (["  two", "err", "one", "three"], ""))

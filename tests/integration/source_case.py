@@ -1,0 +1,113 @@
+"""What the tests of sources share: a source of one's own on the lab's engine, driven in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet import process, reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.threads import deferToThread
+from twisted.python.threadpool import ThreadPool
+from twisted.trial.unittest import TestCase
+
+from hanoverd.concurrency.polling import pause
+from hanoverd.edges.engine import Engine
+from hanoverd.edges.engine_address import EngineAddress
+from hanoverd.errors import HanoverdError
+from hanoverd.model.build import BuildOptions
+from hanoverd.model.container import Image
+from hanoverd.sources import Source, Surroundings
+from tests.fakes.surroundings import surroundings
+from tests.lab.host import Lab
+from tests.lab.images import BASE
+
+REACTOR: Any = reactor
+
+#: The smallest image that can be built from what the lab has.
+TINY = f"FROM {BASE}\nLABEL content=%s\nEXPOSE 80\n"
+
+
+class SourceCase(TestCase):
+    """Gives each test an engine, a folder, and sources with these around them."""
+
+    lab: Lab
+
+    @pytest.fixture(autouse=True)
+    def _in_the_lab(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def setUp(self) -> None:
+        self.pool = ThreadPool(0, 20)
+        self.pool.start()
+        self.addCleanup(self.pool.stop)
+        self.engine = Engine(REACTOR, self.pool, EngineAddress(self.lab.docker_host, None, "the test"))
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.progress: list[str] = []
+        self.addCleanup(self._no_process_is_left)
+
+    def _no_process_is_left(self) -> None:
+        assert not process.reapProcessHandlers, "a program still runs"
+
+    def around(
+        self,
+        *,
+        build: BuildOptions | None = None,
+        pull: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        app: str = "sourced",
+    ) -> Surroundings:
+        """What is around the source."""
+        environ = {"DOCKER_HOST": self.lab.docker_host, **(environ or {})}
+        return surroundings(REACTOR, self.engine, self.folder, app, build=build, pull=pull, environ=environ)
+
+    async def obtain(self, source: Source, revision: str | None = None) -> Image:
+        """Obtain."""
+        return await source.obtain(self.progress.append, revision)
+
+    def label(self, image: Image) -> str:
+        """What the image says that it is of."""
+        found = json.loads(self.lab.docker("GET", f"/images/{image.id}/json")[1])
+        content: str = (found["Config"]["Labels"] or {}).get("content", "")
+        return content
+
+    async def fails(self, work: Awaitable[object], kind: type[Exception] = HanoverdError) -> str:
+        """What it fails with."""
+        try:
+            await work
+        except kind as error:
+            return str(error)
+        raise AssertionError("it did not fail")
+
+    async def cancelled(self, work: Deferred[Any]) -> float:
+        """Cancel it, and give the seconds until it was over."""
+        begun = time.monotonic()
+        work.cancel()
+        with self.assertRaises(CancelledError):
+            await work
+        return time.monotonic() - begun
+
+    async def until(self, holds: Callable[[], object], seconds: float = 20) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + seconds
+        while not await deferToThread(holds):
+            assert time.monotonic() < deadline, "not within time"
+            await pause(REACTOR, 0.02)
+
+    def containers(self) -> list[dict[str, Any]]:
+        """All that the engine has, running or not."""
+        found: list[dict[str, Any]] = json.loads(self.lab.docker("GET", "/containers/json?all=1")[1])
+        return found
+
+
+def environment(**changed: str) -> dict[str, str]:
+    """This process's own, with changes."""
+    return {**os.environ, **changed}

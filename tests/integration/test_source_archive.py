@@ -1,0 +1,309 @@
+"""Images out of archives: from files, HTTPS servers and S3."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import socket
+import ssl
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+from urllib.parse import quote
+
+import boto3
+import zstandard
+from moto.server import ThreadedMotoServer
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from hanoverd.concurrency.polling import pause
+from hanoverd.errors import ObtainFailed, UsageError
+from hanoverd.model.container import Image
+from hanoverd.sources.archive import ArchiveSource
+from hanoverd.sources.folder import FolderSource
+from tests.integration.source_case import REACTOR, TINY, SourceCase
+from tests.lab.certificates import write_certificates
+
+
+class ArchiveCase(SourceCase):
+    async def saved(self, content: str, *names: str) -> bytes:
+        """What ``docker save`` makes of an image that the engine then does not have any more."""
+        (self.folder / "Dockerfile").write_text(TINY % content)
+        image = await self.obtain(FolderSource(".", self.around()))
+        for name in names:
+            await self.engine.tag(image.id, name, "v1")
+        query = "&".join(f"names={quote(f'{name}:v1')}" for name in names) or f"names={image.id}"
+        _, archive = self.lab.docker("GET", f"/images/get?{query}")
+        for name in [*(f"{name}:v1" for name in names), "hanoverd/sourced:latest"]:
+            self.lab.docker("DELETE", f"/images/{quote(name, safe='')}?force=1")
+        return archive
+
+    def write(self, content: bytes, name: str = "app.tar") -> str:
+        """A file in the folder."""
+        (self.folder / name).write_bytes(content)
+        return name
+
+    def load(self, text: str, **environ: str) -> Deferred[Image]:
+        """Obtain it."""
+        return Deferred.fromCoroutine(self.obtain(ArchiveSource(text, self.around(environ=environ))))
+
+
+class FileTests(ArchiveCase):
+    async def test_plain_and_compressed(self) -> None:
+        archive = await self.saved("one", "lab/archived")
+        for name, content in (
+            ("app.tar", archive),
+            ("app.tgz", gzip.compress(archive, 1)),
+            ("app.tar.zst", zstandard.ZstdCompressor().compress(archive)),
+        ):
+            image = await self.load(self.write(content, name))
+            self.assertEqual((self.label(image), image.name.reference), ("one", "lab/archived:v1"))
+            self.lab.docker("DELETE", "/images/lab%2Farchived:v1?force=1")
+
+    async def test_an_image_without_a_name(self) -> None:
+        image = await self.load(self.write(await self.saved("anonymous")))
+        self.assertEqual((self.label(image), image.name.reference), ("anonymous", "hanoverd/sourced:latest"))
+
+    async def test_an_oci_archive(self) -> None:
+        for compress in (False, True):
+            archive = as_oci(await self.saved("oci", "lab/archived"), compress=compress)
+            image = await self.load(self.write(archive))
+            self.assertEqual((self.label(image), image.name.reference), ("oci", "lab/archived:v1"))
+            self.lab.docker("DELETE", "/images/lab%2Farchived:v1?force=1")
+
+    async def test_one_for_several_machines(self) -> None:
+        archive = as_oci(await self.saved("oci", "lab/archived"), platforms=("amd64", "arm64"))
+        with mock.patch("platform.machine", return_value="x86_64"):
+            self.assertEqual(self.label(await self.load(self.write(archive))), "oci")
+        with mock.patch("platform.machine", return_value="s390x"):
+            self.assertIn("no image for this machine (s390x)", await self.fails(self.load("app.tar")))
+
+    async def test_its_digest_is_checked_before_the_engine_has_it_all(self) -> None:
+        archive = gzip.compress(await self.saved("checked", "lab/archived"), 1)
+        name, digest = self.write(archive), hashlib.sha256(archive).hexdigest()
+        told = await self.fails(self.load(f"{name}@sha256:{'0' * 64}"), ObtainFailed)
+        self.assertIn(f"is not the one that is meant: its digest is sha256:{digest}", told)
+        self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
+        self.assertEqual(self.label(await self.load(f"{name}@sha256:{digest}")), "checked")
+
+    async def test_what_is_no_archive_of_one_image(self) -> None:
+        archive = await self.saved("one", "lab/archived")
+        two = merged(archive, await self.saved("two", "lab/other"))
+        empty = io.BytesIO()
+        tarfile.open(fileobj=empty, mode="w").close()
+        for content, told in (
+            (b"", "is damaged, or was cut off"),
+            (b"no tar at all" * 1000, "is damaged, or was cut off"),
+            (archive[: len(archive) // 2], "is damaged, or was cut off"),
+            (gzip.compress(archive, 1)[:-1000], "is damaged, or was cut off"),
+            (zstandard.ZstdCompressor().compress(archive)[:-1000], "is damaged, or was cut off"),
+            (empty.getvalue(), "has neither manifest.json nor index.json"),
+            (two, "holds 2 images \\(lab/archived:v1, lab/other:v1\\)"),
+        ):
+            self.assertRegex(await self.fails(self.load(self.write(content)), ObtainFailed), told)
+        self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
+        source = ArchiveSource("nothing.tar", self.around())
+        with self.assertRaisesRegex(ObtainFailed, "there is no archive .*nothing.tar"):
+            source.check()
+        self.assertIn("No such file", await self.fails(self.load("nothing.tar")))
+
+    async def test_a_newer_file_is_another_revision(self) -> None:
+        archive = await self.saved("one", "lab/archived")
+        source = ArchiveSource(self.write(archive), self.around())
+        image = await self.obtain(source)
+        self.assertEqual(image.revision, await source.newest())
+        self.write(archive + bytes(512))
+        self.assertNotEqual(image.revision, await source.newest())
+
+    def test_what_is_no_location(self) -> None:
+        for text in ("ftp://h/x", "s3://bucket", "https:///x", "s3:///key"):
+            with self.assertRaisesRegex(UsageError, "is no archive: write a PATH, https"):
+                ArchiveSource(text, self.around())
+
+
+class HttpsTests(ArchiveCase):
+    @contextmanager
+    def serve(self) -> Iterator[str]:
+        """The folder, over HTTPS on loopback; gives its URL."""
+        write_certificates(self.folder / "tls")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "tls/server-cert.pem", self.folder / "tls/server-key.pem")
+        handler = functools.partial(Quiet, directory=str(self.folder))
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            try:
+                yield f"https://127.0.0.1:{server.server_address[1]}"
+            finally:
+                server.shutdown()
+                thread.join()
+
+    async def test_it_is_streamed_from_a_server_that_is_trusted(self) -> None:
+        self.write(gzip.compress(await self.saved("far", "lab/archived"), 1))
+        with self.serve() as url:
+            told = await self.fails(self.load(f"{url}/app.tar"), ObtainFailed)
+            self.assertIn("certificate verify failed", told)
+            with mock.patch.dict("os.environ", SSL_CERT_FILE=str(self.folder / "tls/ca.pem")):
+                source = ArchiveSource(f"{url}/app.tar", self.around())
+                image = await self.obtain(source)
+                self.assertEqual((self.label(image), image.revision), ("far", await source.newest()))
+                self.assertIn("HTTP status 404", await self.fails(self.load(f"{url}/nothing.tar"), ObtainFailed))
+
+    async def test_passwords_and_signatures_are_told_nowhere(self) -> None:
+        source = ArchiveSource("https://me:secret@127.0.0.1:1/app.tar?X-Amz-Signature=secret", self.around())
+        told = await self.fails(self.obtain(source))
+        self.assertNotIn("secret", told + source.describe())
+
+    async def test_a_server_that_goes_in_mid_transfer(self) -> None:
+        archive = await self.saved("cut", "lab/archived")
+        with raw_server(f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode() + archive[:5000]) as port:
+            told = await self.fails(self.load(f"http://127.0.0.1:{port}/app.tar"), ObtainFailed)
+        self.assertIn("is damaged, or was cut off", told)
+        self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
+
+    async def test_a_load_is_cancelled_though_the_server_says_nothing_more(self) -> None:
+        archive = await self.saved("slow", "lab/archived")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode()
+        with raw_server(head + archive[:20_000], closes=False) as port:
+            work = self.load(f"http://127.0.0.1:{port}/app.tar")
+            await pause(REACTOR, 0.5)
+            self.assertLess(await self.cancelled(work), 1)
+
+
+class S3Tests(ArchiveCase):
+    @contextmanager
+    def serve(self) -> Iterator[dict[str, str]]:
+        """An S3 of one's own, with the bucket ``images``; gives the environment in which it is found."""
+        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        try:
+            _, port = server.get_host_and_port()
+            yield {
+                "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+                "AWS_ACCESS_KEY_ID": "lab",
+                "AWS_SECRET_ACCESS_KEY": "lab",
+                "AWS_DEFAULT_REGION": "us-east-1",
+            }
+        finally:
+            server.stop()
+
+    async def test_an_object_is_streamed(self) -> None:
+        archive = await self.saved("in-a-bucket", "lab/archived")
+        with self.serve() as environ, mock.patch.dict("os.environ", environ):
+            await deferToThread(self.put, archive)
+            source = ArchiveSource("s3://images/a b/app.tar", self.around())
+            image = await self.obtain(source)
+            self.assertEqual((self.label(image), image.revision), ("in-a-bucket", await source.newest()))
+            self.assertIn("NoSuchKey", await self.fails(self.load("s3://images/nothing"), ObtainFailed))
+            self.assertIn("NoSuchBucket", await self.fails(self.load("s3://none/app.tar"), ObtainFailed))
+
+    def put(self, archive: bytes) -> None:
+        """Have it in the bucket."""
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="images")
+        client.put_object(Bucket="images", Key="a b/app.tar", Body=archive)
+
+    async def test_without_credentials_that_is_told(self) -> None:
+        nobody = {"HOME": str(self.folder), "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
+        with mock.patch.dict("os.environ", nobody):
+            told = await self.fails(self.load("s3://images/app.tar"), ObtainFailed)
+        self.assertIn("Credentials are found as by all of AWS's tools", told)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Logs nothing."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def raw_server(said: bytes, *, closes: bool = True) -> Iterator[int]:
+    """A server that says this to all who ask."""
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(said)
+                if not closes:
+                    ended.wait(20)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            ended.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def members(archive: bytes) -> dict[str, bytes]:
+    """The files of a tar."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        found = {}
+        for member in tar:
+            file = tar.extractfile(member) if member.isreg() else None
+            if file is not None:
+                found[member.name] = file.read()
+        return found
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    """A tar of files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def merged(one: bytes, other: bytes) -> bytes:
+    """Two archives in one."""
+    files = {**members(one), **members(other)}
+    manifests = [json.loads(members(archive)["manifest.json"]) for archive in (one, other)]
+    return tarred({**files, "manifest.json": json.dumps([*manifests[0], *manifests[1]]).encode()})
+
+
+def as_oci(archive: bytes, *, compress: bool = False, platforms: tuple[str, ...] = ()) -> bytes:
+    """An archive of ``docker save`` as an OCI archive (OCI image layout specification)."""
+    files = members(archive)
+    [image] = json.loads(files["manifest.json"])
+    blobs: dict[str, bytes] = {}
+
+    def blob(content: bytes, kind: str) -> dict[str, object]:
+        digest = hashlib.sha256(content).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = content
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(content)}
+
+    layers = [files[name] for name in image["Layers"]]
+    kind = "layer.v1.tar+gzip" if compress else "layer.v1.tar"
+    manifest = {
+        "schemaVersion": 2,
+        "config": blob(files[image["Config"]], "config.v1+json"),
+        "layers": [blob(gzip.compress(layer, 1) if compress else layer, kind) for layer in layers],
+    }
+    described = blob(json.dumps(manifest).encode(), "manifest.v1+json")
+    if platforms:
+        fitting = [{**described, "platform": {"os": "linux", "architecture": name}} for name in platforms]
+        described = blob(json.dumps({"schemaVersion": 2, "manifests": fitting}).encode(), "index.v1+json")
+    described["annotations"] = {"io.containerd.image.name": image["RepoTags"][0]}
+    index = {"schemaVersion": 2, "manifests": [described]}
+    return tarred({"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": json.dumps(index).encode(), **blobs})

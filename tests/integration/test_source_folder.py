@@ -1,0 +1,176 @@
+"""Images from folders: the context beside docker's own, the two builders, two stages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from twisted.internet.defer import Deferred
+
+from hanoverd.concurrency.polling import pause
+from hanoverd.edges.blocking_engine import Abort
+from hanoverd.edges.build_context import BuildContext
+from hanoverd.model.build import BuildOptions
+from hanoverd.model.container import Image
+from hanoverd.sources.folder import FolderSource
+from tests.integration.source_case import REACTOR, TINY, SourceCase
+from tests.lab.contexts import IGNORES, dockers_context, entries, write_files
+from tests.lab.images import BASE
+
+
+class FolderCase(SourceCase):
+    def build(self, options: BuildOptions | None = None, **environ: str) -> Deferred[Image]:
+        """Build the test's folder."""
+        return Deferred.fromCoroutine(self.obtain(FolderSource(".", self.around(build=options, environ=environ))))
+
+    def dockerfile(self, text: str, name: str = "Dockerfile") -> None:
+        """Write one."""
+        (self.folder / name).write_text(text)
+
+
+class OptionTests(FolderCase):
+    async def test_build_arguments_are_given_and_one_that_is_unset_stays_so(self) -> None:
+        self.dockerfile(f"FROM {BASE}\nARG A=a\nARG B=b\nLABEL content=$A$B\n")
+        image = await self.build(BuildOptions(args={"A": "x y", "B": None}))
+        self.assertEqual(self.label(image), "x yb")
+
+    async def test_a_stage_is_chosen(self) -> None:
+        self.dockerfile(f"FROM {BASE} AS one\nLABEL content=one\nFROM {BASE} AS two\nLABEL content=two\n")
+        self.assertEqual(self.label(await self.build(BuildOptions(target="one"))), "one")
+        self.assertEqual(self.label(await self.build()), "two")
+        self.assertIn("three", await self.fails(self.build(BuildOptions(target="three"))))
+
+    async def test_without_the_cache_each_build_is_new(self) -> None:
+        self.dockerfile(f"FROM {BASE}\nRUN busybox date +%N > /now\n")
+        images = [(await self.build(options)).id for options in (None, None, BuildOptions(no_cache=True))]
+        self.assertEqual(images[0], images[1])
+        self.assertNotEqual(images[1], images[2])
+
+    async def test_the_dockerfile_may_be_elsewhere(self) -> None:
+        (self.folder / "app" / "docker").mkdir(parents=True)
+        self.dockerfile(TINY % "inside", "app/docker/web")
+        self.dockerfile(f"{TINY % 'outside'}COPY docker/web /web\n", "web")
+        around = self.around(build=BuildOptions(file="app/docker/web"))
+        self.assertEqual(self.label(await self.obtain(FolderSource("app", around))), "inside")
+        around = self.around(build=BuildOptions(file="web"))
+        self.assertEqual(self.label(await self.obtain(FolderSource("app", around))), "outside")
+
+    async def test_a_context_of_many_megabytes_is_streamed(self) -> None:
+        (self.folder / "data").write_bytes(os.urandom(1 << 20) * 100)
+        self.dockerfile(
+            f'FROM {BASE}\nCOPY data /data\nRUN ["sh", "-c", "test $(busybox wc -c < /data) = 104857600"]\n'
+        )
+        await self.build()
+
+
+class BuildKitTests(FolderCase):
+    async def test_a_dockerfile_that_needs_it_is_built_with_it(self) -> None:
+        self.dockerfile(f"FROM {BASE}\nRUN --mount=type=cache,target=/c busybox touch /c/x\nLABEL content=kit\n")
+        self.assertEqual(self.label(await self.build()), "kit")
+        self.assertIn("#1", "".join(self.progress))
+
+    async def test_all_options_reach_it(self) -> None:
+        self.dockerfile(
+            f"FROM {BASE} AS one\nARG A\nARG B=b\nCOPY --chmod=700 x /x\nLABEL content=$A$B\nFROM one\nRUN false\n",
+            "other",
+        )
+        (self.folder / "x").write_text("x")
+        options = BuildOptions(file="other", args={"A": "1", "B": None}, target="one", no_cache=True)
+        self.assertEqual(self.label(await self.build(options)), "1b")
+
+    async def test_a_step_that_fails_shows_its_output(self) -> None:
+        self.dockerfile(f"FROM {BASE}\nRUN --mount=type=tmpfs,target=/t echo the disk is sad; exit 5\n")
+        told = await self.fails(self.build())
+        self.assertIn("docker build has failed", told)
+        self.assertIn("the disk is sad", told)
+
+    async def test_it_is_cancelled(self) -> None:
+        self.dockerfile(f"FROM {BASE}\nRUN --mount=type=tmpfs,target=/t busybox sleep 60\n")
+        work = self.build()
+        await self.until(lambda: "sleep 60" in "".join(self.progress))
+        self.assertLess(await self.cancelled(work), 5)
+        await self.until(lambda: not self._sleeps(), seconds=10)
+
+    def _sleeps(self) -> bool:
+        listed = subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        return "busybox sleep 60" in listed
+
+    async def test_where_it_is_not_there_that_is_told(self) -> None:
+        self.dockerfile(f"FROM {BASE}\nRUN --mount=type=cache,target=/c true\n")
+        told = await self.fails(self.build(PATH="/nowhere"))
+        self.assertIn("needs BuildKit (RUN --mount, line 2), and no docker command on PATH has it", told)
+        self.dockerfile(TINY % "x")
+        self.assertIn(
+            "no docker command on PATH has BuildKit",
+            await self.fails(self.build(BuildOptions(builder="buildkit"), PATH="/nowhere")),
+        )
+        await self.build(PATH="/nowhere")
+
+    async def test_it_can_be_chosen(self) -> None:
+        self.dockerfile(TINY % "chosen")
+        self.assertEqual(self.label(await self.build(BuildOptions(builder="buildkit"))), "chosen")
+        self.assertIn("#1", "".join(self.progress))
+
+
+#: Prints the context of the image that runs.
+TWO_STAGES = f"FROM {BASE}\nCOPY runtime /runtime\nCMD {{}}\n"
+PRINTS = '["busybox", "tar", "-C", "/runtime", "-c", "."]'
+
+
+class TwoStageTests(FolderCase):
+    def setUp(self) -> None:
+        super().setUp()
+        (self.folder / "runtime").mkdir()
+        self.dockerfile(TINY % "runtime", "runtime/Dockerfile")
+
+    async def test_what_the_first_image_prints_is_built(self) -> None:
+        self.dockerfile(
+            TWO_STAGES.format(
+                '["sh", "-c", "echo noise >&2; busybox head -c 300000 /dev/zero > /runtime/zeros; exec busybox tar -C /runtime -c ."]'
+            )
+        )
+        self.dockerfile(f"{TINY % 'runtime'}COPY zeros /zeros\n", "runtime/Dockerfile")
+        image = await self.build()
+        self.assertEqual((self.label(image), image.name.reference), ("runtime", "hanoverd/sourced-runtime:latest"))
+        self.assertEqual(self.containers(), [])
+
+    async def test_its_failure_and_what_it_said_are_told(self) -> None:
+        for command, told in (
+            ('["sh", "-c", "echo the tree is ill >&2; exit 3"]', "exited with code 3.*the tree is ill"),
+            ('["sh", "-c", "busybox tar -C /runtime -c .; exit 4"]', "exited with code 4"),
+            ('["busybox", "true"]', "printed nothing"),
+            ('["busybox", "echo", "no tar"]', "the build of the output of hanoverd/sourced:latest failed"),
+            ('["/nowhere"]', "cannot run the container|no such file"),
+        ):
+            self.dockerfile(TWO_STAGES.format(command))
+            self.assertRegex((await self.fails(self.build())).replace("\n", " "), told)
+            self.assertEqual(self.containers(), [])
+
+    async def test_it_is_cancelled_and_nothing_of_it_stays(self) -> None:
+        self.dockerfile(TWO_STAGES.format('["busybox", "sleep", "60"]'))
+        work = self.build()
+        await self.until(lambda: [c["State"] for c in self.containers()] == ["running"])
+        await pause(REACTOR, 0.1)
+        self.assertLess(await self.cancelled(work), 5)
+        self.assertEqual(self.containers(), [])
+
+    async def test_what_an_earlier_run_left_is_no_obstacle(self) -> None:
+        body = {"Image": BASE, "Cmd": ["true"], "Labels": {"hanoverd.app": "sourced"}}
+        self.lab.docker("POST", "/containers/create?name=sourced-runtime-context", body)
+        self.dockerfile(TWO_STAGES.format(PRINTS))
+        await self.build()
+        self.assertEqual(self.containers(), [])
+
+
+class ContextTests(SourceCase):
+    """The same files, in the same tar, as ``docker build`` sends."""
+
+    def test_the_context_is_dockers_own(self) -> None:
+        app = self.folder / "app"
+        app.mkdir()
+        write_files(app)
+        for ignore in IGNORES:
+            (app / ".dockerignore").write_text(ignore)
+            theirs = dockers_context(app, self.folder / "docker.sock")
+            ours = entries(b"".join(BuildContext(app, "Dockerfile").pack(Abort())))
+            self.assertEqual(sorted(ours.items() ^ theirs.items()), [], ignore)

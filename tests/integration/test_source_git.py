@@ -1,0 +1,252 @@
+"""Images from repositories, served by git http-backend behind HTTPS and by OpenSSH."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from hanoverd.concurrency.polling import pause
+from hanoverd.errors import UsageError
+from hanoverd.model.build import BuildOptions
+from hanoverd.sources.git import GitSource
+from tests.integration.source_case import REACTOR, TINY, SourceCase
+from tests.lab.git import PASSWORD, USER, Host, Repository, https_host, ssh_host
+from tests.lab.images import BASE
+
+
+class GitCase(SourceCase):
+    """A host with the repository ``me/app``."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.hosted = self.folder / "hosted"
+        self.app = Repository(self.folder / "work", self.hosted / "me" / "app")
+
+    def host(self, *, login: bool = False) -> Host:
+        """Serve it."""
+        serving = https_host(self.hosted, login=login)
+        host = serving.__enter__()
+        self.addCleanup(serving.__exit__, None, None, None)
+        return host
+
+    def source(self, host: Host, text: str = "", *, build: BuildOptions | None = None, **environ: str) -> GitSource:
+        """A source of it."""
+        around = self.around(build=build, environ={**host.environ, **environ}, app="app")
+        return GitSource(f"{host.name}/me/app{text}", around)
+
+    @property
+    def checkouts(self) -> list[Path]:
+        """Those that are there."""
+        return [path for path in self.folder.glob("src/**/checkouts/*") if path.is_dir()]
+
+
+class GitTests(GitCase):
+    async def test_the_head_of_the_branch_is_built_and_only_what_is_new_is_fetched(self) -> None:
+        host = self.host()
+        first = self.app.commit({"Dockerfile": TINY % "one"}, tag="v1.0")
+        source = self.source(host, "#main")
+        image = await self.obtain(source)
+        self.assertEqual((self.label(image), image.revision), ("one", first))
+        self.assertEqual(image.name.reference, "hanoverd/app:v1.0")
+        self.assertTrue((self.folder / f"src/127.0.0.1/{host.port}/me/app/mirror.git").is_dir())
+        second = self.app.commit({"Dockerfile": TINY % "two"})
+        self.assertEqual(await source.newest(), second)
+        image = await self.obtain(source)
+        self.assertEqual((self.label(image), image.revision), ("two", second))
+        self.assertEqual(image.name.tag, f"v1.0-1-g{second[:7]}")
+        self.assertEqual(self.checkouts, [])
+
+    async def test_a_message_names_the_commit_whatever_the_branch_has_become(self) -> None:
+        host = self.host()
+        first = self.app.commit({"Dockerfile": TINY % "one"})
+        self.app.commit({"Dockerfile": TINY % "two"})
+        source = self.source(host, "#main")
+        self.assertEqual(self.label(await self.obtain(source, first)), "one")
+        # Off all branches, after a forced push.
+        self.app.git("checkout", "--quiet", "--orphan", "other")
+        third = self.app.commit({"Dockerfile": TINY % "three"}, branch="other")
+        self.app.git("push", "--quiet", "--force", "origin", "other:main")
+        self.assertEqual(self.label(await self.obtain(source)), "three")
+        self.assertEqual(self.label(await self.obtain(source, first)), "one")
+        self.assertEqual(await source.newest(), third)
+
+    async def test_the_default_branch_and_a_folder_of_it(self) -> None:
+        self.app.commit({"web/Dockerfile": f"{TINY % 'web'}COPY . /src\n", "web/page": "x", "Dockerfile": TINY % "top"})
+        host = self.host()
+        self.assertEqual(self.label(await self.obtain(self.source(host, "#:web"))), "web")
+        self.assertEqual(self.label(await self.obtain(self.source(host))), "top")
+        self.assertIn("has no folder nothing at", await self.fails(self.obtain(self.source(host, "#:nothing"))))
+
+    async def test_a_dockerfile_of_another_name(self) -> None:
+        self.app.commit({"docker/web": TINY % "other"})
+        image = await self.obtain(self.source(self.host(), build=BuildOptions(file="docker/web")))
+        self.assertEqual(self.label(image), "other")
+
+    async def test_links_lead_nowhere_outside(self) -> None:
+        host = self.host()
+        (self.app.work / "etc").symlink_to("/etc")
+        (self.app.work / "Dockerfile").symlink_to("/etc/passwd")
+        self.app.commit({})
+        self.assertIn("has no folder etc", await self.fails(self.obtain(self.source(host, "#main:etc"))))
+        self.assertIn("is a link to outside", await self.fails(self.obtain(self.source(host, "#main"))))
+
+    async def test_submodules_come_with_it_and_are_fetched_once(self) -> None:
+        host = self.host()
+        part = Repository(self.folder / "part-work", self.hosted / "me" / "part")
+        part.commit({"content": "of the part"})
+        self.app.commit({"Dockerfile": f'FROM {BASE}\nCOPY part/content /content\nRUN ["sh", "-c", "! ls /.git"]\n'})
+        self.app.git("submodule", "--quiet", "add", str(part.bare), "part")
+        self.app.git("config", "--file", ".gitmodules", "submodule.part.url", "../part")
+        self.app.commit({})
+        source = self.source(host, "#main")
+        await self.obtain(source)
+        part.bare.rename(part.bare.with_name("gone"))
+        self.app.commit({"more": "x"})
+        await self.obtain(source)
+
+    async def test_what_is_not_there(self) -> None:
+        host = self.host()
+        self.app.commit({"Dockerfile": TINY % "one"})
+        self.assertIn("has no branch none", await self.fails(self.obtain(self.source(host, "#none"))))
+        missing = "1" * 40
+        self.assertIn("git fetch of https://127", await self.fails(self.obtain(self.source(host), missing)))
+        elsewhere = GitSource(f"{host.name}/me/nothing", self.around(environ=host.environ))
+        self.assertIn("not found", await self.fails(self.obtain(elsewhere)))
+
+    async def test_a_host_that_does_not_answer_fails_the_handover_though_the_commit_is_there(self) -> None:
+        serving = https_host(self.hosted)
+        host = serving.__enter__()
+        commit = self.app.commit({"Dockerfile": TINY % "one"})
+        source = self.source(host, "#main")
+        await self.obtain(source)
+        (self.hosted / "cut").touch()
+        self.app.commit({"Dockerfile": TINY % "two"})
+        self.assertIn("git fetch of", await self.fails(self.obtain(source)))
+        (self.hosted / "cut").unlink()
+        serving.__exit__(None, None, None)
+        self.assertIn("git fetch of", await self.fails(self.obtain(source)))
+        self.assertIn("git fetch of", await self.fails(self.obtain(source, commit)))
+        self.assertEqual(self.checkouts, [])
+
+    async def test_a_login_comes_from_a_credential_helper_and_is_never_asked_for(self) -> None:
+        host = self.host(login=True)
+        self.app.commit({"Dockerfile": TINY % "one"})
+        told = await self.fails(self.obtain(self.source(host, "#main")))
+        self.assertIn("could not read Username", told)
+        self.assertIn("--git-protocol ssh", told)
+        helper = self.folder / "git-helper"
+        helper.write_text(f"#!/bin/sh\necho username={USER}\necho password={PASSWORD}\n")
+        helper.chmod(0o755)
+        (self.folder / "gitconfig").write_text(f"[credential]\n\thelper = {helper}\n")
+        source = self.source(host, "#main", GIT_CONFIG_GLOBAL=str(self.folder / "gitconfig"))
+        self.assertEqual(self.label(await self.obtain(source)), "one")
+
+    async def test_a_password_in_the_url_is_told_nowhere(self) -> None:
+        host = self.host(login=True)
+        self.app.commit({"Dockerfile": TINY % "one"})
+        good = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/app", self.around(environ=host.environ))
+        self.assertEqual(self.label(await self.obtain(good)), "one")
+        bad = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/none", self.around(environ=host.environ))
+        told = await self.fails(self.obtain(bad))
+        self.assertNotIn(PASSWORD, f"{told}{good.describe()}{self.progress}")
+
+    async def test_a_certificate_that_nobody_trusts(self) -> None:
+        host = self.host()
+        around = self.around()
+        told = await self.fails(self.obtain(GitSource(f"{host.name}/me/app", around)))
+        self.assertIn("certificate", told)
+
+    async def test_a_fetch_is_cancelled(self) -> None:
+        host = self.host()
+        self.app.commit({"Dockerfile": TINY % "one"})
+        (self.hosted / "stall").touch()
+        work = Deferred.fromCoroutine(self.obtain(self.source(host, "#main")))
+        await self.until(lambda: any(self.folder.glob("src/**/lock")))
+        await pause(REACTOR, 0.5)
+        self.assertLess(await self.cancelled(work), 3)
+        (self.hosted / "stall").unlink()
+        self.assertEqual(self.label(await self.obtain(self.source(host, "#main"))), "one")
+
+    async def test_a_build_is_cancelled_and_its_checkout_removed(self) -> None:
+        host = self.host()
+        self.app.commit({"Dockerfile": f'FROM {BASE}\nRUN ["busybox", "sleep", "60"]\n'})
+        work = Deferred.fromCoroutine(self.obtain(self.source(host, "#main")))
+        await self.until(lambda: self.checkouts and len(self.containers()) == 1)
+        self.assertLess(await self.cancelled(work), 5)
+        self.assertEqual(self.checkouts, [])
+        await self.until(lambda: self.containers() == [])
+
+    async def test_the_same_commit_many_times_at_once(self) -> None:
+        host = self.host()
+        self.app.commit({"Dockerfile": TINY % "one"})
+        works = [Deferred.fromCoroutine(self.obtain(self.source(host, "#main"))) for _ in range(5)]
+        images = await gatherResults(works)
+        self.assertEqual({self.label(image) for image in images}, {"one"})
+        self.assertEqual(self.checkouts, [])
+
+    async def test_checkouts_of_those_who_were_killed_are_removed(self) -> None:
+        host = self.host()
+        self.app.commit({"Dockerfile": TINY % "one"})
+        source = self.source(host, "#main")
+        await self.obtain(source)
+        folder = self.folder / f"src/127.0.0.1/{host.port}/me/app/checkouts"
+        (folder / "0123456789ab-999999999-0").mkdir()
+        (folder / f"0123456789ab-{os.getpid()}-999").mkdir()
+        await self.obtain(source)
+        self.assertEqual([path.name for path in self.checkouts], [f"0123456789ab-{os.getpid()}-999"])
+
+    async def test_modes_are_kept(self) -> None:
+        self.app.commit({"Dockerfile": f'FROM {BASE}\nCOPY run /run\nRUN ["/run"]\n', "run": "#!/bin/sh\ntrue\n"})
+        (self.app.work / "run").chmod(0o755)
+        self.app.commit({})
+        await self.obtain(self.source(self.host()))
+
+    def test_nothing_can_be_smuggled_into_git(self) -> None:
+        for text in (
+            "--upload-pack=touch${IFS}x/a/b",
+            "-x/a/b",
+            "h/../../a",
+            "h/a/b#--force",
+            "h/a/b#-x",
+            "h/a/b#a..b",
+            "h/a/b#a b",
+            "h/a/b#a:../../etc",
+            "h/a/b\n#main",
+            "ext::sh -c x",
+            "https://h/../../etc",
+            "-x@h:a/b",
+            "https://-x/a/b",
+        ):
+            with self.assertRaises(UsageError, msg=text):
+                GitSource(text, self.around())
+
+    async def test_nor_by_a_message(self) -> None:
+        host = self.host()
+        self.app.commit({"Dockerfile": TINY % "one"})
+        for revision in ("--upload-pack=x", "main", "1" * 39, "1" * 41, "HEAD", "0" * 40, f"{'1' * 40}\n"):
+            self.assertIn("is no commit", await self.fails(self.obtain(self.source(host), revision)))
+
+
+class SshTests(GitCase):
+    async def test_a_repository_is_reached_by_ssh_with_a_key(self) -> None:
+        commit = self.app.commit({"Dockerfile": TINY % "by ssh".replace(" ", "-")})
+        with ssh_host(self.hosted) as host:
+            url = f"ssh://root@{host.name}{self.app.bare}"
+            source = GitSource(url, self.around(environ=host.environ))
+            self.assertEqual(await source.newest(), commit)
+            self.assertEqual(self.label(await self.obtain(source)), "by-ssh")
+
+    async def test_without_a_key_it_fails_at_once_and_asks_nobody(self) -> None:
+        self.app.commit({"Dockerfile": TINY % "one"})
+        with ssh_host(self.hosted) as host:
+            unknown = GitSource(f"ssh://root@{host.name}{self.app.bare}", self.around())
+            begun = time.monotonic()
+            self.assertIn("Host key verification failed", await self.fails(self.obtain(unknown)))
+            command = host.environ["GIT_SSH_COMMAND"].rpartition(" -i ")[0]
+            keyless = self.around(environ={"GIT_SSH_COMMAND": f"{command} -i /nowhere"})
+            told = await self.fails(self.obtain(GitSource(f"ssh://root@{host.name}{self.app.bare}", keyless)))
+            self.assertIn("Permission denied", told)
+            self.assertLess(time.monotonic() - begun, 10)

@@ -1,0 +1,289 @@
+"""Images from a real registry: logins, policies, proofs, and a registry with whims."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+from urllib.parse import quote
+
+from twisted.internet.defer import Deferred
+
+from hanoverd.concurrency.polling import pause
+from hanoverd.errors import LoginFailed, ObtainFailed
+from hanoverd.model.container import Image
+from hanoverd.sources import registry as module
+from hanoverd.sources.folder import FolderSource
+from hanoverd.sources.registry import RegistrySource
+from tests.integration.asking import eventually
+from tests.integration.source_case import REACTOR, TINY, SourceCase
+from tests.lab.registry import PASSWORD, USER, registry
+
+PROXY = Path(__file__).parents[1] / "lab" / "proxy.py"
+
+
+class RegistryCase(SourceCase):
+    """A registry on the lab's host."""
+
+    def serve(self, *, port: int = 5000, login: bool = False, tls: bool = False) -> str:
+        """Serve it until the test's end."""
+        serving = registry(self.lab, self.folder / f"registry-{port}", port=port, login=login, tls=tls)
+        address = serving.__enter__()
+        self.addCleanup(serving.__exit__, None, None, None)
+        return address
+
+    async def push(self, name: str, content: str, *, login: Mapping[str, str] | None = None) -> str:
+        """Build an image of this content, push it, forget it, and give its ID."""
+        (self.folder / "Dockerfile").write_text((TINY % content) + f"ENV CONTENT={content}\nCOPY data /data\n")
+        (self.folder / "data").write_bytes(os.urandom(100_000))
+        image = await self.obtain(FolderSource(".", self.around()))
+        repository, _, tag = name.rpartition(":")
+        await self.engine.tag(image.id, repository, tag)
+        errors: list[object] = []
+        await self.engine.push(
+            repository, tag, login or {}, lambda event: errors.extend([event["error"]] if "error" in event else [])
+        )
+        self.assertEqual(errors, [])
+        self.forget(name, "hanoverd/sourced:latest")
+        return image.id
+
+    def forget(self, *names: str) -> None:
+        """Have the engine not know these names any more."""
+        for name in names:
+            self.lab.docker("DELETE", f"/images/{quote(name, safe='')}?force=1")
+
+    def source(self, name: str, pull: str | None = None, **environ: str) -> RegistrySource:
+        """The image of this name."""
+        return RegistrySource(name, self.around(pull=pull, environ=environ))
+
+    def configure(self, **config: object) -> dict[str, str]:
+        """The environment that leads to this configuration of Docker's."""
+        folder = self.folder / "docker"
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(config))
+        return {"DOCKER_CONFIG": str(folder), "PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def helper(self, name: str, script: str) -> None:
+        """A credential helper."""
+        path = self.folder / "docker" / f"docker-credential-{name}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """As ``docker login`` writes it."""
+    return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+class PolicyTests(RegistryCase):
+    async def test_what_is_missing_is_pulled_and_what_is_there_is_not(self) -> None:
+        name = f"{self.serve()}/app:v1"
+        await self.push(name, "one")
+        source = self.source(name)
+        first = await self.obtain(source)
+        self.assertEqual(self.label(first), "one")
+        self.assertRegex(str(first.revision), "^sha256:")
+        await self.push(name, "two")
+        self.assertEqual(self.label(await self.obtain(source)), "two")
+        await self.push_only(name, "three")
+        self.assertEqual(self.label(await self.obtain(source)), "two")
+
+    async def push_only(self, name: str, content: str) -> None:
+        """Push, and have the engine go on with what it had."""
+        had = await self.engine.inspect_image(name)
+        await self.push(name, content)
+        await self.engine.tag(str(had["Id"]), *name.rsplit(":", 1))
+
+    async def test_always_pulls_what_the_tag_means_now(self) -> None:
+        name = f"{self.serve()}/app:v1"
+        await self.push(name, "one")
+        source = self.source(name, "always")
+        first = await self.obtain(source)
+        self.assertEqual(await source.newest(), first.revision)
+        await self.push_only(name, "two")
+        self.assertNotEqual(await source.newest(), first.revision)
+        second = await self.obtain(source)
+        self.assertEqual((self.label(second), second.revision), ("two", await source.newest()))
+
+    async def test_never_does_not_pull(self) -> None:
+        name = f"{self.serve()}/app:v1"
+        await self.push(name, "one")
+        source = self.source(name, "never")
+        self.assertIn("--pull never forbids to pull it", await self.fails(self.obtain(source)))
+        self.assertIsNone(await source.newest())
+        await self.obtain(self.source(name))
+        self.assertEqual(self.label(await self.obtain(source)), "one")
+
+    async def test_a_digest_is_pulled_and_stays(self) -> None:
+        name = f"{self.serve()}/app:v1"
+        await self.push(name, "one")
+        digest = await self.source(name, "always").newest()
+        await self.push(name, "two")
+        source = self.source(f"{name.removesuffix(':v1')}@{digest}", "always")
+        self.assertEqual(self.label(await self.obtain(source)), "one")
+        self.assertIsNone(await source.newest())
+
+    async def test_an_image_of_ones_own_by_its_id(self) -> None:
+        found = json.loads(self.lab.docker("GET", "/images/hanoverd-lab/python/json")[1])
+        self.assertEqual((await self.obtain(self.source(found["Id"], "always"))).id, found["Id"])
+        self.assertIn("no image has the ID", await self.fails(self.obtain(self.source("0" * 64))))
+
+    async def test_what_is_not_there(self) -> None:
+        address = self.serve()
+        told = await self.fails(self.obtain(self.source(f"{address}/nothing:v1")), ObtainFailed)
+        self.assertIn(f"cannot pull {address}/nothing:v1: ", told)
+        self.assertIn("not found", told)
+        await self.push(f"{address}/app:v1", "one")
+        self.assertIn("not found", await self.fails(self.obtain(self.source(f"{address}/app:v2"))))
+        self.assertIn("cannot pull", await self.fails(self.source(f"{address}/app:v2").newest()))
+
+
+LOGIN = {"username": USER, "password": PASSWORD}
+
+
+class LoginTests(RegistryCase):
+    async def test_a_login_is_read_anew_each_time(self) -> None:
+        address = self.serve(login=True)
+        name = f"{address}/app:v1"
+        await self.push(name, "one", login=LOGIN)
+        environ = self.configure(auths={})
+        source = self.source(name, "always", **environ)
+        told = await self.fails(self.obtain(source), ObtainFailed)
+        self.assertIn(f"`docker login {address}`", told)
+        self.configure(auths={address: basic(USER, "wrong")})
+        self.assertNotIn("wrong", await self.fails(self.obtain(source), ObtainFailed))
+        self.configure(auths={address: basic(USER, PASSWORD)})
+        self.assertEqual(self.label(await self.obtain(source)), "one")
+        self.assertRegex(str(await source.newest()), "^sha256:")
+
+    async def test_a_registry_with_tls_and_login(self) -> None:
+        address = self.serve(login=True, tls=True, port=5443)
+        name = f"{address}/app:v1"
+        await self.push(name, "one", login=LOGIN)
+        environ = self.configure(auths={f"https://{address}/v1/": basic(USER, PASSWORD)})
+        self.assertEqual(self.label(await self.obtain(self.source(name, **environ))), "one")
+
+    async def test_credential_helpers_are_asked(self) -> None:
+        address = self.serve(login=True)
+        name = f"{address}/app:v1"
+        await self.push(name, "one", login=LOGIN)
+        answer = json.dumps({"ServerURL": address, "Username": USER, "Secret": PASSWORD})
+        self.helper("vault", f'read key; [ "$1 $key" = "get {address}" ] && echo \'{answer}\'')
+        for config in ({"credsStore": "vault"}, {"credHelpers": {address: "vault"}, "credsStore": "other"}):
+            environ = self.configure(**config)
+            self.assertEqual(self.label(await self.obtain(self.source(name, "always", **environ))), "one")
+            self.forget(name)
+
+    async def test_helpers_that_cannot_help(self) -> None:
+        address = self.serve(login=True)
+        source = self.source(f"{address}/app:v1", **self.configure(credsStore="vault"))
+        told = await self.fails(self.obtain(source), LoginFailed)
+        self.assertIn("docker-credential-vault", told)
+        self.assertIn("is not on PATH", told)
+        self.helper("vault", "echo the vault is shut; exit 1")
+        self.assertIn("exit status 1: the vault is shut", await self.fails(self.obtain(source), LoginFailed))
+        self.helper("vault", "echo credentials not found in native keychain; exit 1")
+        self.assertIn("docker login", await self.fails(self.obtain(source), ObtainFailed))
+        self.helper("vault", "echo nonsense")
+        self.assertIn("no login", await self.fails(self.obtain(source), LoginFailed))
+        self.helper("vault", "sleep 60")
+        work = Deferred.fromCoroutine(self.obtain(source))
+        await pause(REACTOR, 0.3)
+        self.assertLess(await self.cancelled(work), 3)
+
+    async def test_an_identity_token_is_sent_as_one(self) -> None:
+        credentials = self.around(environ=self.configure(auths={"h:1": {"identitytoken": "T"}})).credentials
+        self.assertEqual(await credentials.login("h:1"), {"identitytoken": "T", "serveraddress": "h:1"})
+        self.helper("vault", 'echo \'{"Username": "<token>", "Secret": "T"}\'')
+        credentials = self.around(environ=self.configure(credsStore="vault")).credentials
+        hub = "https://index.docker.io/v1/"
+        self.assertEqual(await credentials.login("docker.io"), {"identitytoken": "T", "serveraddress": hub})
+
+    async def test_a_damaged_configuration_is_told(self) -> None:
+        environ = self.configure()
+        (self.folder / "docker" / "config.json").write_text("{")
+        told = await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
+        self.assertIn("cannot be read", told)
+        environ = self.configure(auths={"127.0.0.1:1": {"auth": "!"}})
+        self.assertIn(
+            "is damaged", await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
+        )
+
+    async def test_a_build_gets_the_logins_for_the_images_that_it_begins_from(self) -> None:
+        name = f"{self.serve(login=True)}/app:v1"
+        await self.push(name, "base", login=LOGIN)
+        (self.folder / "Dockerfile").write_text(f"FROM {name}\nLABEL more=x\n")
+        environ = self.configure(auths={})
+        self.assertIn("failed", await self.fails(self.obtain(FolderSource(".", self.around(environ=environ)))))
+        self.configure(auths={name.partition("/")[0]: basic(USER, PASSWORD)})
+        self.assertEqual(self.label(await self.obtain(FolderSource(".", self.around(environ=environ)))), "base")
+
+
+class WhimTests(RegistryCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.serve()
+        self.whims = self.folder / "whims"
+        self.whims.mkdir()
+
+    @contextmanager
+    def proxy(self) -> Iterator[str]:
+        """What stands in front of it."""
+        command = [sys.executable, str(PROXY), "5001", "5000", str(self.whims)]
+        process = subprocess.Popen(self.lab.in_host(command))
+        check = self.lab.in_host(["curl", "-s", "127.0.0.1:5001/v2/"])
+        try:
+            eventually(lambda: subprocess.run(check, capture_output=True, check=False).returncode == 0)
+            yield "127.0.0.1:5001"
+        finally:
+            process.kill()
+            process.wait()
+
+    def pull(self, name: str) -> Deferred[Image]:
+        """Pull it."""
+        return Deferred.fromCoroutine(self.obtain(self.source(name, "always")))
+
+    async def test_it_backs_off_from_a_registry_that_is_asked_too_often(self) -> None:
+        await self.push("127.0.0.1:5000/app:v1", "one")
+        with self.proxy() as address, mock.patch.object(module, "FIRST_WAIT", 0.2):
+            # The engine asks some times by itself, too.
+            (self.whims / "busy").write_text("4")
+            self.assertEqual(self.label(await self.pull(f"{address}/app:v1")), "one")
+            self.assertEqual((self.whims / "busy").read_text(), "0")
+            (self.whims / "busy").write_text("1000")
+            with mock.patch.object(module, "TRIES", 2):
+                self.assertIn("limits how often it is asked", await self.fails(self.pull(f"{address}/app:v1")))
+            with mock.patch.object(module, "FIRST_WAIT", 60.0):
+                work = self.pull(f"{address}/app:v1")
+                await pause(REACTOR, 1)
+                self.assertLess(await self.cancelled(work), 1)
+
+    async def test_a_pull_that_is_cut_short_is_no_success_though_the_name_is_there(self) -> None:
+        await self.push("127.0.0.1:5000/app:v1", "one")
+        with self.proxy() as address:
+            await self.pull(f"{address}/app:v1")
+            await self.push("127.0.0.1:5000/app:v1", "two")
+            (self.whims / "cut").touch()
+            self.assertIn("cannot pull", await self.fails(self.pull(f"{address}/app:v1"), ObtainFailed))
+            (self.whims / "cut").unlink()
+            self.assertEqual(self.label(await self.pull(f"{address}/app:v1")), "two")
+
+    async def test_a_pull_is_cancelled_and_the_engine_stops(self) -> None:
+        await self.push("127.0.0.1:5000/app:v1", "one")
+        with self.proxy() as address:
+            (self.whims / "stall").touch()
+            work = self.pull(f"{address}/app:v1")
+            await self.until(lambda: "blobs" in (self.whims / "requests").read_text())
+            begun = time.monotonic()
+            await self.cancelled(work)
+            self.assertLess(time.monotonic() - begun, 1)
+            (self.whims / "stall").unlink()
+            self.assertEqual(self.label(await self.pull(f"{address}/app:v1")), "one")

@@ -1,0 +1,68 @@
+"""A proxy of HTTP in front of a registry that has its whims.  usage: proxy.py PORT UPSTREAM-PORT FOLDER
+
+Serves loopback.  A file FOLDER/busy with a number has it answer as many requests with 429; a file FOLDER/cut has it cut the
+answers for blobs short, and say no more; FOLDER/stall has it answer blobs never.  Each request is a line in FOLDER/requests.
+"""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+PORT, UPSTREAM, FOLDER = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.pass_on()
+
+    def do_GET(self) -> None:
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        with (FOLDER / "requests").open("a") as log:
+            log.write(f"{self.command} {self.path}\n")
+        busy = FOLDER / "busy"
+        left = int(busy.read_text()) if busy.exists() else 0
+        if left and "manifests" in self.path:
+            busy.write_text(str(left - 1))
+            body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"you have reached your pull rate limit"}]}'
+            self.send_response(429)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+            return
+        while (FOLDER / "stall").exists() and "blobs" in self.path:
+            time.sleep(0.05)
+        upstream = http.client.HTTPConnection("127.0.0.1", UPSTREAM)
+        upstream.request(self.command, self.path, headers=dict(self.headers.items()))
+        answer = upstream.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(body))
+        self.send_header("Content-Length", length or "0")
+        self.end_headers()
+        if (FOLDER / "cut").exists() and "blobs" in self.path:
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+        elif self.command == "GET":
+            self.wfile.write(body)
+        upstream.close()
+
+
+ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
