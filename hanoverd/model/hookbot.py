@@ -173,7 +173,7 @@ class Subscription:
         try:
             push = json.loads(body)
             given = {name: push[name] for name in ("Repo", "Branch", "SHA")}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError(f"it should be JSON with Repo, Branch and SHA, not {_excerpt(body)}") from None
         for name, wanted in (("Repo", self.repository), ("Branch", self.branch)):
             # Hosts take the names of users and repositories in any case.
@@ -242,13 +242,13 @@ def route_github(body: bytes, secret: str) -> Route | None:
     try:
         wrapped = json.loads(body)
         payload = _from_base64(wrapped["Payload"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"it is no webhook: {error}") from None
     _check_signature(wrapped, payload, secret)
     try:
         event = json.loads(payload)
         repository, ref, after = event["repository"]["full_name"], event["ref"], event["after"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         event = {}
     if wrapped.get("Event") != "push" or not event or not str(ref).startswith("refs/heads/"):
         return None

@@ -51,6 +51,9 @@ class SourceCase(TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
+        home = tempfile.TemporaryDirectory()
+        self.addCleanup(home.cleanup)
+        self.home = home.name
         self.progress: list[str] = []
         self.addCleanup(self._no_process_is_left)
 
@@ -66,7 +69,7 @@ class SourceCase(TestCase):
         app: str = "sourced",
     ) -> Surroundings:
         """What is around the source."""
-        environ = {"DOCKER_HOST": self.lab.docker_host, **(environ or {})}
+        environ = {"DOCKER_HOST": self.lab.docker_host, "HOME": self.home, **(environ or {})}
         return surroundings(REACTOR, self.engine, self.folder, app, build=build, pull=pull, environ=environ)
 
     async def obtain(self, source: Source, revision: str | None = None) -> Image:

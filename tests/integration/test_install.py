@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from hanoverd import __version__
-from tests.lab.daemon import PROJECT
+from tests.integration.asking import ask
+from tests.lab.daemon import PROJECT, Daemon
+from tests.lab.host import Lab
 
 #: What is hanoverd, and not the tests' or somebody's environment.
 SOURCES = ("setup.py", "setup.cfg", "pyproject.toml", "README.rst", "hanoverd", "twisted")
@@ -53,6 +55,38 @@ def run(*command: object) -> str:
     done = subprocess.run([str(word) for word in command], cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def test_a_package_of_ones_own_adds_a_source(
+    lab: Lab, app_folder: Path, sources: Path, bin_folder: Path, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "source-plugin"
+    shutil.copytree(PROJECT / "example" / "source-plugin", plugin)
+    install = [
+        bin_folder / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+    ]
+    for package in (sources, plugin):
+        run(*install, package)
+    listed = "from hanoverd.sources.kinds import source_kinds; print(*sorted(source_kinds()))"
+    kinds = ["docker-archive", "folder", "git", "greeting", "image"]
+    assert run(bin_folder / "python", "-c", listed).split() == kinds
+    program = ["env", "PYTHONPATH=", str(bin_folder / "hanoverd")]
+    with Daemon(lab, ["-p", "8080:80", "--name=base"], app_folder) as hanoverd:
+        hanoverd.wait_for("base-0 is live")
+    with Daemon(lab, ["-p", "8080:80", "--name=met", "greeting:hanoverd/base/hello"], "/", program=program) as hanoverd:
+        hanoverd.wait_for("met-0: greet with hello")
+        hanoverd.wait_for("met-0 is live")
+        assert ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[1] == "hello"
+    refused = lab.in_host(["env", f"DOCKER_HOST={lab.docker_host}", str(bin_folder / "hanoverd"), "greeting:nothing"])
+    done = subprocess.run(refused, cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, "should be greeting:BASE/WORDS" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("way", ["plain", "wheel", "editable"])

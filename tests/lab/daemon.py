@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import re
 import signal
@@ -17,6 +19,9 @@ from typing import Self
 from tests.lab.host import Lab
 
 PROJECT = Path(__file__).parents[2]
+
+#: The lab's hookbot.
+HOOKBOT_PORT, HOOKBOT_KEY, GITHUB_SECRET = 8090, "the lab's key", "GitHub's secret"
 
 #: How long the daemon may take to end once it was told to, in seconds.
 ENDS_WITHIN = 60
@@ -48,11 +53,13 @@ class Daemon:
         cwd: Path | str,
         env: Mapping[str, str] | None = None,
         as_user: Sequence[str] = (),
+        program: Sequence[str] | None = None,
     ) -> None:
+        command = twistd(*arguments) if program is None else [*program, *arguments]
         self._log = Path(tempfile.mkstemp(prefix="hanoverd-log-")[1])
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                lab.in_host([*as_user, *under(env), *twistd(*arguments)]),
+                lab.in_host([*as_user, *under(env), *command]),
                 cwd=cwd,
                 env=environment(lab),
                 stdin=subprocess.DEVNULL,
@@ -120,6 +127,24 @@ class Daemon:
             if self._process.poll() is None:
                 self.kill()
             self._log.unlink()
+
+
+def token_of(path: str) -> str:
+    """The token for a path of the lab's hookbot."""
+    return hmac.new(HOOKBOT_KEY.encode(), path.encode(), hashlib.sha1).hexdigest()
+
+
+def hookbot_url(path: str, scheme: str = "ws", port: int = HOOKBOT_PORT) -> str:
+    """A URL of the lab's hookbot, with the token for it."""
+    return f"{scheme}://{token_of(path.partition('#')[0])}@127.0.0.1:{port}{path}"
+
+
+def hookbot_server(lab: Lab, *arguments: str) -> Daemon:
+    """A hookbot on the lab's first host."""
+    env = {"HOOKBOT_KEY": HOOKBOT_KEY, "HOOKBOT_GITHUB_SECRET": GITHUB_SECRET}
+    server = Daemon(lab, ["hookbot", "serve", f"--bind=127.0.0.1:{HOOKBOT_PORT}", *arguments], "/", env)
+    server.wait_for("hookbot serves")
+    return server
 
 
 def run_to_end(

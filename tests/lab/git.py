@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,15 +83,16 @@ def run(*arguments: str) -> str:
 
 
 @contextmanager
-def https_host(folder: Path, *, login: bool = False) -> Iterator[Host]:
-    """Serve the repositories in ``folder``, to all or to USER only."""
+def https_host(
+    folder: Path, *, login: bool = False, prefixed: Callable[[list[str]], list[str]] = list
+) -> Iterator[Host]:
+    """Serve the repositories in ``folder``, to all or to USER only, on the host that ``prefixed`` stands for."""
     folder.mkdir(parents=True, exist_ok=True)
     tls = folder.with_name(f"{folder.name}-tls")
     write_certificates(tls)
     command = [sys.executable, str(_SERVER), str(folder), str(tls / "server-cert.pem"), str(tls / "server-key.pem")]
-    process = subprocess.Popen(
-        [*command, *([f"{USER}:{PASSWORD}"] if login else [])], stdout=subprocess.PIPE, text=True
-    )
+    command += [f"{USER}:{PASSWORD}"] if login else []
+    process = subprocess.Popen(prefixed(command), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         yield Host(int(process.stdout.readline()), folder, {"GIT_SSL_CAINFO": str(tls / "ca.pem")})

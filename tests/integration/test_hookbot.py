@@ -1,0 +1,349 @@
+"""Deploy on push: hookbot, the builder and the daemon as their users run them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.asking import ask, eventually, hostname
+from tests.integration.conftest import StartDaemon
+from tests.lab.clients import Clients
+from tests.lab.daemon import (
+    GITHUB_SECRET,
+    HOOKBOT_PORT,
+    Daemon,
+    hookbot_server,
+    hookbot_url,
+    run_to_end,
+    token_of,
+)
+from tests.lab.git import Repository, https_host
+from tests.lab.host import Lab
+from tests.lab.images import write_app
+from tests.lab.registry import PASSWORD, USER, registry
+
+WEBHOOK = Path(__file__).parents[1] / "lab" / "webhook.py"
+BRANCH = "/sub/github.com/repo/me/app/branch/main"
+
+
+def publish(lab: Lab, path: str, body: str) -> str:
+    """Publish, as anybody would."""
+    url = f"http://127.0.0.1:{HOOKBOT_PORT}{path}"
+    command = ["curl", "-sS", "-u", f"{token_of(path)}:", "--data-binary", body, url]
+    return subprocess.run(lab.in_host(command), capture_output=True, text=True, check=True).stdout
+
+
+def push_message(commit: str, **changed: str) -> str:
+    """What hookbot's router makes of a push."""
+    return json.dumps({"Type": "push", "Repo": "me/app", "Branch": "main", "SHA": commit, "Who": "lab", **changed})
+
+
+class Hosted:
+    """The app's repository on a git host that git takes for github.com, and tells hookbot of pushes if it is asked to."""
+
+    def __init__(self, lab: Lab, folder: Path, address: str, ca: str) -> None:
+        self.repository = Repository(folder / "work", folder / "hosted" / "me" / "app")
+        self.state = folder / "state"
+        config = folder / "gitconfig"
+        config.write_text(f'[url "https://{address}/"]\n\tinsteadOf = https://github.com/\n')
+        self.environ = {"GIT_CONFIG_GLOBAL": str(config), "GIT_SSL_CAINFO": ca}
+        self._lab = lab
+
+    def tell_hookbot(self) -> None:
+        """From now on."""
+        url = f"http://127.0.0.1:{HOOKBOT_PORT}/unsafe/pub/github.com/?extra-metadata=github"
+        command = self._lab.in_host([sys.executable, str(WEBHOOK), url, GITHUB_SECRET, "me/app"])
+        hook = self.repository.bare / "hooks" / "post-receive"
+        hook.write_text(f"#!/bin/sh\nexec {shlex.join(command)}\n")
+        hook.chmod(0o755)
+
+    def push(self, version: str) -> str:
+        """Commit and push the app, which says that it is this version."""
+        write_app(self.repository.work, version=version)
+        return self.repository.commit({})
+
+
+@pytest.fixture
+def hosted(lab: Lab, tmp_path: Path) -> Iterator[Hosted]:
+    """A git host on the lab's first host."""
+    with https_host(tmp_path / "hosted", prefixed=lab.in_host) as host:
+        yield Hosted(lab, tmp_path, host.name, host.environ["GIT_SSL_CAINFO"])
+
+
+@pytest.fixture
+def hookbot(lab: Lab) -> Iterator[Daemon]:
+    """A hookbot."""
+    with hookbot_server(lab, "--router=github") as server:
+        yield server
+
+
+@contextmanager
+def deployed(daemon: StartDaemon, hosted: Hosted, *arguments: str, cwd: Path, topic: str = BRANCH) -> Iterator[Daemon]:
+    """The daemon, which follows the branch."""
+    environ = {**hosted.environ, "HOOKBOT_URL": hookbot_url(topic)}
+    with daemon("-p", "8080:80", "--state-dir", str(hosted.state), *arguments, cwd=cwd, env=environ) as hanoverd:
+        hanoverd.wait_for("listening to hookbot")
+        hanoverd.wait_for("app-0 is live")
+        yield hanoverd
+
+
+def version(lab: Lab) -> str:
+    """What the live version says that it is."""
+    return ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[1]
+
+
+def test_from_a_push_to_the_clients_nothing_is_lost(
+    lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    hosted.push("one")
+    hosted.tell_hookbot()
+    image = "docker-pull/127.0.0.1:5000/me/app/tag/main"
+    with registry(lab, tmp_path / "registry") as address:
+        notify = {
+            "HOOKBOT_MONITOR_URL": hookbot_url(BRANCH),
+            "HOOKBOT_DOCKER_NOTIFY_URL": hookbot_url(f"/pub/{image}", "http"),
+        }
+        with Daemon(
+            lab, ["builder", "--state-dir", str(hosted.state)], tmp_path, {**hosted.environ, **notify}
+        ) as builder:
+            builder.wait_for(f"{address}/me/app:main .* is pushed and told")
+            with daemon("-p", "8080:80", cwd=tmp_path, env={"HOOKBOT_URL": hookbot_url(f"/sub/{image}")}) as hanoverd:
+                hanoverd.wait_for("app-0 is live")
+                hanoverd.wait_for("listening to hookbot")
+                clients = Clients(lab.in_client, lab.host_ip, "8080", "--pause", "0.01")
+                for number, name in enumerate(("two", "three"), 1):
+                    begun = time.monotonic()
+                    hosted.push(name)
+                    hanoverd.wait_for(f"app-{number} is live")
+                    assert version(lab) == name
+                    print(f"from push to live: {time.monotonic() - begun:.2f} s")
+                counted = clients.finish()
+                assert (counted["failed"], counted["cut"]) == (0, 0)
+                assert counted["ok"] > 50
+                assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "app-2"
+                for process in (hookbot, builder, hanoverd):
+                    for topic in (BRANCH, f"/sub/{image}", f"/pub/{image}"):
+                        assert token_of(topic) not in process.log()
+
+
+def test_a_message_names_the_commit_and_sighup_repeats_it(
+    lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    commits = [hosted.push(name) for name in ("one", "two", "three")]
+    with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
+        assert version(lab) == "three"
+        assert publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commits[1])) == "OK\n"
+        hanoverd.wait_for(f"handover: lab pushed {commits[1][:12]}")
+        hanoverd.wait_for("app-1 is live")
+        assert version(lab) == "two"
+        hanoverd.hup()
+        hanoverd.wait_for("app-2 is live")
+        assert version(lab) == "two"
+
+
+def test_messages_that_are_not_what_they_should_be_are_told_and_dropped(
+    lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    commit = hosted.push("one")
+    with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
+        for message, told in (
+            ("nonsense", 'it should be JSON with Repo, Branch and SHA, not "nonsense"'),
+            (push_message("--upload-pack=x"), "is no commit"),
+            (push_message("0" * 40), "the branch was deleted"),
+            (push_message(commit, Repo="me/other"), 'it is of the repo "me/other", not "me/app"'),
+            (push_message(commit, Branch="other"), 'it is of the branch "other", not "main"'),
+            ("[" * 100_000, "it should be JSON"),
+        ):
+            publish(lab, BRANCH.replace("/sub", "/pub"), message)
+            hanoverd.wait_for(f"was dropped: .*{told}".replace("(", "\\("))
+        publish(lab, BRANCH.replace("/sub", "/pub"), push_message("1" * 40))
+        hanoverd.wait_for("git fetch of https://github.com/me/app failed")
+        hanoverd.wait_for("app-0 goes on serving")
+        assert version(lab) == "one"
+
+
+def test_what_was_pushed_while_hookbot_was_away_is_made_up_for(
+    lab: Lab, hosted: Hosted, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    hosted.push("one")
+    server = hookbot_server(lab)
+    with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
+        for number in (1, 2):
+            with server:
+                pass
+            hanoverd.wait_for("no connection to hookbot|hookbot .* no connection")
+            if number == 1:
+                hosted.push("two")
+            before = len(hanoverd.log())
+            server = hookbot_server(lab)
+            hanoverd.wait_for("listening to hookbot", after=before)
+            if number == 1:
+                hanoverd.wait_for("handover: hookbot was away, and the source has changed", after=before)
+                hanoverd.wait_for("app-1 is live", after=before)
+                assert version(lab) == "two"
+        # Nothing new: no handover.
+        time.sleep(2)
+        assert "app-2" not in hanoverd.log()
+    with server:
+        pass
+
+
+def test_a_burst_of_messages_makes_the_newest_live(
+    lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    commits = [hosted.push(f"v{number}") for number in range(5)]
+    with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
+        for commit in (commits * 4)[:-2]:
+            publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commit))
+        wanted = (commits * 4)[:-2][-1]
+        eventually(lambda: version(lab) == f"v{commits.index(wanted)}")
+        eventually(lambda: len(lab.containers("app")) == 1)
+        assert hanoverd.log().count(" is live: ") <= 4
+
+
+def test_an_image_that_was_pushed_while_hookbot_was_away(
+    lab: Lab, daemon: StartDaemon, app_folder: Path, tmp_path: Path
+) -> None:
+    topic = "/docker-pull/127.0.0.1:5000/me/app/tag/main"
+    with registry(lab, tmp_path / "registry") as address, hookbot_server(lab):
+
+        def push(name: str) -> None:
+            write_app(app_folder, version=name)
+            environ = {"DOCKER_HOST": lab.docker_host, "DOCKER_BUILDKIT": "0", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+            for command in (["build", "-q", "-t", f"{address}/me/app:main", "."], ["push", f"{address}/me/app:main"]):
+                subprocess.run(["docker", *command], cwd=app_folder, env=environ, capture_output=True, check=True)
+
+        push("one")
+        with daemon("-p", "8080:80", "--hookbot", hookbot_url(f"/sub{topic}"), cwd="/") as hanoverd:
+            hanoverd.wait_for("listening to hookbot")
+            hanoverd.wait_for("app-0 is live")
+            push("two")
+            assert publish(lab, f"/pub{topic}", "UPDATE\n") == "OK\n"
+            hanoverd.wait_for("app-1 is live")
+            assert version(lab) == "two"
+            publish(lab, f"/pub{topic}", "something else")
+            hanoverd.wait_for('was dropped: it should be UPDATE, not "something else"')
+
+
+def test_the_token_is_in_no_list_of_processes_label_or_log(
+    lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    hosted.push("one")
+    token = token_of(BRANCH)
+    arguments = ["-p", "8080:80", "--state-dir", str(hosted.state), "--hookbot", hookbot_url(BRANCH)]
+    with daemon(*arguments, cwd=tmp_path, env=hosted.environ) as hanoverd:
+        hanoverd.wait_for("app-0 is live")
+        hanoverd.wait_for("listening to hookbot at ws://127.0.0.1:8090/sub/github.com/repo/me/app/branch/main")
+        listed = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        assert "hanoverd --publish=8080:80" in listed
+        [container] = lab.containers("app")
+        inspected = lab.docker("GET", f"/containers/{container['Id']}/json")[1].decode()
+        for text in (listed, hanoverd.log(), inspected):
+            assert token not in text
+
+
+def test_a_folder_is_built_at_each_message(lab: Lab, hookbot: Daemon, daemon: StartDaemon, app_folder: Path) -> None:
+    environ = {"HOOKBOT_URL": hookbot_url("/sub/hanoverd/cwd")}
+    with daemon("-p", "8080:80", cwd=app_folder, env=environ) as hanoverd:
+        hanoverd.wait_for("listening to hookbot")
+        hanoverd.wait_for("app-0 is live")
+        write_app(app_folder, version="two")
+        publish(lab, "/pub/hanoverd/cwd", "go")
+        hanoverd.wait_for("app-1 is live")
+        assert version(lab) == "two"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--hookbot", "ws://T@127.0.0.1/sub/elsewhere"], "knows /sub/HOST/repo/USER/REPO/branch/BRANCH"),
+        (["--hookbot", "ws://T@127.0.0.1/unsafe/sub/hanoverd/cwd"], "say --hookbot-unsafe"),
+        (["builder", "--listen", "ws://T@127.0.0.1/sub/hanoverd/cwd", "--docker-notify", "x"], "--docker-notify"),
+    ],
+)
+def test_a_url_that_means_nothing_is_refused_at_the_start(
+    lab: Lab, app_folder: Path, arguments: list[str], told: str
+) -> None:
+    status, out, err = run_to_end(lab, arguments, app_folder)
+    assert (status, out) == (2, "")
+    assert told in err
+    assert "T@" not in err
+
+
+def test_a_start_goes_on_without_hookbot_and_tells(lab: Lab, daemon: StartDaemon, app_folder: Path) -> None:
+    environ = {"HOOKBOT_URL": hookbot_url("/sub/hanoverd/cwd", port=1)}
+    with daemon("-p", "8080:80", cwd=app_folder, env=environ) as hanoverd:
+        hanoverd.wait_for("no connection to hookbot at ws://127.0.0.1:1/sub/hanoverd/cwd: cannot connect")
+        hanoverd.wait_for("app-0 is live")
+
+
+class TestBuilder:
+    """The builder alone."""
+
+    @pytest.fixture
+    def environ(self, lab: Lab, tmp_path: Path) -> Iterator[dict[str, str]]:
+        """A registry that wants a login, and the environment that has it."""
+        with registry(lab, tmp_path / "registry", login=True) as address:
+            folder = tmp_path / "docker"
+            folder.mkdir()
+            auths = {address: {"username": USER, "password": PASSWORD}}
+            (folder / "config.json").write_text(json.dumps({"auths": auths}))
+            yield {
+                "DOCKER_CONFIG": str(folder),
+                "HOOKBOT_MONITOR_URL": hookbot_url("/sub/hanoverd/cwd"),
+                "HOOKBOT_DOCKER_NOTIFY_URL": hookbot_url(f"/pub/docker-pull/{address}/me/app/tag/v1", "http"),
+            }
+
+    def tags(self, lab: Lab) -> str:
+        """What the registry has."""
+        url = "http://127.0.0.1:5000/v2/me/app/tags/list"
+        command = lab.in_host(["curl", "-s", "-u", f"{USER}:{PASSWORD}", url])
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def test_once_its_exit_status_tells(
+        self, lab: Lab, environ: dict[str, str], app_folder: Path, tmp_path: Path
+    ) -> None:
+        status, _, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
+        assert status == 1, err
+        assert '"v1"' in self.tags(lab)
+        with hookbot_server(lab):
+            status, out, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
+            assert (status, "is pushed and told" in out) == (0, True), err + out
+            (tmp_path / "docker" / "config.json").write_text("{}")
+            status, out, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
+            assert (status, "cannot push 127.0.0.1:5000/me/app:v1" in out) == (1, True), err + out
+            (app_folder / "Dockerfile").unlink()
+            status, out, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
+            assert (status, "there is no Dockerfile" in err) == (1, True), err + out
+
+    def test_a_failure_is_told_the_newest_message_wins_and_sighup_builds_too(
+        self, lab: Lab, environ: dict[str, str], app_folder: Path
+    ) -> None:
+        with hookbot_server(lab), Daemon(lab, ["builder"], app_folder, environ) as builder:
+            builder.wait_for("is pushed and told")
+            builder.wait_for("listening to hookbot")
+            (app_folder / "Dockerfile").write_text("FORM scratch\n")
+            publish(lab, "/pub/hanoverd/cwd", "")
+            builder.wait_for("(?i)unknown instruction: FORM")
+            builder.wait_for("waiting for the next message")
+            (app_folder / "Dockerfile").write_text('FROM hanoverd-lab/python\nRUN ["busybox", "sleep", "60"]\n')
+            publish(lab, "/pub/hanoverd/cwd", "")
+            builder.wait_for("sleep|build: hookbot")
+            time.sleep(1)
+            write_app(app_folder)
+            before = len(builder.log())
+            publish(lab, "/pub/hanoverd/cwd", "")
+            builder.wait_for("build cancelled", after=before)
+            builder.wait_for("is pushed and told", after=before)
+            before = len(builder.log())
+            builder.hup()
+            builder.wait_for("is pushed and told", after=before)
+            assert builder.terminate() == 0
