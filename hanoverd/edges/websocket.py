@@ -34,7 +34,7 @@ OPEN_WITHIN = 15.0
 
 #: A client pings after so many seconds of quiet, give or take, and gives up on a peer that does not answer within so
 #: many more: a dead one is found within 40 seconds, as by hookbot's own client.
-PING_EVERY, PING_SPREAD, PONG_WITHIN = 15.0, 5.0, 20.0
+PING_EVERY, PING_SPREAD, PONG_WITHIN = 15.0, 5.0, 19.0
 
 #: The same for a server, which has more time.
 SERVER_PING_EVERY, SERVER_PONG_WITHIN = 30, 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from typing import Any
 
@@ -25,6 +26,7 @@ class ServerService(Service):
 
     def __init__(self, reactor: Any, server: Server, host: str, port: int, tls: tuple[str, str] | None) -> None:
         self._server = server
+        _allow_many_connections()
         # One socket takes IPv4 too.
         interface = host or ("::" if socket.has_ipv6 else "")
         where = f"{host or '*'}:{port}"
@@ -53,3 +55,9 @@ class ServerService(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         stopping = maybeDeferred(self._listening.stopListening)
         return stopping.addCallback(lambda _: self._server.drop_all())
+
+
+def _allow_many_connections() -> None:
+    """As many as the system lets this process have: the lower limit is for programs that use select(2)."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

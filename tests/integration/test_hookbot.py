@@ -213,7 +213,8 @@ def test_an_image_that_was_pushed_while_hookbot_was_away(
     lab: Lab, daemon: StartDaemon, app_folder: Path, tmp_path: Path
 ) -> None:
     topic = "/docker-pull/127.0.0.1:5000/me/app/tag/main"
-    with registry(lab, tmp_path / "registry") as address, hookbot_server(lab):
+    with registry(lab, tmp_path / "registry") as address:
+        server = hookbot_server(lab)
 
         def push(name: str) -> None:
             write_app(app_folder, version=name)
@@ -231,6 +232,13 @@ def test_an_image_that_was_pushed_while_hookbot_was_away(
             assert version(lab) == "two"
             publish(lab, f"/pub{topic}", "something else")
             hanoverd.wait_for('was dropped: it should be UPDATE, not "something else"')
+            with server:
+                pass
+            push("three")
+            before = len(hanoverd.log())
+            with hookbot_server(lab):
+                hanoverd.wait_for("app-2 is live", after=before)
+                assert version(lab) == "three"
 
 
 def test_the_token_is_in_no_list_of_processes_label_or_log(

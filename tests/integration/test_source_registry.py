@@ -15,6 +15,7 @@ from unittest import mock
 from urllib.parse import quote
 
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
 
 from hanoverd.concurrency.polling import pause
 from hanoverd.errors import LoginFailed, ObtainFailed
@@ -24,6 +25,8 @@ from hanoverd.sources.folder import FolderSource
 from hanoverd.sources.registry import RegistrySource
 from tests.integration.asking import eventually
 from tests.integration.source_case import REACTOR, TINY, SourceCase
+from tests.lab.daemon import Daemon
+from tests.lab.host import Lab
 from tests.lab.registry import PASSWORD, USER, registry
 
 PROXY = Path(__file__).parents[1] / "lab" / "proxy.py"
@@ -39,10 +42,12 @@ class RegistryCase(SourceCase):
         self.addCleanup(serving.__exit__, None, None, None)
         return address
 
-    async def push(self, name: str, content: str, *, login: Mapping[str, str] | None = None) -> str:
+    async def push(
+        self, name: str, content: str, *, login: Mapping[str, str] | None = None, megabytes: float = 0.1
+    ) -> str:
         """Build an image of this content, push it, forget it, and give its ID."""
         (self.folder / "Dockerfile").write_text((TINY % content) + f"ENV CONTENT={content}\nCOPY data /data\n")
-        (self.folder / "data").write_bytes(os.urandom(100_000))
+        (self.folder / "data").write_bytes(os.urandom(int(megabytes * 1_000_000)))
         image = await self.obtain(FolderSource(".", self.around()))
         repository, _, tag = name.rpartition(":")
         await self.engine.tag(image.id, repository, tag)
@@ -275,6 +280,38 @@ class WhimTests(RegistryCase):
             self.assertIn("cannot pull", await self.fails(self.pull(f"{address}/app:v1"), ObtainFailed))
             (self.whims / "cut").unlink()
             self.assertEqual(self.label(await self.pull(f"{address}/app:v1")), "two")
+
+    async def test_a_disk_that_is_full_is_told(self) -> None:
+        await self.push("127.0.0.1:5000/app:v1", "large", megabytes=60)
+        await deferToThread(self.pull_to_a_small_disk)
+
+    def pull_to_a_small_disk(self) -> None:
+        """With the daemon, on an engine that has room for little."""
+        small = Lab()
+        disk = small.folder / "engine" / "data"
+        disk.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "small", str(disk)], check=True)
+        try:
+            small.start()
+            config = (self.folder / "registry-5000" / "config.yml", "5000")
+            serving = subprocess.Popen(
+                small.in_host(["docker-registry", "serve", str(config[0])]),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            try:
+                with Daemon(small, ["-p", "8080:80", "127.0.0.1:5000/app:v1"], "/") as hanoverd:
+                    hanoverd.wait_for(
+                        "cannot pull 127.0.0.1:5000/app:v1: .*The engine's disk is full: `docker image prune`"
+                    )
+                    hanoverd.wait_for("waiting for the next trigger")
+            finally:
+                serving.terminate()
+                serving.wait()
+        finally:
+            small.engine.kill()
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+            small.stop()
 
     async def test_a_pull_is_cancelled_and_the_engine_stops(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")
