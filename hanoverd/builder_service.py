@@ -11,9 +11,9 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from hanoverd.builder import Builder
+from hanoverd.edges.signals import take_signals
 from hanoverd.errors import HanoverdError
 from hanoverd.hookbot.follower import Follower
-from hanoverd.service import take_signals
 
 log = Logger()
 

@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from hanoverd.concurrency.processes import find_program
-from hanoverd.edges.blocking_engine import Abort, BlockingEngine, usable_api_version
+from hanoverd.edges.abort import Abort
+from hanoverd.edges.blocking_engine import BlockingEngine, usable_api_version
 from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.edges.firewall import RESTORE, SAVE, refusal
 from hanoverd.edges.ports import HeldPort

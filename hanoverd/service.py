@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 
 from twisted.application.service import Service
@@ -13,32 +12,12 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from hanoverd.edges.conntrack import Conntrack
+from hanoverd.edges.signals import take_signals
 from hanoverd.edges.terminal import Terminal, TerminalReactor
 from hanoverd.hookbot.follower import Follower
 from hanoverd.supervisor import Supervisor
 
 log = Logger()
-
-
-def hangups_before() -> None:
-    """Have SIGHUP do nothing until the service takes it: by default it would end a process that still starts.
-
-    The handover that is due at the start makes up for those that are missed.
-    """
-    signal.signal(signal.SIGHUP, lambda _number, _frame: None)
-
-
-def take_signals(
-    reactor: IReactorFromThreads, on_hangup: Callable[[], object], on_stop: Callable[[str], object]
-) -> None:
-    """Have ``on_hangup`` called at each SIGHUP from now on, and ``on_stop``, with its name, at each SIGTERM and SIGINT.
-
-    To be called when the reactor runs: after Twisted's own handlers, which would have twistd end by the signal itself,
-    not with exit status 0.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: reactor.callFromThread(on_stop, signal.Signals(number).name))
-    signal.signal(signal.SIGHUP, lambda _number, _frame: reactor.callFromThread(on_hangup))
 
 
 class DaemonReactor(IReactorCore, TerminalReactor, IReactorFromThreads):

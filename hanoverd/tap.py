@@ -39,7 +39,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor  # noqa: PLC0415  # the one place that takes the global reactor
 
     from hanoverd.commandline.settings import BuilderSettings  # noqa: PLC0415  # late, so that --help is quick
-    from hanoverd.service import hangups_before  # noqa: PLC0415
+    from hanoverd.edges.signals import hangups_before  # noqa: PLC0415
     from hanoverd.wiring import assemble, run_builder_once  # noqa: PLC0415
 
     hangups_before()

@@ -10,7 +10,8 @@ import io
 import tarfile
 from collections.abc import Iterator
 
-from hanoverd.edges.blocking_engine import Abort, BuildRequest
+from hanoverd.edges.abort import Abort
+from hanoverd.edges.blocking_engine import BuildRequest
 from hanoverd.errors import ObtainFailed, UsageError
 from hanoverd.model.container import Image
 from hanoverd.model.images import built_name

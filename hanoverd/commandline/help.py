@@ -6,7 +6,8 @@ import sys
 import textwrap
 from collections.abc import Iterable
 
-from hanoverd.commandline.table import COMMANDS, DAEMON, Command, Kind, Option
+from hanoverd.commandline.commands import COMMANDS, DAEMON, Command
+from hanoverd.commandline.table import Kind, Option
 
 _WIDTH = 80
 _COLUMN = 32

@@ -6,20 +6,20 @@ same one is told as docker would.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TypeVar
 
 from hanoverd import __version__
+from hanoverd.commandline.commands import BUILDER, COMMANDS, DAEMON, MAKE_TOKENS, Command
+from hanoverd.commandline.given import Given
 from hanoverd.commandline.help import usage_text
 from hanoverd.commandline.lexer import lex
 from hanoverd.commandline.settings import AnySettings, BuilderSettings, Obtaining, ServeSettings, Settings
-from hanoverd.commandline.table import BUILDER, COMMANDS, DAEMON, MAKE_TOKENS, Command, Kind, Option
+from hanoverd.commandline.table import Option
 from hanoverd.errors import UsageError
-from hanoverd.model.booleans import parse_boolean
-from hanoverd.model.build import BUILDERS, BuildOptions, parse_build_arg
-from hanoverd.model.durations import parse_duration, parse_whole_seconds
+from hanoverd.model.build import BuildOptions, parse_build_arg
+from hanoverd.model.durations import parse_whole_seconds
 from hanoverd.model.environment import parse_env
 from hanoverd.model.hookbot import HookbotURL, Subscription, image_of_notify, with_token
 from hanoverd.model.mounts import parse_mount
@@ -32,19 +32,9 @@ from hanoverd.model.volumes import AnonymousVolume, Bind, check_mount_points, pa
 
 _T = TypeVar("_T")
 
-_DURATIONS = ("status-timeout", "overlap-grace-duration", "drain-timeout")
-
 #: No process can catch these, so they are no notice.
 _UNCATCHABLE = ("SIGKILL", "SIGSTOP")
 
-
-#: What some options take, and nothing else.
-_CHOICES = {
-    "builder": BUILDERS,
-    "pull": ("always", "missing", "never"),
-    "git-protocol": ("https", "ssh"),
-    "router": ("github",),
-}
 
 #: Options that hold tokens, and the variables that stand for them.
 _IN_ENVIRONMENT = {
@@ -72,7 +62,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str, schemes: Sc
     """
     _check_text(argv)
     command, rest = _command(argv)
-    given = _Given(command, environ, cwd)
+    given = Given(command, environ, cwd)
     rest = lex(rest, command.options, given.take)
     if given.boolean("help"):
         raise InfoRequested(usage_text(command))
@@ -117,62 +107,7 @@ def _command(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:
     return DAEMON, tuple(argv)
 
 
-class _Given:
-    """The values of the options that were given, looked at one by one as they are read."""
-
-    def __init__(self, command: Command, environ: Mapping[str, str], cwd: str) -> None:
-        self.environ = environ
-        self.cwd = cwd
-        self._options = {option.name: option for option in command.options}
-        self._texts: dict[str, list[str]] = {option.name: [] for option in command.options}
-        self._checks: dict[str, Callable[[str], object]] = {
-            **{option.name: parse_boolean for option in command.options if option.kind is Kind.BOOLEAN},
-            **dict.fromkeys(_DURATIONS, parse_duration),
-            **{name: _one_of(choices) for name, choices in _CHOICES.items()},
-            "env": lambda text: parse_env([text], environ),
-            "build-arg": lambda text: parse_build_arg(text, environ),
-            "mount": lambda text: parse_mount(text, cwd),
-            "status-uri": _status_uri,
-            "stop-timeout": parse_whole_seconds,
-        }
-
-    def take(self, option: Option, text: str) -> None:
-        """Keep a value, if it is right as far as can be seen at once."""
-        try:
-            self._checks.get(option.name, str)(text)
-        except ValueError as error:
-            raise UsageError(f"invalid argument {quoted(text)} for {quoted(option.flags)} flag: {error}") from None
-        self._texts[option.name].append(text)
-
-    def all(self, name: str) -> list[str]:
-        """All values of a repeated option, as they stand."""
-        return self._texts[name]
-
-    def last(self, name: str) -> str | None:
-        """The value that counts, as it stands; the default where none was given."""
-        texts = self._texts.get(name, [])
-        if texts:
-            return texts[-1]
-        return self._options[name].default if name in self._options else None
-
-    def metavar(self, name: str) -> str:
-        """What an option takes, in words."""
-        return self._options[name].metavar
-
-    def boolean(self, name: str) -> bool:
-        """Whether a boolean option is on."""
-        return parse_boolean(self.last(name) or "false")
-
-    def duration(self, name: str) -> float:
-        """The seconds of a duration; UsageError for less than none."""
-        text = self.last(name) or "0"
-        seconds = parse_duration(text)
-        if seconds < 0:
-            raise UsageError(f"--{name} cannot be negative ({text} was given; 0 is the least)")
-        return seconds
-
-
-def _settings(given: _Given, rest: tuple[str, ...], schemes: Schemes) -> Settings:
+def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings:
     """Look at what is looked at late, in docker's order: volumes, ports, other options, then the image."""
     binds, anonymous_volumes = _volumes(given)
     mounts = [parse_mount(text, given.cwd) for text in given.all("mount")]
@@ -215,7 +150,7 @@ def _default_app(obtaining: Obtaining) -> str:
     return app_name_from(obtaining.folder) if source.scheme == FOLDER else source.default_app
 
 
-def _obtaining(given: _Given, text: str | None, schemes: Schemes) -> Obtaining:
+def _obtaining(given: Given, text: str | None, schemes: Schemes) -> Obtaining:
     """Where images come from: hookbot's topic says it, else the command line's ``text``, else the current folder."""
     hookbot = _subscription(given, given.last("hookbot") or given.environ.get("HOOKBOT_URL") or "")
     if hookbot is not None and text not in (None, BUILD):
@@ -229,7 +164,7 @@ def _obtaining(given: _Given, text: str | None, schemes: Schemes) -> Obtaining:
     return _how(given, source, pull, hookbot)
 
 
-def _how(given: _Given, source: SourceName, pull: str | None, hookbot: Subscription | None) -> Obtaining:
+def _how(given: Given, source: SourceName, pull: str | None, hookbot: Subscription | None) -> Obtaining:
     file = given.last("build-file")
     if file == "":
         raise UsageError("--build-file is empty: name the Dockerfile")
@@ -251,7 +186,7 @@ def _how(given: _Given, source: SourceName, pull: str | None, hookbot: Subscript
     )
 
 
-def _subscription(given: _Given, text: str) -> Subscription | None:
+def _subscription(given: Given, text: str) -> Subscription | None:
     if not text:
         return None
     try:
@@ -265,7 +200,7 @@ def _subscription(given: _Given, text: str) -> Subscription | None:
         raise UsageError(f"hookbot: {error}") from None
 
 
-def _builder(given: _Given) -> BuilderSettings:
+def _builder(given: Given) -> BuilderSettings:
     listen = given.last("listen") or given.environ.get("HOOKBOT_MONITOR_URL") or ""
     notify = given.last("docker-notify") or given.environ.get("HOOKBOT_DOCKER_NOTIFY_URL") or ""
     for option, variable, text in (
@@ -284,7 +219,7 @@ def _builder(given: _Given) -> BuilderSettings:
     return BuilderSettings(_how(given, hookbot.source, "always", hookbot), image, url, given.boolean("once"))
 
 
-def _serve(given: _Given) -> ServeSettings:
+def _serve(given: Given) -> ServeSettings:
     host, colon, port = (given.last("bind") or "").rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
         raise UsageError(f"--bind {quoted(given.last('bind') or '')} is no address: write [HOST]:PORT")
@@ -301,7 +236,7 @@ def _serve(given: _Given) -> ServeSettings:
     )
 
 
-def _tokens(given: _Given, rest: tuple[str, ...]) -> str:
+def _tokens(given: Given, rest: tuple[str, ...]) -> str:
     if not rest:
         raise UsageError("make-tokens needs URLs, or paths as /sub/hanoverd/cwd, to make tokens for")
     key = _secret(given, "HOOKBOT_KEY", "the secret with which tokens are made")
@@ -313,14 +248,14 @@ def _tokens(given: _Given, rest: tuple[str, ...]) -> str:
     return "\n".join(bare if given.boolean("bare") else url for bare, url in made)
 
 
-def _secret(given: _Given, variable: str, what: str) -> str:
+def _secret(given: Given, variable: str, what: str) -> str:
     secret = given.environ.get(variable)
     if not secret:
         raise UsageError(f"the environment variable {variable} is not set: it is to hold {what}")
     return secret
 
 
-def _volumes(given: _Given) -> tuple[list[Bind], tuple[str, ...]]:
+def _volumes(given: Given) -> tuple[list[Bind], tuple[str, ...]]:
     binds: list[Bind] = []
     anonymous: list[str] = []
 
@@ -337,7 +272,7 @@ def _volumes(given: _Given) -> tuple[list[Bind], tuple[str, ...]]:
     return binds, tuple(anonymous)
 
 
-def _published(given: _Given) -> tuple[Publish, ...]:
+def _published(given: Given) -> tuple[Publish, ...]:
     published: list[Publish] = []
     for text in given.all("publish"):
         published += _late("publish", text, parse_publish)
@@ -345,7 +280,7 @@ def _published(given: _Given) -> tuple[Publish, ...]:
     return tuple(published)
 
 
-def _drain_signal(given: _Given) -> str | None:
+def _drain_signal(given: Given) -> str | None:
     signal = _optional(given, "drain-signal", parse_signal)
     if signal in _UNCATCHABLE:
         raise UsageError(
@@ -355,7 +290,7 @@ def _drain_signal(given: _Given) -> str | None:
     return signal
 
 
-def _optional(given: _Given, name: str, read: Callable[[str], str]) -> str | None:
+def _optional(given: Given, name: str, read: Callable[[str], str]) -> str | None:
     text = given.last(name)
     return None if text is None else _late(name, text, read)
 
@@ -368,14 +303,6 @@ def _source(text: str, schemes: Schemes) -> SourceName:
             f"{error} ({quoted(text)} is taken for IMAGE, the first argument that is no option; "
             "write [HOST/]NAME[:TAG] in lower case)"
         ) from None
-
-
-def _one_of(choices: Collection[str]) -> Callable[[str], None]:
-    def check(text: str) -> None:
-        if text not in choices:
-            raise ValueError(f"it must be {' or '.join(choices)}")
-
-    return check
 
 
 def _late(name: str, text: str, read: Callable[[str], _T]) -> _T:
@@ -393,14 +320,6 @@ def _together(check: Callable[[], None]) -> None:
         check()
     except ValueError as error:
         raise UsageError(str(error)) from None
-
-
-def _status_uri(text: str) -> str:
-    if not text.startswith("/"):
-        raise ValueError("it must begin with / (write the path alone, as in /health)")
-    if not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("it holds a character that must be percent-encoded (%20 is a blank)")
-    return text
 
 
 def _check_text(argv: Sequence[str]) -> None:

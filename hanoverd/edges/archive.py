@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import zstandard
 
-from hanoverd.edges.blocking_engine import Abort
+from hanoverd.edges.abort import Abort
 from hanoverd.edges.build_context import PIECE
 from hanoverd.errors import ObtainFailed
 

@@ -7,10 +7,7 @@ Every verb opens a connection of its own, for requests' sessions are not safe ac
 from __future__ import annotations
 
 import errno
-import os
-import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -21,6 +18,7 @@ import urllib3
 from docker.auth import encode_header
 from docker.utils import version_lt
 
+from hanoverd.edges.abort import Abort, remember_sockets
 from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.errors import Conflict, EngineError, EnginePermission, EngineRefused, EngineUnreachable, NotFound
 
@@ -55,48 +53,6 @@ class BuildRequest:
 
 #: What docker-py and the libraries below it raise; a stream that breaks shows urllib3's errors bare.
 _FAILURES = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
-
-
-class Abort:
-    """Breaks off the requests of one thread from another.
-
-    Shutting the socket down wakes a blocked reader at once, and the engine, seeing the connection closed,
-    stops the build or pull behind it; closing the response or the client would do neither.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self.requested = False
-
-    def request(self) -> None:
-        """Break off what is going on and refuse what would follow; idempotent; does not block."""
-        with self._lock:
-            self.requested = True
-            for sock in self._sockets:
-                _shut(sock)
-
-    def check(self) -> None:
-        """Raise ``EngineUnreachable`` if broken off."""
-        if self.requested:
-            raise EngineUnreachable("the request was broken off")
-
-    def watch(self, sock: socket.socket) -> None:
-        """Remember a socket that was just opened."""
-        with self._lock:
-            self._sockets.append(sock)
-            if self.requested:
-                _shut(sock)
-
-    def forget(self) -> None:
-        """Close the sockets: docker-py leaves that of a stream that was not read to its end to the garbage collector."""
-        with self._lock:
-            for sock in self._sockets:
-                # close() would wait for the response, which still holds on to it.
-                descriptor = sock.detach()
-                if descriptor >= 0:
-                    os.close(descriptor)
-            self._sockets.clear()
 
 
 class BlockingEngine:
@@ -319,7 +275,7 @@ class _Talk:
         # The engine is a neighbour: a proxy for the outside world has no business between us.
         client.trust_env = False
         for adapter in {*client.adapters.values(), getattr(client, "_custom_adapter", None)} - {None}:
-            _remember_sockets(adapter, self._engine._abort)  # noqa: SLF001
+            remember_sockets(adapter, self._engine._abort)  # noqa: SLF001
         return client
 
     def _explain(self, error: Exception) -> NoReturn:
@@ -347,37 +303,6 @@ class _Talk:
         ) from error
 
 
-def _remember_sockets(adapter: Any, abort: Abort) -> None:
-    """Have every socket that the adapter opens watched by ``abort``.
-
-    requests and urllib3 offer no hook for this: it wraps the two methods, of these objects only, by which a
-    pool is found and a connection made.
-    """
-    find_pool = adapter.get_connection_with_tls_context
-
-    def finding_pool(*args: Any, **kwargs: Any) -> Any:
-        pool = find_pool(*args, **kwargs)
-        if "_new_conn" not in vars(pool):
-            new_connection = pool._new_conn  # noqa: SLF001
-
-            def making_connection() -> Any:
-                connection = new_connection()
-                connect = connection.connect
-
-                def connecting() -> None:
-                    abort.check()
-                    connect()
-                    abort.watch(connection.sock)
-
-                connection.connect = connecting
-                return connection
-
-            pool._new_conn = making_connection  # noqa: SLF001
-        return pool
-
-    adapter.get_connection_with_tls_context = finding_pool
-
-
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error and what lies behind it: causes, contexts, and errors that libraries carry as arguments."""
     seen: set[int] = set()
@@ -401,10 +326,3 @@ def _root_of(error: BaseException) -> str:
     """The innermost error's own words: the outer ones print each other's."""
     with_words = [e for e in _chain(error) if isinstance(e, OSError) and e.strerror]
     return str(with_words[-1].strerror) if with_words else f"{type(error).__name__}: {error}"
-
-
-def _shut(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # It was closed already.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanoverd.edges.blocking_engine import Abort
+from hanoverd.edges.abort import Abort
 from hanoverd.errors import ObtainFailed
 from hanoverd.model.dockerignore import Ignored, Verdict
 

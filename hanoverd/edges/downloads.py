@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import unquote, urlsplit
 
-from hanoverd.edges.blocking_engine import Abort
+from hanoverd.edges.abort import Abort
 from hanoverd.errors import ObtainFailed
 
 #: How long to wait for a connection, and for each piece, in seconds.

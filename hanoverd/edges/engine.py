@@ -12,7 +12,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from hanoverd.concurrency.cancellation import over, uncancellable
-from hanoverd.edges.blocking_engine import Abort, BlockingEngine, BuildRequest, Login, OnEvent, usable_api_version
+from hanoverd.edges.abort import Abort
+from hanoverd.edges.blocking_engine import BlockingEngine, BuildRequest, Login, OnEvent, usable_api_version
 from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.errors import EngineError
 

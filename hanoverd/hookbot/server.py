@@ -17,6 +17,7 @@ from twisted.web.server import Request, Site
 
 from hanoverd.edges.websocket import Connection, connections
 from hanoverd.model.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, is_token_for, route_github
+from hanoverd.model.quoting import quoted
 
 log = Logger()
 
@@ -125,7 +126,6 @@ class Server:
 
     def _hand_out(self, topic: str, body: bytes) -> None:
         """Send a message to all who listen to its topic, or to one above it that ends in a slash."""
-        log.debug("published to {topic}: {size} bytes", topic=topic, size=len(body))
         self._send(topic, body)
         recursive = None
         for end in (number for number, char in enumerate(topic) if char == "/"):
@@ -172,7 +172,7 @@ class Server:
             log.error("a webhook was dropped: {error}", error=error)
             return
         if route is not None:
-            log.info("routed a push to {topic}", topic=route.topic)
+            log.info("routed a push to {topic}", topic=quoted(route.topic))
             self._hand_out(route.topic, route.body)
 
     # -- listeners

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
@@ -12,6 +13,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.logger import Logger
 
+from hanoverd.edges.signals import take_signals
 from hanoverd.errors import HookbotError
 from hanoverd.hookbot.server import Server
 
@@ -25,6 +27,7 @@ class ServerService(Service):
     """
 
     def __init__(self, reactor: Any, server: Server, host: str, port: int, tls: tuple[str, str] | None) -> None:
+        self._reactor = reactor
         self._server = server
         _allow_many_connections()
         # One socket takes IPv4 too.
@@ -34,6 +37,8 @@ class ServerService(Service):
             if tls is None:
                 listening = reactor.listenTCP(port, server.site(), interface=interface)
             else:
+                for file in tls:
+                    Path(file).open("rb").close()
                 context = DefaultOpenSSLContextFactory(tls[1], tls[0])
                 context.cacheContext()
                 # All that is sent, for clients need what comes between it and the authority.
@@ -48,6 +53,7 @@ class ServerService(Service):
     def startService(self) -> None:
         """It listens already."""
         super().startService()  # type: ignore[no-untyped-call]
+        self._reactor.callWhenRunning(take_signals, self._reactor, lambda: None, lambda _: self._reactor.stop())
         log.info("hookbot serves {where}", where=self._where)
 
     def stopService(self) -> Any:

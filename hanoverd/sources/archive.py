@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from twisted.internet.threads import deferToThreadPool
 
 from hanoverd.concurrency.cancellation import over
+from hanoverd.edges.abort import Abort
 from hanoverd.edges.archive import Contents, repacked
-from hanoverd.edges.blocking_engine import Abort
 from hanoverd.edges.downloads import opened, version_of
 from hanoverd.errors import EngineRefused, NotFound, ObtainFailed, UsageError
 from hanoverd.model.container import Image

@@ -12,7 +12,8 @@ from typing import IO, Any
 from twisted.internet.defer import Deferred
 
 from hanoverd.concurrency.cancellation import uncancellable
-from hanoverd.edges.blocking_engine import Abort, BuildRequest
+from hanoverd.edges.abort import Abort
+from hanoverd.edges.blocking_engine import BuildRequest
 from hanoverd.edges.build_context import PIECE, BuildContext
 from hanoverd.edges.buildkit import BuildKit
 from hanoverd.errors import Conflict, EngineError, EngineRefused, ObtainFailed

@@ -8,7 +8,7 @@ import subprocess
 from twisted.internet.defer import Deferred
 
 from hanoverd.concurrency.polling import pause
-from hanoverd.edges.blocking_engine import Abort
+from hanoverd.edges.abort import Abort
 from hanoverd.edges.build_context import BuildContext
 from hanoverd.model.build import BuildOptions
 from hanoverd.model.container import Image

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hanoverd.edges.blocking_engine import Abort
+from hanoverd.edges.abort import Abort
 from hanoverd.edges.build_context import PIECE, BuildContext
 from hanoverd.errors import EngineUnreachable, ObtainFailed
 from hanoverd.sources.building import build_context

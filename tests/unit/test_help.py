@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from hanoverd.commandline.commands import COMMANDS, DAEMON, Command
 from hanoverd.commandline.help import rst, usage_text
-from hanoverd.commandline.table import COMMANDS, DAEMON, Command, Kind, Option
+from hanoverd.commandline.table import Kind, Option
 
 ALL = (DAEMON, *COMMANDS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -201,7 +202,9 @@ class ListenTests(TestCase):
             await publish(REACTOR, HookbotURL("ws", "127.0.0.1", 1, "/pub/a", token="T"), None, b"")
 
     async def test_tls_is_verified(self) -> None:
-        folder = Path(self.mktemp())
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = Path(temporary.name) / "tls"
         write_certificates(folder)
         tls = (str(folder / "server-cert.pem"), str(folder / "server-key.pem"))
         service = ServerService(REACTOR, self.server, "127.0.0.1", 0, tls)

@@ -9,8 +9,8 @@ from pathlib import Path
 import docutils.core
 import pytest
 
+from hanoverd.commandline.commands import COMMANDS, DAEMON, Command
 from hanoverd.commandline.help import rst
-from hanoverd.commandline.table import COMMANDS, DAEMON, Command
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.rst").read_text()
