@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -14,8 +15,10 @@ from twisted.python.threadpool import ThreadPool
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.signals import take_signals
 from hanoverd.edges.terminal import Terminal, TerminalReactor
-from hanoverd.hookbot.follower import Follower
 from hanoverd.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from hanoverd.hookbot.follower import Follower
 
 log = Logger()
 

@@ -1,0 +1,54 @@
+"""Puts the builder together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from twisted.python.threadpool import ThreadPool
+
+from hanoverd.builder import Builder
+from hanoverd.builder_service import BuilderService, build_once
+from hanoverd.commandline.settings import BuilderSettings
+from hanoverd.edges.engine import Engine
+from hanoverd.edges.engine_address import engine_address
+from hanoverd.edges.publishing import publish
+from hanoverd.edges.websocket import certificates
+from hanoverd.model.hookbot import UPDATE
+from hanoverd.model.names import app_name_from
+from hanoverd.preflight import check_engine
+from hanoverd.progress import show_progress
+from hanoverd.sources import Source
+from hanoverd.sources.kinds import open_source
+from hanoverd.wiring.hookbot import make_follower
+from hanoverd.wiring.obtaining import make_pool, make_surroundings
+
+
+def assemble_builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> BuilderService:
+    """The builder as a service; fails with ``HanoverdError``."""
+    pool, source, builder = _builder(settings, environ, reactor)
+    obtaining = settings.obtaining
+    assert obtaining.hookbot is not None  # noqa: S101  # a builder always listens
+    follower = make_follower(obtaining.hookbot, obtaining.hookbot_ca, reactor, source, builder.triggers)
+    return BuilderService(reactor, pool, builder, follower)
+
+
+def run_once(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> bool:
+    """Run the reactor for one build; whether all of it worked.  Fails with ``HanoverdError`` where it cannot begin."""
+    pool, _, builder = _builder(settings, environ, reactor)
+    return build_once(reactor, pool, builder)
+
+
+def _builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> tuple[ThreadPool, Source, Builder]:
+    address = engine_address(environ)
+    pool = make_pool()
+    engine = Engine(reactor, pool, address)
+    app = f"{app_name_from(settings.image.repository)}-builder"
+    around = make_surroundings(settings.obtaining, app, environ, reactor, engine)
+    source = open_source(settings.obtaining.source, around)
+    source.check()
+    trust = certificates(settings.obtaining.hookbot_ca)
+    check_engine(address)
+    notify = partial(publish, reactor, settings.notify, trust, UPDATE)
+    return pool, source, Builder(reactor, engine, around.credentials, source, settings.image, notify, show_progress())

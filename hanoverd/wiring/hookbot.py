@@ -1,0 +1,29 @@
+"""Puts together what listens to a hookbot, and what is one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from hanoverd.commandline.settings import ServeSettings
+from hanoverd.edges.websocket import certificates, listen
+from hanoverd.hookbot.follower import Follower
+from hanoverd.hookbot.server import Server
+from hanoverd.hookbot.service import ServerService
+from hanoverd.model.hookbot import Subscription
+from hanoverd.sources import Source
+from hanoverd.triggers import Triggers
+
+
+def make_follower(
+    subscription: Subscription, ca_file: str | None, reactor: Any, source: Source, triggers: Triggers
+) -> Follower:
+    """What begins ``triggers`` at messages; fails with ``HookbotError`` where ``ca_file`` cannot be used."""
+    connect = partial(listen, reactor, subscription.url, certificates(ca_file))
+    return Follower(reactor, subscription, connect, source, triggers)
+
+
+def assemble_server(settings: ServeSettings, reactor: Any) -> ServerService:
+    """The server, which listens already; fails with ``HookbotError``."""
+    server = Server(reactor, settings.key, settings.github_secret)
+    return ServerService(reactor, server, settings.host, settings.port, settings.tls)
