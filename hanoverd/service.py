@@ -15,6 +15,7 @@ from twisted.python.threadpool import ThreadPool
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.signals import take_signals
 from hanoverd.edges.terminal import Terminal, TerminalReactor
+from hanoverd.guard import Guard
 from hanoverd.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class HanoverdService(Service):
         pool: ThreadPool,
         supervisor: Supervisor,
         conntrack: Conntrack,
+        guard: Guard,
         follower: Follower | None,
         release: Callable[[], object],
         stdin: int,
@@ -48,6 +50,7 @@ class HanoverdService(Service):
         self._pool = pool
         self._supervisor = supervisor
         self._conntrack = conntrack
+        self._guard = guard
         self._follower = follower
         self._release = release
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
@@ -73,6 +76,7 @@ class HanoverdService(Service):
         )
         self._supervisor.triggers.start()
         self._supervisor.triggers.trigger("start")
+        self._guard.start()
         if self._follower is not None:
             self._follower.start()
         Deferred.fromCoroutine(self._conntrack.probe()).addErrback(lambda failure: log.failure("conntrack", failure))
@@ -81,6 +85,7 @@ class HanoverdService(Service):
         self._terminal.unwatch()
         if self._follower is not None:
             await self._follower.stop()
+        await self._guard.stop()
         await self._supervisor.stop()
         self._pool.stop()
         self._release()

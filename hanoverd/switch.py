@@ -54,6 +54,13 @@ class Switch:
 
         return await uncancellable(self._lock.run(lambda: Deferred.fromCoroutine(leading_nowhere())))
 
+    async def mend(self) -> str | None:
+        """Put right what somebody else changed of the rules; fires with what it was, None if nothing.
+
+        Deaf to every cancel; fails with ``FirewallError``.
+        """
+        return await uncancellable(self._lock.run(lambda: Deferred.fromCoroutine(self._firewall.mend())))
+
     def describe(self, live: Live) -> str:
         """Where the ports lead, for the log: "0.0.0.0:8080 -> 172.17.0.2:80"."""
         return ", ".join(

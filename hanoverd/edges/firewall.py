@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hanoverd.concurrency.processes import ProcessReactor, run
 from hanoverd.errors import FirewallError
-from hanoverd.model.rules import Route, filled, jumps_are_right, removed
+from hanoverd.model.rules import Route, filled, jumps_are_right, leads_to, removed, what_is_wrong
 
 SAVE = ("iptables-save", "-t", "nat")
 
@@ -42,6 +42,20 @@ class Firewall:
             await self._put_back()
             raise
         self._in_force = (version, routes)
+
+    async def mend(self) -> str | None:
+        """Put right what somebody else changed of the rules that are in force; fires with what it was, None if nothing."""
+        if self._in_force is None:
+            return None
+        saved = await self._save()
+        wrong = what_is_wrong(self._app, *self._in_force, saved)
+        if wrong is not None:
+            await self._restore(filled(self._app, *self._in_force, saved))
+        return wrong
+
+    async def leads_to(self) -> tuple[str, str] | None:
+        """The version that the rules lead to, and its address: those of an earlier run, too.  None without rules."""
+        return leads_to(self._app, await self._save())
 
     async def clear(self) -> None:
         """Take out all of the app's rules and chains; idempotent."""

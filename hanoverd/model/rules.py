@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 #: Every chain of hanoverd begins with this, so that other tools can leave them alone.
@@ -84,6 +84,35 @@ def jumps_are_right(app: str, saved: str) -> bool:
     return not _wrong_jumps(chains_of(app), saved)
 
 
+def what_is_wrong(app: str, version: str, routes: Sequence[Route], saved: str) -> str | None:
+    """How ``saved`` differs from what ``filled`` makes of it, in words; None where it does not."""
+    chains = chains_of(app)
+    wanted = [_essence(rule(chain, version, route)) for route in routes for chain, rule in _both(chains)]
+    for chain in (chains.incoming, chains.local):
+        if f":{chain} " not in saved:
+            return f"the chain {chain} is gone"
+        found = [_essence(line) for line in saved.splitlines() if line.startswith(f"-A {chain} ")]
+        if found != [rule for rule in wanted if rule[0] == chain]:
+            return f"the rules in the chain {chain} were changed"
+    for hook, chain in _wrong_jumps(chains, saved):
+        ahead = [target for _, target in _jumps(saved, hook)]
+        if chain not in ahead:
+            return f"the jump from {hook} to {chain} is gone"
+        others = [target or "a rule" for target in ahead[: ahead.index(chain)] if not target.startswith(PREFIX)]
+        return f"{' and '.join(others)} went ahead of {chain} in {hook}" if others else f"{hook} jumps to {chain} twice"
+    return None
+
+
+def leads_to(app: str, saved: str) -> tuple[str, str] | None:
+    """The version that the app's rules in ``saved`` lead clients elsewhere to, and its address; None without rules."""
+    incoming = chains_of(app).incoming
+    for line in saved.splitlines():
+        found = re.match(rf'-A {re.escape(incoming)} .*--comment "hanoverd: (\S+)" .*--to-destination (\S+):\d+', line)
+        if found:
+            return found[1], found[2]
+    return None
+
+
 def removed(app: str, saved: str) -> str | None:
     """The input of ``iptables-restore --noflush`` after which nothing of the app is left, None if nothing is there."""
     chains = chains_of(app)
@@ -126,6 +155,23 @@ def _local_rule(chain: str, version: str, route: Route) -> str:
     # it cannot reach the bridge.
     target = f"-j REDIRECT --to-ports {route.loopback_port}"
     return " ".join([*_matching(chain, version, route), target])
+
+
+def _both(chains: Chains) -> Sequence[tuple[str, Callable[[str, str, Route], str]]]:
+    return (chains.incoming, _incoming_rule), (chains.local, _local_rule)
+
+
+def _essence(rule: str) -> tuple[str, ...]:
+    """What a rule does, however it is written: its chain, address, port, comment and target."""
+    parts = (
+        r"-A (\S+)",
+        r" -d (\S+?)(?:/32)? ",
+        r"--dport (\d+)",
+        r'--comment "?hanoverd: ([^"\s]+)',
+        r"--to-\S+ (\S+)",
+    )
+    found = [re.search(part, rule) for part in parts]
+    return tuple(part[1] if part else "" for part in found)
 
 
 def _matching(chain: str, version: str, route: Route) -> list[str]:

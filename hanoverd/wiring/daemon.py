@@ -14,6 +14,7 @@ from hanoverd.edges.firewall import Firewall
 from hanoverd.edges.health import Health
 from hanoverd.edges.ports import HeldPort, hold_name, hold_ports, release_ports
 from hanoverd.errors import HanoverdError
+from hanoverd.guard import Guard
 from hanoverd.handover import Handovers
 from hanoverd.model.container import ContainerOptions
 from hanoverd.preflight import check_engine, check_firewall
@@ -48,7 +49,8 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
         check_firewall(environ, settings.app, ports)
         check_engine(address)
         conntrack = Conntrack(reactor, environ)
-        supervisor = _supervisor(settings, environ, reactor, engine, conntrack, ports, source)
+        switch = Switch(Firewall(reactor, environ, settings.app), ports)
+        supervisor = _supervisor(settings, reactor, engine, conntrack, switch, source)
         follower = None
         if obtaining.hookbot is not None:
             # Late: only those who listen to a hookbot need room for websockets.
@@ -58,16 +60,15 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
     except HanoverdError:
         release()
         raise
-    return HanoverdService(reactor, pool, supervisor, conntrack, follower, release, stdin)
+    return HanoverdService(reactor, pool, supervisor, conntrack, Guard(reactor, switch), follower, release, stdin)
 
 
 def _supervisor(
     settings: Settings,
-    environ: Mapping[str, str],
     reactor: Any,
     engine: Engine,
     conntrack: Conntrack,
-    ports: list[HeldPort],
+    switch: Switch,
     source: Source,
 ) -> Supervisor:
     versions = Versions(
@@ -78,7 +79,6 @@ def _supervisor(
         _container_options(settings),
         settings.status_timeout,
     )
-    switch = Switch(Firewall(reactor, environ, settings.app), ports)
     discards = Discards(reactor, versions)
     handovers = Handovers(
         reactor,

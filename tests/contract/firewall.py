@@ -103,6 +103,38 @@ class FirewallContract(TestCase):
         self.assertEqual(self.rules(), before)
         await firewall.clear()
 
+    async def test_what_others_change_is_seen_and_put_right(self) -> None:
+        firewall = self.firewall()
+        await firewall.lead("app-0", [route(8080, 2), route(8081, 2, "10.1.2.3")])
+        self.assertEqual(await firewall.leads_to(), ("app-0", "172.17.0.2"))
+        self.assertIsNone(await firewall.mend())
+        before = self.rules()
+        own = f"HANOVERD-{APP}"
+        for change, wrong in (
+            (f":{own}-IN - [0:0]", f"the rules in the chain {own}-IN were changed"),
+            (
+                f"-D OUTPUT -m addrtype --dst-type LOCAL -j {own}-OUT\n:{own}-OUT - [0:0]\n-X {own}-OUT",
+                f"the chain {own}-OUT is gone",
+            ),
+            (
+                f"-D PREROUTING -m addrtype --dst-type LOCAL -j {own}-IN",
+                f"the jump from PREROUTING to {own}-IN is gone",
+            ),
+            (":STRANGER - [0:0]\n-I PREROUTING 1 -j STRANGER", f"STRANGER went ahead of {own}-IN in PREROUTING"),
+            (
+                f"-I OUTPUT 1 -m addrtype --dst-type LOCAL -j {own}-OUT",
+                f"OUTPUT jumps to {own}-OUT twice",
+            ),
+        ):
+            self.restore(f"*nat\n{change}\nCOMMIT\n")
+            self.assertEqual(await firewall.mend(), wrong)
+            self.assertIsNone(await firewall.mend())
+            self.assertEqual(sorted(self.rules()), sorted(before))
+        self.restore("*nat\n-D PREROUTING -j STRANGER\n-X STRANGER\nCOMMIT\n")
+        await firewall.clear()
+        self.assertIsNone(await firewall.mend())
+        self.assertIsNone(await firewall.leads_to())
+
     async def test_the_empty_commit_changes_nothing(self) -> None:
         before = self.saved().count("\n-A ")
         self.restore(nothing())

@@ -20,7 +20,7 @@ FLOORS = (
     ("service", "preflight", "progress"),
     ("builder", "supervisor", "hookbot"),
     ("triggers",),
-    ("handover",),
+    ("guard", "handover"),
     ("switch", "retirement", "discards"),
     ("version",),
     ("readiness", "watch"),
