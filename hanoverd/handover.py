@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.discards import Discards
 from hanoverd.errors import HanoverdError, NameInUse
+from hanoverd.model.container import Image
 from hanoverd.model.durations import format_duration
 from hanoverd.sources import Progress, Source
 from hanoverd.switch import Switch
@@ -43,9 +44,9 @@ class Handovers:
         #: Set when the daemon stops: what would only be stopped again is not started any more.
         self.closing = False
 
-    async def hand_over(self, number: int, revision: str | None = None) -> Live:
+    async def hand_over(self, number: int, revision: str | None = None, again: Image | None = None) -> Live:
         """Obtain an image (of ``revision``, else the newest), bring up version ``number`` from it beside the live one,
-        and flip to it.
+        and flip to it.  ``again`` is an image that was obtained before.
 
         Fires when it is live; the version that was live before still runs, for its connections' sake, and is the
         caller's to retire.  Fails with any ``HanoverdError``: then nothing is left of the new version, and the old
@@ -56,10 +57,8 @@ class Handovers:
         begun = self._clock.seconds()
         told = _Phases(self._clock, name)
 
-        log.info("{name}: {what}", name=name, what=self._source.describe())
-        image = await self._source.obtain(self._progress, revision)
-        self.revision = image.revision
-        told.phase(f"obtained {image.name.reference} ({image.id})")
+        image = again or await self._obtain(name, revision)
+        told.phase(f"{'has' if again else 'obtained'} {image.name.reference} ({image.id})")
         try:
             created = await self._versions.create(image, number)
             told.phase("created")
@@ -79,6 +78,12 @@ class Handovers:
             total=format_duration(self._clock.seconds() - begun),
         )
         return live
+
+    async def _obtain(self, name: str, revision: str | None) -> Image:
+        log.info("{name}: {what}", name=name, what=self._source.describe())
+        image = await self._source.obtain(self._progress, revision)
+        self.revision = image.revision
+        return image
 
     async def _bring_up(self, created: Created, told: _Phases) -> Live:
         running = await self._versions.start(created)

@@ -55,14 +55,31 @@ class Retirement:
         self._conntrack = conntrack
         self._versions = versions
         self._options = options
-        self._drains: set[Deferred[int | None]] = set()
+        self._drains: dict[str, Deferred[int | None]] = {}
+        self._recalled: set[str] = set()
         self._draining = True
 
     def end_drains(self) -> None:
         """Wait for no connection any more: stop at once what drains now, and what comes later."""
         self._draining = False
-        for drain in list(self._drains):
+        for drain in list(self._drains.values()):
             drain.cancel()
+
+    def recall(self, name: str) -> bool:
+        """Have the version ``name``, which is being drained, go on: ``retire`` then leaves it alone.  Whether it could
+        be done: one that is already being stopped ends.
+        """
+        drain = self._drains.get(name)
+        if drain is None:
+            return False
+        self._recalled.add(name)
+        drain.cancel()
+        return True
+
+    def leave(self) -> None:
+        """Leave all that drain now to those who come after us."""
+        for name in list(self._drains):
+            self.recall(name)
 
     async def retire(self, old: Old, *, drain: bool = True) -> None:
         """Drain, stop and remove ``old``; fires when it is gone, and never fails: what it cannot do, it logs.
@@ -72,6 +89,9 @@ class Retirement:
         """
         begun = self._clock.seconds()
         left = await self._drain_if_told(old) if drain and self._draining else None
+        if old.name in self._recalled:
+            self._recalled.remove(old.name)
+            return
         drained = self._clock.seconds()
         try:
             await over(Deferred.fromCoroutine(self._stop(old)))
@@ -92,14 +112,14 @@ class Retirement:
         if old.address is None or old.has_ended():
             return None
         drain = Deferred.fromCoroutine(self._drain(old, old.address))
-        self._drains.add(drain)
+        self._drains[old.name] = drain
         try:
             return await drain
         except CancelledError:
             log.info("{name} is not drained any further", name=old.name)
             return None
         finally:
-            self._drains.remove(drain)
+            del self._drains[old.name]
 
     async def _drain(self, old: Old, address: str) -> int | None:
         """Wait until no connection to ``old`` is under way; gives how many were left when the time was up."""

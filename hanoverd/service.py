@@ -14,6 +14,7 @@ from twisted.python.threadpool import ThreadPool
 
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.signals import take_signals
+from hanoverd.edges.systemd import Systemd
 from hanoverd.edges.terminal import Terminal, TerminalReactor
 from hanoverd.guard import Guard
 from hanoverd.supervisor import Supervisor
@@ -42,6 +43,7 @@ class HanoverdService(Service):
         supervisor: Supervisor,
         conntrack: Conntrack,
         guard: Guard,
+        systemd: Systemd,
         follower: Follower | None,
         release: Callable[[], object],
         stdin: int,
@@ -51,6 +53,7 @@ class HanoverdService(Service):
         self._supervisor = supervisor
         self._conntrack = conntrack
         self._guard = guard
+        self._systemd = systemd
         self._follower = follower
         self._release = release
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
@@ -77,11 +80,13 @@ class HanoverdService(Service):
         self._supervisor.triggers.start()
         self._supervisor.triggers.trigger("start")
         self._guard.start()
+        self._systemd.ready()
         if self._follower is not None:
             self._follower.start()
         Deferred.fromCoroutine(self._conntrack.probe()).addErrback(lambda failure: log.failure("conntrack", failure))
 
     async def _end(self) -> None:
+        self._systemd.stopping()
         self._terminal.unwatch()
         if self._follower is not None:
             await self._follower.stop()
@@ -89,6 +94,7 @@ class HanoverdService(Service):
         await self._supervisor.stop()
         self._pool.stop()
         self._release()
+        self._systemd.ended()
         log.info("hanoverd has stopped")
 
     def _end_of_input(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -10,13 +10,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hanoverd.adoption import Adoption
 from hanoverd.concurrency.cancellation import Outcome, uncancellable
 from hanoverd.discards import Discards
-from hanoverd.edges.engine import Engine
 from hanoverd.errors import HanoverdError
 from hanoverd.handover import Handovers
-from hanoverd.model.container import GENERATION, app_label
+from hanoverd.model.container import Image
+from hanoverd.model.durations import format_duration
+from hanoverd.model.restart import RestartPolicy
 from hanoverd.retirement import Old, Retirement
+from hanoverd.revival import Revival
 from hanoverd.switch import Switch
 from hanoverd.triggers import Triggers
 from hanoverd.version import Live, Versions
@@ -28,43 +31,54 @@ PATIENCE_AT_THE_END = 10.0
 
 
 class Supervisor:
-    """Runs one handover after another; a newer trigger cancels the one under way, up to its flip."""
+    """Runs one handover after another; a newer trigger cancels the one under way, up to its flip.
+
+    A live version that exits is started again, as ``policy`` says.  With ``keep``, the live version outlives us.
+    """
 
     def __init__(
         self,
         clock: IReactorTime,
-        engine: Engine,
-        app: str,
+        adoption: Adoption,
         versions: Versions,
         switch: Switch,
         handovers: Handovers,
         retirement: Retirement,
         discards: Discards,
+        policy: RestartPolicy,
+        *,
+        keep: bool,
     ) -> None:
-        self._clock = clock
-        self._engine = engine
-        self._app = app
+        self._adoption = adoption
         self._versions = versions
         self._switch = switch
         self._handovers = handovers
         self._retirement = retirement
         self._discards = discards
+        self._keep = keep
         self.triggers = Triggers(self._hand_over)
+        self._revival = Revival(clock, policy, self.triggers)
         self._tasks: set[Deferred[None]] = set()
-        self._strays: list[Old] | None = None
+        self._makeshift: Old | None = None
+        self._has_looked = False
         self._minded: Live | None = None
+        #: Those that were live before, newest last: while they drain, they can be live again.
+        self._former: list[Live] = []
         self._number = 0
-        self._stopping = False
-
-    def start(self) -> None:
-        """Wait for triggers from now on."""
-        self.triggers.start()
+        self._stopping = self._leaving = False
 
     async def stop(self) -> None:
-        """Lead the ports nowhere and end all versions gracefully; fires when nothing is left; cannot be cancelled."""
+        """Lead the ports nowhere and end all versions gracefully; fires when nothing is left; cannot be cancelled.
+
+        With ``keep``, the live version and its rules stay, and so do old ones that have connections.
+        """
         self._stopping = self._handovers.closing = True
+        self._revival.stop()
         await self.triggers.stop()
         live = self._switch.live
+        if live is not None and self._keep:
+            await self._leave(live)
+            return
         try:
             await self._switch.out()
         except HanoverdError as error:
@@ -73,10 +87,9 @@ class Supervisor:
         self._retirement.end_drains()
         if live is not None:
             self._retire(_old(live), drain=False)
-        for stray in self._strays or []:
-            self._retire(stray, drain=False)
-        while self._tasks:
-            await uncancellable(Outcome(next(iter(self._tasks))).wait())
+        if self._makeshift is not None:
+            self._retire(self._makeshift, drain=False)
+        await self._all_tasks()
         await self._discards.close()
 
     def hasten(self) -> None:
@@ -85,52 +98,75 @@ class Supervisor:
         for task in list(self._tasks):
             task.cancel()
 
+    async def _leave(self, live: Live) -> None:
+        self._leaving = True
+        self._versions.patience = PATIENCE_AT_THE_END
+        self._retirement.leave()
+        await self._versions.look_away_from_all()
+        await self._all_tasks()
+        await self._discards.close()
+        log.info("{name} goes on serving without hanoverd, as --on-exit keep says", name=live.name)
+
+    async def _all_tasks(self) -> None:
+        while self._tasks:
+            await uncancellable(Outcome(next(iter(self._tasks))).wait())
+
     async def _hand_over(self, reasons: Sequence[str], revision: str | None) -> None:
+        again = self._revival.due(reasons)
+        if again is None and self._revival.is_only(reasons):
+            return  # A newer version has come in its place meanwhile.
         log.info("handover: {reasons}", reasons=", ".join(reasons))
-        old = self._switch.live
         try:
-            await self._find_strays()
-            await self._handovers.hand_over(self._number, revision)
+            await self._look_for_what_is_left()
+            old = self._switch.live
+            await self._handovers.hand_over(self._number, revision, again)
         except CancelledError:
             log.info("handover cancelled: {why}", why="stopping" if self._stopping else "a newer one begins")
             if self._discards.is_pending(self._versions.name(self._number)):
                 self._number += 1
         except HanoverdError as error:
             log.error("{error}", error=error)
-            self._failed()
+            self._failed(again)
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the daemon, nor the version that serves
             log.failure("the handover failed by a mistake in hanoverd")
-            self._failed()
+            self._failed(again)
         else:
             self._number += 1
-            if old is not None:
-                self._retire(_old(old), drain=self._handovers.overlap)
-            strays, self._strays = self._strays, []
-            for stray in strays or []:
-                self._retire(stray, drain=True)
+            self._revival.is_live()
+            self._retire_those_before(old)
         # Whatever happened: the old version may have been started again.
         self._mind_live()
         self.triggers.obtained = self._handovers.revision
 
-    def _failed(self) -> None:
+    def _failed(self, again: Image | None) -> None:
         self._number += 1
         live = self._switch.live
+        delay = None if again is None else self._revival.begin(again, None)
         log.info(
-            "{serving}; waiting for the next trigger (SIGHUP)",
+            "{serving}; {next}",
             serving=f"{live.name} goes on serving" if live is not None else "no version is live",
+            next=_next(delay),
         )
 
-    async def _find_strays(self) -> None:
-        """Once: count on from what an earlier hanoverd of this app left, which serves until the first flip."""
-        if self._strays is not None:
+    async def _look_for_what_is_left(self) -> None:
+        """Once: take over what an earlier hanoverd of this app left, and count on from it."""
+        if self._has_looked:
             return
-        found = await self._engine.containers_with(app_label(self._app))
-        self._strays = [_stray(container) for container in found]
-        for container, stray in zip(found, self._strays, strict=True):
-            generation = container["Labels"].get(GENERATION, "")
-            if generation.isdigit():
-                self._number = max(self._number, int(generation) + 1)
-            log.info("{name} was left by an earlier run: it is retired after the first flip", name=stray.name)
+        left = await self._adoption.adopt()
+        self._has_looked = True
+        self._number = left.next_number
+        self._makeshift = left.makeshift
+        for old in left.others:
+            self._retire(old, drain=True)
+        self._mind_live()
+
+    def _retire_those_before(self, old: Live | None) -> None:
+        if old is not None:
+            self._former.append(old)
+            self._retire(_old(old), drain=self._handovers.overlap)
+        if self._makeshift is not None:
+            self._retire(self._makeshift, drain=True)
+            self._makeshift = None
 
     def _retire(self, old: Old, *, drain: bool) -> None:
         self._go(self._retirement.retire(old, drain=drain))
@@ -142,18 +178,34 @@ class Supervisor:
             self._go(self._mind(live))
 
     async def _mind(self, live: Live) -> None:
-        """Should the live version end by itself, take its rules out: its address may be given to another."""
+        """Should the live version end by itself, have another one serve, or none: its address may be given away."""
         watch = live.running.watch
         await watch.exit.wait()
-        if not await self._switch.out(of=live):
+        # Not so when it was retired, or left, by ourselves.
+        if self._leaving or not await self._switch.out(of=live):
             return
-        await watch.all_output()
+        serving = await self._call_back()
+        reason, output = await self._versions.describe_exit(live.name, watch)
+        delay = None if self._stopping else self._revival.begin(live.running.created.image, watch.exit.get())
         log.error(
-            "{name} was live and has exited with code {code}: no version is live; waiting for the next trigger (SIGHUP)",
+            "{name} was live and has {reason}: {serving}; {next}{output}",
             name=live.name,
-            code=watch.exit.get(),
+            reason=reason,
+            serving=f"{serving.name} is live again" if serving else "no version is live",
+            next=_next(delay),
+            output=output,
         )
         await uncancellable(self._discards.discard(live.name))
+
+    async def _call_back(self) -> Live | None:
+        """Lead the ports back to the newest version that has not ended yet; gives it, if there is one."""
+        former, self._former = self._former, []
+        for live in reversed(former):
+            if not live.running.watch.exit.is_over and self._retirement.recall(live.name):
+                await self._switch.flip(live.ready)
+                self._mind_live()
+                return live
+        return None
 
     def _go(self, task: Coroutine[Deferred[Any], Any, None]) -> None:
         """Let ``task`` go on beside the handovers; ``stop`` waits for it."""
@@ -174,8 +226,7 @@ def _old(live: Live) -> Old:
     return Old(live.name, live.running.address, has_ended=lambda: exit_.is_over)
 
 
-def _stray(container: Mapping[str, Any]) -> Old:
-    """A container as the engine lists it."""
-    networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
-    addresses = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
-    return Old(container["Names"][0].lstrip("/"), addresses[0] if addresses else None)
+def _next(delay: float | None) -> str:
+    if delay is None:
+        return "waiting for the next trigger (SIGHUP)"
+    return f"the same image is started again in {format_duration(delay)}"

@@ -54,6 +54,14 @@ class Switch:
 
         return await uncancellable(self._lock.run(lambda: Deferred.fromCoroutine(leading_nowhere())))
 
+    def can_lead_to(self, running: Running) -> bool:
+        """Whether ``running``, which may be older than the published ports, has all of them."""
+        return all(port.publish.container_port in running.loopback_ports for port in self._ports)
+
+    async def leads_to(self) -> tuple[str, str] | None:
+        """The version that the rules lead to, and its address, whoever made them; fails with ``FirewallError``."""
+        return await self._firewall.leads_to()
+
     async def mend(self) -> str | None:
         """Put right what somebody else changed of the rules; fires with what it was, None if nothing.
 

@@ -44,7 +44,7 @@ class Triggers:
             # It is newer than what was seen before it, or gets the newest there is.
             self._seen = None
         superseded = self._under_way
-        self._queue(reason)
+        self.queue(reason)
         if superseded is not None:
             superseded.cancel()
 
@@ -61,7 +61,8 @@ class Triggers:
         if self._loop is not None:
             await uncancellable(self._loop)
 
-    def _queue(self, reason: str) -> None:
+    def queue(self, reason: str) -> None:
+        """Have the work done, but let what is under way come to its end first; for the work itself, too."""
         self._reasons.append(reason)
         if not self._wake.called:
             self._wake.callback(None)
@@ -82,4 +83,4 @@ class Triggers:
         seen, self._seen = self._seen, None
         if seen is not None and seen != self.obtained and not self._stopping:
             self._revision = seen
-            self._queue(f"hookbot was away, and the source has changed: {seen}")
+            self.queue(f"hookbot was away, and the source has changed: {seen}")

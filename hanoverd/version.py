@@ -21,8 +21,9 @@ from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.health import Health
 from hanoverd.errors import Conflict, EngineError, EngineUnreachable, HanoverdError, NameInUse, NotFound, VersionFailed
-from hanoverd.model.container import APP, ContainerOptions, Image, create_body
+from hanoverd.model.container import APP, IMAGE_NAME, ContainerOptions, Image, create_body
 from hanoverd.model.durations import format_duration
+from hanoverd.model.images import ImageName
 from hanoverd.model.names import version_name
 from hanoverd.readiness import Readiness
 from hanoverd.watch import Watch
@@ -143,7 +144,7 @@ class Versions:
 
         Fails with the ``EngineError`` family, or ``VersionFailed`` if it ended at once or cannot be reached.
         """
-        await self._look_away(created.name)
+        await self.look_away(created.name)
         since = time.time() if again else None
         found = await self._engine.start(created.name)
         watch = self._watches[created.name] = Watch(self._clock, self._engine, created.name, since)
@@ -154,22 +155,35 @@ class Versions:
         self._refuse_an_address_in_use(created.name, address)
         return Running(created, address, _loopback_ports(found), watch)
 
-    async def wait_until_ready(self, running: Running) -> Ready:
+    def adopt(self, name: str, found: Mapping[str, Any]) -> Running:
+        """Keep an eye on a running container, ``found`` by inspection, that an earlier hanoverd has started.
+
+        Fails with ``VersionFailed`` where it cannot be reached.
+        """
+        address = self._addresses[name] = _address(name, found)
+        loopback_ports = _loopback_ports(found)
+        created = Created(name, _image(found), tuple(loopback_ports) or _exposed(found))
+        watch = self._watches[name] = Watch(self._clock, self._engine, name, time.time())
+        return Running(created, address, loopback_ports, watch)
+
+    async def wait_until_ready(self, running: Running, within: float | None = None) -> Ready:
         """Probe the container rapidly until it is ready.
 
-        Fails with ``VersionFailed`` when the container ends, at once, or is not ready within the status timeout.
+        Fails with ``VersionFailed`` when the container ends, at once, or is not ready ``within`` so many seconds (the
+        status timeout, where none is given).
         """
+        within = self._status_timeout if within is None else within
         readiness = Readiness(self._health, self._clock, running.address, running.created.ports)
         polling = Deferred.fromCoroutine(readiness.reached())
         exited = running.watch.exit.wait().addCallback(lambda _: polling.cancel())
-        timer = self._clock.callLater(self._status_timeout, polling.cancel)
+        timer = self._clock.callLater(within, polling.cancel)
         try:
             await polling
         except CancelledError:
             if running.watch.exit.is_over:
                 raise await self._exited(running.name, running.watch) from None
             if not timer.active():
-                raise self._never_ready(running, readiness) from None
+                raise self._never_ready(running, readiness, within) from None
             raise
         finally:
             if timer.active():
@@ -195,7 +209,7 @@ class Versions:
         try:
             await self._insist(f"{name} is not removed yet", lambda: self._remove_own(name))
         finally:
-            await self._look_away(name)
+            await self.look_away(name)
 
     async def remove_or_tell(self, name: str) -> bool:
         """As ``remove``, but never fails: whether it is gone; what stood in the way, a cancel too, is logged."""
@@ -245,13 +259,24 @@ class Versions:
                     f"track of its addresses. Stop hanoverd and start it again: {other} then ends first"
                 )
 
-    async def _look_away(self, name: str) -> None:
+    async def look_away_from_all(self) -> None:
+        """Leave the containers to themselves: fires when nobody watches any of them."""
+        for name in list(self._watches):
+            await self.look_away(name)
+
+    async def look_away(self, name: str) -> None:
+        """Leave a container to itself; idempotent."""
         watch = self._watches.pop(name, None)
         self._addresses.pop(name, None)
         if watch is not None:
             await watch.close()
 
     async def _exited(self, name: str, watch: Watch) -> VersionFailed:
+        reason, output = await self.describe_exit(name, watch)
+        return VersionFailed(f"{name} failed: it {reason} before it was ready{output}")
+
+    async def describe_exit(self, name: str, watch: Watch) -> tuple[str, str]:
+        """How a container has ended, for people: "exited with code 3", and "; its last 2 lines: …"."""
         await watch.all_output()
         try:
             state = (await self._engine.inspect_container(name))["State"]
@@ -262,22 +287,37 @@ class Versions:
             reason += ", killed for want of memory (out of memory): give it more, or mend what uses so much"
         if state.get("Error"):
             reason += f" ({state['Error']})"
-        return VersionFailed(f"{name} failed: it {reason} before it was ready{_quoted(watch)}")
+        return reason, _quoted(watch)
 
-    def _never_ready(self, running: Running, readiness: Readiness) -> VersionFailed:
+    def _never_ready(self, running: Running, readiness: Readiness, within: float) -> VersionFailed:
         created = running.created
         hint = ""
         if created.image.ports and not set(created.ports) <= set(created.image.ports):
             hint = f" (the image exposes {', '.join(map(str, created.image.ports))})"
         return VersionFailed(
             f"{created.name} failed: it was not ready within the status timeout of "
-            f"{format_duration(self._status_timeout)}, after {readiness.probes} probes; the last at "
+            f"{format_duration(within)}, after {readiness.probes} probes; the last at "
             f"{running.address}: {readiness.describe()}{hint}{_quoted(running.watch)}"
         )
 
 
 def _forget(failure: Failure) -> None:
     failure.trap(CancelledError)
+
+
+def _image(found: Mapping[str, Any]) -> Image:
+    """The image of a container, by the name that it had when the container was created."""
+    labels = found["Config"].get("Labels") or {}
+    try:
+        name = ImageName.parse(labels.get(IMAGE_NAME) or found["Image"])
+    except ValueError:
+        name = ImageName.parse(found["Image"])
+    return Image(found["Image"], name, _exposed(found))
+
+
+def _exposed(found: Mapping[str, Any]) -> tuple[int, ...]:
+    exposed = found["Config"].get("ExposedPorts") or {}
+    return tuple(sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp")))
 
 
 def _address(name: str, found: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ _CHOICES = {
     "pull": ("always", "missing", "never"),
     "git-protocol": ("https", "ssh"),
     "router": ("github",),
+    "on-exit": ("stop", "keep"),
 }
 
 

@@ -26,6 +26,7 @@ from hanoverd.model.mounts import parse_mount
 from hanoverd.model.names import app_name_from, check_app_name
 from hanoverd.model.publish import Publish, check_publish, parse_publish
 from hanoverd.model.quoting import quoted
+from hanoverd.model.restart import parse_restart
 from hanoverd.model.signals import parse_signal
 from hanoverd.model.source_name import BUILD, FOLDER, SourceName, parse_source
 from hanoverd.model.volumes import AnonymousVolume, Bind, check_mount_points, parse_volume
@@ -141,6 +142,8 @@ def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings
         drain_signal=drain_signal,
         stop_timeout=None if stop_timeout is None else parse_whole_seconds(stop_timeout),
         stop_signal=stop_signal,
+        restart=_late("restart", given.last("restart") or "", parse_restart),
+        on_exit=given.last("on-exit") or "",
     )
 
 

@@ -9,6 +9,7 @@ from hanoverd.model.build import BuildOptions
 from hanoverd.model.hookbot import HookbotURL, Subscription
 from hanoverd.model.images import ImageName
 from hanoverd.model.publish import Publish
+from hanoverd.model.restart import RestartPolicy
 from hanoverd.model.source_name import SourceName
 
 
@@ -53,6 +54,8 @@ class Settings:
     drain_signal: str | None
     stop_timeout: int | None
     stop_signal: str | None
+    restart: RestartPolicy
+    on_exit: str
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,26 @@ the program ``conntrack`` nobody can count them, and it always takes the whole t
 Sent when the new version takes over. An app that answers ``Connection: close`` from then on loses no
 request of any client, however careless the client is with connections that it keeps open.""",
     ),
+    Option(
+        name="restart",
+        metavar="no|always|unless-stopped|on-failure[:N]",
+        default="always",
+        help="Whether a live version that exits is started again",
+        text="""\
+As docker run's option of this name. The same image is started as a new version, which must become ready
+like any other: after 100 ms, and after twice as long each time, at most a minute; a version that was live for
+10 s begins anew. An old version that is still finishing its connections serves meanwhile.
+``unless-stopped`` is the same as ``always``.""",
+    ),
+    Option(
+        name="on-exit",
+        metavar="stop|keep",
+        default="stop",
+        help="What becomes of the live version when hanoverd stops",
+        text="""\
+``stop`` takes the rules out and ends it. ``keep`` leaves it and its rules, so that a restart or an upgrade of
+hanoverd costs no request: the next start with the same ``--name`` takes it over.""",
+    ),
 )
 
 IMAGE = (

@@ -9,11 +9,12 @@ from hanoverd import __version__
 from hanoverd.model.images import ImageName
 
 #: Labels by which hanoverd finds what is its own, after a crash too.
-ORCHESTRATOR, APP, GENERATION, IMAGE, VERSION = (
+ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, VERSION = (
     "orchestrator",
     "hanoverd.app",
     "hanoverd.generation",
     "hanoverd.image",
+    "hanoverd.image-name",
     "hanoverd.version",
 )
 
@@ -74,6 +75,7 @@ def create_body(app: str, number: int, name: str, image: Image, options: Contain
             APP: app,
             GENERATION: str(number),
             IMAGE: image.id,
+            IMAGE_NAME: image.name.reference,
             VERSION: __version__,
         },
         "HostConfig": {

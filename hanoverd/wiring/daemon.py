@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hanoverd.adoption import Adoption
 from hanoverd.commandline.settings import Settings
 from hanoverd.discards import Discards
 from hanoverd.edges.conntrack import Conntrack
@@ -13,6 +14,7 @@ from hanoverd.edges.engine_address import engine_address
 from hanoverd.edges.firewall import Firewall
 from hanoverd.edges.health import Health
 from hanoverd.edges.ports import HeldPort, hold_name, hold_ports, release_ports
+from hanoverd.edges.systemd import Systemd
 from hanoverd.errors import HanoverdError
 from hanoverd.guard import Guard
 from hanoverd.handover import Handovers
@@ -60,7 +62,8 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
     except HanoverdError:
         release()
         raise
-    return HanoverdService(reactor, pool, supervisor, conntrack, Guard(reactor, switch), follower, release, stdin)
+    guard, systemd = Guard(reactor, switch), Systemd(reactor, environ)
+    return HanoverdService(reactor, pool, supervisor, conntrack, guard, systemd, follower, release, stdin)
 
 
 def _supervisor(
@@ -91,7 +94,17 @@ def _supervisor(
     )
     drain = DrainOptions(settings.overlap_grace, settings.drain_timeout, settings.drain_signal)
     retirement = Retirement(reactor, engine, conntrack, versions, drain)
-    return Supervisor(reactor, engine, settings.app, versions, switch, handovers, retirement, discards)
+    return Supervisor(
+        reactor,
+        Adoption(engine, settings.app, versions, switch),
+        versions,
+        switch,
+        handovers,
+        retirement,
+        discards,
+        settings.restart,
+        keep=settings.on_exit == "keep",
+    )
 
 
 def _container_options(settings: Settings) -> ContainerOptions:

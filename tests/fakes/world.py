@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet import process, reactor
 from twisted.python.threadpool import ThreadPool
 
+from hanoverd.adoption import Adoption
 from hanoverd.concurrency.polling import pause
 from hanoverd.discards import Discards
 from hanoverd.edges.conntrack import Conntrack
@@ -21,6 +22,7 @@ from hanoverd.edges.ports import HeldPort
 from hanoverd.handover import Handovers
 from hanoverd.model.container import ContainerOptions
 from hanoverd.model.publish import Publish
+from hanoverd.model.restart import RestartPolicy
 from hanoverd.retirement import DrainOptions, Retirement
 from hanoverd.sources.folder import FolderSource
 from hanoverd.supervisor import Supervisor
@@ -67,7 +69,15 @@ class World:
         conntrack = Conntrack(REACTOR, self.firewall.environ)
         retirement = Retirement(REACTOR, engine, conntrack, self.versions, DrainOptions(drain, drain, None))
         self.supervisor = Supervisor(
-            REACTOR, engine, APP, self.versions, self.switch, self.handovers, retirement, self.discards
+            REACTOR,
+            Adoption(engine, APP, self.versions, self.switch),
+            self.versions,
+            self.switch,
+            self.handovers,
+            retirement,
+            self.discards,
+            RestartPolicy("no"),
+            keep=False,
         )
 
     def write_app(self, **env: str) -> None:

@@ -125,7 +125,7 @@ def test_a_container_that_is_somebody_elses_is_left_alone(lab: Lab, app_folder: 
 
 
 def test_a_live_version_that_exits_takes_its_rules_with_it(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
-    with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
+    with daemon("-p", "8080:80", "--name", "mortal", "--restart", "no", cwd=app_folder) as hanoverd:
         hanoverd.wait_for("mortal-0 is live")
         with pytest.raises(ConnectionError):
             hostname(lab.in_client, URL.format(lab.host_ip) + "exit?9")

@@ -13,6 +13,7 @@ from hanoverd.commandline.settings import AnySettings, Obtaining, Settings
 from hanoverd.errors import UsageError
 from hanoverd.model.build import BuildOptions
 from hanoverd.model.publish import Publish
+from hanoverd.model.restart import RestartPolicy
 from hanoverd.model.source_name import SourceName
 
 
@@ -72,6 +73,8 @@ def test_without_arguments_the_folder_is_built_with_the_defaults() -> None:
         drain_signal=None,
         stop_timeout=None,
         stop_signal=None,
+        restart=RestartPolicy("always"),
+        on_exit="stop",
     )
 
 
@@ -94,6 +97,8 @@ def test_every_option_arrives() -> None:
             "1m",
             "--stop-signal",
             "3",
+            "--restart=on-failure:3",
+            "--on-exit=keep",
             "team/web:2",
             "serve",
             "--fast",
@@ -116,6 +121,8 @@ def test_every_option_arrives() -> None:
         drain_signal="SIGUSR1",
         stop_timeout=60,
         stop_signal="SIGQUIT",
+        restart=RestartPolicy("on-failure", 3),
+        on_exit="keep",
     )
 
 

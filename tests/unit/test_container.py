@@ -36,6 +36,7 @@ def test_labels_tell_whose_it_is() -> None:
         "hanoverd.app": "web",
         "hanoverd.generation": "3",
         "hanoverd.image": "sha256:abc",
+        "hanoverd.image-name": "localhost:5000/web:v1",
         "hanoverd.version": __version__,
     }
 

@@ -19,6 +19,7 @@ FLOORS = (
     ("builder_service",),
     ("service", "preflight", "progress"),
     ("builder", "supervisor", "hookbot"),
+    ("adoption", "revival"),
     ("triggers",),
     ("guard", "handover"),
     ("switch", "retirement", "discards"),

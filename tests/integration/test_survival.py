@@ -1,0 +1,245 @@
+"""Crashes, restarts and apps that die: the live version's traffic goes on, and the world is put right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.asking import eventually, hostname, names, refused
+from tests.integration.conftest import StartDaemon
+from tests.lab.clients import Clients
+from tests.lab.host import Lab
+from tests.lab.images import write_app
+
+URL = "http://{}:8080/"
+
+
+def alive(lab: Lab) -> str:
+    """The version that answers the client host."""
+    return hostname(lab.in_client, URL.format(lab.host_ip))
+
+
+def lossless(clients: Clients, at_least: int = 50) -> None:
+    """All requests were answered."""
+    counted = clients.finish()
+    assert (counted["failed"], counted["cut"], counted["errors"]) == (0, 0, []), counted
+    assert counted["ok"] >= at_least
+
+
+def load(lab: Lab) -> Clients:
+    """Short requests from the client host."""
+    return Clients(lab.in_client, lab.host_ip, "8080", "--workers", "2", "--pause", "0.01")
+
+
+class TestAdoption:
+    """A hanoverd that comes after another."""
+
+    def test_what_was_live_goes_on_after_a_kill_and_is_handed_over_from(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
+            first.wait_for("heir-0 is live")
+            clients = load(lab)
+            first.kill()
+        rules = lab.iptables_save()
+        assert alive(lab) == "heir-0"
+        with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
+            second.wait_for("heir-0 was left by an earlier run: it goes on serving, and is live")
+            second.wait_for("heir-1 is live")
+            second.wait_for(r"heir-0 is gone: drained for .*no connection cut")
+            lossless(clients)
+            assert alive(lab) == "heir-1"
+        assert "heir-0" in rules
+
+    def test_a_start_whose_handover_fails_leaves_the_adopted_version_live_and_watched(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
+            first.wait_for("heir-0 is live")
+            first.kill()
+        (app_folder / "Dockerfile").write_text("FORM scratch\n")
+        with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
+            second.wait_for("heir-0 goes on serving; waiting for the next trigger")
+            assert alive(lab) == "heir-0"
+            # Its rules are looked after, and its end is seen, as if it were our own.
+            subprocess.run(lab.in_host(["iptables", "-t", "nat", "-F"]), check=True)
+            second.wait_for("put right")
+            lab.docker("POST", "/containers/heir-0/kill")
+            second.wait_for("heir-0 was live and has exited with code 137: .*started again")
+            second.wait_for("heir-2 is live")
+            assert alive(lab) == "heir-2"
+
+    def test_candidates_of_the_one_that_was_killed_are_removed(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
+            first.wait_for("heir-0 is live")
+            write_app(app_folder, env={"MUTE": "1"})
+            first.hup()
+            first.wait_for("heir-1: started")
+            first.kill()
+        write_app(app_folder)
+        with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
+            second.wait_for("heir-1 was left by an earlier run: it is retired")
+            second.wait_for("heir-2 is live")
+            eventually(lambda: names(lab.containers("heir")) == ["heir-2"])
+
+    def test_rules_that_lead_to_nobody_are_removed_at_the_start(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
+            first.wait_for("heir-0 is live")
+            first.kill()
+        lab.docker("DELETE", "/containers/heir-0?force=1")
+        (app_folder / "Dockerfile").write_text("FORM scratch\n")
+        with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
+            second.wait_for("the rules lead to heir-0 at .*, which is not there: removed")
+            second.wait_for("no version is live")
+            assert refused(lab.in_client, URL.format(lab.host_ip))
+            assert "HANOVERD" not in lab.iptables_save()
+
+    def test_a_version_without_the_ports_of_now_serves_until_the_first_flip(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
+            first.wait_for("heir-0 is live")
+            first.kill()
+        write_app(app_folder, env={"PORTS": "80,81"})
+        with daemon("-p", "8080:80", "-p", "8081:81", "--name", "heir", cwd=app_folder) as second:
+            second.wait_for("heir-0 was left by an earlier run: it serves until the first flip")
+            second.wait_for("heir-1 is live")
+            second.wait_for("heir-0 is gone")
+
+
+class TestOnExitKeep:
+    """An upgrade of hanoverd itself."""
+
+    def test_stop_and_start_cost_no_request(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+        arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
+        with daemon(*arguments, cwd=app_folder) as first:
+            first.wait_for("kept-0 is live")
+            clients = load(lab)
+            assert first.terminate() == 0
+            assert "kept-0 goes on serving without hanoverd" in first.log()
+        for number in (1, 2):
+            time.sleep(0.5)
+            assert names(lab.containers("kept")) == [f"kept-{number - 1}"]
+            with daemon(*arguments, cwd=app_folder) as next_one:
+                next_one.wait_for(f"kept-{number} is live")
+                next_one.wait_for(f"kept-{number - 1} is gone")
+        lossless(clients)
+        with daemon("-p", "8080:80", "--name", "kept", cwd=app_folder) as last:
+            last.wait_for("kept-3 is live")
+
+    def test_what_drains_is_left_to_the_next_and_what_is_not_live_yet_is_not(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
+        with daemon(*arguments, cwd=app_folder) as first:
+            first.wait_for("kept-0 is live")
+            clients = Clients(
+                lab.in_client, lab.host_ip, "8080", "--path", "/slow?6", "--seconds", "1", "--timeout", "20"
+            )
+            time.sleep(0.3)
+            first.hup()
+            first.wait_for("kept-1 is live")
+            write_app(app_folder, env={"MUTE": "1"})
+            first.hup()
+            first.wait_for("kept-2: started")
+            assert first.terminate() == 0
+        assert names(lab.containers("kept")) == ["kept-0", "kept-1"]
+        write_app(app_folder)
+        with daemon("-p", "8080:80", "--name", "kept", cwd=app_folder) as second:
+            second.wait_for("kept-1 was left by an earlier run: it goes on serving")
+            second.wait_for("kept-0 was left by an earlier run: it is retired")
+            second.wait_for(r"kept-0 is gone: drained for .*no connection cut")
+            lossless(clients, at_least=1)
+
+    def test_without_a_live_version_nothing_is_left(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+        write_app(app_folder, env={"EXIT": "1"})
+        with daemon("-p", "8080:80", "--name", "kept", "--on-exit", "keep", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("no version is live")
+        assert names(lab.containers("kept")) == []
+
+
+class TestTheAppDies:
+    """A live version that exits."""
+
+    def exit(self, lab: Lab, code: int) -> None:
+        """Have it exit by itself."""
+        with pytest.raises(ConnectionError):
+            hostname(lab.in_client, f"{URL.format(lab.host_ip)}exit?{code}")
+
+    def test_the_same_image_is_started_again_with_growing_delays(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("mortal-0 is live")
+            # Whatever the folder has become: it is the image that counts.
+            (app_folder / "Dockerfile").write_text("FORM scratch\n")
+            for number, delay in enumerate(("100ms", "200ms", "400ms")):
+                self.exit(lab, 9)
+                told = hanoverd.wait_for(
+                    rf"mortal-{number} was live and has exited with code 9: no version is live; "
+                    rf"the same image is started again in {delay}; its last \d+ lines:(\n\s+.*)+"
+                )
+                assert "exiting with 9, as asked" in told[0]
+                hanoverd.wait_for(f"mortal-{number + 1} is live")
+                assert alive(lab) == f"mortal-{number + 1}"
+            eventually(lambda: names(lab.containers("mortal")) == ["mortal-3"])
+
+    def test_the_policy_counts(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+        with daemon("-p", "8080:80", "--name", "mortal", "--restart", "on-failure:1", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("mortal-0 is live")
+            self.exit(lab, 3)
+            hanoverd.wait_for("mortal-1 is live")
+            self.exit(lab, 3)
+            hanoverd.wait_for(
+                "mortal-1 was live and has exited with code 3: no version is live; waiting for the next trigger"
+            )
+            hanoverd.hup()
+            hanoverd.wait_for("mortal-2 is live")
+            self.exit(lab, 0)
+            hanoverd.wait_for("mortal-2 was live and has exited with code 0: no version is live; waiting for the next")
+
+    def test_an_old_version_that_still_drains_takes_over(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+        arguments = ("-p", "8080:80", "--name", "mortal", "--overlap-grace-duration", "20s", "--restart", "no")
+        with daemon(*arguments, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("mortal-0 is live")
+            hanoverd.hup()
+            hanoverd.wait_for("mortal-1 is live")
+            self.exit(lab, 1)
+            hanoverd.wait_for("mortal-1 was live and has exited with code 1: mortal-0 is live again; waiting")
+            assert alive(lab) == "mortal-0"
+            # It is live as any other.
+            hanoverd.hup()
+            hanoverd.wait_for("mortal-2 is live")
+            self.exit(lab, 1)
+            hanoverd.wait_for("mortal-2 was live and has exited with code 1: mortal-0 is live again")
+
+    def test_one_that_is_killed_too(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+        with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("mortal-0 is live")
+            lab.docker("POST", "/containers/mortal-0/kill?signal=SIGKILL")
+            hanoverd.wait_for("mortal-0 was live and has exited with code 137")
+            hanoverd.wait_for("mortal-1 is live")
+
+    def test_a_new_version_is_not_undone_by_the_restart_of_an_old_one(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("mortal-0 is live")
+            write_app(app_folder, version="two", env={"READY_AFTER": "2"})
+            hanoverd.hup()
+            hanoverd.wait_for("mortal-1: started")
+            self.exit(lab, 1)
+            hanoverd.wait_for("mortal-1 is live")
+            time.sleep(1)
+            assert alive(lab) == "mortal-1"
+            found = json.loads(lab.docker("GET", "/containers/mortal-1/json")[1])
+            assert "VERSION=two" in found["Config"]["Env"]
+            assert names(lab.containers("mortal")) == ["mortal-1"]

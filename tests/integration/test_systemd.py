@@ -1,0 +1,47 @@
+"""The unit that ships, and what a service manager is told."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.conftest import StartDaemon
+from tests.lab.daemon import PROJECT
+from tests.lab.host import Lab
+
+
+def test_the_unit_is_right_in_systemds_eyes(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("hanoverd")
+    unit = (PROJECT / "systemd" / "hanoverd@.service").read_text()
+    assert "/opt/hanoverd/bin/hanoverd" in unit
+    file = tmp_path / "hanoverd@shop.service"
+    file.write_text(unit.replace("/opt/hanoverd/bin/hanoverd", str(program)))
+    command = [str(shutil.which("systemd-analyze")), "verify", "--man=no", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_service_manager_is_told(lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        # The path of a Unix socket may not be long, and that of a test's folder is.
+        address = lab.folder / "notify"
+        manager.bind(str(address))
+        manager.settimeout(20)
+        env = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "1000000"}
+        with daemon("-p", "8080:80", "--name", "told", cwd=app_folder, env=env) as hanoverd:
+            assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+            hanoverd.wait_for("told-0 is live")
+            assert hanoverd.terminate() == 0
+        said = []
+        manager.settimeout(0.1)
+        try:
+            while True:
+                said.append(manager.recv(100))
+        except TimeoutError:
+            pass
+        assert b"STOPPING=1" in said
+        assert set(said) <= {b"STOPPING=1", b"WATCHDOG=1"}
+    address.unlink()
