@@ -241,18 +241,29 @@ class _Root(Resource):
 
 
 class _Request(Request):
-    """Refuses what is too large before it is taken in."""
+    """Refuses what is too large, before it is taken in where its length is told, else when it gets there."""
+
+    _taken_in = 0
 
     def gotLength(self, length: int | None) -> None:
-        """The headers are there; None is for a body that comes in parts, and may be of any size."""
+        """The headers are there; None is for a body that comes in chunks, of any number."""
+        if length is not None and length > MOST_GITHUB_BYTES:
+            self._refuse()
+        else:
+            super().gotLength(length)  # type: ignore[no-untyped-call]  # as above
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Some of the body."""
+        self._taken_in += len(data)
+        if self._taken_in > MOST_GITHUB_BYTES:
+            self._refuse()
+        else:
+            super().handleContentChunk(data)  # type: ignore[no-untyped-call]  # as above
+
+    def _refuse(self) -> None:
         channel: HTTPChannel = self.channel
-        if length is None:
-            length = 0 if self.method in (b"GET", b"HEAD") else MOST_GITHUB_BYTES + 1
-        if length > MOST_GITHUB_BYTES:
-            channel.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-            channel.loseConnection()
-            return
-        super().gotLength(length)  # type: ignore[no-untyped-call]  # as above
+        channel.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        channel.loseConnection()
 
 
 class _Site(Site):

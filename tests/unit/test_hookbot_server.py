@@ -176,12 +176,29 @@ class ServerTests(TestCase):
 
         return self.run_in_thread(story)
 
-    def test_a_body_without_end_is_refused_before_it_is_taken_in(self) -> Deferred[None]:
+    def test_a_body_that_is_too_large_is_refused_before_it_is_taken_in(self) -> Deferred[None]:
         def story() -> None:
-            for length in (b"Content-Length: 99999999999", b"Transfer-Encoding: chunked"):
-                with socket.create_connection(("127.0.0.1", self.port), 10) as raw:
-                    raw.sendall(b"POST /unsafe/pub/a HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n")
-                    self.assertIn(b" 413 ", raw.recv(1000))
+            with socket.create_connection(("127.0.0.1", self.port), 10) as raw:
+                raw.sendall(b"POST /unsafe/pub/a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+                self.assertIn(b" 413 ", raw.recv(1000))
+
+        return self.run_in_thread(story)
+
+    def test_a_body_may_come_in_chunks_but_not_without_end(self) -> Deferred[None]:
+        head = b"POST /unsafe/pub/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+        def story() -> None:
+            listener = self.listen("/unsafe/sub/a", UNSAFE)
+            with socket.create_connection(("127.0.0.1", self.port), 10) as raw:
+                raw.sendall(head + b"3\r\none\r\n4\r\n two\r\n0\r\n\r\n")
+                self.assertIn(b" 200 ", raw.recv(1000))
+                self.assertEqual(listener.recv(5), b"one two")
+            with (
+                mock.patch.object(module, "MOST_GITHUB_BYTES", 1000),
+                socket.create_connection(("127.0.0.1", self.port), 10) as raw,
+            ):
+                raw.sendall(head + b"1000\r\n" + bytes(0x1000))
+                self.assertIn(b" 413 ", raw.recv(1000))
 
         return self.run_in_thread(story)
 
