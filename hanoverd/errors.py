@@ -69,6 +69,10 @@ class HookbotError(HanoverdError):
     """There is no connection to hookbot, or none any more."""
 
 
+class NotifyFailed(HanoverdError):
+    """Somebody who wants to be told could not be."""
+
+
 class VersionFailed(HanoverdError):
     """A version did not become ready."""
 

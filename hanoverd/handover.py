@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -9,8 +11,10 @@ from twisted.logger import Logger
 from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.discards import Discards
 from hanoverd.errors import HanoverdError, NameInUse
+from hanoverd.hooks import Hooks
 from hanoverd.model.container import Image
 from hanoverd.model.durations import format_duration
+from hanoverd.model.events import LIVE, OBTAINED, READY, Event
 from hanoverd.sources import Progress, Source
 from hanoverd.switch import Switch
 from hanoverd.version import Created, Live, Versions
@@ -29,6 +33,7 @@ class Handovers:
         switch: Switch,
         discards: Discards,
         progress: Progress,
+        hooks: Hooks,
         *,
         overlap: bool,
     ) -> None:
@@ -38,6 +43,7 @@ class Handovers:
         self._switch = switch
         self._discards = discards
         self._progress = progress
+        self._hooks = hooks
         self.overlap = overlap
         #: What the image that was obtained last was made of, in its source's words.
         self.revision: str | None = None
@@ -54,6 +60,7 @@ class Handovers:
         not heard.
         """
         name = self._versions.name(number)
+        old = self._switch.live
         begun = self._clock.seconds()
         told = _Phases(self._clock, name)
 
@@ -77,12 +84,25 @@ class Handovers:
             routes=self._switch.describe(live) or "no port is published",
             total=format_duration(self._clock.seconds() - begun),
         )
+        self._hooks.tell(replace(self._event(LIVE, name, image), old=old.name if old else ""))
         return live
+
+    def _event(self, kind: str, name: str, image: Image) -> Event:
+        live = self._switch.live
+        return Event(
+            kind,
+            self._versions.app,
+            new=name,
+            old=live.name if live is not None else "",
+            image=image.name.reference,
+            image_id=image.id,
+        )
 
     async def _obtain(self, name: str, revision: str | None) -> Image:
         log.info("{name}: {what}", name=name, what=self._source.describe())
         image = await self._source.obtain(self._progress, revision)
         self.revision = image.revision
+        self._hooks.tell(self._event(OBTAINED, name, image))
         return image
 
     async def _bring_up(self, created: Created, told: _Phases) -> Live:
@@ -90,6 +110,7 @@ class Handovers:
         told.phase(f"started at {running.address}")
         ready = await self._versions.wait_until_ready(running)
         told.phase("ready")
+        await self._hooks.ask(self._event(READY, ready.name, created.image))
         live = await self._switch.flip(ready)
         told.phase("flipped")
         return live

@@ -81,8 +81,10 @@ class Retirement:
         for name in list(self._drains):
             self.recall(name)
 
-    async def retire(self, old: Old, *, drain: bool = True) -> None:
+    async def retire(self, old: Old, *, drain: bool = True) -> bool:
         """Drain, stop and remove ``old``; fires when it is gone, and never fails: what it cannot do, it logs.
+
+        Gives whether it is gone; not so, too, where it was recalled.
 
         Cancel hastens: it ends the drain; while the container is stopped, it kills it; while it is removed, it gives
         up on an engine that does not answer.
@@ -91,7 +93,7 @@ class Retirement:
         left = await self._drain_if_told(old) if drain and self._draining else None
         if old.name in self._recalled:
             self._recalled.remove(old.name)
-            return
+            return False
         drained = self._clock.seconds()
         try:
             await over(Deferred.fromCoroutine(self._stop(old)))
@@ -99,7 +101,7 @@ class Retirement:
             log.info("{name} was killed, as told", name=old.name)
         stopped = self._clock.seconds()
         if not await self._versions.remove_or_tell(old.name):
-            return
+            return False
         log.info(
             "{name} is gone: drained for {drained}{cut}, stopped in {stopped}",
             name=old.name,
@@ -107,6 +109,7 @@ class Retirement:
             cut=_cut(left),
             stopped=format_duration(stopped - drained),
         )
+        return True
 
     async def _drain_if_told(self, old: Old) -> int | None:
         if old.address is None or old.has_ended():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -15,8 +16,10 @@ from hanoverd.concurrency.cancellation import Outcome, uncancellable
 from hanoverd.discards import Discards
 from hanoverd.errors import HanoverdError
 from hanoverd.handover import Handovers
+from hanoverd.hooks import Hooks
 from hanoverd.model.container import Image
 from hanoverd.model.durations import format_duration
+from hanoverd.model.events import DIED, DRAINED, FAILED, Event
 from hanoverd.model.restart import RestartPolicy
 from hanoverd.retirement import Old, Retirement
 from hanoverd.revival import Revival
@@ -46,6 +49,7 @@ class Supervisor:
         retirement: Retirement,
         discards: Discards,
         policy: RestartPolicy,
+        hooks: Hooks,
         *,
         keep: bool,
     ) -> None:
@@ -55,6 +59,7 @@ class Supervisor:
         self._handovers = handovers
         self._retirement = retirement
         self._discards = discards
+        self._hooks = hooks
         self._keep = keep
         self.triggers = Triggers(self._hand_over)
         self._revival = Revival(clock, policy, self.triggers)
@@ -91,6 +96,7 @@ class Supervisor:
             self._retire(self._makeshift, drain=False)
         await self._all_tasks()
         await self._discards.close()
+        await self._hooks.close()
 
     def hasten(self) -> None:
         """While stopping: kill what does not end by itself."""
@@ -105,6 +111,7 @@ class Supervisor:
         await self._versions.look_away_from_all()
         await self._all_tasks()
         await self._discards.close()
+        await self._hooks.close()
         log.info("{name} goes on serving without hanoverd, as --on-exit keep says", name=live.name)
 
     async def _all_tasks(self) -> None:
@@ -126,6 +133,7 @@ class Supervisor:
                 self._number += 1
         except HanoverdError as error:
             log.error("{error}", error=error)
+            self._hooks.tell(self._event(FAILED, self._versions.name(self._number), str(error)))
             self._failed(again)
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the daemon, nor the version that serves
             log.failure("the handover failed by a mistake in hanoverd")
@@ -169,7 +177,11 @@ class Supervisor:
             self._makeshift = None
 
     def _retire(self, old: Old, *, drain: bool) -> None:
-        self._go(self._retirement.retire(old, drain=drain))
+        self._go(self._retire_and_tell(old, drain=drain))
+
+    async def _retire_and_tell(self, old: Old, *, drain: bool) -> None:
+        if await self._retirement.retire(old, drain=drain):
+            self._hooks.tell(self._event(DRAINED, old.name))
 
     def _mind_live(self) -> None:
         live = self._switch.live
@@ -195,7 +207,14 @@ class Supervisor:
             next=_next(delay),
             output=output,
         )
+        image = live.running.created.image
+        died = self._event(DIED, live.name, f"{reason}{output}")
+        self._hooks.tell(replace(died, image=image.name.reference, image_id=image.id))
         await uncancellable(self._discards.discard(live.name))
+
+    def _event(self, kind: str, name: str, reason: str = "") -> Event:
+        live = self._switch.live
+        return Event(kind, self._versions.app, new=name, old=live.name if live else "", reason=reason)
 
     async def _call_back(self) -> Live | None:
         """Lead the ports back to the newest version that has not ended yet; gives it, if there is one."""

@@ -105,7 +105,7 @@ class Versions:
         self._clock = clock
         self._engine = engine
         self._health = health
-        self._app = app
+        self.app = app
         self._options = options
         self._status_timeout = status_timeout
         self._watches: dict[str, Watch] = {}
@@ -115,7 +115,7 @@ class Versions:
 
     def name(self, number: int) -> str:
         """The name of version ``number``: fixed before the container exists, so that it can always be found."""
-        return version_name(self._app, number)
+        return version_name(self.app, number)
 
     async def create(self, image: Image, number: int) -> Created:
         """Create the container of version ``number``.
@@ -131,7 +131,7 @@ class Versions:
                 "can show that it is ready: publish the port that it serves with --publish"
             )
         try:
-            await self._engine.create(name, create_body(self._app, number, name, image, self._options))
+            await self._engine.create(name, create_body(self.app, number, name, image, self._options))
         except Conflict:
             raise NameInUse(
                 f"{name} failed: a container of that name exists, and is not this hanoverd's: remove it "
@@ -246,7 +246,7 @@ class Versions:
         except NotFound:
             return
         # A name that was taken when we came belongs to somebody else.
-        if (found["Config"]["Labels"] or {}).get(APP) == self._app:
+        if (found["Config"]["Labels"] or {}).get(APP) == self.app:
             await self._engine.remove(name)
 
     def _refuse_an_address_in_use(self, name: str, address: str) -> None:

@@ -42,6 +42,7 @@ class Given:
             "env": lambda text: parse_env([text], environ),
             "build-arg": lambda text: parse_build_arg(text, environ),
             "mount": lambda text: parse_mount(text, cwd),
+            "notify": _web_hook,
             "status-uri": _status_uri,
             "stop-timeout": parse_whole_seconds,
         }
@@ -88,6 +89,11 @@ def _one_of(choices: Collection[str]) -> Callable[[str], None]:
             raise ValueError(f"it must be {' or '.join(choices)}")
 
     return check
+
+
+def _web_hook(text: str) -> None:
+    if not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", text):
+        raise ValueError("it must be a URL, https://HOST/…")
 
 
 def _status_uri(text: str) -> str:

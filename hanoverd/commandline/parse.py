@@ -21,6 +21,7 @@ from hanoverd.errors import UsageError
 from hanoverd.model.build import BuildOptions, parse_build_arg
 from hanoverd.model.durations import parse_whole_seconds
 from hanoverd.model.environment import parse_env
+from hanoverd.model.events import parse_hook
 from hanoverd.model.hookbot import HookbotURL, Subscription, image_of_notify, with_token
 from hanoverd.model.mounts import parse_mount
 from hanoverd.model.names import app_name_from, check_app_name
@@ -144,6 +145,8 @@ def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings
         stop_signal=stop_signal,
         restart=_late("restart", given.last("restart") or "", parse_restart),
         on_exit=given.last("on-exit") or "",
+        hooks=tuple(_late("hook", text, parse_hook) for text in given.all("hook")),
+        notify=tuple(given.all("notify")),
     )
 
 

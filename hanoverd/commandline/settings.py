@@ -56,6 +56,8 @@ class Settings:
     stop_signal: str | None
     restart: RestartPolicy
     on_exit: str
+    hooks: tuple[tuple[str, str], ...]
+    notify: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)

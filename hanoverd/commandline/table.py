@@ -173,6 +173,26 @@ like any other: after 100 ms, and after twice as long each time, at most a minut
 ``stop`` takes the rules out and ends it. ``keep`` leaves it and its rules, so that a restart or an upgrade of
 hanoverd costs no request: the next start with the same ``--name`` takes it over.""",
     ),
+    Option(
+        name="hook",
+        kind=Kind.REPEATED,
+        metavar="EVENT=COMMAND",
+        help="Run a shell command at obtained, ready, live, failed, drained or died",
+        text="""\
+The environment tells HANOVERD_EVENT, HANOVERD_APP, HANOVERD_NEW and HANOVERD_OLD (the containers of the version that
+it is about, and of the one that was live before), HANOVERD_IMAGE, HANOVERD_IMAGE_ID and HANOVERD_REASON. The output
+is logged, and the command ended after 60 s. Only at ``ready`` is it waited for: if it fails, the new version does not
+go live.""",
+    ),
+    Option(
+        name="notify",
+        kind=Kind.REPEATED,
+        metavar="URL",
+        help="Post each event to a web hook, as JSON",
+        text="""\
+The keys are ``event``, ``app``, ``new``, ``old``, ``image``, ``image_id`` and ``reason``. It is tried five times; nothing
+waits for it.""",
+    ),
 )
 
 IMAGE = (

@@ -18,6 +18,7 @@ from hanoverd.edges.systemd import Systemd
 from hanoverd.errors import HanoverdError
 from hanoverd.guard import Guard
 from hanoverd.handover import Handovers
+from hanoverd.hooks import Hook, Hooks
 from hanoverd.model.container import ContainerOptions
 from hanoverd.preflight import check_engine, check_firewall
 from hanoverd.progress import show_progress
@@ -51,8 +52,9 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
         check_firewall(environ, settings.app, ports)
         check_engine(address)
         conntrack = Conntrack(reactor, environ)
+        hooks = Hooks(reactor, environ, [Hook(*hook) for hook in settings.hooks], settings.notify)
         switch = Switch(Firewall(reactor, environ, settings.app), ports)
-        supervisor = _supervisor(settings, reactor, engine, conntrack, switch, source)
+        supervisor = _supervisor(settings, reactor, engine, conntrack, switch, source, hooks)
         follower = None
         if obtaining.hookbot is not None:
             # Late: only those who listen to a hookbot need room for websockets.
@@ -73,6 +75,7 @@ def _supervisor(
     conntrack: Conntrack,
     switch: Switch,
     source: Source,
+    hooks: Hooks,
 ) -> Supervisor:
     versions = Versions(
         reactor,
@@ -90,6 +93,7 @@ def _supervisor(
         switch,
         discards,
         show_progress(),
+        hooks,
         overlap=not settings.disable_overlap,
     )
     drain = DrainOptions(settings.overlap_grace, settings.drain_timeout, settings.drain_signal)
@@ -103,6 +107,7 @@ def _supervisor(
         retirement,
         discards,
         settings.restart,
+        hooks,
         keep=settings.on_exit == "keep",
     )
 

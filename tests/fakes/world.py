@@ -20,6 +20,7 @@ from hanoverd.edges.firewall import Firewall
 from hanoverd.edges.health import Health
 from hanoverd.edges.ports import HeldPort
 from hanoverd.handover import Handovers
+from hanoverd.hooks import Hooks
 from hanoverd.model.container import ContainerOptions
 from hanoverd.model.publish import Publish
 from hanoverd.model.restart import RestartPolicy
@@ -64,6 +65,7 @@ class World:
             self.switch,
             self.discards,
             lambda _line: None,
+            Hooks(REACTOR, {}),
             overlap=overlap,
         )
         conntrack = Conntrack(REACTOR, self.firewall.environ)
@@ -77,6 +79,7 @@ class World:
             retirement,
             self.discards,
             RestartPolicy("no"),
+            Hooks(REACTOR, {}),
             keep=False,
         )
 

@@ -243,3 +243,34 @@ class TestTheAppDies:
             found = json.loads(lab.docker("GET", "/containers/mortal-1/json")[1])
             assert "VERSION=two" in found["Config"]["Env"]
             assert names(lab.containers("mortal")) == ["mortal-1"]
+
+
+def test_hooks_see_the_life_of_an_app_and_one_can_say_no(
+    lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
+) -> None:
+    told = tmp_path / "told"
+    events = [
+        option
+        for event in ("obtained", "ready", "live", "failed", "drained", "died")
+        for option in ("--hook", f'{event}=echo "$HANOVERD_EVENT $HANOVERD_OLD $HANOVERD_NEW" >> {told}')
+    ]
+    veto = ("--hook", f"ready=echo looking; ! test -e {tmp_path}/veto")
+    with daemon("-p", "8080:80", "--name", "told", *events, *veto, cwd=app_folder) as hanoverd:
+        hanoverd.wait_for("told-0 is live")
+        hanoverd.wait_for("hook ready: looking")
+        hanoverd.hup()
+        hanoverd.wait_for("told-0 is gone")
+        (tmp_path / "veto").touch()
+        hanoverd.hup()
+        hanoverd.wait_for("told-2 failed: the hook .* is against it: it ended with exit status 1")
+        assert alive(lab) == "told-1"
+        (tmp_path / "veto").unlink()
+        lab.docker("POST", "/containers/told-1/kill")
+        hanoverd.wait_for("told-3 is live")
+        wanted = [
+            *("obtained  told-0", "ready  told-0", "live  told-0"),
+            *("obtained told-0 told-1", "ready told-0 told-1", "live told-0 told-1", "drained told-1 told-0"),
+            *("obtained told-1 told-2", "ready told-1 told-2", "failed told-1 told-2"),
+            *("died  told-1", "ready  told-3", "live  told-3"),
+        ]
+        eventually(lambda: sorted(told.read_text().splitlines()) == sorted(wanted))

@@ -115,6 +115,10 @@ class Daemon:
         self._process.kill()
         self._process.wait()
 
+    def forget(self) -> None:
+        """Remove its log: it has ended."""
+        self._log.unlink(missing_ok=True)
+
     def __enter__(self) -> Self:
         return self
 
@@ -126,7 +130,7 @@ class Daemon:
         finally:
             if self._process.poll() is None:
                 self.kill()
-            self._log.unlink()
+            self.forget()
 
 
 def token_of(path: str) -> str:

@@ -75,6 +75,8 @@ def test_without_arguments_the_folder_is_built_with_the_defaults() -> None:
         stop_signal=None,
         restart=RestartPolicy("always"),
         on_exit="stop",
+        hooks=(),
+        notify=(),
     )
 
 
@@ -99,6 +101,10 @@ def test_every_option_arrives() -> None:
             "3",
             "--restart=on-failure:3",
             "--on-exit=keep",
+            "--hook=live=echo now",
+            "--hook",
+            "died=x=1; echo",
+            "--notify=https://hooks.example/secret",
             "team/web:2",
             "serve",
             "--fast",
@@ -123,6 +129,8 @@ def test_every_option_arrives() -> None:
         stop_signal="SIGQUIT",
         restart=RestartPolicy("on-failure", 3),
         on_exit="keep",
+        hooks=(("live", "echo now"), ("died", "x=1; echo")),
+        notify=("https://hooks.example/secret",),
     )
 
 
@@ -312,6 +320,9 @@ def test_hookbot_can_be_named_in_the_environment() -> None:
             ["--pull", "sometimes"],
             'invalid argument "sometimes" for "--pull" flag: it must be always or missing or never',
         ),
+        (["--hook", "sometimes=x"], "write EVENT=COMMAND, with EVENT one of obtained, ready"),
+        (["--notify", "hooks.example"], "it must be a URL"),
+        (["--restart", "sometimes"], "unknown policy 'sometimes'"),
         (["--builder=podman"], "it must be auto or classic or buildkit"),
         (["--build-arg", "=x"], "invalid build argument"),
         (["builder"], "the builder needs --listen URL (or HOOKBOT_MONITOR_URL)"),

@@ -22,6 +22,7 @@ FLOORS = (
     ("adoption", "revival"),
     ("triggers",),
     ("guard", "handover"),
+    ("hooks",),
     ("switch", "retirement", "discards"),
     ("version",),
     ("readiness", "watch"),

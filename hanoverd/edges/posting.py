@@ -1,0 +1,92 @@
+"""HTTP POST requests, with Twisted's own client; and web hooks, which are such."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, FileBodyProducer
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
+
+from hanoverd import __version__
+from hanoverd.concurrency.cancellation import over
+from hanoverd.errors import NotifyFailed
+
+#: How long the whole of it may take, in seconds.
+WITHIN = 30.0
+
+#: How much of an answer is worth telling, in bytes.
+MOST_SAID = 200
+
+_SUCCESS = range(200, 300)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The status, and the beginning of the body."""
+
+    status: int
+    said: str
+
+
+async def post(reactor: Any, agent: IAgent, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    """POST ``body``; fires with the answer, whatever it is.
+
+    Fails with ``NotifyFailed`` where there is none.  Cancel breaks it off.
+    """
+    given = {"User-Agent": f"hanoverd/{__version__}", **headers}
+    raw = Headers({name: [value] for name, value in given.items()})
+    request = agent.request(b"POST", url.encode(), raw, FileBodyProducer(BytesIO(body)))
+    request.addTimeout(WITHIN, reactor)
+    try:
+        response = await over(request)
+        reading = _Beginning()
+        response.deliverBody(reading)
+        await over(reading.ended.addTimeout(WITHIN, reactor), reading.drop)
+    except CancelledError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever an HTTP client may meet means the same
+        raise NotifyFailed(str(error) or type(error).__name__) from None
+    return Answer(response.code, reading.read.decode(errors="replace").strip())
+
+
+async def post_event(reactor: Any, url: str, event: bytes) -> None:
+    """POST an event, as JSON, to a web hook; fails with ``NotifyFailed`` unless it is taken (status 2xx)."""
+    parts = urlsplit(url)
+    # What else is in the URL is the right to post there.
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+    try:
+        answer = await post(reactor, Agent(reactor), url, {"Content-Type": "application/json"}, event)
+    except NotifyFailed as error:
+        raise NotifyFailed(f"cannot notify {shown}: {error}") from None
+    if answer.status not in _SUCCESS:
+        raise NotifyFailed(f"cannot notify {shown}: HTTP status {answer.status}: {answer.said}")
+
+
+class _Beginning(Protocol):
+    """Keeps the beginning of a body, which is a short message or somebody else's page."""
+
+    def __init__(self) -> None:
+        self.ended: Deferred[None] = Deferred()
+        self.read = b""
+
+    def drop(self) -> None:
+        """End the connection."""
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Some of it."""
+        self.read += data[: MOST_SAID - len(self.read)]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """That was all, whole or not."""
+        del reason
+        if not self.ended.called:
+            self.ended.callback(None)
