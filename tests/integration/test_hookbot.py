@@ -258,6 +258,17 @@ def test_the_token_is_in_no_list_of_processes_label_or_log(
             assert token not in text
 
 
+def test_the_command_hides_its_token_and_keeps_its_name(lab: Lab, hookbot: Daemon, app_folder: Path) -> None:
+    program = [str(Path(sys.executable).with_name("hanoverd"))]
+    arguments = ["-p", "8080:80", f"--hookbot={hookbot_url('/sub/hanoverd/cwd')}", "--name", "quiet", "@"]
+    with Daemon(lab, arguments, app_folder, program=program) as hanoverd:
+        hanoverd.wait_for("listening to hookbot")
+        hanoverd.wait_for("quiet-0 is live")
+        # As `pgrep -x hanoverd` finds it.
+        assert Path(f"/proc/{hanoverd.pid}/comm").read_text() == "hanoverd\n"
+        assert token_of("/sub/hanoverd/cwd") not in Path(f"/proc/{hanoverd.pid}/cmdline").read_text()
+
+
 def test_a_folder_is_built_at_each_message(lab: Lab, hookbot: Daemon, daemon: StartDaemon, app_folder: Path) -> None:
     environ = {"HOOKBOT_URL": hookbot_url("/sub/hanoverd/cwd")}
     with daemon("-p", "8080:80", cwd=app_folder, env=environ) as hanoverd:
