@@ -23,6 +23,9 @@ log = Logger()
 #: How long a command may take, in seconds.
 HOOK_WITHIN = 60.0
 
+#: How long the end of the daemon is held up by commands and web hooks, in seconds.
+CLOSES_WITHIN = 5.0
+
 #: Between two tries at a web hook, in seconds: the first wait and the longest; and how many tries there are.
 FIRST_WAIT, LONGEST_WAIT, TRIES = 1.0, 30.0, 5
 
@@ -72,10 +75,16 @@ class Hooks:
                     raise VersionFailed(f"{event.new} failed: the hook {hook.command!r} is against it: it {failure}")
 
     async def close(self) -> None:
-        """Wait for the commands under way, give up on the web hooks; fires when nothing is left."""
+        """Wait a moment for what is under way, then end it; fires when nothing is left.  Deaf to every cancel."""
+        timer = self._reactor.callLater(CLOSES_WITHIN, self._end_all)
+        for telling in list(self._tellings):
+            await uncancellable(Outcome(telling).wait())
+        if timer.active():
+            timer.cancel()
+
+    def _end_all(self) -> None:
         for telling in list(self._tellings):
             telling.cancel()
-            await uncancellable(Outcome(telling).wait())
 
     async def _run_and_tell(self, hook: Hook, event: Event) -> None:
         failure = await self._run(hook, event)

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
+from hanoverd.checkup import Checkup
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.signals import take_signals
 from hanoverd.edges.systemd import Systemd
@@ -43,6 +44,7 @@ class HanoverdService(Service):
         supervisor: Supervisor,
         conntrack: Conntrack,
         guard: Guard,
+        checkup: Checkup,
         systemd: Systemd,
         follower: Follower | None,
         release: Callable[[], object],
@@ -53,6 +55,7 @@ class HanoverdService(Service):
         self._supervisor = supervisor
         self._conntrack = conntrack
         self._guard = guard
+        self._checkup = checkup
         self._systemd = systemd
         self._follower = follower
         self._release = release
@@ -80,6 +83,7 @@ class HanoverdService(Service):
         self._supervisor.triggers.start()
         self._supervisor.triggers.trigger("start")
         self._guard.start()
+        self._checkup.start()
         self._systemd.ready()
         if self._follower is not None:
             self._follower.start()
@@ -91,6 +95,7 @@ class HanoverdService(Service):
         if self._follower is not None:
             await self._follower.stop()
         await self._guard.stop()
+        await self._checkup.stop()
         await self._supervisor.stop()
         self._pool.stop()
         self._release()

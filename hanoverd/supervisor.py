@@ -52,6 +52,7 @@ class Supervisor:
         hooks: Hooks,
         *,
         keep: bool,
+        settle: float,
     ) -> None:
         self._adoption = adoption
         self._versions = versions
@@ -59,8 +60,11 @@ class Supervisor:
         self._handovers = handovers
         self._retirement = retirement
         self._discards = discards
+        self._clock = clock
         self._hooks = hooks
         self._keep = keep
+        self._settle = settle
+        self._live_since = 0.0
         self.triggers = Triggers(self._hand_over)
         self._revival = Revival(clock, policy, self.triggers)
         self._tasks: set[Deferred[None]] = set()
@@ -140,6 +144,7 @@ class Supervisor:
             self._failed(again)
         else:
             self._number += 1
+            self._live_since = self._clock.seconds()
             self._revival.is_live()
             self._retire_those_before(old)
         # Whatever happened: the old version may have been started again.
@@ -170,7 +175,7 @@ class Supervisor:
 
     def _retire_those_before(self, old: Live | None) -> None:
         if old is not None:
-            self._former.append(old)
+            self._former = [*(live for live in self._former if not live.running.watch.exit.is_over), old]
             self._retire(_old(old), drain=self._handovers.overlap)
         if self._makeshift is not None:
             self._retire(self._makeshift, drain=True)
@@ -197,8 +202,11 @@ class Supervisor:
         if self._leaving or not await self._switch.out(of=live):
             return
         serving = await self._call_back()
+        settled = self._has_settled()
         reason, output = await self._versions.describe_exit(live.name, watch)
-        delay = None if self._stopping else self._revival.begin(live.running.created.image, watch.exit.get())
+        # One that did not settle is not tried again and again: what it has replaced is better.
+        gives_up = self._stopping or (serving is not None and not settled)
+        delay = None if gives_up else self._revival.begin(live.running.created.image, watch.exit.get())
         log.error(
             "{name} was live and has {reason}: {serving}; {next}{output}",
             name=live.name,
@@ -212,6 +220,32 @@ class Supervisor:
         self._hooks.tell(replace(died, image=image.name.reference, image_id=image.id))
         await uncancellable(self._discards.discard(live.name))
 
+    def replace(self, live: Live, complaint: str) -> None:
+        """The live version is not well: bring up another of the same image in its place, or go back to the one before."""
+        if self._stopping or live is not self._switch.live or self.triggers.is_busy:
+            return
+        self._go(self._replace(live, complaint))
+
+    async def _replace(self, live: Live, complaint: str) -> None:
+        serving = None if self._has_settled() else await self._call_back()
+        if serving is not None:
+            log.error(
+                "{name} has not settled: {complaint}: {serving} is live again; waiting for the next trigger (SIGHUP)",
+                name=live.name,
+                complaint=complaint,
+                serving=serving.name,
+            )
+            self._hooks.tell(self._event(FAILED, live.name, complaint))
+            self._retire(_old(live), drain=True)
+            return
+        delay = self._revival.begin(live.running.created.image, None)
+        log.error(
+            "{name} is to be replaced: {complaint}; {next}", name=live.name, complaint=complaint, next=_next(delay)
+        )
+
+    def _has_settled(self) -> bool:
+        return self._clock.seconds() - self._live_since >= self._settle
+
     def _event(self, kind: str, name: str, reason: str = "") -> Event:
         live = self._switch.live
         return Event(kind, self._versions.app, new=name, old=live.name if live else "", reason=reason)
@@ -221,7 +255,12 @@ class Supervisor:
         former, self._former = self._former, []
         for live in reversed(former):
             if not live.running.watch.exit.is_over and self._retirement.recall(live.name):
-                await self._switch.flip(live.ready)
+                try:
+                    await self._switch.flip(live.ready)
+                except HanoverdError as error:
+                    log.error("{name} cannot be live again: {error}", name=live.name, error=error)
+                    self._retire(_old(live), drain=False)
+                    continue
                 self._mind_live()
                 return live
         return None

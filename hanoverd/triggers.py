@@ -32,6 +32,11 @@ class Triggers:
         #: The revision that was obtained last; the work's to tell.
         self.obtained: str | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the work is under way, or about to begin."""
+        return self._under_way is not None or self._wake.called
+
     def start(self) -> None:
         """Wait for triggers from now on."""
         self._loop = Deferred.fromCoroutine(self._run())
@@ -51,7 +56,7 @@ class Triggers:
     def missed(self, newest: str) -> None:
         """The source was asked, and has ``newest``: have the work done, unless that was obtained, or is under way."""
         self._seen = newest
-        if self._under_way is None and not self._wake.called:
+        if not self.is_busy:
             self._catch_up()
 
     async def stop(self) -> None:

@@ -25,7 +25,7 @@ from hanoverd.model.container import APP, IMAGE_NAME, ContainerOptions, Image, c
 from hanoverd.model.durations import format_duration
 from hanoverd.model.images import ImageName
 from hanoverd.model.names import version_name
-from hanoverd.readiness import Readiness
+from hanoverd.readiness import Readiness, is_ready
 from hanoverd.watch import Watch
 
 log = Logger()
@@ -191,6 +191,11 @@ class Versions:
             exited.cancel()
             exited.addErrback(_forget)
         return Ready(running)
+
+    async def complaint(self, running: Running) -> str | None:
+        """Probe each port once, one after the other: what is wrong with it, None if it would be ready."""
+        probes = [await self._health.probe(running.address, port, lambda: None) for port in running.created.ports]
+        return None if is_ready(probes) else "; ".join(probe.said for probe in probes)
 
     async def stop(self, name: str) -> None:
         """End the container by its stop signal, by SIGKILL after its stop timeout; idempotent.

@@ -145,9 +145,18 @@ def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings
         stop_signal=stop_signal,
         restart=_late("restart", given.last("restart") or "", parse_restart),
         on_exit=given.last("on-exit") or "",
+        settle=given.duration("settle"),
+        watch=given.duration("watch"),
+        watch_failures=_late("watch-failures", given.last("watch-failures") or "", _count),
         hooks=tuple(_late("hook", text, parse_hook) for text in given.all("hook")),
         notify=tuple(given.all("notify")),
     )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ValueError("it must be a number, 1 or more")
+    return int(text)
 
 
 def _default_app(obtaining: Obtaining) -> str:

@@ -56,6 +56,9 @@ class Settings:
     stop_signal: str | None
     restart: RestartPolicy
     on_exit: str
+    settle: float
+    watch: float
+    watch_failures: int
     hooks: tuple[tuple[str, str], ...]
     notify: tuple[str, ...] = field(repr=False)
 

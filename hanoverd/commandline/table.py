@@ -165,6 +165,30 @@ like any other: after 100 ms, and after twice as long each time, at most a minut
 ``unless-stopped`` is the same as ``always``.""",
     ),
     Option(
+        name="settle",
+        metavar="DURATION",
+        default="0s",
+        help="Time for which the version before is kept running, to be live again",
+        text="""\
+If the new version exits, or fails its ``--watch``, within this time of going live, the one that it has replaced is live
+again at once, and nothing more is tried until the next trigger.""",
+    ),
+    Option(
+        name="watch",
+        metavar="DURATION",
+        default="0s",
+        help="How often to probe the live version; 0 is never",
+        text="""\
+It is probed as for readiness. After ``--watch-failures`` failures in a row another version of the same image is brought
+up in its place, if ``--restart`` allows it; until that is ready, it goes on serving.""",
+    ),
+    Option(
+        name="watch-failures",
+        metavar="N",
+        default="3",
+        help="After how many failures in a row the live version is replaced",
+    ),
+    Option(
         name="on-exit",
         metavar="stop|keep",
         default="stop",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hanoverd.adoption import Adoption
+from hanoverd.checkup import Checkup, CheckupOptions
 from hanoverd.commandline.settings import Settings
 from hanoverd.discards import Discards
 from hanoverd.edges.conntrack import Conntrack
@@ -54,7 +55,18 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
         conntrack = Conntrack(reactor, environ)
         hooks = Hooks(reactor, environ, [Hook(*hook) for hook in settings.hooks], settings.notify)
         switch = Switch(Firewall(reactor, environ, settings.app), ports)
-        supervisor = _supervisor(settings, reactor, engine, conntrack, switch, source, hooks)
+        versions = Versions(
+            reactor,
+            engine,
+            Health(reactor, settings.status_uri),
+            settings.app,
+            _container_options(settings),
+            settings.status_timeout,
+        )
+        supervisor = _supervisor(settings, reactor, engine, conntrack, versions, switch, source, hooks)
+        checkup = Checkup(
+            reactor, versions, switch, CheckupOptions(settings.watch, settings.watch_failures), supervisor.replace
+        )
         follower = None
         if obtaining.hookbot is not None:
             # Late: only those who listen to a hookbot need room for websockets.
@@ -65,7 +77,7 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
         release()
         raise
     guard, systemd = Guard(reactor, switch), Systemd(reactor, environ)
-    return HanoverdService(reactor, pool, supervisor, conntrack, guard, systemd, follower, release, stdin)
+    return HanoverdService(reactor, pool, supervisor, conntrack, guard, checkup, systemd, follower, release, stdin)
 
 
 def _supervisor(
@@ -73,18 +85,11 @@ def _supervisor(
     reactor: Any,
     engine: Engine,
     conntrack: Conntrack,
+    versions: Versions,
     switch: Switch,
     source: Source,
     hooks: Hooks,
 ) -> Supervisor:
-    versions = Versions(
-        reactor,
-        engine,
-        Health(reactor, settings.status_uri),
-        settings.app,
-        _container_options(settings),
-        settings.status_timeout,
-    )
     discards = Discards(reactor, versions)
     handovers = Handovers(
         reactor,
@@ -96,7 +101,9 @@ def _supervisor(
         hooks,
         overlap=not settings.disable_overlap,
     )
-    drain = DrainOptions(settings.overlap_grace, settings.drain_timeout, settings.drain_signal)
+    # The old version has to be there for as long as it may be wanted back.
+    grace, most = (max(seconds, settings.settle) for seconds in (settings.overlap_grace, settings.drain_timeout))
+    drain = DrainOptions(grace, most, settings.drain_signal)
     retirement = Retirement(reactor, engine, conntrack, versions, drain)
     return Supervisor(
         reactor,
@@ -109,6 +116,7 @@ def _supervisor(
         settings.restart,
         hooks,
         keep=settings.on_exit == "keep",
+        settle=settings.settle,
     )
 
 

@@ -81,6 +81,7 @@ class World:
             RestartPolicy("no"),
             Hooks(REACTOR, {}),
             keep=False,
+            settle=0.0,
         )
 
     def write_app(self, **env: str) -> None:

@@ -274,3 +274,44 @@ def test_hooks_see_the_life_of_an_app_and_one_can_say_no(
             *("died  told-1", "ready  told-3", "live  told-3"),
         ]
         eventually(lambda: sorted(told.read_text().splitlines()) == sorted(wanted))
+
+
+class TestHealth:
+    """A live version that goes on running, and answers no more."""
+
+    ARGUMENTS = ("-p", "8080:80", "--name", "ill", "--watch", "300ms", "--watch-failures", "2")
+
+    def test_it_is_replaced_by_another_of_its_image(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+        with daemon(*self.ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("ill-0 is live")
+            time.sleep(1)
+            assert "not well" not in hanoverd.log()
+            lab.docker("POST", "/containers/ill-0/pause")
+            hanoverd.wait_for(r"ill-0 is live and not well \(1 of 2\): port 80: ")
+            hanoverd.wait_for("ill-0 is to be replaced: port 80: .*; the same image is started again in 100ms")
+            hanoverd.wait_for("ill-1 is live")
+            assert alive(lab) == "ill-1"
+            lab.docker("POST", "/containers/ill-0/unpause")
+            eventually(lambda: names(lab.containers("ill")) == ["ill-1"])
+
+    def test_one_that_has_not_settled_gives_way_to_the_version_before(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        with daemon(*self.ARGUMENTS, "--settle", "15s", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("ill-0 is live")
+            hanoverd.hup()
+            hanoverd.wait_for("ill-1 is live")
+            lab.docker("POST", "/containers/ill-1/pause")
+            hanoverd.wait_for("ill-1 has not settled: port 80: .*: ill-0 is live again; waiting for the next trigger")
+            assert alive(lab) == "ill-0"
+            lab.docker("POST", "/containers/ill-1/unpause")
+            eventually(lambda: names(lab.containers("ill")) == ["ill-0"], seconds=40)
+
+    def test_one_that_exits_before_it_has_settled_too(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+        with daemon("-p", "8080:80", "--name", "ill", "--settle", "30s", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("ill-0 is live")
+            hanoverd.hup()
+            hanoverd.wait_for("ill-1 is live")
+            lab.docker("POST", "/containers/ill-1/kill")
+            hanoverd.wait_for("ill-1 was live and has exited with code 137: ill-0 is live again; waiting for the next")
+            assert alive(lab) == "ill-0"

@@ -21,7 +21,7 @@ FLOORS = (
     ("builder", "supervisor", "hookbot"),
     ("adoption", "revival"),
     ("triggers",),
-    ("guard", "handover"),
+    ("guard", "handover", "checkup"),
     ("hooks",),
     ("switch", "retirement", "discards"),
     ("version",),

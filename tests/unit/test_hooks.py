@@ -54,8 +54,12 @@ class HooksTests(TestCase):
     def hooks(self, *commands: str, urls: tuple[str, ...] = ()) -> Hooks:
         """For the event ``ready``."""
         made = Hooks(REACTOR, dict(os.environ), [Hook("ready", command) for command in commands], urls)
-        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
+        self.addCleanup(self._close, made)
         return made
+
+    async def _close(self, hooks: Hooks) -> None:
+        with mock.patch.object(module, "CLOSES_WITHIN", 0.1):
+            await hooks.close()
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until something is so."""
@@ -109,12 +113,14 @@ class HooksTests(TestCase):
             await asking
         self.assertEqual(process.reapProcessHandlers, {})
 
-    async def test_closing_ends_those_that_are_under_way(self) -> None:
-        hooks = self.hooks(f"touch {self.file}; sleep 60")
+    async def test_closing_waits_a_moment_and_ends_those_that_are_still_under_way(self) -> None:
+        hooks = self.hooks(f"touch {self.file}; sleep 60", f"sleep 0.3; echo done > {self.file}.too")
         hooks.tell(EVENT)
         await self.until(self.file.exists)
-        await hooks.close()
+        with mock.patch.object(module, "CLOSES_WITHIN", 1.0):
+            await hooks.close()
         self.assertEqual(process.reapProcessHandlers, {})
+        self.assertEqual(Path(f"{self.file}.too").read_text(), "done\n")
 
     def serve(self, *statuses: int) -> tuple[Told, str]:
         """A web hook, and its URL."""
