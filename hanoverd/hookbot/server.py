@@ -69,7 +69,6 @@ class Server:
 
     def render(self, request: Request) -> bytes | int:
         """Answer one."""
-        path = request.path.decode("utf-8", "replace")
         decoded = _decoded(request)
         for prefix, unsafe in (("/pub/", False), ("/unsafe/pub/", True)):
             if decoded.startswith(prefix):
@@ -77,7 +76,7 @@ class Server:
         for prefix, unsafe in (("/sub/", False), ("/unsafe/sub/", True)):
             if decoded.startswith(prefix):
                 return self._subscribe(request, decoded, unsafe)
-        return _answer(request, 404, f"404 Not Found: {path} is neither /pub/TOPIC nor /sub/TOPIC")
+        return _answer(request, 404, f"404 Not Found: {quoted(decoded)} is neither /pub/TOPIC nor /sub/TOPIC")
 
     def _publish(self, request: Request, path: str, topic: str, unsafe: bool) -> bytes:  # noqa: FBT001
         if not unsafe and not self._is_allowed(request, path):
@@ -126,11 +125,12 @@ class Server:
 
     def _hand_out(self, topic: str, body: bytes) -> None:
         """Send a message to all who listen to its topic, or to one above it that ends in a slash."""
-        self._send(topic, body)
+        if not topic.endswith("/"):
+            self._send(topic, body)
         recursive = None
         for end in (number for number, char in enumerate(topic) if char == "/"):
             above = topic[: end + 1]
-            if above in self._listeners and above != _UNSAFE:
+            if above in self._listeners:
                 recursive = recursive or topic.encode("utf-8", "surrogateescape") + b"\0" + body
                 self._send(above, recursive)
         if self._github_secret is not None and topic.startswith(_GITHUB):

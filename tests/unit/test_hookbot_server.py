@@ -117,6 +117,11 @@ class ServerTests(TestCase):
             self.assertEqual(every.recv(5), b"a/b/c\0body")
             self.assertEqual(below.recv(5), b"a/b/c\0body")
             self.assertEqual(exact.recv(5), b"body")
+            # A topic may end in a slash itself: it is told once, in the same way.
+            self.post("/pub/a/", b"x")
+            self.assertEqual(every.recv(5), b"a/\0x")
+            with pytest.raises(TimeoutError):
+                every.recv(0.1)
 
         return self.run_in_thread(story)
 
@@ -161,7 +166,7 @@ class ServerTests(TestCase):
             self.assertEqual(unsafe.recv(5), b"x")
             with pytest.raises(TimeoutError):
                 safe.recv(0.1)
-            del every
+            self.assertEqual(every.recv(5), b"/unsafe/a\0x")
 
         return self.run_in_thread(story)
 
