@@ -111,6 +111,10 @@ class Retirement:
         )
         return True
 
+    async def forget_unanswered(self, address: str) -> None:
+        """Have no client led to a version any more that died there, by what the kernel remembers."""
+        await self._conntrack.forget_unanswered(address)
+
     async def _drain_if_told(self, old: Old) -> int | None:
         if old.address is None or old.has_ended():
             return None

@@ -202,6 +202,7 @@ class Supervisor:
         if self._leaving or not await self._switch.out(of=live):
             return
         serving = await self._call_back()
+        await self._retirement.forget_unanswered(live.running.address)
         settled = self._has_settled()
         reason, output = await self._versions.describe_exit(live.name, watch)
         # One that did not settle is not tried again and again: what it has replaced is better.

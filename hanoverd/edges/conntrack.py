@@ -53,6 +53,20 @@ class Conntrack:
         self._has_worked = True
         return under_way(ended.stdout)
 
+    async def forget_unanswered(self, address: str) -> None:
+        """Have the kernel forget the connections that ``address`` has never answered.
+
+        What a client has begun with a container that has just died is remembered for two minutes (nf_conntrack-sysctl,
+        tcp_timeout_syn_sent), and would lead whoever happens to get the same port of the client there again.
+        """
+        if self._works:
+            command = ("conntrack", "-D", "-p", "tcp", "--reply-src", address, "--state", "SYN_SENT")
+            try:
+                # Its exit status is 1 where there was none.
+                await run(self._reactor, command, self._environ)
+            except ProgramMissing as error:
+                self._give_up(str(error))
+
     def _give_up(self, reason: str) -> None:
         self._works = False
         log.warn(

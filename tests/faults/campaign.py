@@ -28,7 +28,7 @@ from tests.lab.host import Lab
 from tests.lab.images import import_base, write_app
 
 APP = "faulty"
-ARGUMENTS = ("-p", "8080:80", "--name", APP, "--on-exit", "keep", "--overlap-grace-duration", "200ms")
+ARGUMENTS = ("-p", "8080:80", "--name", APP, "--on-exit", "keep")
 
 #: What the log says at the phases of a handover.
 PHASES = {
@@ -44,7 +44,7 @@ PHASES = {
 }
 
 #: How often a handover follows that is left in peace, of 1.
-AGAIN = 0.3
+AGAIN = 0.1
 
 #: How long the world may take to become right again, in seconds.
 RIGHT_WITHIN = 30
@@ -60,6 +60,8 @@ class Result:
     seconds: float
     #: Whether requests may fail: their app or their way to it was taken away, and no hanoverd could have saved them.
     may_fail: bool
+    #: What the clients saw, once each.
+    errors: list[str]
 
 
 @dataclass
@@ -116,7 +118,7 @@ class Campaign:
                 result = sums.results[-1]
                 print(
                     f"{len(sums.results):4} {result.fault:34} {result.requests:6} requests {result.failed:4} failed "
-                    f"right after {result.seconds:5.2f} s",
+                    f"right after {result.seconds:5.2f} s {'' if result.may_fail else ' '.join(result.errors)}",
                     flush=True,
                 )
         finally:
@@ -203,7 +205,8 @@ class Campaign:
                 self._become_right()
         finally:
             counted = clients.finish()
-        return Result(fault, counted["requests"], counted["failed"] + counted["cut"], seconds, may_fail)
+        failed = counted["failed"] + counted["cut"]
+        return Result(fault, counted["requests"], failed, seconds, may_fail, counted["errors"])
 
     def _start(self) -> None:
         if self._daemon is not None:

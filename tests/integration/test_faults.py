@@ -7,10 +7,10 @@ from pathlib import Path
 from tests.faults.campaign import Campaign
 from tests.lab.host import Lab
 
-FAULTS, SEED = 60, 4
+FAULTS, SEED = 40, 4
 
 
-def test_sixty_faults(lab: Lab, app_folder: Path) -> None:
+def test_forty_faults(lab: Lab, app_folder: Path) -> None:
     sums = Campaign(lab, app_folder, SEED).run(lambda count: count < FAULTS)
     print(sums)
     assert len(sums.results) == FAULTS
