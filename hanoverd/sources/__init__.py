@@ -32,7 +32,8 @@ class Source(Protocol):
         ...
 
     async def obtain(self, progress: Progress, revision: str | None = None) -> Image:
-        """Obtain the image anew: of ``revision`` (a commit, a tag: what a trigger named), else the newest.
+        """Obtain the image anew: of ``revision`` (a commit: what a trigger named, or ``newest`` gave), else the newest.
+        A source whose revisions cannot be had by name obtains the newest in any case.
 
         Fails with ``ObtainFailed`` or the ``EngineError`` family.  Cancel aborts the work on the engine too.
         """

@@ -55,11 +55,13 @@ class RegistrySource:
         """There is nothing to look at: a registry that does not answer now may do so later."""
 
     async def obtain(self, progress: Progress, revision: str | None = None) -> Image:
-        """Inspect, and pull as the policy says; ``revision`` is the tag to take instead of the name's own.
+        """Inspect, and pull as the policy says.  The name alone says what: a digest that was seen once (``revision``) must
+        not outlive what the tag means now.
 
         Backs off where the registry asks for it.  Cancel aborts the pull.
         """
-        name = self._name if revision is None else ImageName(self._name.repository, revision)
+        del revision
+        name = self._name
         if not name.repository or self._policy != ALWAYS:
             try:
                 return await self._inspected(name)

@@ -239,6 +239,13 @@ def test_an_image_that_was_pushed_while_hookbot_was_away(
             with hookbot_server(lab):
                 hanoverd.wait_for("app-2 is live", after=before)
                 assert version(lab) == "three"
+                # What was seen then does not stick: the next message is about what the tag means then.
+                push("four")
+                publish(lab, f"/pub{topic}", "UPDATE\n")
+                hanoverd.wait_for("app-3 is live", after=before)
+                assert version(lab) == "four"
+                [container] = eventually(lambda: lab.containers("app")[-1:])
+                assert container["Labels"]["hanoverd.image-name"] == f"{address}/me/app:main"
 
 
 def test_the_token_is_in_no_list_of_processes_label_or_log(
