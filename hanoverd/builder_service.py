@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from hanoverd.builder import Builder
+from hanoverd.edges.running import RunningService
 from hanoverd.edges.signals import take_signals
 from hanoverd.errors import HanoverdError
 from hanoverd.hookbot.follower import Follower
@@ -18,34 +18,26 @@ from hanoverd.hookbot.follower import Follower
 log = Logger()
 
 
-class BuilderService(Service):
+class BuilderService(RunningService):
     """Builds at the start, at each message of hookbot and at each SIGHUP, while the reactor runs."""
 
     def __init__(self, reactor: Any, pool: ThreadPool, builder: Builder, follower: Follower) -> None:
-        self._reactor = reactor
+        super().__init__(reactor)
         self._pool = pool
         self._builder = builder
         self._follower = follower
         self._stopping = False
 
-    def startService(self) -> None:
-        """Begin as soon as the reactor runs."""
-        super().startService()  # type: ignore[no-untyped-call]
-        self._reactor.callWhenRunning(self._begin)
-
-    def stopService(self) -> Deferred[None]:
-        """Fire when nothing is under way any more."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._end())
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Take the signals, and the first trigger."""
         take_signals(self._reactor, lambda: self._builder.triggers.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._builder.triggers.start()
         self._builder.triggers.trigger("start")
         self._follower.start()
 
-    async def _end(self) -> None:
+    async def end(self) -> None:
+        """Fires when nothing is under way any more, and the threads have ended."""
         await self._follower.stop()
         await self._builder.triggers.stop()
         self._pool.stop()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
 from hanoverd.concurrency.polling import pause
+from hanoverd.concurrency.tasks import Tasks
 from hanoverd.switch import Switch
 from hanoverd.version import Live, Versions
 
@@ -41,18 +40,16 @@ class Checkup:
         self._switch = switch
         self._options = options
         self._on_failed = on_failed
-        self._looking: Deferred[None] | None = None
+        self._looking = Tasks()
 
     def start(self) -> None:
         """Look from now on, if it is wanted at all."""
         if self._options.every > 0:
-            self._looking = Deferred.fromCoroutine(self._look())
+            self._looking.go(self._look())
 
     async def stop(self) -> None:
         """Fires when nobody looks any more."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await uncancellable(Outcome(self._looking).wait())
+        await self._looking.stop()
 
     async def _look(self) -> None:
         patient: Live | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
 from hanoverd.concurrency.polling import pause
+from hanoverd.concurrency.tasks import Tasks
 from hanoverd.errors import HanoverdError
 from hanoverd.switch import Switch
 
@@ -23,20 +23,18 @@ class Guard:
     def __init__(self, clock: IReactorTime, switch: Switch) -> None:
         self._clock = clock
         self._switch = switch
-        self._looking: Deferred[None] | None = None
+        self._looking = Tasks()
         self._told = ""
         #: How often something was put right.
         self.mended = 0
 
     def start(self) -> None:
         """Look from now on."""
-        self._looking = Deferred.fromCoroutine(self._look())
+        self._looking.go(self._look())
 
     async def stop(self) -> None:
         """Fires when nobody looks any more."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await uncancellable(Outcome(self._looking).wait())
+        await self._looking.stop()
 
     async def _look(self) -> None:
         while True:

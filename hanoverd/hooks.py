@@ -8,11 +8,10 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
 from hanoverd.concurrency.polling import growing, pause
 from hanoverd.concurrency.processes import Ended, run
+from hanoverd.concurrency.tasks import Tasks
 from hanoverd.edges.posting import post_event
 from hanoverd.errors import HanoverdError, VersionFailed
 from hanoverd.model.durations import format_duration
@@ -51,7 +50,7 @@ class Hooks:
         self._environ = environ
         self._hooks = hooks
         self._urls = urls
-        self._tellings: set[Deferred[None]] = set()
+        self._tellings = Tasks()
 
     def tell(self, event: Event) -> None:
         """Have everybody who wants to know of ``event`` know; whatever becomes of it, the app's life goes on."""
@@ -76,15 +75,10 @@ class Hooks:
 
     async def close(self) -> None:
         """Wait a moment for what is under way, then end it; fires when nothing is left.  Deaf to every cancel."""
-        timer = self._reactor.callLater(CLOSES_WITHIN, self._end_all)
-        for telling in list(self._tellings):
-            await uncancellable(Outcome(telling).wait())
+        timer = self._reactor.callLater(CLOSES_WITHIN, self._tellings.cancel)
+        await self._tellings.over()
         if timer.active():
             timer.cancel()
-
-    def _end_all(self) -> None:
-        for telling in list(self._tellings):
-            telling.cancel()
 
     async def _run_and_tell(self, hook: Hook, event: Event) -> None:
         failure = await self._run(hook, event)
@@ -135,13 +129,4 @@ class Hooks:
             work.close()
             log.error("{what} is too slow: an event was not told to it", what=what)
             return
-        telling: Deferred[None] = Deferred.fromCoroutine(work)
-        if not telling.called:
-            self._tellings.add(telling)
-
-        def end(result: object) -> None:
-            self._tellings.discard(telling)
-            if isinstance(result, Failure) and result.check(CancelledError) is None:
-                log.failure("a mistake in hanoverd", result)
-
-        telling.addBoth(end)
+        self._tellings.go(work)

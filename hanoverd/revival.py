@@ -30,12 +30,17 @@ class Revival:
         self._image: Image | None = None
         self._timer: IDelayedCall | None = None
 
+    @property
+    def live_for(self) -> float:
+        """For how many seconds the last version to go live has been so."""
+        return self._clock.seconds() - self._live_since
+
     def begin(self, image: Image, exit_code: int | None) -> float | None:
         """Have ``image`` started again in a while; gives the delay in seconds, None where the policy is against it.
 
         ``exit_code`` None: a revival has failed before the version was ready.
         """
-        if exit_code is not None and self._clock.seconds() - self._live_since >= PROVED_AFTER:
+        if exit_code is not None and self.live_for >= PROVED_AFTER:
             self._delays = growing(FIRST_DELAY, LONGEST_DELAY, 2.0)
             self._restarts = 0
         if not self._policy.allows(exit_code, self._restarts):

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
 from twisted.logger import Logger
@@ -14,6 +13,7 @@ from twisted.python.threadpool import ThreadPool
 
 from hanoverd.checkup import Checkup
 from hanoverd.edges.conntrack import Conntrack
+from hanoverd.edges.running import RunningService
 from hanoverd.edges.signals import take_signals
 from hanoverd.edges.systemd import Systemd
 from hanoverd.edges.terminal import Terminal, TerminalReactor
@@ -30,7 +30,7 @@ class DaemonReactor(IReactorCore, TerminalReactor, IReactorFromThreads):
     """What a reactor must be able to do to run the daemon."""
 
 
-class HanoverdService(Service):
+class HanoverdService(RunningService):
     """Runs the supervisor while the reactor runs: one handover at the start, one for each SIGHUP.
 
     SIGTERM, SIGINT and the end of an interactive terminal stop the reactor, and so, gracefully, this; a second
@@ -50,7 +50,7 @@ class HanoverdService(Service):
         release: Callable[[], object],
         stdin: int,
     ) -> None:
-        self._reactor = reactor
+        super().__init__(reactor)
         self._pool = pool
         self._supervisor = supervisor
         self._conntrack = conntrack
@@ -62,17 +62,8 @@ class HanoverdService(Service):
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
         self._stopping = False
 
-    def startService(self) -> None:
-        """Begin as soon as the reactor runs."""
-        super().startService()  # type: ignore[no-untyped-call]
-        self._reactor.callWhenRunning(self._begin)
-
-    def stopService(self) -> Deferred[None]:
-        """Fire when the rules are out, the containers gone and the threads ended."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._end())
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Take the signals, and the first trigger."""
         take_signals(self._reactor, lambda: self._supervisor.triggers.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._terminal.watch()
@@ -89,7 +80,8 @@ class HanoverdService(Service):
             self._follower.start()
         Deferred.fromCoroutine(self._conntrack.probe()).addErrback(lambda failure: log.failure("conntrack", failure))
 
-    async def _end(self) -> None:
+    async def end(self) -> None:
+        """Fires when nothing is under way any more, and the threads have ended."""
         self._systemd.stopping()
         self._terminal.unwatch()
         if self._follower is not None:

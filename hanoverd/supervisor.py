@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from hanoverd.adoption import Adoption
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
+from hanoverd.concurrency.cancellation import uncancellable
+from hanoverd.concurrency.tasks import Tasks
 from hanoverd.discards import Discards
 from hanoverd.errors import HanoverdError
 from hanoverd.handover import Handovers
@@ -60,14 +59,12 @@ class Supervisor:
         self._handovers = handovers
         self._retirement = retirement
         self._discards = discards
-        self._clock = clock
         self._hooks = hooks
         self._keep = keep
         self._settle = settle
-        self._live_since = 0.0
         self.triggers = Triggers(self._hand_over)
         self._revival = Revival(clock, policy, self.triggers)
-        self._tasks: set[Deferred[None]] = set()
+        self._tasks = Tasks()
         self._makeshift: Old | None = None
         self._has_looked = False
         self._minded: Live | None = None
@@ -98,29 +95,24 @@ class Supervisor:
             self._retire(_old(live), drain=False)
         if self._makeshift is not None:
             self._retire(self._makeshift, drain=False)
-        await self._all_tasks()
+        await self._tasks.over()
         await self._discards.close()
         await self._hooks.close()
 
     def hasten(self) -> None:
         """While stopping: kill what does not end by itself."""
         self._retirement.end_drains()
-        for task in list(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
 
     async def _leave(self, live: Live) -> None:
         self._leaving = True
         self._versions.patience = PATIENCE_AT_THE_END
         self._retirement.leave()
         await self._versions.look_away_from_all()
-        await self._all_tasks()
+        await self._tasks.over()
         await self._discards.close()
         await self._hooks.close()
         log.info("{name} goes on serving without hanoverd, as --on-exit keep says", name=live.name)
-
-    async def _all_tasks(self) -> None:
-        while self._tasks:
-            await uncancellable(Outcome(next(iter(self._tasks))).wait())
 
     async def _hand_over(self, reasons: Sequence[str], revision: str | None) -> None:
         again = self._revival.due(reasons)
@@ -144,7 +136,6 @@ class Supervisor:
             self._failed(again)
         else:
             self._number += 1
-            self._live_since = self._clock.seconds()
             self._revival.is_live()
             self._retire_those_before(old)
         # Whatever happened: the old version may have been started again.
@@ -182,7 +173,7 @@ class Supervisor:
             self._makeshift = None
 
     def _retire(self, old: Old, *, drain: bool) -> None:
-        self._go(self._retire_and_tell(old, drain=drain))
+        self._tasks.go(self._retire_and_tell(old, drain=drain))
 
     async def _retire_and_tell(self, old: Old, *, drain: bool) -> None:
         if await self._retirement.retire(old, drain=drain):
@@ -192,7 +183,7 @@ class Supervisor:
         live = self._switch.live
         if live is not None and live is not self._minded:
             self._minded = live
-            self._go(self._mind(live))
+            self._tasks.go(self._mind(live))
 
     async def _mind(self, live: Live) -> None:
         """Should the live version end by itself, have another one serve, or none: its address may be given away."""
@@ -225,7 +216,7 @@ class Supervisor:
         """The live version is not well: bring up another of the same image in its place, or go back to the one before."""
         if self._stopping or live is not self._switch.live or self.triggers.is_busy:
             return
-        self._go(self._replace(live, complaint))
+        self._tasks.go(self._replace(live, complaint))
 
     async def _replace(self, live: Live, complaint: str) -> None:
         serving = None if self._has_settled() else await self._call_back()
@@ -245,7 +236,7 @@ class Supervisor:
         )
 
     def _has_settled(self) -> bool:
-        return self._clock.seconds() - self._live_since >= self._settle
+        return self._revival.live_for >= self._settle
 
     def _event(self, kind: str, name: str, reason: str = "") -> Event:
         live = self._switch.live
@@ -265,19 +256,6 @@ class Supervisor:
                 self._mind_live()
                 return live
         return None
-
-    def _go(self, task: Coroutine[Deferred[Any], Any, None]) -> None:
-        """Let ``task`` go on beside the handovers; ``stop`` waits for it."""
-        running = Deferred.fromCoroutine(task)
-        if not running.called:
-            self._tasks.add(running)
-
-        def end(result: object) -> None:
-            self._tasks.discard(running)
-            if isinstance(result, Failure) and result.check(CancelledError) is None:
-                log.failure("a mistake in hanoverd", result)
-
-        running.addBoth(end)
 
 
 def _old(live: Live) -> Old:

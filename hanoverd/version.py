@@ -20,8 +20,8 @@ from twisted.python.failure import Failure
 from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.health import Health
-from hanoverd.errors import Conflict, EngineError, EngineUnreachable, HanoverdError, NameInUse, NotFound, VersionFailed
-from hanoverd.model.container import APP, IMAGE_NAME, ContainerOptions, Image, create_body
+from hanoverd.errors import Conflict, EngineError, EngineUnreachable, HanoverdError, NameInUse, VersionFailed
+from hanoverd.model.container import APP, IMAGE_NAME, ContainerOptions, Image, create_body, exposed_tcp_ports
 from hanoverd.model.durations import format_duration
 from hanoverd.model.images import ImageName
 from hanoverd.model.names import version_name
@@ -162,7 +162,7 @@ class Versions:
         """
         address = self._addresses[name] = _address(name, found)
         loopback_ports = _loopback_ports(found)
-        created = Created(name, _image(found), tuple(loopback_ports) or _exposed(found))
+        created = Created(name, _image(found), tuple(loopback_ports) or exposed_tcp_ports(found["Config"]))
         watch = self._watches[name] = Watch(self._clock, self._engine, name, time.time())
         return Running(created, address, loopback_ports, watch)
 
@@ -212,7 +212,7 @@ class Versions:
         Fails with the ``EngineError`` family, after ``patience`` if the engine does not answer.  Cancel gives up.
         """
         try:
-            await self._insist(f"{name} is not removed yet", lambda: self._remove_own(name))
+            await self._insist(f"{name} is not removed yet", lambda: self._engine.remove_if(name, APP, self.app))
         finally:
             await self.look_away(name)
 
@@ -244,15 +244,6 @@ class Versions:
                 await pause(self._clock, wait)
             else:
                 return
-
-    async def _remove_own(self, name: str) -> None:
-        try:
-            found = await self._engine.inspect_container(name)
-        except NotFound:
-            return
-        # A name that was taken when we came belongs to somebody else.
-        if (found["Config"]["Labels"] or {}).get(APP) == self.app:
-            await self._engine.remove(name)
 
     def _refuse_an_address_in_use(self, name: str, address: str) -> None:
         # An engine that crashed and left its containers running (live-restore) may forget what it gave them: then
@@ -317,12 +308,7 @@ def _image(found: Mapping[str, Any]) -> Image:
         name = ImageName.parse(labels.get(IMAGE_NAME) or found["Image"])
     except ValueError:
         name = ImageName.parse(found["Image"])
-    return Image(found["Image"], name, _exposed(found))
-
-
-def _exposed(found: Mapping[str, Any]) -> tuple[int, ...]:
-    exposed = found["Config"].get("ExposedPorts") or {}
-    return tuple(sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp")))
+    return Image(found["Image"], name, exposed_tcp_ports(found["Config"]))
 
 
 def _address(name: str, found: Mapping[str, Any]) -> str:

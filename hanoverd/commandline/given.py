@@ -9,7 +9,7 @@ from hanoverd.commandline.commands import Command
 from hanoverd.commandline.table import Kind, Option
 from hanoverd.errors import UsageError
 from hanoverd.model.booleans import parse_boolean
-from hanoverd.model.build import BUILDERS, parse_build_arg
+from hanoverd.model.build import BUILDERS, PULLS, parse_build_arg
 from hanoverd.model.durations import parse_duration, parse_whole_seconds
 from hanoverd.model.environment import parse_env
 from hanoverd.model.mounts import parse_mount
@@ -20,7 +20,7 @@ _DURATIONS = ("status-timeout", "overlap-grace-duration", "drain-timeout", "sett
 #: What some options take, and nothing else.
 _CHOICES = {
     "builder": BUILDERS,
-    "pull": ("always", "missing", "never"),
+    "pull": PULLS,
     "git-protocol": ("https", "ssh"),
     "router": ("github",),
     "on-exit": ("stop", "keep"),

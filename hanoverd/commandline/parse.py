@@ -18,7 +18,7 @@ from hanoverd.commandline.lexer import lex
 from hanoverd.commandline.settings import AnySettings, BuilderSettings, Obtaining, ServeSettings, Settings
 from hanoverd.commandline.table import Option
 from hanoverd.errors import UsageError
-from hanoverd.model.build import BuildOptions, parse_build_arg
+from hanoverd.model.build import ALWAYS, BuildOptions, parse_build_arg
 from hanoverd.model.durations import parse_whole_seconds
 from hanoverd.model.environment import parse_env
 from hanoverd.model.events import parse_hook
@@ -175,7 +175,7 @@ def _obtaining(given: Given, text: str | None, schemes: Schemes) -> Obtaining:
         )
     source = hookbot.source if hookbot else _source(BUILD if text is None else text, schemes)
     # What a message announces is newer than what is there.
-    pull = given.last("pull") or ("always" if hookbot else None)
+    pull = given.last("pull") or (ALWAYS if hookbot else None)
     return _how(given, source, pull, hookbot)
 
 
@@ -231,7 +231,7 @@ def _builder(given: Given) -> BuilderSettings:
     except ValueError as error:
         raise UsageError(f"--docker-notify: {error}") from None
     assert hookbot is not None  # noqa: S101  # it was given
-    return BuilderSettings(_how(given, hookbot.source, "always", hookbot), image, url, given.boolean("once"))
+    return BuilderSettings(_how(given, hookbot.source, ALWAYS, hookbot), image, url, given.boolean("once"))
 
 
 def _serve(given: Given) -> ServeSettings:

@@ -15,7 +15,7 @@ from hanoverd.concurrency.cancellation import over, uncancellable
 from hanoverd.edges.abort import Abort
 from hanoverd.edges.blocking_engine import BlockingEngine, BuildRequest, Login, OnEvent, usable_api_version
 from hanoverd.edges.engine_address import EngineAddress
-from hanoverd.errors import EngineError
+from hanoverd.errors import EngineError, NotFound
 
 T = TypeVar("T")
 
@@ -147,6 +147,17 @@ class Engine:
     async def remove(self, name: str) -> None:
         """Remove a container, running or not, with its anonymous volumes; idempotent."""
         await self._call(lambda engine: engine.remove(name))
+
+    async def remove_if(self, name: str, label: str, value: str) -> None:
+        """Remove a container as ``remove`` does, if it carries this label: a name that was taken when we came belongs
+        to somebody else.  Idempotent.
+        """
+        try:
+            found = await self.inspect_container(name)
+        except NotFound:
+            return
+        if (found["Config"]["Labels"] or {}).get(label) == value:
+            await self.remove(name)
 
     async def negotiate(self) -> Mapping[str, Any]:
         """Ask the engine who it is, choose the API version to speak from now on, and give the answer."""

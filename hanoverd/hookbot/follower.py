@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
 from hanoverd.concurrency.polling import growing, pause
+from hanoverd.concurrency.tasks import Tasks
 from hanoverd.errors import HanoverdError
-from hanoverd.hookbot.listener import Connect, Listener, tell_mistakes
+from hanoverd.hookbot.listener import Connect, Listener
 from hanoverd.model.hookbot import Subscription
 from hanoverd.sources import Source
 from hanoverd.triggers import Triggers
@@ -31,7 +31,7 @@ class Follower:
         self._source = source
         self._triggers = triggers
         self._listener = Listener(clock, str(subscription.url), connect, self._message, self._connected)
-        self._asking: Deferred[None] | None = None
+        self._asking = Tasks()
 
     def start(self) -> None:
         """Listen from now on."""
@@ -40,23 +40,18 @@ class Follower:
     async def stop(self) -> None:
         """Fires when the connection is gone."""
         await self._listener.stop()
-        if self._asking is not None:
-            self._asking.cancel()
-            await uncancellable(Outcome(self._asking).wait())
+        await self._asking.stop()
 
     def _message(self, message: bytes) -> None:
         revision, reason = self._subscription.read(message)
-        if self._asking is not None:
-            # What the source says now, it says after this message.
-            self._asking.cancel()
+        # What the source says now, it says after this message.
+        self._asking.cancel()
         self._triggers.trigger(reason, revision)
 
     def _connected(self) -> None:
         # There is no replay: what was published while nobody listened has to be found out at the source.
-        if self._asking is not None:
-            self._asking.cancel()
-        self._asking = Deferred.fromCoroutine(self._ask())
-        self._asking.addErrback(tell_mistakes)
+        self._asking.cancel()
+        self._asking.go(self._ask())
 
     async def _ask(self) -> None:
         for wait in growing(FIRST_WAIT, LONGEST_WAIT, 2.0):

@@ -6,13 +6,12 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
 from hanoverd.concurrency.polling import growing, pause
+from hanoverd.concurrency.tasks import Tasks
 from hanoverd.errors import HookbotError
 from hanoverd.model.durations import format_duration
 
@@ -20,12 +19,6 @@ log = Logger()
 
 #: Between two connections: the first wait, the longest, in seconds, and by how much either may vary (0.2: a fifth).
 FIRST_WAIT, LONGEST_WAIT, JITTER = 1.0, 60.0, 0.2
-
-
-def tell_mistakes(failure: Failure) -> None:
-    """Log what nobody awaits, and should not have happened."""
-    if failure.check(CancelledError) is None:
-        log.failure("a mistake in hanoverd", failure)
 
 
 class Connect(Protocol):
@@ -62,21 +55,17 @@ class Listener:
         self._connect = connect
         self._on_message = on_message
         self._on_open = on_open
-        self._running: Deferred[None] | None = None
+        self._running = Tasks()
         self._waits = growing(FIRST_WAIT, LONGEST_WAIT, 2.0)
         self._told = ""
 
     def start(self) -> None:
         """Connect, and connect again, from now on."""
-        self._running = Deferred.fromCoroutine(self._run())
-        # A mistake of ours would else be silent.
-        self._running.addErrback(tell_mistakes)
+        self._running.go(self._run())
 
     async def stop(self) -> None:
         """Drop the connection; fires when it is gone."""
-        if self._running is not None:
-            self._running.cancel()
-            await uncancellable(Outcome(self._running).wait())
+        await self._running.stop()
 
     async def _run(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""What the user wants of builds."""
+"""What the user wants of builds and pulls."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 #: Who builds: the engine's classic builder, BuildKit through the docker command, or whichever the Dockerfile needs.
 BUILDERS = AUTO, CLASSIC, BUILDKIT = ("auto", "classic", "buildkit")
+
+#: When to pull an image, in the words of docker run.
+PULLS = ALWAYS, MISSING, NEVER = ("always", "missing", "never")
 
 
 @dataclass(frozen=True)

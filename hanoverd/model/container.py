@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hanoverd import __version__
 from hanoverd.model.images import ImageName
@@ -45,6 +46,12 @@ class ContainerOptions:
     mounts: Sequence[Mapping[str, object]] = ()
     stop_signal: str | None = None
     stop_timeout: int | None = None
+
+
+def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """The TCP ports that the ``Config`` of an image or a container, as the engine tells it, exposes."""
+    exposed = config.get("ExposedPorts") or {}
+    return tuple(sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp")))
 
 
 def app_label(app: str) -> str:

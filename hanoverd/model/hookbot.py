@@ -241,7 +241,7 @@ def route_github(body: bytes, secret: str) -> Route | None:
     """
     try:
         wrapped = json.loads(body)
-        payload = _from_base64(wrapped["Payload"])
+        payload = base64.b64decode(wrapped["Payload"], validate=True)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"it is no webhook: {error}") from None
     _check_signature(wrapped, payload, secret)
@@ -268,10 +268,6 @@ def _check_signature(wrapped: Mapping[str, object], payload: bytes, secret: str)
                 raise ValueError("its signature is not that of HOOKBOT_GITHUB_SECRET")
             return
     raise ValueError("it has no signature: give the webhook HOOKBOT_GITHUB_SECRET as its secret")
-
-
-def _from_base64(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
 
 
 def _excerpt(body: bytes) -> str:

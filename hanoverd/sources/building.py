@@ -167,13 +167,10 @@ class Builds:
 
     async def _remove_own(self, container: str) -> None:
         """Remove what an earlier run may have left, too."""
-        engine = self._around.engine
         try:
-            found = await engine.inspect_container(container)
-            if (found["Config"]["Labels"] or {}).get(APP) == self._around.app:
-                await engine.remove(container)
+            await self._around.engine.remove_if(container, APP, self._around.app)
         except EngineError:
-            # Gone; or the engine is, and then the next run of hanoverd finds it by its label.
+            # The engine is gone, and then the next run of hanoverd finds it by its label.
             pass
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hanoverd.model.container import Image
+from hanoverd.model.container import Image, exposed_tcp_ports
 from hanoverd.model.images import ImageName
 
 
 def image_of(found: Mapping[str, Any], name: ImageName, revision: str | None = None) -> Image:
     """The image that the engine describes as ``found``, called ``name`` from here on."""
-    exposed = (found.get("Config") or {}).get("ExposedPorts") or {}
-    ports = sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp"))
-    return Image(found["Id"], name, tuple(ports), revision)
+    ports = exposed_tcp_ports(found.get("Config") or {})
+    return Image(found["Id"], name, ports, revision)

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.engine import Engine
 from hanoverd.errors import EngineRefused, NotFound, ObtainFailed, RegistryBusy
+from hanoverd.model.build import ALWAYS, MISSING, NEVER
 from hanoverd.model.container import Image
 from hanoverd.model.durations import format_duration
 from hanoverd.model.images import ImageName
@@ -21,9 +22,6 @@ from hanoverd.sources.images import image_of
 T = TypeVar("T")
 
 log = Logger()
-
-#: When to pull, in the words of docker run.
-POLICIES = ALWAYS, MISSING, NEVER = ("always", "missing", "never")
 
 #: Between two tries at a registry that wants to be asked less often: the first wait, the longest, in seconds; and how
 #: many tries there are.

@@ -57,21 +57,18 @@ def run(*command: object) -> str:
     return done.stdout
 
 
+def installing(bin_folder: Path) -> list[object]:
+    """The command that installs a package, whose dependencies are there."""
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    return [bin_folder / "python", "-m", "pip", "install", *options]
+
+
 def test_a_package_of_ones_own_adds_a_source(
     lab: Lab, app_folder: Path, sources: Path, bin_folder: Path, tmp_path: Path
 ) -> None:
     plugin = tmp_path / "source-plugin"
     shutil.copytree(PROJECT / "example" / "source-plugin", plugin)
-    install = [
-        bin_folder / "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-    ]
+    install = installing(bin_folder)
     for package in (sources, plugin):
         run(*install, package)
     listed = "from hanoverd.sources.kinds import source_kinds; print(*sorted(source_kinds()))"
@@ -91,16 +88,7 @@ def test_a_package_of_ones_own_adds_a_source(
 
 @pytest.mark.parametrize("way", ["plain", "wheel", "editable"])
 def test_it_gives_the_plugin_and_the_command(way: str, sources: Path, bin_folder: Path, tmp_path: Path) -> None:
-    install = [
-        bin_folder / "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-    ]
+    install = installing(bin_folder)
     if way == "plain":
         run(*install, sources)
     elif way == "wheel":
