@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hanoverd.model.container import ContainerOptions, Image, create_body
+from hanoverd.model.container import ContainerOptions, Image, Recipe, create_body
 from hanoverd.model.images import ImageName
 from tests.lab.api import call
 from tests.lab.daemon import Daemon
@@ -113,7 +113,7 @@ def floor(lab: Lab, folder: Path, number: int) -> float:
                 tar.add(file, file.name)
         call(lab.engine.socket, "POST", "/build?t=floor&rm=1", buffer.getvalue())
     image = Image(json.loads(lab.docker("GET", "/images/floor/json")[1])["Id"], ImageName("floor"), (80,))
-    body = create_body("floor", number, name, image, ContainerOptions(ports=[80]))
+    body = create_body("floor", number, name, Recipe(image, ContainerOptions(ports=[80])))
     lab.docker("POST", f"/containers/create?name={name}", body)
     lab.docker("POST", f"/containers/{name}/start")
     address = json.loads(lab.docker("GET", f"/containers/{name}/json")[1])["NetworkSettings"]["IPAddress"]

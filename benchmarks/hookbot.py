@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from twisted.internet import reactor
 from hanoverd.edges.websocket import certificates, listen
 from hanoverd.hookbot.follower import Follower
 from hanoverd.model.hookbot import HookbotURL, Subscription, token
-from hanoverd.triggers import Triggers
+from hanoverd.triggers import Order, Triggers
 
 REACTOR: Any = reactor
 KEY = "the benchmark's"
@@ -109,7 +109,7 @@ def messages_and_restarts() -> tuple[list[float], list[float]]:
     opened = threading.Event()
     worked = threading.Event()
 
-    async def work(_reasons: Sequence[str], _revision: str | None) -> None:
+    async def work(_order: Order) -> None:
         begun.append(time.monotonic())
         worked.set()
 

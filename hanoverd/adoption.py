@@ -10,7 +10,8 @@ from twisted.logger import Logger
 
 from hanoverd.edges.engine import Engine
 from hanoverd.errors import HanoverdError, VersionFailed
-from hanoverd.model.container import GENERATION, app_label
+from hanoverd.model.container import app_label, generation_of
+from hanoverd.model.names import is_kept
 from hanoverd.retirement import Old
 from hanoverd.switch import Switch
 from hanoverd.version import Live, Versions
@@ -24,11 +25,13 @@ READY_WITHIN = 5.0
 @dataclass(frozen=True)
 class Left:
     """What was found: the version that serves, and is ready; one that serves without being ready, which is better than
-    nothing until the first flip; all others, which nobody is led to; and the number of the next version.
+    nothing until the first flip; the ``former`` ones, which served before it and finish; all others, which nobody is led
+    to; and the number of the next version.
     """
 
     live: Live | None
     makeshift: Old | None
+    former: list[Old]
     others: list[Old]
     next_number: int
 
@@ -48,8 +51,8 @@ class Adoption:
         Fails with ``HanoverdError``.  May be cancelled, and done again.
         """
         found = await self._engine.containers_with(app_label(self._app))
-        olds = {old.name: old for old in map(_old, found)}
-        number = max([0, *(_generation(container) + 1 for container in found)])
+        olds = {old.name: old for old in map(_old, found) if not is_kept(old.name)}
+        numbers = {_old(container).name: generation_of(container["Labels"]) for container in found}
         serving = await self._serving(olds)
         live = None if serving is None else await self._take_over(serving)
         makeshift = serving if live is None else None
@@ -57,7 +60,12 @@ class Adoption:
         others = [old for old in olds.values() if old.name not in kept]
         for old in others:
             log.info("{name} was left by an earlier run: it is retired", name=old.name)
-        return Left(live, makeshift, others, number)
+        # Whoever came after it has never served: its turn was still to come.
+        before = -1 if serving is None else numbers[serving.name]
+        former = [old for old in others if old.address is not None and numbers[old.name] < before]
+        return Left(
+            live, makeshift, former, [old for old in others if old not in former], max([-1, *numbers.values()]) + 1
+        )
 
     async def _serving(self, olds: Mapping[str, Old]) -> Old | None:
         """The container that the rules lead to; rules that lead to none, or to another's address, are taken out."""
@@ -76,7 +84,7 @@ class Adoption:
         try:
             # From a cancelled try, perhaps.
             await self._versions.look_away(serving.name)
-            running = self._versions.adopt(serving.name, await self._engine.inspect_container(serving.name))
+            running = await self._versions.adopt(serving.name)
             if not self._switch.can_lead_to(running):
                 raise VersionFailed("it does not have all the ports that are published now")
             ready = await self._versions.wait_until_ready(running, READY_WITHIN)
@@ -91,11 +99,6 @@ class Adoption:
             return None
         log.info("{name} was left by an earlier run: it goes on serving, and is live", name=live.name)
         return live
-
-
-def _generation(container: Mapping[str, Any]) -> int:
-    number = str(container["Labels"].get(GENERATION, ""))
-    return int(number) if number.isdigit() else -1
 
 
 def _old(container: Mapping[str, Any]) -> Old:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -14,8 +14,9 @@ from hanoverd.edges.engine import Engine
 from hanoverd.errors import EngineRefused, HanoverdError, ObtainFailed
 from hanoverd.model.durations import format_duration
 from hanoverd.model.images import ImageName
+from hanoverd.model.wishes import FromSource
 from hanoverd.sources import Progress, Source
-from hanoverd.triggers import Triggers
+from hanoverd.triggers import Order, Triggers
 
 log = Logger()
 
@@ -81,10 +82,10 @@ class Builder:
                 f"`docker login {self._image.registry}` was done for it"
             )
 
-    async def _work(self, reasons: Sequence[str], revision: str | None) -> None:
-        log.info("build: {reasons}", reasons=", ".join(reasons))
+    async def _work(self, order: Order) -> None:
+        log.info("build: {reasons}", reasons=", ".join(order.reasons))
         try:
-            await self.build(revision)
+            await self.build(order.wish.revision if isinstance(order.wish, FromSource) else None)
         except CancelledError:
             log.info("build cancelled: a newer one begins, or the end")
         except HanoverdError as error:

@@ -65,6 +65,10 @@ class RegistryBusy(ObtainFailed):
     """The registry wants to be asked less often."""
 
 
+class ControlError(HanoverdError):
+    """A running hanoverd cannot be controlled, or did not do what it was told."""
+
+
 class HookbotError(HanoverdError):
     """There is no connection to hookbot, or none any more."""
 
@@ -75,6 +79,10 @@ class NotifyFailed(HanoverdError):
 
 class VersionFailed(HanoverdError):
     """A version did not become ready."""
+
+
+class NothingKept(HanoverdError):
+    """There is no such earlier version to go back to."""
 
 
 class NameInUse(VersionFailed):

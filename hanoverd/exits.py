@@ -8,14 +8,18 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hanoverd.commandline.parse import InfoRequested, parse, without_tokens
-from hanoverd.commandline.settings import AnySettings
+from hanoverd.commandline.settings import AnySettings, RemoteSettings
 from hanoverd.errors import HanoverdError, UsageError
 
 USAGE_FAILED = 2
 
+#: What a shell makes of SIGINT.
+INTERRUPTED = 128 + 2
+
 
 def settings_or_exit(arguments: Sequence[str]) -> AnySettings:
-    """The settings that a command line asks for; prints and exits where it asks for help, or is wrong.
+    """The settings that a command line asks for; does and exits where it asks for help, or something of a running daemon,
+    or is wrong.
 
     A command line that holds tokens is replaced first, by running this process's program anew with them in its
     environment: all users can list the command lines of a machine.
@@ -31,12 +35,32 @@ def settings_or_exit(arguments: Sequence[str]) -> AnySettings:
     hidden, tokens = without_tokens(arguments)
     if tokens:
         _run_anew(arguments, hidden, tokens)
+    if isinstance(settings, RemoteSettings):
+        raise SystemExit(_remote_status(settings))
     return settings
 
 
 def complain(error: HanoverdError) -> None:
     """Tell the user on standard error."""
     sys.stderr.write(f"hanoverd: {error}\n")
+
+
+def _remote_status(settings: RemoteSettings) -> int:
+    """Speak with a running daemon; gives the exit status."""
+    # Late: the daemon itself has no use for it.
+    from hanoverd.remote.commands import FAILED, run_remote  # noqa: PLC0415
+
+    try:
+        return run_remote(settings, os.environ, os.geteuid())
+    except HanoverdError as error:
+        complain(error)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read it, as `head`, has read enough; Python must not complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
 
 
 def _run_anew(arguments: Sequence[str], hidden: Sequence[str], tokens: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -10,11 +11,14 @@ from twisted.logger import Logger
 
 from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.discards import Discards
-from hanoverd.errors import HanoverdError, NameInUse
+from hanoverd.errors import HanoverdError, NameInUse, VersionFailed
 from hanoverd.hooks import Hooks
-from hanoverd.model.container import Image
+from hanoverd.kept import Keeper
+from hanoverd.model.container import Image, Recipe
 from hanoverd.model.durations import format_duration
 from hanoverd.model.events import LIVE, OBTAINED, READY, Event
+from hanoverd.model.history import Record
+from hanoverd.model.wishes import Again, Earlier, FromSource, NamedImage, Wish
 from hanoverd.sources import Progress, Source
 from hanoverd.switch import Switch
 from hanoverd.version import Created, Live, Versions
@@ -23,14 +27,16 @@ log = Logger()
 
 
 class Handovers:
-    """Brings up new versions of one app and makes them live."""
+    """Brings up new versions of one app and makes them live; ``named`` gives the source of an image's name."""
 
     def __init__(
         self,
         clock: IReactorTime,
         source: Source,
+        named: Callable[[str], Source],
         versions: Versions,
         switch: Switch,
+        keeper: Keeper,
         discards: Discards,
         progress: Progress,
         hooks: Hooks,
@@ -39,20 +45,22 @@ class Handovers:
     ) -> None:
         self._clock = clock
         self._source = source
+        self._named = named
         self._versions = versions
         self._switch = switch
+        self._keeper = keeper
         self._discards = discards
         self._progress = progress
         self._hooks = hooks
         self.overlap = overlap
-        #: What the image that was obtained last was made of, in its source's words.
+        #: What the image that the source gave last was made of, in its words.
         self.revision: str | None = None
         #: Set when the daemon stops: what would only be stopped again is not started any more.
         self.closing = False
 
-    async def hand_over(self, number: int, revision: str | None = None, again: Image | None = None) -> Live:
-        """Obtain an image (of ``revision``, else the newest), bring up version ``number`` from it beside the live one,
-        and flip to it.  ``again`` is an image that was obtained before.
+    async def hand_over(self, number: int, wish: Wish = FromSource(), record: Record | None = None) -> Live:  # noqa: B008
+        """Obtain what ``wish`` asks for, bring up version ``number`` of it beside the live one, and flip to it; ``record``
+        is told on the way.
 
         Fires when it is live; the version that was live before still runs, for its connections' sake, and is the
         caller's to retire.  Fails with any ``HanoverdError``: then nothing is left of the new version, and the old
@@ -62,12 +70,13 @@ class Handovers:
         name = self._versions.name(number)
         old = self._switch.live
         begun = self._clock.seconds()
-        told = _Phases(self._clock, name)
+        told = _Phases(self._clock, record or Record(0, "", 0.0), name, old)
 
-        image = again or await self._obtain(name, revision)
-        told.phase(f"{'has' if again else 'obtained'} {image.name.reference} ({image.id})")
+        recipe = await self._recipe(wish, told)
+        image = recipe.image
+        told.obtained(image, "has" if isinstance(wish, (Again, Earlier)) else "obtained")
         try:
-            created = await self._versions.create(image, number)
+            created = await self._versions.create(recipe, number)
             told.phase("created")
             if self.overlap or self._switch.live is None:
                 live = await self._bring_up(created, told)
@@ -76,6 +85,7 @@ class Handovers:
         except NameInUse:
             raise
         except Exception:  # A cancel too: whatever happened, this version is not to be.
+            self._keeper.pass_over(image)
             await uncancellable(self._discards.discard(name))
             raise
         log.info(
@@ -98,16 +108,32 @@ class Handovers:
             image_id=image.id,
         )
 
-    async def _obtain(self, name: str, revision: str | None) -> Image:
-        log.info("{name}: {what}", name=name, what=self._source.describe())
-        image = await self._source.obtain(self._progress, revision)
-        self.revision = image.revision
-        self._hooks.tell(self._event(OBTAINED, name, image))
+    async def _recipe(self, wish: Wish, told: _Phases) -> Recipe:
+        match wish:
+            case Again(recipe):
+                return recipe
+            case Earlier(generation):
+                return await self._keeper.recipe(generation, self._switch.live)
+            case NamedImage(reference):
+                return self._versions.recipe(await self._obtain(self._named(reference), None, told))
+            case FromSource(revision):
+                image = await self._obtain(self._source, revision, told)
+                self.revision = image.revision
+                return self._versions.recipe(image)
+
+    async def _obtain(self, source: Source, revision: str | None, told: _Phases) -> Image:
+        log.info("{name}: {what}", name=told.name, what=source.describe())
+        image = await source.obtain(self._progress, revision)
+        self._hooks.tell(self._event(OBTAINED, told.name, image))
         return image
 
     async def _bring_up(self, created: Created, told: _Phases) -> Live:
         running = await self._versions.start(created)
-        told.phase(f"started at {running.address}")
+        told.phase("started", f"at {running.address}")
+        if not self._switch.can_lead_to(running):
+            raise VersionFailed(
+                f"{running.name} failed: it has not all the ports that are published now: it was made with other ones"
+            )
         ready = await self._versions.wait_until_ready(running)
         told.phase("ready")
         await self._hooks.ask(self._event(READY, ready.name, created.image))
@@ -121,7 +147,7 @@ class Handovers:
             # Refused is a better answer than none, which is what a stopped container gives.
             await self._switch.out()
             await self._versions.stop(old.name)
-            told.phase(f"stopped {old.name}")
+            told.phase("stopped", old.name)
             return await self._bring_up(created, told)
         except Exception:  # A cancel too: until the new version is live, the old one is the one to serve.
             if not self.closing:
@@ -140,15 +166,25 @@ class Handovers:
 
 
 class _Phases:
-    """Logs each phase of a handover with the time that it took."""
+    """Logs each phase of a handover with the time that it took, and has it on record."""
 
-    def __init__(self, clock: IReactorTime, name: str) -> None:
+    def __init__(self, clock: IReactorTime, record: Record, name: str, old: Live | None) -> None:
+        self.name = record.version = name
+        record.old = old.name if old is not None else ""
         self._clock = clock
-        self._name = name
+        self._record = record
         self._begun = clock.seconds()
 
-    def phase(self, what: str) -> None:
-        """``what`` is done."""
+    def obtained(self, image: Image, how: str) -> None:
+        """The image is there, and was so before (``has``) or not (``obtained``)."""
+        self._record.image, self._record.image_id = image.name.reference, image.id
+        self.phase("obtained", f"{image.name.reference} ({image.id})", how)
+
+    def phase(self, what: str, detail: str = "", how: str = "") -> None:
+        """``what`` is done; ``detail``, and ``how`` in its place, are for the log."""
         now = self._clock.seconds()
-        log.info("{name}: {what} in {time}", name=self._name, what=what, time=format_duration(now - self._begun))
+        time = now - self._begun
+        self._record.phases.append((what, time))
+        said = f"{how or what} {detail}".strip()
+        log.info("{name}: {what} in {time}", name=self.name, what=said, time=format_duration(time))
         self._begun = now

@@ -14,6 +14,7 @@ from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.engine import Engine
 from hanoverd.errors import EngineError
+from hanoverd.kept import Keeper
 from hanoverd.model.durations import format_duration
 from hanoverd.version import Versions
 
@@ -48,12 +49,19 @@ class Retirement:
     """Retires old versions, any number at a time."""
 
     def __init__(
-        self, clock: IReactorTime, engine: Engine, conntrack: Conntrack, versions: Versions, options: DrainOptions
+        self,
+        clock: IReactorTime,
+        engine: Engine,
+        conntrack: Conntrack,
+        versions: Versions,
+        keeper: Keeper,
+        options: DrainOptions,
     ) -> None:
         self._clock = clock
         self._engine = engine
         self._conntrack = conntrack
         self._versions = versions
+        self._keeper = keeper
         self._options = options
         self._drains: dict[str, Deferred[int | None]] = {}
         self._recalled: set[str] = set()
@@ -81,8 +89,14 @@ class Retirement:
         for name in list(self._drains):
             self.recall(name)
 
-    async def retire(self, old: Old, *, drain: bool = True) -> bool:
-        """Drain, stop and remove ``old``; fires when it is gone, and never fails: what it cannot do, it logs.
+    @property
+    def draining(self) -> list[str]:
+        """The names of the versions that are drained now."""
+        return list(self._drains)
+
+    async def retire(self, old: Old, *, drain: bool = True, keep: bool = False) -> bool:
+        """Drain, stop and remove ``old``, or keep it, to be gone back to; fires when it is gone, and never fails: what it
+        cannot do, it logs.
 
         Gives whether it is gone; not so, too, where it was recalled.
 
@@ -96,11 +110,11 @@ class Retirement:
             return False
         drained = self._clock.seconds()
         try:
-            await over(Deferred.fromCoroutine(self._stop(old)))
+            keep = await over(Deferred.fromCoroutine(self._stop(old))) and keep
         except CancelledError:
             log.info("{name} was killed, as told", name=old.name)
         stopped = self._clock.seconds()
-        if not await self._versions.remove_or_tell(old.name):
+        if not (keep and await self._is_kept(old)) and not await self._versions.remove_or_tell(old.name):
             return False
         log.info(
             "{name} is gone: drained for {drained}{cut}, stopped in {stopped}",
@@ -114,6 +128,13 @@ class Retirement:
     async def forget_unanswered(self, address: str) -> None:
         """Have no client led to a version any more that died there, by what the kernel remembers."""
         await self._conntrack.forget_unanswered(address)
+
+    async def _is_kept(self, old: Old) -> bool:
+        try:
+            return await self._keeper.keep(old.name)
+        except (CancelledError, EngineError) as error:
+            log.warn("{name} cannot be kept to go back to: {error}", name=old.name, error=error or "stopping")
+            return False
 
     async def _drain_if_told(self, old: Old) -> int | None:
         if old.address is None or old.has_ended():
@@ -150,12 +171,14 @@ class Retirement:
         except EngineError as error:
             log.warn("{name} could not be told of the drain: {error}", name=old.name, error=error)
 
-    async def _stop(self, old: Old) -> None:
+    async def _stop(self, old: Old) -> bool:
         try:
             await self._versions.stop(old.name)
         except EngineError as error:
             # Removing it will end it too, if less gently.
             log.error("{name} could not be stopped: {error}", name=old.name, error=error)
+            return False
+        return True
 
 
 def _cut(left: int | None) -> str:

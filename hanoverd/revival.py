@@ -1,13 +1,11 @@
-"""Starts the image of a live version again that has exited: after growing delays, by the triggers."""
+"""Starts a live version again that has exited, of the same: after growing delays, by the triggers."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from hanoverd.concurrency.polling import growing
-from hanoverd.model.container import Image
+from hanoverd.model.container import Recipe
 from hanoverd.model.restart import RestartPolicy
 from hanoverd.triggers import Triggers
 
@@ -27,7 +25,7 @@ class Revival:
         self._delays = growing(FIRST_DELAY, LONGEST_DELAY, 2.0)
         self._restarts = 0
         self._live_since = 0.0
-        self._image: Image | None = None
+        self._recipe: Recipe | None = None
         self._timer: IDelayedCall | None = None
 
     @property
@@ -35,8 +33,8 @@ class Revival:
         """For how many seconds the last version to go live has been so."""
         return self._clock.seconds() - self._live_since
 
-    def begin(self, image: Image, exit_code: int | None) -> float | None:
-        """Have ``image`` started again in a while; gives the delay in seconds, None where the policy is against it.
+    def begin(self, recipe: Recipe, exit_code: int | None) -> float | None:
+        """Have another of ``recipe`` started in a while; gives the delay in seconds, None where the policy is against it.
 
         ``exit_code`` None: a revival has failed before the version was ready.
         """
@@ -46,18 +44,14 @@ class Revival:
         if not self._policy.allows(exit_code, self._restarts):
             return None
         self._restarts += 1
-        self._image = image
+        self._recipe = recipe
         delay = next(self._delays)
         self._timer = self._clock.callLater(delay, self._triggers.queue, _REASON)
         return delay
 
-    def due(self, reasons: Sequence[str]) -> Image | None:
-        """The image to start again, if nothing but that is asked for."""
-        return self._image if self.is_only(reasons) else None
-
-    def is_only(self, reasons: Sequence[str]) -> bool:
-        """Whether nothing but a revival is asked for."""
-        return set(reasons) == {_REASON}
+    def due(self) -> Recipe | None:
+        """What is to be started again; None where a newer version has come in its place."""
+        return self._recipe
 
     def is_live(self) -> None:
         """A version went live: whatever was to be started again is no more."""
@@ -66,6 +60,6 @@ class Revival:
 
     def stop(self) -> None:
         """Begin nothing more; idempotent."""
-        self._image = None
+        self._recipe = None
         if self._timer is not None and self._timer.active():
             self._timer.cancel()

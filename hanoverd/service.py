@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from hanoverd.checkup import Checkup
+from hanoverd.control.server import ControlServer
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.running import RunningService
 from hanoverd.edges.signals import take_signals
@@ -46,6 +47,7 @@ class HanoverdService(RunningService):
         guard: Guard,
         checkup: Checkup,
         systemd: Systemd,
+        control: ControlServer,
         follower: Follower | None,
         release: Callable[[], object],
         stdin: int,
@@ -57,6 +59,7 @@ class HanoverdService(RunningService):
         self._guard = guard
         self._checkup = checkup
         self._systemd = systemd
+        self._control = control
         self._follower = follower
         self._release = release
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
@@ -66,6 +69,7 @@ class HanoverdService(RunningService):
         """Take the signals, and the first trigger."""
         take_signals(self._reactor, lambda: self._supervisor.triggers.trigger("SIGHUP"), self._stop)
         self._pool.start()
+        self._control.start()
         self._terminal.watch()
         log.info(
             "hanoverd is running: process {pid}; `kill -HUP {pid}` begins a handover, `kill {pid}` or Ctrl-C stops it",
@@ -89,6 +93,7 @@ class HanoverdService(RunningService):
         await self._guard.stop()
         await self._checkup.stop()
         await self._supervisor.stop()
+        await self._control.close()
         self._pool.stop()
         self._release()
         self._systemd.ended()

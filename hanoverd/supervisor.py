@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import CancelledError
@@ -16,14 +15,18 @@ from hanoverd.discards import Discards
 from hanoverd.errors import HanoverdError
 from hanoverd.handover import Handovers
 from hanoverd.hooks import Hooks
-from hanoverd.model.container import Image
+from hanoverd.kept import Keeper
+from hanoverd.model import history
+from hanoverd.model.container import Recipe
 from hanoverd.model.durations import format_duration
 from hanoverd.model.events import DIED, DRAINED, FAILED, Event
+from hanoverd.model.history import History, Record
 from hanoverd.model.restart import RestartPolicy
+from hanoverd.model.wishes import Again
 from hanoverd.retirement import Old, Retirement
 from hanoverd.revival import Revival
 from hanoverd.switch import Switch
-from hanoverd.triggers import Triggers
+from hanoverd.triggers import Order, Triggers
 from hanoverd.version import Live, Versions
 
 log = Logger()
@@ -46,9 +49,11 @@ class Supervisor:
         switch: Switch,
         handovers: Handovers,
         retirement: Retirement,
+        keeper: Keeper,
         discards: Discards,
         policy: RestartPolicy,
         hooks: Hooks,
+        history: History,
         *,
         keep: bool,
         settle: float,
@@ -58,8 +63,10 @@ class Supervisor:
         self._switch = switch
         self._handovers = handovers
         self._retirement = retirement
+        self._keeper = keeper
         self._discards = discards
         self._hooks = hooks
+        self._history = history
         self._keep = keep
         self._settle = settle
         self.triggers = Triggers(self._hand_over)
@@ -96,6 +103,7 @@ class Supervisor:
         if self._makeshift is not None:
             self._retire(self._makeshift, drain=False)
         await self._tasks.over()
+        await self._forget_the_kept()
         await self._discards.close()
         await self._hooks.close()
 
@@ -103,6 +111,12 @@ class Supervisor:
         """While stopping: kill what does not end by itself."""
         self._retirement.end_drains()
         self._tasks.cancel()
+
+    async def _forget_the_kept(self) -> None:
+        try:
+            await self._keeper.clear()
+        except HanoverdError as error:
+            log.error("the versions that are kept to go back to could not be removed: {error}", error=error)
 
     async def _leave(self, live: Live) -> None:
         self._leaving = True
@@ -114,36 +128,45 @@ class Supervisor:
         await self._hooks.close()
         log.info("{name} goes on serving without hanoverd, as --on-exit keep says", name=live.name)
 
-    async def _hand_over(self, reasons: Sequence[str], revision: str | None) -> None:
-        again = self._revival.due(reasons)
-        if again is None and self._revival.is_only(reasons):
-            return  # A newer version has come in its place meanwhile.
-        log.info("handover: {reasons}", reasons=", ".join(reasons))
+    async def _hand_over(self, order: Order) -> None:
+        again = None
+        if order.is_queued:
+            again = self._revival.due()
+            if again is None:
+                return  # A newer version has come in its place meanwhile.
+        log.info("handover: {reasons}", reasons=", ".join(order.reasons))
+        record = self._history.begin(order.reasons)
         try:
             await self._look_for_what_is_left()
             old = self._switch.live
-            await self._handovers.hand_over(self._number, revision, again)
+            wish = order.wish if again is None else Again(again)
+            live = await self._handovers.hand_over(self._number, wish, record)
         except CancelledError:
-            log.info("handover cancelled: {why}", why="stopping" if self._stopping else "a newer one begins")
+            why = self.triggers.why_cancelled
+            log.info("handover cancelled: {why}", why=why)
             if self._discards.is_pending(self._versions.name(self._number)):
                 self._number += 1
+            self._history.end(record, history.CANCELLED, why)
         except HanoverdError as error:
             log.error("{error}", error=error)
             self._hooks.tell(self._event(FAILED, self._versions.name(self._number), str(error)))
-            self._failed(again)
+            self._failed(again, record, str(error))
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the daemon, nor the version that serves
             log.failure("the handover failed by a mistake in hanoverd")
-            self._failed(again)
+            self._failed(again, record, "a mistake in hanoverd, which its log tells")
         else:
             self._number += 1
             self._revival.is_live()
+            self._history.end(record, history.LIVE)
             self._retire_those_before(old)
+            self._tasks.go(self._keeper.tidy(live))
         # Whatever happened: the old version may have been started again.
         self._mind_live()
         self.triggers.obtained = self._handovers.revision
 
-    def _failed(self, again: Image | None) -> None:
+    def _failed(self, again: Recipe | None, record: Record, why: str) -> None:
         self._number += 1
+        self._history.end(record, history.FAILED, why)
         live = self._switch.live
         delay = None if again is None else self._revival.begin(again, None)
         log.info(
@@ -160,6 +183,8 @@ class Supervisor:
         self._has_looked = True
         self._number = left.next_number
         self._makeshift = left.makeshift
+        for old in left.former:
+            self._retire(old, drain=True, keep=True)
         for old in left.others:
             self._retire(old, drain=True)
         self._mind_live()
@@ -167,17 +192,23 @@ class Supervisor:
     def _retire_those_before(self, old: Live | None) -> None:
         if old is not None:
             self._former = [*(live for live in self._former if not live.running.watch.exit.is_over), old]
-            self._retire(_old(old), drain=self._handovers.overlap)
+            self._keeper.leaves(old)
+            self._retire(_old(old), drain=self._handovers.overlap, keep=True)
         if self._makeshift is not None:
-            self._retire(self._makeshift, drain=True)
+            self._retire(self._makeshift, drain=True, keep=True)
             self._makeshift = None
 
-    def _retire(self, old: Old, *, drain: bool) -> None:
-        self._tasks.go(self._retire_and_tell(old, drain=drain))
+    def _retire(self, old: Old, *, drain: bool, keep: bool = False) -> None:
+        self._tasks.go(self._retire_and_tell(old, drain=drain, keep=keep))
 
-    async def _retire_and_tell(self, old: Old, *, drain: bool) -> None:
-        if await self._retirement.retire(old, drain=drain):
+    async def _retire_and_tell(self, old: Old, *, drain: bool, keep: bool) -> None:
+        is_gone = await self._retirement.retire(old, drain=drain, keep=keep)
+        self._keeper.gone(old.name)
+        if is_gone:
             self._hooks.tell(self._event(DRAINED, old.name))
+            live = self._switch.live
+            if keep and live is not None and not self._stopping:
+                await self._keeper.tidy(live)
 
     def _mind_live(self) -> None:
         live = self._switch.live
@@ -198,7 +229,7 @@ class Supervisor:
         reason, output = await self._versions.describe_exit(live.name, watch)
         # One that did not settle is not tried again and again: what it has replaced is better.
         gives_up = self._stopping or (serving is not None and not settled)
-        delay = None if gives_up else self._revival.begin(live.running.created.image, watch.exit.get())
+        delay = None if gives_up else self._revival.begin(live.running.created.recipe, watch.exit.get())
         log.error(
             "{name} was live and has {reason}: {serving}; {next}{output}",
             name=live.name,
@@ -228,9 +259,9 @@ class Supervisor:
                 serving=serving.name,
             )
             self._hooks.tell(self._event(FAILED, live.name, complaint))
-            self._retire(_old(live), drain=True)
+            self._retire(_old(live), drain=True, keep=True)
             return
-        delay = self._revival.begin(live.running.created.image, None)
+        delay = self._revival.begin(live.running.created.recipe, None)
         log.error(
             "{name} is to be replaced: {complaint}; {next}", name=live.name, complaint=complaint, next=_next(delay)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -23,6 +24,8 @@ class Switch:
         # One change of the rules at a time: each is planned from what it finds.
         self._lock = DeferredLock()
         self.live: Live | None = None
+        #: Since when, as a Unix time.
+        self.live_since = 0.0
 
     async def flip(self, ready: Ready) -> Live:
         """Lead all ports to ``ready``, in one commit of the firewall.
@@ -34,7 +37,7 @@ class Switch:
 
         async def leading() -> Live:
             await self._firewall.lead(live.name, self._routes(ready.running))
-            self.live = live
+            self.live, self.live_since = live, time.time()
             return live
 
         return await uncancellable(self._lock.run(lambda: Deferred.fromCoroutine(leading())))
@@ -71,10 +74,11 @@ class Switch:
 
     def describe(self, live: Live) -> str:
         """Where the ports lead, for the log: "0.0.0.0:8080 -> 172.17.0.2:80"."""
-        return ", ".join(
-            f"{route.host_ip or '0.0.0.0'}:{route.host_port} -> {route.container_ip}:{route.container_port}"  # noqa: S104
-            for route in self._routes(live.running)
-        )
+        return ", ".join(str(route) for route in self.routes(live))
+
+    def routes(self, live: Live) -> list[Route]:
+        """Where each port leads that leads to ``live``."""
+        return self._routes(live.running)
 
     def _routes(self, running: Running) -> list[Route]:
         direct = lets_loopback_through(running.address)

@@ -40,8 +40,10 @@ def makeService(options: Options) -> IService:
 
     from hanoverd.commandline.settings import BuilderSettings  # noqa: PLC0415  # late, so that --help is quick
     from hanoverd.edges.signals import hangups_before  # noqa: PLC0415
+    from hanoverd.edges.steady_time import keep_steady_time  # noqa: PLC0415
     from hanoverd.wiring import assemble, run_builder_once  # noqa: PLC0415
 
+    keep_steady_time(reactor)
     hangups_before()
     try:
         if isinstance(options.settings, BuilderSettings) and options.settings.once:

@@ -2,56 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from hanoverd.concurrency.cancellation import uncancellable
+from hanoverd.model.wishes import FromSource, Wish
 
-#: Does the work for triggers, given their reasons and the revision that is wanted (None: the newest); must not fail.
-Work = Callable[[Sequence[str], str | None], Coroutine[Deferred[Any], Any, None]]
+log = Logger()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the triggers since the last time come to; ``is_queued`` tells that the work itself asked for it, alone."""
+
+    reasons: tuple[str, ...]
+    wish: Wish
+    is_queued: bool = False
+
+
+#: Does the work; must not fail.
+Work = Callable[[Order], Coroutine[Deferred[Any], Any, None]]
 
 
 class Triggers:
     """Runs ``work`` once for each trigger.
 
     A trigger while it is under way cancels it, which it may ignore; any number of triggers meanwhile make it run once
-    more.  The revision that a trigger named (a commit) is what later ones mean that name none.
+    more, for what the newest of them wishes.  The revision that a trigger named (a commit) is what later ones mean that
+    name none.
     """
 
     def __init__(self, work: Work) -> None:
         self._work = work
         self._reasons: list[str] = []
+        self._queued: list[str] = []
+        self._wish: Wish | None = None
         self._revision: str | None = None
         self._seen: str | None = None
         self._wake: Deferred[None] = Deferred()
         self._under_way: Deferred[None] | None = None
         self._loop: Deferred[None] | None = None
         self._stopping = False
+        #: The triggers that wait for ``resume``, each with its revision; None while they are not made to wait.
+        self._held: list[tuple[str, str | None]] | None = None
         #: The revision that was obtained last; the work's to tell.
         self.obtained: str | None = None
+        #: Why the work was cancelled the last time.
+        self.why_cancelled = ""
 
     @property
     def is_busy(self) -> bool:
         """Whether the work is under way, or about to begin."""
         return self._under_way is not None or self._wake.called
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing begins any more."""
+        return self._stopping
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether triggers wait for ``resume``."""
+        return self._held is not None
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The reasons of those that wait."""
+        return tuple(reason for reason, _ in self._held or ())
+
     def start(self) -> None:
         """Wait for triggers from now on."""
         self._loop = Deferred.fromCoroutine(self._run())
 
     def trigger(self, reason: str, revision: str | None = None) -> None:
-        """Have the work done as soon as may be."""
+        """Have the work done as soon as may be, for what the source has."""
+        if self._held is not None:
+            log.info("{reason}: held, for hanoverd is paused", reason=reason)
+            self._held.append((reason, revision))
+            return
         if revision is not None:
             self._revision = revision
         if revision == self._revision:
             # It is newer than what was seen before it, or gets the newest there is.
             self._seen = None
-        superseded = self._under_way
-        self.queue(reason)
-        if superseded is not None:
-            superseded.cancel()
+        self._begin(reason, None)
+
+    def order(self, reason: str, wish: Wish) -> None:
+        """Have the work done as soon as may be, for ``wish``, this once; also while paused."""
+        self._begin(reason, wish)
+
+    def queue(self, reason: str) -> None:
+        """Have the work done, but let what is under way come to its end first; for the work itself, too; also while
+        paused.
+        """
+        self._queued.append(reason)
+        self._wake_up()
 
     def missed(self, newest: str) -> None:
         """The source was asked, and has ``newest``: have the work done, unless that was obtained, or is under way."""
@@ -59,18 +108,51 @@ class Triggers:
         if not self.is_busy:
             self._catch_up()
 
+    def cancel(self, why: str) -> bool:
+        """Cancel what is under way, and forget the triggers that wait for its end; whether there was anything."""
+        if not self.is_busy:
+            return False
+        self._reasons, self._wish = [], None
+        self._interrupt(self._under_way, why)
+        return True
+
+    def pause(self) -> None:
+        """Hold all triggers from now on; what is under way goes on.  Idempotent."""
+        if self._held is None:
+            self._held = []
+
+    def resume(self) -> None:
+        """Do what the triggers wished that were held, all at once.  Idempotent."""
+        held, self._held = self._held or [], None
+        for reason, revision in held:
+            self.trigger(reason, revision)
+        if not self.is_busy:
+            self._catch_up()
+
     async def stop(self) -> None:
         """Cancel what is under way, and begin nothing more; fires when it is over; cannot be cancelled."""
         self._stopping = True
-        self.trigger("stop")
+        superseded = self._under_way
+        self._wake_up()
+        self._interrupt(superseded, "hanoverd stops")
         if self._loop is not None:
             await uncancellable(self._loop)
 
-    def queue(self, reason: str) -> None:
-        """Have the work done, but let what is under way come to its end first; for the work itself, too."""
+    def _begin(self, reason: str, wish: Wish | None) -> None:
         self._reasons.append(reason)
+        self._wish = wish
+        superseded = self._under_way
+        self._wake_up()
+        self._interrupt(superseded, "a newer one begins")
+
+    def _wake_up(self) -> None:
         if not self._wake.called:
             self._wake.callback(None)
+
+    def _interrupt(self, work: Deferred[None] | None, why: str) -> None:
+        if work is not None:
+            self.why_cancelled = why
+            work.cancel()
 
     async def _run(self) -> None:
         while True:
@@ -78,14 +160,24 @@ class Triggers:
             if self._stopping:
                 return
             self._wake = Deferred()
-            reasons, self._reasons = self._reasons, []
-            self._under_way = Deferred.fromCoroutine(self._work(tuple(dict.fromkeys(reasons)), self._revision))
-            await self._under_way
-            self._under_way = None
+            order = self._take()
+            if order is not None:
+                self._under_way = Deferred.fromCoroutine(self._work(order))
+                await self._under_way
+                self._under_way = None
             self._catch_up()
 
+    def _take(self) -> Order | None:
+        reasons = tuple(dict.fromkeys(self._reasons + self._queued))
+        wish = self._wish or FromSource(self._revision)
+        is_queued = not self._reasons
+        self._reasons, self._queued, self._wish = [], [], None
+        return Order(reasons, wish, is_queued) if reasons else None
+
     def _catch_up(self) -> None:
+        if self.is_paused or self._stopping or self.is_busy:
+            return
         seen, self._seen = self._seen, None
-        if seen is not None and seen != self.obtained and not self._stopping:
+        if seen is not None and seen != self.obtained:
             self._revision = seen
-            self.queue(f"hookbot was away, and the source has changed: {seen}")
+            self._begin(f"hookbot was away, and the source has changed: {seen}", None)

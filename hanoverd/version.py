@@ -20,11 +20,18 @@ from twisted.python.failure import Failure
 from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.health import Health
-from hanoverd.errors import Conflict, EngineError, EngineUnreachable, HanoverdError, NameInUse, VersionFailed
-from hanoverd.model.container import APP, IMAGE_NAME, ContainerOptions, Image, create_body, exposed_tcp_ports
+from hanoverd.errors import Conflict, EngineError, EngineUnreachable, HanoverdError, NameInUse, NotFound, VersionFailed
+from hanoverd.model.container import (
+    APP,
+    ContainerOptions,
+    Image,
+    Recipe,
+    create_body,
+    exposed_tcp_ports,
+    recipe_of,
+)
 from hanoverd.model.durations import format_duration
-from hanoverd.model.images import ImageName
-from hanoverd.model.names import version_name
+from hanoverd.model.names import kept_name, version_name
 from hanoverd.readiness import Readiness, is_ready
 from hanoverd.watch import Watch
 
@@ -36,11 +43,16 @@ DEFAULT_STOP_TIMEOUT = 10
 
 @dataclass(frozen=True)
 class Created:
-    """A container that was created from ``image`` and not started."""
+    """A container that was created, of ``recipe``, and not started."""
 
     name: str
-    image: Image
+    recipe: Recipe
     ports: tuple[int, ...]
+
+    @property
+    def image(self) -> Image:
+        """What it runs."""
+        return self.recipe.image
 
 
 @dataclass(frozen=True)
@@ -117,27 +129,39 @@ class Versions:
         """The name of version ``number``: fixed before the container exists, so that it can always be found."""
         return version_name(self.app, number)
 
-    async def create(self, image: Image, number: int) -> Created:
+    def recipe(self, image: Image) -> Recipe:
+        """A version of ``image`` as the user wants it today."""
+        return Recipe(image, self._options)
+
+    async def recipe_of(self, found: Mapping[str, Any]) -> Recipe:
+        """What a container, ``found`` by inspection, was made of; fails with the ``EngineError`` family."""
+        try:
+            image = await self._engine.inspect_image(found["Image"])
+        except NotFound:  # Removed by force: what it says of itself has to do.
+            image = {}
+        return recipe_of(found, image)
+
+    async def create(self, recipe: Recipe, number: int) -> Created:
         """Create the container of version ``number``.
 
         Fails with the ``EngineError`` family, ``NameInUse``, or ``VersionFailed`` where no port could ever
         show that it is ready.  After a failure or a cancel, other than ``NameInUse``, it may exist: ``remove`` it.
         """
-        name = self.name(number)
-        ports = tuple(dict.fromkeys(self._options.ports)) or image.ports
+        name, image = self.name(number), recipe.image
+        ports = tuple(dict.fromkeys(recipe.options.ports)) or image.ports
         if not ports:
             raise VersionFailed(
                 f"{name} failed: no port is published, and the image {image.name.reference} exposes none, so nothing "
                 "can show that it is ready: publish the port that it serves with --publish"
             )
         try:
-            await self._engine.create(name, create_body(self.app, number, name, image, self._options))
+            await self._engine.create(name, create_body(self.app, number, name, recipe))
         except Conflict:
             raise NameInUse(
                 f"{name} failed: a container of that name exists, and is not this hanoverd's: remove it "
                 f"(`docker rm {name}`), or give the app another --name"
             ) from None
-        return Created(name, image, ports)
+        return Created(name, recipe, ports)
 
     async def start(self, created: Created, *, again: bool = False) -> Running:
         """Start the container, and keep an eye on it from now on; ``again`` when it has run before.
@@ -155,14 +179,16 @@ class Versions:
         self._refuse_an_address_in_use(created.name, address)
         return Running(created, address, _loopback_ports(found), watch)
 
-    def adopt(self, name: str, found: Mapping[str, Any]) -> Running:
-        """Keep an eye on a running container, ``found`` by inspection, that an earlier hanoverd has started.
+    async def adopt(self, name: str) -> Running:
+        """Keep an eye on a running container that an earlier hanoverd has started.
 
-        Fails with ``VersionFailed`` where it cannot be reached.
+        Fails with the ``EngineError`` family, or with ``VersionFailed`` where it cannot be reached.
         """
+        found = await self._engine.inspect_container(name)
+        recipe = await self.recipe_of(found)
         address = self._addresses[name] = _address(name, found)
         loopback_ports = _loopback_ports(found)
-        created = Created(name, _image(found), tuple(loopback_ports) or exposed_tcp_ports(found["Config"]))
+        created = Created(name, recipe, tuple(loopback_ports) or exposed_tcp_ports(found["Config"]))
         watch = self._watches[name] = Watch(self._clock, self._engine, name, time.time())
         return Running(created, address, loopback_ports, watch)
 
@@ -205,6 +231,11 @@ class Versions:
         """
         timeout = DEFAULT_STOP_TIMEOUT if self._options.stop_timeout is None else self._options.stop_timeout
         await self._insist(f"{name} is not stopped yet", lambda: self._engine.stop(name, timeout))
+
+    async def put_away(self, name: str) -> None:
+        """Have the container ``name``, which was stopped, wait under its kept name; fails with the ``EngineError`` family."""
+        await self.look_away(name)
+        await self._engine.rename(name, kept_name(name))
 
     async def remove(self, name: str) -> None:
         """Remove the container ``name``, whatever state it is in, if it is there and this app's own.
@@ -299,16 +330,6 @@ class Versions:
 
 def _forget(failure: Failure) -> None:
     failure.trap(CancelledError)
-
-
-def _image(found: Mapping[str, Any]) -> Image:
-    """The image of a container, by the name that it had when the container was created."""
-    labels = found["Config"].get("Labels") or {}
-    try:
-        name = ImageName.parse(labels.get(IMAGE_NAME) or found["Image"])
-    except ValueError:
-        name = ImageName.parse(found["Image"])
-    return Image(found["Image"], name, exposed_tcp_ports(found["Config"]))
 
 
 def _address(name: str, found: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ _ENGINE_ENVIRONMENT = (
     ("DOCKER_CONTEXT", "Docker context to use; DOCKER_HOST goes before it"),
 )
 
+_RUNTIME_ENVIRONMENT = (("HANOVERD_RUNTIME_DIR", "Folder of the sockets of running hanoverds"),)
+
 DAEMON = Command(
     name="",
     usage="hanoverd [OPTIONS] [IMAGE | SOURCE | @] [ARG...]",
@@ -47,7 +49,11 @@ IMAGE is used, and pulled if it is not there. SOURCE is a repository to build
 (docker-archive:PATH, or https://..., s3://... in its place). ARGs are the
 container's command. Options end at IMAGE, SOURCE or @.""",
     options=(*CONTAINER, *HANDOVER, *IMAGE, LISTEN, *HOOKBOT, *ABOUT),
-    environment=(*_ENGINE_ENVIRONMENT, ("HOOKBOT_URL", "What --hookbot is where it is not given")),
+    environment=(
+        *_ENGINE_ENVIRONMENT,
+        ("HOOKBOT_URL", "What --hookbot is where it is not given"),
+        *_RUNTIME_ENVIRONMENT,
+    ),
     signals=(
         ("SIGHUP", "Obtain the image anew and hand over to a new version"),
         ("SIGTERM, SIGINT", "Stop: take the rules out, end the containers, exit"),
@@ -162,5 +168,138 @@ is good for all below it; one for a path without /pub or /sub is good for both."
     example="  HOOKBOT_KEY=$(cat key) hanoverd hookbot make-tokens /sub/hanoverd/cwd",
 )
 
+_TRUNC = Option(name="no-trunc", kind=Kind.BOOLEAN, help="Show IDs and reasons in full")
+_FORMAT = Option(name="format", metavar="table|json", default="table", help="How to show it; json is an object a line")
+_WAIT = Option(
+    name="wait",
+    kind=Kind.BOOLEAN,
+    help="Follow the handover to its end; exit with 1 unless it goes live",
+)
+
+LIST = Command(
+    name="list",
+    usage="hanoverd list [OPTIONS]",
+    about="Shows the apps that are served here, each by a running hanoverd.",
+    options=(
+        _FORMAT,
+        _TRUNC,
+        Option(name="quiet", letter="q", kind=Kind.BOOLEAN, help="Show the names alone"),
+        *_HELP,
+    ),
+    example="  hanoverd list --format json | jq -r .live.image",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
+STATUS = Command(
+    name="status",
+    usage="hanoverd status [OPTIONS] APP",
+    about="""\
+Shows how an app is: its live version, the handover under way or the last one,
+the versions that still finish, what is held, what can be gone back to.""",
+    options=(
+        Option(name="json", kind=Kind.BOOLEAN, help="Show all of it as JSON"),
+        Option(
+            name="watch",
+            letter="w",
+            kind=Kind.BOOLEAN,
+            help="Go on showing it; with --json, a line at each change",
+        ),
+        *_HELP,
+    ),
+    example="  hanoverd status web --watch",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
+DEPLOY = Command(
+    name="deploy",
+    usage="hanoverd deploy [OPTIONS] APP",
+    about="""\
+Begins a handover, as SIGHUP does, also while the app is paused; one that is
+under way and not live yet is cancelled.""",
+    options=(
+        Option(
+            name="image",
+            metavar="IMAGE",
+            help="Image to hand over to, this once, instead of what the app's source has",
+        ),
+        _WAIT,
+        *_HELP,
+    ),
+    example="  hanoverd deploy web --image registry.example/web:v2 --wait",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
+ROLLBACK = Command(
+    name="rollback",
+    usage="hanoverd rollback [OPTIONS] APP [GENERATION]",
+    about="""\
+Begins a handover to the version before the live one, or to that of GENERATION:
+the same image, by its ID, with the settings that it ran with. `hanoverd status`
+lists those that are kept. The next trigger brings the newest again: see pause.""",
+    options=(_WAIT, *_HELP),
+    example="  hanoverd pause web; hanoverd rollback web --wait",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
+CANCEL = Command(
+    name="cancel",
+    usage="hanoverd cancel APP",
+    about="""\
+Cancels the handover that is under way, unless it is live already; the live
+version goes on. Exits with 1 if there was nothing to cancel, or too late.""",
+    options=_HELP,
+    example="  hanoverd cancel web",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
+PAUSE = Command(
+    name="pause",
+    usage="hanoverd pause APP",
+    about="""\
+Holds SIGHUP and what hookbot says, until `hanoverd resume`. Handovers by hand
+(deploy, rollback) are done, and a version that dies is started again.""",
+    options=_HELP,
+    example="  hanoverd pause web",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
+RESUME = Command(
+    name="resume",
+    usage="hanoverd resume APP",
+    about="Ends a pause; what was held begins one handover.",
+    options=_HELP,
+    example="  hanoverd resume web",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
+LOGS = Command(
+    name="logs",
+    usage="hanoverd logs [OPTIONS] APP",
+    about="""\
+Shows the last 2000 lines that the app's hanoverd has logged, and with them what
+its versions print, from one to the next.""",
+    options=(
+        Option(name="follow", letter="f", kind=Kind.BOOLEAN, help="Go on with what is logged from now on"),
+        Option(name="tail", letter="n", metavar="N", default="all", help="How many of the last lines to show"),
+        *_HELP,
+    ),
+    example="  hanoverd logs web --tail 20 -f",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
+HISTORY = Command(
+    name="history",
+    usage="hanoverd history [OPTIONS] APP",
+    about="""\
+Shows the last 100 handovers since the app's hanoverd was started, the newest
+first: what began each, how long it took, what it came to, and why.""",
+    options=(_FORMAT, _TRUNC, *_HELP),
+    example="  hanoverd history web --no-trunc",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
+#: Those that speak with a hanoverd that runs.
+REMOTE = (LIST, STATUS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, LOGS, HISTORY)
+
 #: Those that have a name; the first two words, or the first, of a command line choose one.
-COMMANDS = (BUILDER, SERVE, MAKE_TOKENS)
+COMMANDS = (BUILDER, SERVE, MAKE_TOKENS, *REMOTE)

@@ -24,6 +24,7 @@ _CHOICES = {
     "git-protocol": ("https", "ssh"),
     "router": ("github",),
     "on-exit": ("stop", "keep"),
+    "format": ("table", "json"),
 }
 
 
@@ -36,8 +37,8 @@ class Given:
         self._options = {option.name: option for option in command.options}
         self._texts: dict[str, list[str]] = {option.name: [] for option in command.options}
         self._checks: dict[str, Callable[[str], object]] = {
-            **{option.name: parse_boolean for option in command.options if option.kind is Kind.BOOLEAN},
             **dict.fromkeys(_DURATIONS, parse_duration),
+            **{option.name: parse_boolean for option in command.options if option.kind is Kind.BOOLEAN},
             **{name: _one_of(choices) for name, choices in _CHOICES.items()},
             "env": lambda text: parse_env([text], environ),
             "build-arg": lambda text: parse_build_arg(text, environ),
@@ -45,6 +46,7 @@ class Given:
             "notify": _web_hook,
             "status-uri": _status_uri,
             "stop-timeout": parse_whole_seconds,
+            "tail": _tail,
         }
 
     def take(self, option: Option, text: str) -> None:
@@ -94,6 +96,11 @@ def _one_of(choices: Collection[str]) -> Callable[[str], None]:
 def _web_hook(text: str) -> None:
     if not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", text):
         raise ValueError("it must be a URL, https://HOST/…")
+
+
+def _tail(text: str) -> None:
+    if text != "all" and not (text.isascii() and text.isdigit()):
+        raise ValueError("it must be a number, or all")
 
 
 def _status_uri(text: str) -> str:

@@ -1,6 +1,6 @@
 """Splits a command line into options and the rest, by the rules of Docker's command line (spf13/pflag).
 
-Options end at the first argument that is none; a value may begin with ``-``; there are no abbreviations.
+Options end at the first argument that is none, unless they may stand anywhere; a value may begin with ``-``; there are no abbreviations.
 """
 
 from __future__ import annotations
@@ -26,17 +26,23 @@ _ALIKE = 0.7
 _SHORTEST_ASSIGNMENT = 3
 
 
-def lex(arguments: Sequence[str], options: Sequence[Option], take: Take) -> tuple[str, ...]:
-    """Give ``take`` each option in turn; returns the arguments after them.
+def lex(
+    arguments: Sequence[str], options: Sequence[Option], take: Take, *, interspersed: bool = False
+) -> tuple[str, ...]:
+    """Give ``take`` each option in turn; returns the arguments after them, if ``interspersed``, also those between them.
 
     UsageError, in docker's words, at the first that cannot be understood.  Whatever ``take`` raises ends it
     too: so the first error on the line is the one that is told.
     """
     reading = _Reading(arguments, options, take)
+    between: list[str] = []
     while reading.left:
         argument = reading.left[0]
         if not argument.startswith("-") or argument == "-":
-            break
+            if not interspersed:
+                break
+            between.append(reading.left.pop(0))
+            continue
         reading.left.pop(0)
         if argument == "--":
             break
@@ -44,7 +50,7 @@ def lex(arguments: Sequence[str], options: Sequence[Option], take: Take) -> tupl
             reading.read_long(argument)
         else:
             reading.read_letters(argument[1:])
-    return tuple(reading.left)
+    return (*between, *reading.left)
 
 
 class _Reading:

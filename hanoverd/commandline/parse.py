@@ -11,11 +11,27 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from hanoverd import __version__
-from hanoverd.commandline.commands import BUILDER, COMMANDS, DAEMON, MAKE_TOKENS, Command
+from hanoverd.commandline.commands import (
+    BUILDER,
+    COMMANDS,
+    DAEMON,
+    LIST,
+    MAKE_TOKENS,
+    REMOTE,
+    ROLLBACK,
+    Command,
+)
 from hanoverd.commandline.given import Given
 from hanoverd.commandline.help import usage_text
 from hanoverd.commandline.lexer import lex
-from hanoverd.commandline.settings import AnySettings, BuilderSettings, Obtaining, ServeSettings, Settings
+from hanoverd.commandline.settings import (
+    Asked,
+    BuilderSettings,
+    Obtaining,
+    RemoteSettings,
+    ServeSettings,
+    Settings,
+)
 from hanoverd.commandline.table import Option
 from hanoverd.errors import UsageError
 from hanoverd.model.build import ALWAYS, BuildOptions, parse_build_arg
@@ -23,6 +39,7 @@ from hanoverd.model.durations import parse_whole_seconds
 from hanoverd.model.environment import parse_env
 from hanoverd.model.events import parse_hook
 from hanoverd.model.hookbot import HookbotURL, Subscription, image_of_notify, with_token
+from hanoverd.model.images import ImageName
 from hanoverd.model.mounts import parse_mount
 from hanoverd.model.names import app_name_from, check_app_name
 from hanoverd.model.publish import Publish, check_publish, parse_publish
@@ -57,7 +74,7 @@ class InfoRequested(Exception):  # not an error
     """The user asks for help, the version or tokens: its text is to be printed, and that is all."""
 
 
-def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str, schemes: Schemes = tuple) -> AnySettings:
+def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str, schemes: Schemes = tuple) -> Asked:
     """The settings that a command line (without the program's name) asks for.
 
     Raises UsageError, with docker's words and what to do, or InfoRequested where there is but something to print.
@@ -65,7 +82,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str, schemes: Sc
     _check_text(argv)
     command, rest = _command(argv)
     given = Given(command, environ, cwd)
-    rest = lex(rest, command.options, given.take)
+    rest = lex(rest, command.options, given.take, interspersed=command in REMOTE)
     if given.boolean("help"):
         raise InfoRequested(usage_text(command))
     if command is DAEMON:
@@ -74,6 +91,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str, schemes: Sc
         return _settings(given, rest, schemes)
     if command is MAKE_TOKENS:
         raise InfoRequested(_tokens(given, rest))
+    if command in REMOTE:
+        return _remote(command, given, rest)
     if rest:
         raise UsageError(f"{command.name} takes no arguments, only options: {quoted(rest[0])} is one too many")
     return _builder(given) if command is BUILDER else _serve(given)
@@ -92,6 +111,8 @@ def without_tokens(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         else:
             options.append(f"--{option.name}={text}")
 
+    if command in REMOTE:
+        return list(argv), {}
     rest = lex(arguments, command.options, take)
     return [*command.name.split(), *options, *(["--", *rest] if rest else [])], environ
 
@@ -150,13 +171,61 @@ def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings
         watch_failures=_late("watch-failures", given.last("watch-failures") or "", _count),
         hooks=tuple(_late("hook", text, parse_hook) for text in given.all("hook")),
         notify=tuple(given.all("notify")),
+        keep_versions=_late("keep-versions", given.last("keep-versions") or "", _number),
     )
 
 
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ValueError("it must be a number, 1 or more")
+def _remote(command: Command, given: Given, rest: tuple[str, ...]) -> RemoteSettings:
+    words = 0 if command is LIST else 2 if command is ROLLBACK else 1
+    if len(rest) > words:
+        raise UsageError(f"{command.name} does not take {quoted(rest[words])}: write {command.usage}")
+    if words and not rest:
+        raise UsageError(f"{command.name} needs the name of an app (`hanoverd list` shows them): write {command.usage}")
+    image = given.last("image")
+    if image is not None:
+        try:
+            ImageName.parse(image)
+        except ValueError as error:
+            raise UsageError(f"{error} (in --image {quoted(image)})") from None
+    tail = given.last("tail") or "all"
+    return RemoteSettings(
+        verb=command.name,
+        app=_app_name(rest[0]) if rest else "",
+        json=given.boolean("json") or given.last("format") == "json",
+        trunc=not given.boolean("no-trunc"),
+        quiet=given.boolean("quiet"),
+        watch=given.boolean("watch"),
+        wait=given.boolean("wait"),
+        follow=given.boolean("follow"),
+        tail=None if tail == "all" else int(tail),
+        image=image,
+        generation=_generation(rest[1]) if len(rest) > 1 else None,
+    )
+
+
+def _app_name(text: str) -> str:
+    try:
+        return check_app_name(text)
+    except ValueError as error:
+        raise UsageError(f"{error}: write the name of an app (`hanoverd list` shows them)") from None
+
+
+def _generation(text: str) -> int:
+    # As the number alone, or as it ends the version's name.
+    number = text.rpartition("-")[2]
+    if not number.isascii() or not number.isdigit():
+        raise UsageError(f"{quoted(text)} is no generation: write a number, as `hanoverd status` lists them")
+    return int(number)
+
+
+def _number(text: str, least: int = 0) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise ValueError(f"it must be a number, {least} or more")
     return int(text)
+
+
+def _count(text: str) -> int:
+    return _number(text, 1)
 
 
 def _default_app(obtaining: Obtaining) -> str:

@@ -61,6 +61,7 @@ class Settings:
     watch_failures: int
     hooks: tuple[tuple[str, str], ...]
     notify: tuple[str, ...] = field(repr=False)
+    keep_versions: int
 
 
 @dataclass(frozen=True)
@@ -84,4 +85,23 @@ class ServeSettings:
     github_secret: str | None = field(repr=False)
 
 
+@dataclass(frozen=True)
+class RemoteSettings:
+    """A command line for a hanoverd that runs: ``verb`` is the command's name; of the rest each verb knows its own."""
+
+    verb: str
+    app: str
+    json: bool = False
+    trunc: bool = True
+    quiet: bool = False
+    watch: bool = False
+    wait: bool = False
+    follow: bool = False
+    tail: int | None = None
+    image: str | None = None
+    generation: int | None = None
+
+
 AnySettings = Settings | BuilderSettings | ServeSettings
+
+Asked = AnySettings | RemoteSettings

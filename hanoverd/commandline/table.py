@@ -198,6 +198,17 @@ up in its place, if ``--restart`` allows it; until that is ready, it goes on ser
 hanoverd costs no request: the next start with the same ``--name`` takes it over.""",
     ),
     Option(
+        name="keep-versions",
+        metavar="N",
+        default="1",
+        help="How many versions to keep, stopped, that can be gone back to",
+        text="""\
+``hanoverd rollback`` goes back to them: the last N whose image or settings differ from the live one's. Their
+containers are called NAME-N-kept. Images of older ones are removed, if it was hanoverd that obtained them,
+and nobody else has given them a name or uses them. A stop removes the containers, unless ``--on-exit``
+is ``keep``.""",
+    ),
+    Option(
         name="hook",
         kind=Kind.REPEATED,
         metavar="EVENT=COMMAND",

@@ -149,6 +149,14 @@ class BlockingEngine:
             for event in client.load_image(archive):
                 on_event(event)
 
+    def remove_image(self, image_id: str) -> None:
+        """Remove an image by its ID; ``Conflict`` if a container has it; one that is gone is success."""
+        with _Talk(self, f"remove the image {image_id}") as client:
+            try:
+                client.remove_image(image_id)
+            except docker.errors.NotFound:
+                pass
+
     # -- containers
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
@@ -163,6 +171,11 @@ class BlockingEngine:
             client.start(name)
             answer: Mapping[str, Any] = client.inspect_container(name)
             return answer
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a container another name; ``Conflict`` if that is taken."""
+        with _Talk(self, f"rename the container {name}") as client:
+            client.rename(name, new_name)
 
     def wait(self, name: str) -> int:
         """Block until the container does not run; returns its exit code."""

@@ -106,6 +106,14 @@ class Engine:
         """Create a container, and give its ID.  After a failure or a cancel it may exist: remove it by name."""
         return await self._call(lambda engine: engine.create(name, body))
 
+    async def rename(self, name: str, new_name: str) -> None:
+        """Give a container another name; fails with ``Conflict`` where that is taken."""
+        await self._call(lambda engine: engine.rename(name, new_name))
+
+    async def remove_image(self, image_id: str) -> None:
+        """Remove an image, and what it alone was made of; fails with ``Conflict`` where it is in use.  Idempotent."""
+        await self._call(lambda engine: engine.remove_image(image_id))
+
     async def start(self, name: str) -> Mapping[str, Any]:
         """Start a container, and give what the engine knows of it then; idempotent."""
         return await self._call(lambda engine: engine.start(name))

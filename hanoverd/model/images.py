@@ -8,6 +8,7 @@ from dataclasses import dataclass
 _DEFAULT_DOMAIN = "docker.io"
 _LEGACY_DOMAIN = "index.docker.io"
 _DEFAULT_TAG = "latest"
+_BUILT = "hanoverd/"
 _LONGEST_PATH = 255
 _LONGEST_TAG = 128
 
@@ -81,7 +82,12 @@ def built_name(app: str, tag: str | None = None) -> ImageName:
     if not re.fullmatch(_COMPONENT, path):
         # Apps may be named more freely than repositories.
         path = re.sub(r"[^a-z0-9]+", "-", path).strip("-")
-    return ImageName(f"hanoverd/{path}", tag)
+    return ImageName(f"{_BUILT}{path}", tag)
+
+
+def is_newest_build(name: ImageName) -> bool:
+    """Whether hanoverd gives this name to the newest of its builds, and takes it away from the one before."""
+    return name.repository.startswith(_BUILT) and name.tag in (None, _DEFAULT_TAG)
 
 
 def tag_from(text: str) -> str:

@@ -39,6 +39,24 @@ def app_name_from(text: str) -> str:
     return valid[:LONGEST_APP_NAME].rstrip("_.-") or _FALLBACK
 
 
+def generation_in(name: str) -> int:
+    """The number that ``version_name`` put into a version's name."""
+    return int(name.rpartition("-")[2])
+
+
+_KEPT = "-kept"
+
+
+def kept_name(name: str) -> str:
+    """What the container of a version is called once it is kept only to be gone back to; no version is called so."""
+    return f"{name}{_KEPT}"
+
+
+def is_kept(name: str) -> bool:
+    """Whether ``kept_name`` made it."""
+    return name.endswith(_KEPT)
+
+
 def version_name(app: str, number: int) -> str:
     """The name of version ``number`` of ``app``, its container's name and hostname: ``app-0``."""
     return f"{app}-{number}"

@@ -27,6 +27,9 @@ class Chains:
     local: str
 
 
+_ANYWHERE = "0.0.0.0"  # noqa: S104  # what publishing without an address means
+
+
 @dataclass(frozen=True)
 class Route:
     """One published TCP port: where clients connect, and where its container answers.
@@ -40,6 +43,19 @@ class Route:
     container_ip: str
     container_port: int
     loopback_port: int | None
+
+    def __str__(self) -> str:
+        """For people: ``0.0.0.0:8080 -> 172.17.0.2:80``."""
+        return f"{self.host_ip or _ANYWHERE}:{self.host_port} -> {self.container_ip}:{self.container_port}"
+
+    def json(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "host_ip": self.host_ip or _ANYWHERE,
+            "host_port": self.host_port,
+            "container_ip": self.container_ip,
+            "container_port": self.container_port,
+        }
 
 
 @dataclass(frozen=True)

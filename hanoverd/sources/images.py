@@ -9,7 +9,10 @@ from hanoverd.model.container import Image, exposed_tcp_ports
 from hanoverd.model.images import ImageName
 
 
-def image_of(found: Mapping[str, Any], name: ImageName, revision: str | None = None) -> Image:
-    """The image that the engine describes as ``found``, called ``name`` from here on."""
+def image_of(found: Mapping[str, Any], name: ImageName, revision: str | None = None, *, obtained: bool = True) -> Image:
+    """The image that the engine describes as ``found``, called ``name`` from here on.
+
+    ``obtained`` False: it was there before, and is not ours to remove.
+    """
     ports = exposed_tcp_ports(found.get("Config") or {})
-    return Image(found["Id"], name, ports, revision)
+    return Image(found["Id"], name, ports, revision, obtained)

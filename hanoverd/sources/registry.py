@@ -32,6 +32,9 @@ _BUSY = re.compile(r"toomanyrequests|429 Too Many Requests", re.IGNORECASE)
 
 _DIGEST = re.compile(r"Digest: (sha\d+:[0-9a-f]+)")
 
+#: How the engine says that it had the image already (cli and moby, "Status: Image is up to date for …").
+_UP_TO_DATE = "Image is up to date"
+
 #: errno ENOSPC, as the engine hands it on.
 _NO_ROOM = "no space left on device"
 
@@ -44,6 +47,7 @@ class RegistrySource:
         self._engine: Engine = around.engine
         self._name = ImageName.parse(text)
         self._policy = around.pull or MISSING
+        self._pulled_before: set[str] = set()
 
     def describe(self) -> str:
         """What it will do, for the log."""
@@ -94,17 +98,21 @@ class RegistrySource:
     async def _inspected(self, name: ImageName) -> Image:
         found = await self._engine.inspect_image(name.reference)
         digests = [digest for digest in found.get("RepoDigests") or [] if digest.startswith(f"{name.repository}@")]
-        return image_of(found, name, digests[0].partition("@")[2] if digests else None)
+        revision = digests[0].partition("@")[2] if digests else None
+        return image_of(found, name, revision, obtained=found["Id"] in self._pulled_before)
 
     async def _pulled(self, name: ImageName, progress: Progress) -> Image:
         errors: list[str] = []
         digests: list[str] = []
+        was_there: list[bool] = []
 
         def on_event(event: Mapping[str, Any]) -> None:
             if "error" in event:
                 errors.append(str(event["error"]))
             else:
-                digests.extend(_DIGEST.findall(str(event.get("status", ""))))
+                status = str(event.get("status", ""))
+                digests.extend(_DIGEST.findall(status))
+                was_there.append(_UP_TO_DATE in status)
                 progress(_line(event))
 
         login = await self._around.credentials.login(name.registry)
@@ -124,7 +132,9 @@ class RegistrySource:
             pulled = await self._engine.inspect_image(f"{name.repository}@{digests[-1]}")
         except NotFound:
             raise ObtainFailed(f"the pull of {name.reference} ended without the image {digests[-1]}") from None
-        return image_of(pulled, name, digests[-1])
+        if not any(was_there):
+            self._pulled_before.add(pulled["Id"])
+        return image_of(pulled, name, digests[-1], obtained=pulled["Id"] in self._pulled_before)
 
     async def _patiently(self, name: ImageName, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> T:
         for tries, wait in enumerate(growing(FIRST_WAIT, LONGEST_WAIT, 2.0), 1):

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
+
+from twisted.python.threadpool import ThreadPool
 
 from hanoverd.adoption import Adoption
 from hanoverd.checkup import Checkup, CheckupOptions
 from hanoverd.commandline.settings import Settings
+from hanoverd.control.control import Control
+from hanoverd.control.server import ControlServer
 from hanoverd.discards import Discards
 from hanoverd.edges.conntrack import Conntrack
+from hanoverd.edges.control_socket import listen
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import engine_address
 from hanoverd.edges.firewall import Firewall
 from hanoverd.edges.health import Health
 from hanoverd.edges.ports import HeldPort, hold_name, hold_ports, release_ports
+from hanoverd.edges.recent_log import RecentLog
 from hanoverd.edges.systemd import Systemd
 from hanoverd.errors import HanoverdError
 from hanoverd.guard import Guard
 from hanoverd.handover import Handovers
 from hanoverd.hooks import Hook, Hooks
+from hanoverd.kept import Keeper
 from hanoverd.model.container import ContainerOptions
+from hanoverd.model.history import History
+from hanoverd.model.source_name import IMAGE, SourceName
 from hanoverd.preflight import check_engine, check_firewall
 from hanoverd.progress import show_progress
 from hanoverd.retirement import DrainOptions, Retirement
 from hanoverd.service import HanoverdService
-from hanoverd.sources import Source
+from hanoverd.sources import Source, Surroundings
 from hanoverd.sources.kinds import open_source
 from hanoverd.supervisor import Supervisor
 from hanoverd.switch import Switch
@@ -39,7 +50,8 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
     pool = make_pool()
     engine = Engine(reactor, pool, address)
     obtaining = settings.obtaining
-    source = open_source(obtaining.source, make_surroundings(obtaining, settings.app, environ, reactor, engine))
+    around = make_surroundings(obtaining, settings.app, environ, reactor, engine)
+    source = open_source(obtaining.source, around)
     source.check()
     lock = hold_name(settings.app)
     ports: list[HeldPort] = []
@@ -52,72 +64,93 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
         ports += hold_ports(settings.publish)
         check_firewall(environ, settings.app, ports)
         check_engine(address)
-        conntrack = Conntrack(reactor, environ)
-        hooks = Hooks(reactor, environ, [Hook(*hook) for hook in settings.hooks], settings.notify)
-        switch = Switch(Firewall(reactor, environ, settings.app), ports)
-        versions = Versions(
-            reactor,
-            engine,
-            Health(reactor, settings.status_uri),
-            settings.app,
-            _container_options(settings),
-            settings.status_timeout,
-        )
-        supervisor = _supervisor(settings, reactor, engine, conntrack, versions, switch, source, hooks)
-        checkup = Checkup(
-            reactor, versions, switch, CheckupOptions(settings.watch, settings.watch_failures), supervisor.replace
-        )
-        follower = None
-        if obtaining.hookbot is not None:
-            # Late: only those who listen to a hookbot need room for websockets.
-            from hanoverd.wiring.hookbot import make_follower  # noqa: PLC0415
-
-            follower = make_follower(obtaining.hookbot, obtaining.hookbot_ca, reactor, source, supervisor.triggers)
+        return _service(settings, environ, reactor, stdin, pool, engine, source, around, ports, release)
     except HanoverdError:
         release()
         raise
-    guard, systemd = Guard(reactor, switch), Systemd(reactor, environ)
-    return HanoverdService(reactor, pool, supervisor, conntrack, guard, checkup, systemd, follower, release, stdin)
 
 
-def _supervisor(
+def _service(
     settings: Settings,
+    environ: Mapping[str, str],
     reactor: Any,
+    stdin: int,
+    pool: ThreadPool,
     engine: Engine,
-    conntrack: Conntrack,
-    versions: Versions,
-    switch: Switch,
     source: Source,
-    hooks: Hooks,
-) -> Supervisor:
+    around: Surroundings,
+    ports: Sequence[HeldPort],
+    release: Callable[[], None],
+) -> HanoverdService:
+    health = Health(reactor, settings.status_uri)
+    versions = Versions(reactor, engine, health, settings.app, _container_options(settings), settings.status_timeout)
+    switch = Switch(Firewall(reactor, environ, settings.app), ports)
+    conntrack = Conntrack(reactor, environ)
+    hooks = Hooks(reactor, environ, [Hook(*hook) for hook in settings.hooks], settings.notify)
+    keeper = Keeper(engine, versions, settings.keep_versions)
+    retirement = Retirement(reactor, engine, conntrack, versions, keeper, _drain_options(settings))
     discards = Discards(reactor, versions)
+    history = History(time.time, reactor.seconds)
     handovers = Handovers(
         reactor,
         source,
+        lambda reference: open_source(SourceName(IMAGE, reference), around),
         versions,
         switch,
+        keeper,
         discards,
         show_progress(),
         hooks,
         overlap=not settings.disable_overlap,
     )
-    # The old version has to be there for as long as it may be wanted back.
-    grace, most = (max(seconds, settings.settle) for seconds in (settings.overlap_grace, settings.drain_timeout))
-    drain = DrainOptions(grace, most, settings.drain_signal)
-    retirement = Retirement(reactor, engine, conntrack, versions, drain)
-    return Supervisor(
+    supervisor = Supervisor(
         reactor,
         Adoption(engine, settings.app, versions, switch),
         versions,
         switch,
         handovers,
         retirement,
+        keeper,
         discards,
         settings.restart,
         hooks,
+        history,
         keep=settings.on_exit == "keep",
         settle=settings.settle,
     )
+    triggers = supervisor.triggers
+    guard = Guard(reactor, switch)
+    checkup = Checkup(
+        reactor, versions, switch, CheckupOptions(settings.watch, settings.watch_failures), supervisor.replace
+    )
+    follower = None
+    if settings.obtaining.hookbot is not None:
+        # Late: only those who listen to a hookbot need room for websockets.
+        from hanoverd.wiring.hookbot import make_follower  # noqa: PLC0415
+
+        follower = make_follower(settings.obtaining.hookbot, settings.obtaining.hookbot_ca, reactor, source, triggers)
+    control = Control(versions, switch, triggers, retirement, keeper, guard, history)
+    # The last of what may fail, for it is to be closed again.
+    server = ControlServer(control, RecentLog(), partial(listen, reactor, environ, settings.app))
+    return HanoverdService(
+        reactor,
+        pool,
+        supervisor,
+        conntrack,
+        guard,
+        checkup,
+        Systemd(reactor, environ),
+        server,
+        follower,
+        release,
+        stdin,
+    )
+
+
+def _drain_options(settings: Settings) -> DrainOptions:
+    # The old version has to be there for as long as it may be wanted back.
+    grace, most = (max(seconds, settings.settle) for seconds in (settings.overlap_grace, settings.drain_timeout))
+    return DrainOptions(grace, most, settings.drain_signal)
 
 
 def _container_options(settings: Settings) -> ContainerOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hanoverd.concurrency.polling import pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
-from hanoverd.model.container import ContainerOptions, Image, app_label, create_body
+from hanoverd.model.container import ContainerOptions, Image, Recipe, app_label, create_body, recipe_of
 from hanoverd.model.images import ImageName, built_name
 from hanoverd.sources.folder import FolderSource
 from tests.fakes.surroundings import surroundings
@@ -52,7 +53,7 @@ class EngineContract(TestCase):
     async def create(self, **env: str) -> None:
         """A container of the app, not started."""
         options = ContainerOptions(env=[f"{name}={value}" for name, value in env.items()], ports=[self.port])
-        await self.engine.create(NAME, create_body(APP, 0, NAME, await self.image(), options))
+        await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(await self.image(), options)))
 
     async def state(self) -> Mapping[str, Any]:
         """What the engine says of the container."""
@@ -145,7 +146,9 @@ class EngineContract(TestCase):
 
     async def test_an_image_that_is_gone_is_told_by_create(self) -> None:
         image = Image(f"sha256:{'0' * 64}", ImageName("x"), ())
-        await self.fails(NotFound, self.engine.create(NAME, create_body(APP, 0, NAME, image, ContainerOptions())))
+        await self.fails(
+            NotFound, self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerOptions())))
+        )
 
     async def test_a_container_that_runs_has_an_address_and_ports_on_loopback(self) -> None:
         await self.create()
@@ -229,6 +232,53 @@ class EngineContract(TestCase):
                 await self.engine.start(NAME)
             await self.engine.remove(NAME)
             await self.fails(NotFound, self.engine.inspect_container(NAME))
+
+    async def test_what_a_container_was_made_of_can_be_told_from_it(self) -> None:
+        image = await self.image()
+        options = ContainerOptions(
+            command=("/server", "now"), env=("A=1", "PORTS"), ports=(self.port,), stop_signal="SIGUSR1", stop_timeout=7
+        )
+        await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, options)))
+        told = await self.recipe()
+        self.assertEqual(
+            (told.image.id, told.image.name.reference, told.image.obtained), (image.id, f"{image.name.reference}", True)
+        )
+        wanted = ("A=1", f"HANOVERD_IMAGE={image.name.reference}")
+        self.assertTrue(set(wanted) <= set(told.options.env), told)
+        # It was taken away from what the image has.
+        self.assertIn("PORTS", told.options.env)
+        self.assertEqual(replace(told.options, env=()), replace(options, env=()))
+        # Another of the same is the same.
+        await self.engine.remove(NAME)
+        await self.engine.create(NAME, create_body(APP, 0, NAME, told))
+        again = await self.recipe()
+        self.assertEqual(replace(again.options, env=()), replace(told.options, env=()))
+        self.assertEqual(sorted(again.options.env), sorted(told.options.env))
+
+    async def recipe(self) -> Recipe:
+        """What the container was made of, by what the engine says."""
+        found = await self.engine.inspect_container(NAME)
+        return recipe_of(found, await self.engine.inspect_image(found["Image"]))
+
+    async def test_a_container_can_be_given_another_name(self) -> None:
+        await self.create()
+        await self.engine.rename(NAME, f"{NAME}-kept")
+        try:
+            await self.fails(NotFound, self.engine.inspect_container(NAME))
+            await self.create()
+            await self.fails(Conflict, self.engine.rename(NAME, f"{NAME}-kept"))
+        finally:
+            await self.engine.remove(f"{NAME}-kept")
+
+    async def test_an_image_is_removed_unless_a_container_has_it(self) -> None:
+        (self.folder / "more").write_text(NAME)
+        image = await self.image()
+        await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerOptions(ports=(self.port,)))))
+        await self.fails(Conflict, self.engine.remove_image(image.id))
+        await self.engine.remove(NAME)
+        await self.engine.remove_image(image.id)
+        await self.fails(NotFound, self.engine.inspect_image(image.id))
+        await self.engine.remove_image(image.id)
 
     async def test_a_container_that_was_stopped_can_be_started_again(self) -> None:
         await self.create()

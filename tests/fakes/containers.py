@@ -6,7 +6,7 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _addresses = itertools.count(2)
@@ -18,7 +18,8 @@ class FakeContainer:
     def __init__(self, name: str, body: Mapping[str, Any], image_env: Mapping[str, str], ports: Sequence[int]) -> None:
         self.name = name
         self.body = body
-        self.env = {**image_env, **dict(entry.split("=", 1) for entry in body.get("Env") or [])}
+        given = {name: value if assigned else None for name, assigned, value in _split(body.get("Env") or [])}
+        self.env = {name: value for name, value in {**image_env, **given}.items() if value is not None}
         self.ports = ports
         self.ended = threading.Event()
         self.ended.set()
@@ -69,7 +70,14 @@ class FakeContainer:
         return {
             "Id": f"{abs(hash(self.name)):064x}",
             "Name": f"/{self.name}",
-            "Config": {"Labels": self.body.get("Labels"), "Tty": False},
+            "Image": self.body["Image"],
+            "Config": {
+                "Labels": self.body.get("Labels"),
+                "Tty": False,
+                "Env": [f"{name}={value}" for name, value in self.env.items()],
+                **{key: self.body.get(key) for key in ("Cmd", "ExposedPorts", "Volumes", "StopSignal", "StopTimeout")},
+            },
+            "HostConfig": self.body.get("HostConfig", {}),
             "State": {
                 "Running": self.is_running,
                 "ExitCode": self.exit_code,
@@ -105,3 +113,7 @@ class FakeContainer:
                     connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
                 except OSError:
                     pass
+
+
+def _split(entries: Sequence[str]) -> Iterable[tuple[str, str, str]]:
+    return [entry.partition("=") for entry in entries]

@@ -53,7 +53,9 @@ class FakeImage:
 
     def inspect(self) -> dict[str, Any]:
         """As ``GET /images/{name}/json``."""
-        return {"Id": self.id, "Config": {"ExposedPorts": {f"{port}/tcp": {} for port in self.ports}}}
+        exposed: dict[str, object] = {f"{port}/tcp": {} for port in self.ports}
+        env = [f"{name}={value}" for name, value in self.env.items()]
+        return {"Id": self.id, "RepoTags": [], "Config": {"ExposedPorts": exposed, "Env": env}}
 
 
 class FakeEngine:
@@ -155,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
             (r"POST /containers/(.+)/wait", self._wait),
             (r"GET /containers/(.+)/logs", self._logs),
             (r"POST /containers/(.+)/kill", self._kill),
+            (r"POST /containers/(.+)/rename", self._rename),
+            (r"DELETE /images/(.+)", self._remove_image),
             (r"POST /containers/(.+)/stop", self._stop),
             (r"DELETE /containers/(.+)", self._remove),
         ):
@@ -240,6 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
             {
                 "Names": [f"/{container.name}"],
                 "Labels": container.body["Labels"],
+                "ImageID": container.body["Image"],
                 "NetworkSettings": {"Networks": container.networks()},
             }
             for container in found
@@ -277,6 +282,25 @@ class _Handler(BaseHTTPRequestHandler):
             if self.query["signal"] in ("SIGKILL", "SIGTERM"):
                 container.end(137 if self.query["signal"] == "SIGKILL" else 0)
         return 204, None
+
+    def _rename(self, name: str) -> tuple[int, Any]:
+        container, new_name = self._container(name), self.query["name"]
+        with self.server.engine.lock:
+            if new_name in self.server.engine.containers:
+                raise Refusal(409, f'Conflict. The container name "/{new_name}" is already in use')
+            container.name = new_name
+            self.server.engine.containers[new_name] = self.server.engine.containers.pop(name)
+        return 204, None
+
+    def _remove_image(self, image_id: str) -> tuple[int, Any]:
+        engine = self.server.engine
+        with engine.lock:
+            if image_id not in engine.images:
+                raise Refusal(404, f"No such image: {image_id}")
+            if any(container.body["Image"] == image_id for container in engine.containers.values()):
+                raise Refusal(409, f"conflict: unable to delete {image_id}: image is being used")
+            engine.images = {name: image for name, image in engine.images.items() if image.id != image_id}
+        return 200, [{"Deleted": image_id}]
 
     def _stop(self, name: str) -> tuple[int, Any]:
         container = self._container(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from hanoverd.edges.health import Health
 from hanoverd.edges.ports import HeldPort
 from hanoverd.handover import Handovers
 from hanoverd.hooks import Hooks
+from hanoverd.kept import Keeper
 from hanoverd.model.container import ContainerOptions
+from hanoverd.model.history import History
 from hanoverd.model.publish import Publish
 from hanoverd.model.restart import RestartPolicy
 from hanoverd.retirement import DrainOptions, Retirement
 from hanoverd.sources.folder import FolderSource
+from hanoverd.sources.registry import RegistrySource
 from hanoverd.supervisor import Supervisor
 from hanoverd.switch import Switch
 from hanoverd.version import Versions
@@ -42,7 +46,7 @@ PORT = 8472
 class World:
     """Begin with the constructor, end with ``close``, which fails where anything was left behind."""
 
-    def __init__(self, *, overlap: bool = True, drain: float = 0.0) -> None:
+    def __init__(self, *, overlap: bool = True, drain: float = 0.0, kept: int = 0) -> None:
         self._threads = set(threading.enumerate())
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
@@ -58,28 +62,36 @@ class World:
         ports = [HeldPort(Publish(None, range(8080, 8081), PORT), 8080, None)]
         self.switch = Switch(Firewall(REACTOR, self.firewall.environ, APP), ports)
         self.discards = Discards(REACTOR, self.versions)
+        self.keeper = Keeper(engine, self.versions, kept)
+        self.history = History(time.time, REACTOR.seconds)
+        around = surroundings(REACTOR, engine, self.app_folder, APP)
         self.handovers = Handovers(
             REACTOR,
-            FolderSource(".", surroundings(REACTOR, engine, self.app_folder, APP)),
+            FolderSource(".", around),
+            lambda reference: RegistrySource(reference, around),
             self.versions,
             self.switch,
+            self.keeper,
             self.discards,
             lambda _line: None,
             Hooks(REACTOR, {}),
             overlap=overlap,
         )
         conntrack = Conntrack(REACTOR, self.firewall.environ)
-        retirement = Retirement(REACTOR, engine, conntrack, self.versions, DrainOptions(drain, drain, None))
+        options = DrainOptions(drain, drain, None)
+        self.retirement = Retirement(REACTOR, engine, conntrack, self.versions, self.keeper, options)
         self.supervisor = Supervisor(
             REACTOR,
             Adoption(engine, APP, self.versions, self.switch),
             self.versions,
             self.switch,
             self.handovers,
-            retirement,
+            self.retirement,
+            self.keeper,
             self.discards,
             RestartPolicy("no"),
             Hooks(REACTOR, {}),
+            self.history,
             keep=False,
             settle=0.0,
         )

@@ -40,7 +40,8 @@ def under(env: Mapping[str, str] | None) -> list[str]:
 def environment(lab: Lab) -> dict[str, str]:
     """What hanoverd finds around it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(PROJECT), "DOCKER_HOST": lab.docker_host}
+    own = {"PYTHONPATH": str(PROJECT), "DOCKER_HOST": lab.docker_host, "HANOVERD_RUNTIME_DIR": str(lab.runtime)}
+    return {**kept, **own}
 
 
 class Daemon:

@@ -31,6 +31,10 @@ class Lab:
         self.folder = Path(tempfile.mkdtemp(prefix="hanoverd-lab-"))
         # Anybody may pass through: tests run the daemon as other users too.
         self.folder.chmod(0o755)
+        #: Where the daemons make their sockets.
+        self.runtime = self.folder / "run"
+        self.runtime.mkdir()
+        self.runtime.chmod(0o1777)
         self.engine = PrivateEngine(self.host, self.folder / "engine", *engine_options)
 
     def start(self) -> None:
@@ -68,11 +72,20 @@ class Lab:
         return call(self.engine.socket, method, path, body)
 
     def containers(self, app: str | None = None) -> list[dict[str, Any]]:
-        """The containers of hanoverd, running or not, of one app or all."""
+        """The containers of hanoverd, running or not: all, or the versions of one app without those that are only kept."""
         label = "orchestrator=hanoverd" if app is None else f"hanoverd.app={app}"
         filters = '{"label":["' + label + '"]}'
         found: list[dict[str, Any]] = get_json(self.engine.socket, f"/containers/json?all=1&filters={_quoted(filters)}")
-        return found
+        return found if app is None else [one for one in found if not one["Names"][0].endswith("-kept")]
+
+    def kept(self) -> list[str]:
+        """The names of the containers that are kept to be gone back to."""
+        found = [str(container["Names"][0]).lstrip("/") for container in self.containers()]
+        return sorted(name for name in found if name.endswith("-kept"))
+
+    def image_ids(self) -> set[str]:
+        """The images that the engine has, without those that are only parts of others."""
+        return {image["Id"] for image in get_json(self.engine.socket, "/images/json")}
 
     def iptables_save(self) -> str:
         """The nat table of the host with the engine."""

@@ -9,7 +9,7 @@ import pytest
 from hanoverd import __version__
 from hanoverd.commandline.help import usage_text
 from hanoverd.commandline.parse import InfoRequested, parse, without_tokens
-from hanoverd.commandline.settings import AnySettings, Obtaining, Settings
+from hanoverd.commandline.settings import Asked, Obtaining, Settings
 from hanoverd.errors import UsageError
 from hanoverd.model.build import BuildOptions
 from hanoverd.model.publish import Publish
@@ -24,7 +24,7 @@ def settings(*arguments: str) -> Settings:
     return found
 
 
-def any_settings(*arguments: str, **environ: str) -> AnySettings:
+def any_settings(*arguments: str, **environ: str) -> Asked:
     """The same, of whichever program is meant."""
     return parse(arguments, {"COLOUR": "blue", **environ}, "/srv/Corner Shop", lambda: ["docker-archive", "other"])
 
@@ -80,6 +80,7 @@ def test_without_arguments_the_folder_is_built_with_the_defaults() -> None:
         watch_failures=3,
         hooks=(),
         notify=(),
+        keep_versions=1,
     )
 
 
@@ -111,6 +112,7 @@ def test_every_option_arrives() -> None:
             "--hook",
             "died=x=1; echo",
             "--notify=https://hooks.example/secret",
+            "--keep-versions=4",
             "team/web:2",
             "serve",
             "--fast",
@@ -140,6 +142,7 @@ def test_every_option_arrives() -> None:
         watch_failures=2,
         hooks=(("live", "echo now"), ("died", "x=1; echo")),
         notify=("https://hooks.example/secret",),
+        keep_versions=4,
     )
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from twisted.internet.task import Clock
 
-from hanoverd.model.container import Image
+from hanoverd.model.container import ContainerOptions, Image, Recipe
 from hanoverd.model.images import ImageName
 from hanoverd.model.restart import RestartPolicy, parse_restart
 from hanoverd.revival import Revival
-from hanoverd.triggers import Triggers
+from hanoverd.triggers import Order, Triggers
 
-IMAGE = Image("sha256:1", ImageName("app"), (80,))
+RECIPE = Recipe(Image("sha256:1", ImageName("app"), (80,)), ContainerOptions())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +64,7 @@ class Far(Triggers):
         self.queued.append(reason)
 
 
-async def _nothing(_reasons: Sequence[str], _revision: str | None) -> None:
+async def _nothing(_order: Order) -> None:
     """No work."""
 
 
@@ -77,13 +75,13 @@ def test_the_delays_grow_until_a_version_has_proved_itself() -> None:
     for _ in range(12):
         revival.is_live()
         clock.advance(60)
-        delays.append(revival.begin(IMAGE, 1))
+        delays.append(revival.begin(RECIPE, 1))
     assert delays == [0.1] * 12
     revival.is_live()
     clock.advance(60)
     delays = []
     for _ in range(12):
-        delays.append(revival.begin(IMAGE, 1))
+        delays.append(revival.begin(RECIPE, 1))
         revival.is_live()
         clock.advance(5)
     # The first one after a version that had proved itself begins anew.
@@ -93,15 +91,13 @@ def test_the_delays_grow_until_a_version_has_proved_itself() -> None:
 def test_a_version_that_goes_live_makes_it_needless() -> None:
     clock, far = Clock(), Far()
     revival = Revival(clock, parse_restart("always"), far)
-    revival.begin(IMAGE, 1)
+    revival.begin(RECIPE, 1)
     revival.is_live()
     clock.advance(10)
     assert far.queued == []
-    revival.begin(IMAGE, 1)
+    revival.begin(RECIPE, 1)
     clock.advance(10)
-    [reason] = far.queued
-    assert revival.due([reason]) is IMAGE
-    assert revival.due([reason, "SIGHUP"]) is None
+    assert len(far.queued) == 1
+    assert revival.due() is RECIPE
     revival.is_live()
-    assert revival.due([reason]) is None
-    assert revival.is_only([reason])
+    assert revival.due() is None

@@ -1,0 +1,89 @@
+"""The handovers of an app so far, as they are told to people and programs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+#: What becomes of a handover.
+UNDER_WAY, LIVE, FAILED, CANCELLED = "under way", "live", "failed", "cancelled"
+
+#: How many of the last ones are remembered.
+MOST = 100
+
+
+@dataclass
+class Record:
+    """One handover.  ``began`` is a Unix time, ``took`` and the times of the ``phases`` are in seconds."""
+
+    id: int
+    trigger: str
+    began: float
+    version: str = ""
+    old: str = ""
+    image: str = ""
+    image_id: str = ""
+    phases: list[tuple[str, float]] = field(default_factory=list)
+    outcome: str = UNDER_WAY
+    why: str = ""
+    took: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come to an outcome."""
+        return self.outcome != UNDER_WAY
+
+    def json(self) -> dict[str, object]:
+        """For programs: the phases as objects."""
+        return {**asdict(self), "phases": [{"phase": phase, "seconds": seconds} for phase, seconds in self.phases]}
+
+
+class History:
+    """The last handovers.  ``now`` gives a Unix time, ``seconds`` one of a clock that is never set."""
+
+    def __init__(self, now: Callable[[], float], seconds: Callable[[], float]) -> None:
+        self._now = now
+        self._seconds = seconds
+        self._records: deque[Record] = deque(maxlen=MOST)
+        self._begun = 0.0
+        self._count = 0
+        self._waiting: list[Callable[[Record], object]] = []
+
+    def __iter__(self) -> Iterator[Record]:
+        """The oldest first."""
+        return iter(list(self._records))
+
+    @property
+    def next_id(self) -> int:
+        """What the handover will be called that begins next."""
+        return self._count + 1
+
+    @property
+    def last(self) -> Record | None:
+        """The one under way, or the last."""
+        return self._records[-1] if self._records else None
+
+    def begin(self, reasons: Sequence[str]) -> Record:
+        """A handover begins."""
+        self._count += 1
+        self._begun = self._seconds()
+        record = Record(self._count, ", ".join(reasons), self._now())
+        self._records.append(record)
+        return record
+
+    def end(self, record: Record, outcome: str, why: str = "") -> None:
+        """It has come to ``outcome``."""
+        record.outcome, record.why = outcome, why
+        record.took = self._seconds() - self._begun
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call(record)
+
+    def on_end(self, call: Callable[[Record], object]) -> None:
+        """Have ``call`` called at the end of the next handover to end."""
+        self._waiting.append(call)
+
+    def get(self, number: int) -> Record | None:
+        """The handover of this ID, if it has begun and is remembered."""
+        return next((record for record in self._records if record.id == number), None)

@@ -1,0 +1,493 @@
+"""A running hanoverd, looked at and told what to do from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.asking import ask, eventually, hostname, names
+from tests.integration.conftest import StartDaemon
+from tests.lab.clients import Clients
+from tests.lab.daemon import environment, twistd
+from tests.lab.host import Lab
+from tests.lab.images import write_app
+
+URL = "http://{}:8080/"
+ARGUMENTS = ("-p", "8080:80", "--name", "web")
+
+SOMEBODY = ("setpriv", "--reuid=4321", "--regid=4321", "--clear-groups")
+
+
+class Commands:
+    """``hanoverd COMMAND`` on the lab's host."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def start(self, *arguments: str, as_user: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """One that goes on."""
+        return subprocess.Popen(
+            self._lab.in_host([*as_user, *twistd(*arguments)]),
+            env=environment(self._lab),
+            cwd="/",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self, *arguments: str, as_user: Sequence[str] = ()) -> tuple[int, str, str]:
+        """Exit status, standard output and standard error."""
+        running = self.start(*arguments, as_user=as_user)
+        out, err = running.communicate(timeout=60)
+        return running.returncode, out, err
+
+    def __call__(self, *arguments: str) -> str:
+        """What one prints that works."""
+        code, out, err = self.end(*arguments)
+        assert (code, err) == (0, ""), (arguments, code, out, err)
+        return out
+
+    def status(self) -> Any:
+        """All about the app."""
+        return json.loads(self("status", "web", "--json"))
+
+    def history(self) -> list[Any]:
+        """The handovers so far."""
+        return [json.loads(line) for line in self("history", "web", "--format", "json").splitlines()]
+
+
+@pytest.fixture
+def commands(lab: Lab) -> Commands:
+    """Those of the lab."""
+    return Commands(lab)
+
+
+def alive(lab: Lab) -> str:
+    """The version that answers the client host."""
+    return hostname(lab.in_client, URL.format(lab.host_ip))
+
+
+def words(lab: Lab, path: str = "") -> str:
+    """What it answers."""
+    return ask(lab.in_client, URL.format(lab.host_ip) + path)
+
+
+def lossless(clients: Clients) -> None:
+    """All requests were answered."""
+    counted = clients.finish()
+    assert (counted["failed"], counted["cut"], counted["errors"]) == (0, 0, []), counted
+    assert counted["ok"] > 20
+
+
+def load(lab: Lab) -> Clients:
+    """Short requests from the client host."""
+    return Clients(lab.in_client, lab.host_ip, "8080", "--workers", "2", "--pause", "0.01")
+
+
+class TestLooking:
+    """list, status, history, logs."""
+
+    def test_apps_are_listed_as_docker_lists(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        assert commands("list").split() == ["APP", "VERSION", "IMAGE", "IMAGE", "ID", "STATUS", "PORTS", "PID"]
+        assert commands("list", "--format", "json") == commands("list", "-q") == ""
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd, daemon("--name", "api", cwd=app_folder) as other:
+            hanoverd.wait_for("web-0 is live")
+            other.wait_for("api-0 is live")
+            assert commands("list", "-q") == "api\nweb\n"
+            _, api, web = commands("list").splitlines()
+            assert api.split()[:3] == ["api", "api-0", "hanoverd/api:latest"]
+            assert "Live for " in web
+            assert f"0.0.0.0:8080->80/tcp   {hanoverd.pid}" in web
+            [first, second] = [json.loads(line) for line in commands("list", "--format=json").splitlines()]
+            assert (first["app"], second["live"]["version"]) == ("api", "web-0")
+            # A socket that a dead one has left is told, and does not hide the others.
+            other.kill()
+            code, out, err = commands.end("list", "-q")
+            assert (code, out) == (1, "web\n")
+            assert "the hanoverd that served api has ended, without a chance to clean up" in err
+        with daemon("--name", "api", cwd=app_folder) as other:
+            other.wait_for("api-0 was left by an earlier run")
+            other.wait_for("api-1 is live")
+            assert commands("list", "-q") == "api\n"
+        assert list(lab.runtime.iterdir()) == []
+
+    def test_status_tells_what_is_live_and_what_is_under_way(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, "-e", "PASSWORD=hunter2", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            status = commands.status()
+            assert (status["state"], status["live"]["version"], status["pid"]) == ("live", "web-0", hanoverd.pid)
+            assert status["ports"][0]["host_port"] == 8080
+            assert status["live"]["since"] == pytest.approx(time.time(), abs=60)
+            write_app(app_folder, env={"MUTE": "1"})
+            hanoverd.hup()
+            hanoverd.wait_for("web-1: started")
+            status = commands.status()
+            assert (status["state"], status["live"]["version"]) == ("handing over", "web-0")
+            assert [phase["phase"] for phase in status["handover"]["phases"]] == ["obtained", "created", "started"]
+            text = commands("status", "web")
+            assert text.startswith("web\n  state:     Live for ")
+            assert ", handing over to web-1" in text
+            assert "SIGHUP" in text
+            assert "hunter2" not in text + json.dumps(status) + json.dumps(commands.history()) + commands("logs", "web")
+
+    def test_status_goes_on_being_shown(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            watching = commands.start("status", "web", "--json", "-w")
+            assert watching.stdout
+            assert json.loads(watching.stdout.readline())["live"]["version"] == "web-0"
+            hanoverd.hup()
+            while json.loads(watching.stdout.readline())["live"]["version"] != "web-1":
+                pass
+            watching.send_signal(signal.SIGINT)
+            _, err = watching.communicate(timeout=20)
+            assert (watching.returncode, err) == (130, "")
+
+    def test_history_tells_what_began_each_handover_and_what_became_of_it(
+        self, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            write_app(app_folder, env={"EXIT": "3"})
+            hanoverd.hup()
+            hanoverd.wait_for("waiting for the next trigger")
+            first, second = commands.history()
+            assert (first["trigger"], first["outcome"], first["version"]) == ("start", "live", "web-0")
+            assert [phase["phase"] for phase in first["phases"]] == [
+                *("obtained", "created", "started", "ready", "flipped")
+            ]
+            assert sum(phase["seconds"] for phase in first["phases"]) == pytest.approx(first["took"], abs=0.3)
+            assert first["began"] == pytest.approx(time.time(), abs=60)
+            assert (second["trigger"], second["outcome"], second["old"]) == ("SIGHUP", "failed", "web-0")
+            assert "it exited with code 3 before it was ready" in second["why"]
+            titles, newest, oldest = commands("history", "web").splitlines()
+            assert titles.split() == ["HANDOVER", "VERSION", "IMAGE", "TRIGGER", "BEGAN", "TOOK", "OUTCOME", "WHY"]
+            assert newest.split()[:4] == ["2", "web-1", "hanoverd/web:latest", "SIGHUP"]
+            assert " live " in oldest
+            whole = commands("history", "web", "--no-trunc").splitlines()
+            assert "cannot go on: exiting with 3" in whole[1]
+            assert whole[0].split()[-2:] == ["PHASES", "WHY"]
+            assert ", created in " in whole[2]
+
+    def test_logs_go_on_from_version_to_version(
+        self, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            assert "web-0 is live: 0.0.0.0:8080 ->" in commands("logs", "web")
+            assert len(commands("logs", "web", "-n", "2").splitlines()) == 2
+            following = commands.start("logs", "web", "-f", "--tail", "0")
+            assert following.stdout
+            time.sleep(1)
+            hanoverd.hup()
+            assert "handover: SIGHUP" in following.stdout.readline()
+            while "web-0 is gone" not in following.stdout.readline():
+                pass
+            assert hanoverd.terminate() == 0
+            # It ends with what it follows.
+            following.communicate(timeout=20)
+            assert following.returncode == 0
+
+
+class TestOrders:
+    """deploy, cancel, rollback, pause, resume."""
+
+    def test_deploy_follows_the_handover_and_tells_what_came_of_it(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            clients = load(lab)
+            code, out, err = commands.end("deploy", "web", "--wait")
+            assert (code, err) == (0, "")
+            assert "web-1: created in" in out
+            assert "web: handover 2: web-1 (hanoverd/web:latest) is live after" in out.splitlines()[-1]
+            lossless(clients)
+            write_app(app_folder, env={"EXIT": "3"})
+            code, out, err = commands.end("deploy", "--wait", "web")
+            assert code == 1
+            assert "web: handover 3: failed after" in err
+            assert "it exited with code 3 before it was ready" in err
+            assert alive(lab) == "web-1"
+            assert "handover 4 begins" in commands("deploy", "web")
+            eventually(lambda: len(commands.history()) == 4)
+
+    def test_deploy_of_an_image_is_for_once(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            lab.docker("POST", "/images/hanoverd%2Fweb:latest/tag?repo=other&tag=v1")
+            write_app(app_folder, version="2")
+            assert "web-1 (other:v1) is live" in commands("deploy", "web", "--image", "other:v1", "--wait")
+            assert hanoverd.wait_for("web-1: use the image other:v1")
+            assert commands.history()[-1]["trigger"] == "hanoverd deploy (other:v1)"
+            assert commands.end("deploy", "web", "--image", "Other")[0] == 2
+            code, _, err = commands.end("deploy", "web", "--image", "127.0.0.1:1/nothing", "--wait")
+            assert code == 1
+            assert "cannot pull 127.0.0.1:1/nothing:latest" in err
+            hanoverd.hup()
+            hanoverd.wait_for("web-3 is live")
+            assert commands.status()["live"]["image"] == "hanoverd/web:latest"
+            lab.docker("DELETE", "/images/other:v1")
+
+    def test_a_newer_deploy_ends_the_wait_of_an_older_one(
+        self, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            write_app(app_folder, env={"MUTE": "1"})
+            older = commands.start("deploy", "web", "--wait")
+            hanoverd.wait_for("web-1: started")
+            write_app(app_folder)
+            assert "is live" in commands("deploy", "web", "--wait")
+            _, err = older.communicate(timeout=20)
+            assert older.returncode == 1
+            assert "web: handover 2: cancelled after" in err
+            assert "a newer one begins" in err
+
+    def test_ctrl_c_ends_the_wait_and_not_the_handover(
+        self, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            write_app(app_folder, env={"READY_AFTER": "2"})
+            waiting = commands.start("deploy", "web", "--wait")
+            hanoverd.wait_for("web-1: started")
+            waiting.send_signal(signal.SIGINT)
+            _, err = waiting.communicate(timeout=20)
+            assert (waiting.returncode, err) == (130, "web: handover 2 goes on (`hanoverd cancel web` cancels it)\n")
+            hanoverd.wait_for("web-1 is live")
+
+    def test_cancel(self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            assert commands.end("cancel", "web") == (1, "", "hanoverd: web: there is no handover to cancel\n")
+            write_app(app_folder, env={"MUTE": "1"})
+            hanoverd.hup()
+            hanoverd.wait_for("web-1: started")
+            assert "web: handover 2: cancelled after" in commands("cancel", "web")
+            hanoverd.wait_for("handover cancelled: told so by `hanoverd cancel`")
+            assert names(lab.containers("web")) == ["web-0"]
+            assert commands.status()["state"] == "live"
+            assert alive(lab) == "web-0"
+
+    def test_while_paused_triggers_are_held_and_orders_are_done(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            assert "web: resumed: no trigger was held" in commands("resume", "web")
+            assert "paused: triggers are held" in commands("pause", "web")
+            for _ in range(3):
+                hanoverd.hup()
+            hanoverd.wait_for("SIGHUP: held, for hanoverd is paused")
+            assert "web-1 (hanoverd/web:latest) is live" in commands("deploy", "web", "--wait")
+            # What dies is started again, paused or not.
+            lab.docker("POST", "/containers/web-1/kill")
+            hanoverd.wait_for("web-2 is live")
+            status = commands.status()
+            assert (status["paused"], set(status["held"])) == (True, {"SIGHUP"})
+            assert "(paused)" in commands("status", "web")
+            assert len(commands.history()) == 3
+            assert 'resumed: a handover begins, for "SIGHUP"' in commands("resume", "web")
+            hanoverd.wait_for("web-3 is live")
+            assert not commands.status()["paused"]
+
+
+class TestWhoMay:
+    """Nobody else is answered."""
+
+    def test_only_the_same_user_and_root(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            path = lab.runtime / "web.sock"
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            code, out, err = commands.end("status", "web", as_user=SOMEBODY)
+            assert (code, out) == (1, "")
+            assert "the hanoverd that serves web belongs to another user: ask as that user, or as root" in err
+            # Even where the file lets everybody in.
+            path.chmod(0o666)
+            code, out, err = commands.end("pause", "web", as_user=SOMEBODY)
+            assert (code, out) == (1, "")
+            assert "web: this hanoverd belongs to another user" in err
+            assert not commands.status()["paused"]
+
+    def test_an_app_that_nobody_serves(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        code, out, err = commands.end("status", "nobody")
+        assert (code, out) == (1, "")
+        assert "no hanoverd serves an app named nobody here (there is none at all; looked in " in err
+        with daemon(*ARGUMENTS, cwd=app_folder):
+            eventually(lambda: "there are: web" in commands.end("deploy", "nobody")[2])
+        assert list(lab.runtime.iterdir()) == []
+
+    def test_what_is_no_question_is_refused_and_harms_nothing(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            for request, status in (
+                (b"GET /nothing", b"404"),
+                (b"DELETE /status", b"404"),
+                (b"GET /handovers/x", b"404"),
+                (b"GET /logs?tail=x", b"400"),
+            ):
+                assert raw(lab, request + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").split()[1] == status
+            for body in (b"[", b"[]", b'{"image": "A B"}', b"[" * 60000):
+                head = b"POST /deploy HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(
+                    body
+                )
+                assert raw(lab, head + body).split()[1] == b"400"
+            assert raw(lab, b"\x16\x03\x01 what\r\n\r\n").split()[1:2] == [b"400"]
+            assert len(commands.history()) == 1
+            assert alive(lab) == "web-0"
+
+
+def raw(lab: Lab, request: bytes) -> bytes:
+    """What the socket answers."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(lab.runtime / "web.sock"))
+        connection.sendall(request)
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+        return answer
+
+
+class TestRollback:
+    """Versions that are kept, and gone back to."""
+
+    def test_back_to_the_version_before_without_a_failed_request(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        write_app(app_folder, version="one")
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            code, _, err = commands.end("rollback", "web", "--wait")
+            assert code == 1
+            assert "there is no version before the live one to go back to; kept are: none" in err
+            write_app(app_folder, version="two")
+            hanoverd.hup()
+            hanoverd.wait_for("web-2 is live")
+            first = commands.history()[0]["image_id"]
+            [kept] = eventually(lambda: commands.status()["kept"])
+            assert (kept["generation"], kept["image_id"]) == (0, first)
+            eventually(lambda: lab.kept() == ["web-0-kept"])
+            clients = load(lab)
+            assert "web-3 (hanoverd/web:latest) is live" in commands("rollback", "web", "--wait")
+            eventually(lambda: [one["generation"] for one in commands.status()["kept"]] == [2])
+            lossless(clients)
+            assert commands.status()["live"]["image_id"] == first
+            # And forth again, by its number, or by its name.
+            assert "web-4 (hanoverd/web:latest) is live" in commands("rollback", "web", "web-2", "--wait")
+            # At once: it still finishes.
+            code, _, err = commands.end("rollback", "web", "77", "--wait")
+            assert code == 1
+            assert "there is no version 77 to go back to; kept are: 3 (" in err
+        assert lab.kept() == []
+
+    def test_with_the_settings_that_it_ran_with_across_a_restart(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands, tmp_path: Path
+    ) -> None:
+        (tmp_path / "data").mkdir()
+        old = ("-e", "MODE=old", "-v", f"{tmp_path}/data:/data", "--stop-signal", "SIGINT")
+        with daemon(*ARGUMENTS, "--on-exit", "keep", *old, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            before = json.loads(lab.docker("GET", "/containers/web-0/json")[1])
+        # The same image, other settings.
+        with daemon(*ARGUMENTS, "--on-exit", "keep", "-e", "MODE=new", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-1 is live")
+            eventually(lambda: lab.kept() == ["web-0-kept"])
+        with daemon(*ARGUMENTS, "-e", "MODE=newer", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-2 is live")
+            eventually(lambda: lab.kept() == ["web-1-kept"])
+            assert commands.end("rollback", "web", "1", "--wait")[0] == 0
+            after = json.loads(lab.docker("GET", "/containers/web-3/json")[1])
+            assert "MODE=new" in after["Config"]["Env"]
+            # One that dies is started again with the settings that it had.
+            lab.docker("POST", "/containers/web-3/kill")
+            hanoverd.wait_for("web-4 is live")
+            assert "MODE=new" in json.loads(lab.docker("GET", "/containers/web-4/json")[1])["Config"]["Env"]
+        assert before["HostConfig"]["Binds"] == [f"{tmp_path}/data:/data"]
+
+    def test_images_that_are_not_needed_any_more_are_removed_unless_they_are_somebody_elses(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        there = lab.image_ids()
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            made = []
+            for number in range(1, 5):
+                made.append(commands.status()["live"]["image_id"])
+                if number == 2:
+                    lab.docker("POST", f"/images/{made[-1]}/tag?repo=mine&tag=v1")
+                write_app(app_folder, version=f"new {number}", env={"EXIT": "1"} if number == 3 else {})
+                hanoverd.hup()
+                hanoverd.wait_for(f"web-{number} is live" if number != 3 else f"web-{number} failed")
+                eventually(lambda: commands.status()["state"] != "handing over")
+            live = commands.status()["live"]["image_id"]
+            # Generations 0, 1 and 2 were live, 3 has failed, 4 is live.
+            eventually(lambda: lab.kept() == ["web-2-kept"])
+            eventually(lambda: lab.image_ids() - there == {made[1], made[2], live})
+            hanoverd.wait_for("removed the image hanoverd/web:latest .*: it is not needed any more")
+        lab.docker("DELETE", "/images/mine:v1")
+
+    def test_with_keep_versions_0_nothing_is_kept(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        there = lab.image_ids()
+        write_app(app_folder, version="first")
+        with daemon(*ARGUMENTS, "--keep-versions", "0", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            write_app(app_folder, version="second")
+            hanoverd.hup()
+            hanoverd.wait_for("web-0 is gone")
+            eventually(lambda: lab.image_ids() - there == {commands.status()["live"]["image_id"]})
+            assert [one["Names"] for one in lab.containers()] == [["/web-1"]]
+
+    def test_what_is_kept_outlives_a_kill(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            write_app(app_folder, version="2")
+            hanoverd.hup()
+            hanoverd.wait_for("web-0 is gone")
+            hanoverd.kill()
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-2 is live")
+            eventually(lambda: lab.kept() == ["web-0-kept"])
+            assert "is live" in commands("rollback", "web", "0", "--wait")
+
+
+def test_the_sockets_of_users_without_root_are_their_own(
+    lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands, capable: dict[str, str]
+) -> None:
+    group = str(os.stat(lab.engine.socket).st_gid)
+    user = ("setpriv", "--reuid=4321", "--regid=4321", f"--groups={group}")
+    os.chmod(lab.engine.socket, 0o666)
+    with daemon(*ARGUMENTS, cwd=app_folder, env=capable, as_user=user) as hanoverd:
+        hanoverd.wait_for("web-0 is live")
+        assert (lab.runtime / "web.sock").stat().st_uid == 4321
+        assert commands("list", "-q") == "web\n"
+        assert commands.end("list", "-q", as_user=user)[1] == "web\n"
+    os.chmod(lab.engine.socket, 0o660)

@@ -1,0 +1,45 @@
+"""What is remembered of handovers."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+
+from hanoverd.model.history import CANCELLED, LIVE, MOST, UNDER_WAY, History, Record
+
+
+def test_a_handover_from_its_beginning_to_its_end() -> None:
+    clock = Clock()
+    history = History(lambda: 1000.0, clock.seconds)
+    assert (history.last, history.next_id) == (None, 1)
+    record = history.begin(["SIGHUP", "hookbot"])
+    assert (record.id, record.trigger, record.began, record.outcome) == (1, "SIGHUP, hookbot", 1000.0, UNDER_WAY)
+    assert not record.is_over
+    ended: list[Record] = []
+    history.on_end(ended.append)
+    record.phases.append(("obtained", 0.5))
+    clock.advance(3)
+    history.end(record, CANCELLED, "told so")
+    assert ended == [record]
+    assert record.json() == {
+        "id": 1,
+        "trigger": "SIGHUP, hookbot",
+        "began": 1000.0,
+        "version": "",
+        "old": "",
+        "image": "",
+        "image_id": "",
+        "phases": [{"phase": "obtained", "seconds": 0.5}],
+        "outcome": "cancelled",
+        "why": "told so",
+        "took": 3.0,
+    }
+
+
+def test_the_last_ones_are_remembered() -> None:
+    history = History(lambda: 0.0, lambda: 0.0)
+    for _ in range(MOST + 5):
+        history.end(history.begin(["x"]), LIVE)
+    assert [record.id for record in history][:: MOST - 1] == [6, MOST + 5]
+    assert history.get(5) is None
+    assert history.get(6) is next(iter(history))
+    assert history.last is history.get(MOST + 5)
