@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from hanoverd.commandline.parse import InfoRequested, parse, without_tokens
+from hanoverd.commandline.parse import SECRETS, InfoRequested, parse, with_secrets, without_secrets
 from hanoverd.commandline.settings import AnySettings, RemoteSettings
 from hanoverd.errors import HanoverdError, UsageError
 
@@ -21,20 +21,20 @@ def settings_or_exit(arguments: Sequence[str]) -> AnySettings:
     """The settings that a command line asks for; does and exits where it asks for help, or something of a running daemon,
     or is wrong.
 
-    A command line that holds tokens is replaced first, by running this process's program anew with them in its
-    environment: all users can list the command lines of a machine.
+    A command line that holds tokens, or values of variables, is replaced first, by running this process's program anew
+    with them in its environment: all users can list the command lines of a machine.
     """
     try:
-        settings = parse(list(arguments), os.environ, str(Path.cwd()), _schemes)
+        settings = parse(with_secrets(arguments, os.environ), os.environ, str(Path.cwd()), _schemes)
     except InfoRequested as info:
         sys.stdout.write(f"{info}\n")
         raise SystemExit(0) from None
     except UsageError as error:
         complain(error)
         raise SystemExit(USAGE_FAILED) from None
-    hidden, tokens = without_tokens(arguments)
-    if tokens:
-        _run_anew(arguments, hidden, tokens)
+    hidden, secrets = ([], {}) if SECRETS in os.environ else without_secrets(arguments)
+    if secrets:
+        _run_anew(arguments, hidden, secrets)
     if isinstance(settings, RemoteSettings):
         raise SystemExit(_remote_status(settings))
     return settings
@@ -63,7 +63,7 @@ def _remote_status(settings: RemoteSettings) -> int:
         return FAILED
 
 
-def _run_anew(arguments: Sequence[str], hidden: Sequence[str], tokens: dict[str, str]) -> None:
+def _run_anew(arguments: Sequence[str], hidden: Sequence[str], secrets: dict[str, str]) -> None:
     """Be the same program with other arguments; returns only where it cannot be told how this one was run."""
     count = len(arguments)
     if list(sys.orig_argv[-count:]) != list(arguments):
@@ -76,7 +76,7 @@ def _run_anew(arguments: Sequence[str], hidden: Sequence[str], tokens: dict[str,
     else:
         program = sys.executable
     sys.stdout.flush()
-    os.execve(program, command, {**os.environ, **tokens})  # noqa: S606  # no shell: that is the point
+    os.execve(program, command, {**os.environ, **secrets})  # noqa: S606  # no shell: that is the point
 
 
 def _schemes() -> Collection[str]:

@@ -219,9 +219,16 @@ class Versions:
         return Ready(running)
 
     async def complaint(self, running: Running) -> str | None:
-        """Probe each port once, one after the other: what is wrong with it, None if it would be ready."""
+        """Probe each port once, one after the other, and ask the engine: what is wrong with it, None if it would be ready,
+        and the image's own HEALTHCHECK, if it has one, does not say otherwise.
+        """
         probes = [await self._health.probe(running.address, port, lambda: None) for port in running.created.ports]
-        return None if is_ready(probes) else "; ".join(probe.said for probe in probes)
+        if not is_ready(probes):
+            return "; ".join(probe.said for probe in probes)
+        try:
+            return _unhealthy(await self._engine.inspect_container(running.name))
+        except EngineError:
+            return None  # That is the engine's own trouble.
 
     async def stop(self, name: str) -> None:
         """End the container by its stop signal, by SIGKILL after its stop timeout; idempotent.
@@ -330,6 +337,15 @@ class Versions:
 
 def _forget(failure: Failure) -> None:
     failure.trap(CancelledError)
+
+
+def _unhealthy(found: Mapping[str, Any]) -> str | None:
+    """What the HEALTHCHECK of its image complains of, if it does."""
+    health = found["State"].get("Health") or {}
+    if health.get("Status") != "unhealthy":
+        return None
+    outputs = [str(check.get("Output", "")).strip() for check in health.get("Log") or []]
+    return f"its image's HEALTHCHECK says that it is unhealthy: {(outputs or [''])[-1] or 'it printed nothing'}"
 
 
 def _address(name: str, found: Mapping[str, Any]) -> str:

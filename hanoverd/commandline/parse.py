@@ -6,6 +6,7 @@ same one is told as docker would.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TypeVar
@@ -62,6 +63,13 @@ _IN_ENVIRONMENT = {
     "docker-notify": "HOOKBOT_DOCKER_NOTIFY_URL",
 }
 
+#: Options whose values may be secrets, and the variable that holds them, as a JSON array, where they are not shown.
+_HIDDEN = ("env", "build-arg", "notify")
+SECRETS = "HANOVERD_SECRETS"
+
+#: What stands in their places.
+_HIDES = "***"
+
 _LAST_PORT = 65535
 
 _TOKEN_BASE = "http://localhost:8080"  # noqa: S105  # no secret
@@ -98,23 +106,53 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str, schemes: Sc
     return _builder(given) if command is BUILDER else _serve(given)
 
 
-def without_tokens(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """A command line that is right, without the URLs in it that hold tokens, and the environment that says the same."""
+def without_secrets(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """A command line that is right, without what is not for everybody, and the environment that tells it instead: URLs
+    that hold tokens, and the values of variables, in the order in which they stand.
+    """
     command, arguments = _command(argv)
     options: list[str] = []
     environ: dict[str, str] = {}
+    hidden: list[str] = []
 
     def take(option: Option, text: str) -> None:
         variable = _IN_ENVIRONMENT.get(option.name)
         if variable is not None and "@" in text:
             environ[variable] = text
-        else:
-            options.append(f"--{option.name}={text}")
+            return
+        if option.name in _HIDDEN:
+            hidden.append(text)
+            text = _shown(option, text)
+        options.append(f"--{option.name}={text}")
 
     if command in REMOTE:
         return list(argv), {}
     rest = lex(arguments, command.options, take)
+    if any(_HIDES in option for option in options):
+        environ[SECRETS] = json.dumps(hidden)
     return [*command.name.split(), *options, *(["--", *rest] if rest else [])], environ
+
+
+def with_secrets(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """The command line from which ``without_secrets`` made this one and this environment."""
+    if SECRETS not in environ:
+        return list(argv)
+    command, arguments = _command(argv)
+    hidden = iter(json.loads(environ[SECRETS]))
+    options: list[str] = []
+
+    def take(option: Option, text: str) -> None:
+        options.append(f"--{option.name}={next(hidden) if option.name in _HIDDEN else text}")
+
+    rest = lex(arguments, command.options, take)
+    return [*command.name.split(), *options, *(["--", *rest] if rest else [])]
+
+
+def _shown(option: Option, text: str) -> str:
+    name, assigned, _ = text.partition("=")
+    if option.name == "notify":
+        return _HIDES
+    return f"{name}={_HIDES}" if assigned else text
 
 
 def _command(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:

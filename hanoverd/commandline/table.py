@@ -47,7 +47,7 @@ CONTAINER = (
 As Docker's option of this name. ``NAME`` alone passes the variable on from hanoverd's own environment;
 where that does not have it, the container does not get the image's value either. Nothing in VALUE is
 expanded, and the last of a NAME counts. A variable that hanoverd would set itself (``HANOVERD_IMAGE``
-and so on) can be overridden.""",
+and so on) can be overridden. VALUE is not seen in the list of processes.""",
     ),
     Option(
         name="publish",
@@ -179,7 +179,7 @@ again at once, and nothing more is tried until the next trigger.""",
         default="0s",
         help="How often to probe the live version; 0 is never",
         text="""\
-It is probed as for readiness. After ``--watch-failures`` failures in a row another version of the same image is brought
+It is probed as for readiness; that its image's HEALTHCHECK calls it unhealthy counts as a failure too. After ``--watch-failures`` failures in a row another version of the same image is brought
 up in its place, if ``--restart`` allows it; until that is ready, it goes on serving.""",
     ),
     Option(

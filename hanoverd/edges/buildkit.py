@@ -49,13 +49,28 @@ class BuildKit:
             id_file = Path(folder, "id")
             argv = [command, "build", "--progress=plain", f"--iidfile={id_file}", f"--tag={tag}"]
             argv += [f"--file={context.dockerfile_path}"]
-            argv += [f"--build-arg={name}={value}" for name, value in options.args.items() if value is not None]
+            arguments, environ = self._build_args(options)
+            argv += arguments
             argv += [f"--target={options.target}"] if options.target else []
             argv += ["--no-cache"] if options.no_cache else []
-            ended = await run(
-                self._reactor, [*argv, str(context.folder)], self._environ, on_line=on_line, with_children=True
-            )
+            ended = await run(self._reactor, [*argv, str(context.folder)], environ, on_line=on_line, with_children=True)
             return id_file.read_text().strip() if ended.code == 0 else None
+
+    def _build_args(self, options: BuildOptions) -> tuple[list[str], Mapping[str, str]]:
+        """The arguments, and the environment from which the docker command takes their values: there, other users cannot
+        see them.
+        """
+        arguments, environ = [], dict(self._environ)
+        for name, value in options.args.items():
+            if value is None:
+                continue
+            if name in self._environ or name.startswith(("DOCKER", "BUILD")):
+                # It would mean something to the docker command itself.
+                arguments.append(f"--build-arg={name}={value}")
+            else:
+                arguments.append(f"--build-arg={name}")
+                environ[name] = value
+        return arguments, environ
 
     async def _find(self) -> str | None:
         if self._command is not None and os.access(self._command, os.X_OK):

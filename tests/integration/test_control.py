@@ -142,7 +142,18 @@ class TestLooking:
             assert text.startswith("web\n  state:     Live for ")
             assert ", handing over to web-1" in text
             assert "SIGHUP" in text
-            assert "hunter2" not in text + json.dumps(status) + json.dumps(commands.history()) + commands("logs", "web")
+            shown = Path(f"/proc/{hanoverd.pid}/cmdline").read_text()
+            assert "--env=PASSWORD=***" in shown
+            [label] = [one["Labels"] for one in lab.containers("web") if one["Names"] == ["/web-0"]]
+            told = [
+                text,
+                json.dumps([status, commands.history(), label]),
+                commands("logs", "web"),
+                hanoverd.log(),
+                shown,
+            ]
+            assert "hunter2" not in "".join(told)
+            assert "PASSWORD=hunter2" in json.loads(lab.docker("GET", "/containers/web-0/json")[1])["Config"]["Env"]
 
     def test_status_goes_on_being_shown(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -113,6 +116,46 @@ class TestAdoption:
             second.wait_for("heir-0 was left by an earlier run: it serves until the first flip")
             second.wait_for("heir-1 is live")
             second.wait_for("heir-0 is gone")
+
+
+class TestItsClients:
+    """Who is connected to a version that is killed hears of it: nobody waits in silence for what cannot come."""
+
+    @pytest.mark.parametrize("way", ["kill", "shim", "remove", "with the engine"])
+    @pytest.mark.parametrize("restart", ["always", "no"])
+    def test_they_are_closed_or_reset(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, way: str, restart: str
+    ) -> None:
+        with daemon("-p", "8080:80", "--name", "gone", "--restart", restart, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("gone-0 is live")
+            holding = subprocess.Popen(
+                lab.in_client([sys.executable, str(Path(__file__).with_name("holding.py")), lab.host_ip, "8080", "20"]),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert holding.stdout is not None
+            assert holding.stdout.readline() == "held\n"
+            begun = time.monotonic()
+            if way == "remove":
+                lab.docker("DELETE", "/containers/gone-0?force=1")
+            elif way == "shim":
+                lab.engine.kill_shim("gone-0")
+            elif way == "with the engine":
+                pid = json.loads(lab.docker("GET", "/containers/gone-0/json")[1])["State"]["Pid"]
+                lab.engine.kill()
+                os.kill(pid, signal.SIGKILL)
+                time.sleep(0.5)
+                lab.engine.start()
+            else:
+                lab.docker("POST", "/containers/gone-0/kill")
+            out, _ = holding.communicate(timeout=40)
+            assert set(json.loads(out)) <= {"closed", "reset"}
+            assert time.monotonic() - begun < 15
+            if restart == "always":
+                hanoverd.wait_for("gone-1 is live")
+                assert alive(lab) == "gone-1"
+            else:
+                hanoverd.wait_for("gone-0 was live and has exited with code .*; waiting for the next trigger")
 
 
 class TestOnExitKeep:
@@ -293,6 +336,24 @@ class TestHealth:
             assert alive(lab) == "ill-1"
             lab.docker("POST", "/containers/ill-0/unpause")
             eventually(lambda: names(lab.containers("ill")) == ["ill-1"])
+
+    def test_the_healthcheck_of_its_image_counts(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path
+    ) -> None:
+        check = '["busybox", "sh", "-c", "echo looked; ! busybox test -e /data/sick"]'
+        with (app_folder / "Dockerfile").open("a") as dockerfile:
+            dockerfile.write(f"HEALTHCHECK --interval=300ms --retries=1 CMD {check}\n")
+        data = tmp_path / "data"
+        data.mkdir()
+        with daemon(*self.ARGUMENTS, "-v", f"{data}:/data", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("ill-0 is live")
+            time.sleep(2)
+            assert "not well" not in hanoverd.log()
+            (data / "sick").touch()
+            hanoverd.wait_for("ill-0 is to be replaced: its image's HEALTHCHECK says that it is unhealthy: looked")
+            (data / "sick").unlink()
+            hanoverd.wait_for("ill-1 is live")
+            assert alive(lab) == "ill-1"
 
     def test_one_that_has_not_settled_gives_way_to_the_version_before(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon

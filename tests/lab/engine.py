@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -41,6 +42,7 @@ class PrivateEngine:
         """Start it and wait until it answers; may be called again after ``kill`` or ``stop``."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "docker.pid").unlink(missing_ok=True)
+        self._forget_a_dead_containerd()
         enter = ["nsenter", f"--net=/run/netns/{self._namespace}", "unshare", "--mount", "--propagation", "private"]
         where = ["--data-root", "data", "--exec-root", "exec", "--pidfile", "docker.pid"]
         where = [str(self._folder / word) if not word.startswith("--") else word for word in where]
@@ -80,6 +82,15 @@ class PrivateEngine:
             self._process.wait()
             self._process = None
 
+    def kill_shim(self, container: str) -> None:
+        """Have what stands between containerd and a container vanish; the engine then ends the container."""
+        found = json.loads(call(self.socket, "GET", f"/containers/{container}/json")[1])
+        marker = str(self._folder).encode()
+        for pid in _processes():
+            line = _command_line(pid)
+            if b"shim" in line and marker in line and found["Id"].encode() in line:
+                os.kill(pid, signal.SIGKILL)
+
     def stop(self) -> None:
         """End it, its containerd and its containers, and remove its folder; idempotent."""
         if self._process is not None and self._process.poll() is None:
@@ -98,6 +109,13 @@ class PrivateEngine:
             return call(self.socket, "GET", "/_ping", timeout=2)[0] == 200
         except OSError:
             return False
+
+    def _forget_a_dead_containerd(self) -> None:
+        # It may end with the engine that was killed, on the pipe to which it logs; and nobody may have reaped it, which
+        # the next engine takes for life.
+        file = self._folder / "exec" / "containerd" / "containerd.pid"
+        if file.exists() and not _command_line(int(file.read_text())):
+            file.unlink()
 
     def _end_what_is_left(self) -> None:
         """Containerd and the shims of an engine that was killed: those that name our folder."""

@@ -8,7 +8,7 @@ import pytest
 
 from hanoverd import __version__
 from hanoverd.commandline.help import usage_text
-from hanoverd.commandline.parse import InfoRequested, parse, without_tokens
+from hanoverd.commandline.parse import SECRETS, InfoRequested, parse, with_secrets, without_secrets
 from hanoverd.commandline.settings import Asked, Obtaining, Settings
 from hanoverd.errors import UsageError
 from hanoverd.model.build import BuildOptions
@@ -372,11 +372,48 @@ def test_tokens_are_printed() -> None:
 
 def test_a_command_line_without_its_tokens_means_the_same() -> None:
     given = ["-p", "80", "--hookbot", "wss://T@h/sub/hanoverd/cwd", "--no-cache", "@", "--hookbot", "wss://X@h/"]
-    hidden, environ = without_tokens(given)
+    hidden, environ = without_secrets(given)
     assert hidden == ["--publish=80", "--no-cache=true", "--", "@", "--hookbot", "wss://X@h/"]
     assert any_settings(*hidden, **environ) == any_settings(*given)
-    assert without_tokens(["--hookbot=ws://h/sub/hanoverd/cwd"])[1] == {}
+    assert without_secrets(["--hookbot=ws://h/sub/hanoverd/cwd"])[1] == {}
     given = ["builder", "--listen=ws://T@h/sub/hanoverd/cwd", "--docker-notify", "ws://T@h/pub/docker-pull/a/tag/b"]
-    hidden, environ = without_tokens(given)
+    hidden, environ = without_secrets(given)
     assert hidden == ["builder"]
     assert any_settings(*hidden, **environ) == any_settings(*given)
+
+
+def test_a_command_line_without_the_values_of_its_variables_means_the_same() -> None:
+    given = [
+        "-e",
+        "A=1",
+        "--env=COLOUR",
+        "-eB=",
+        "--build-arg",
+        "T=***",
+        "--notify",
+        "https://h/x",
+        "--name=n",
+        "i",
+        "-e",
+        "C",
+    ]
+    hidden, environ = without_secrets(given)
+    assert hidden == [
+        *(
+            "--env=A=***",
+            "--env=COLOUR",
+            "--env=B=***",
+            "--build-arg=T=***",
+            "--notify=***",
+            "--name=n",
+            "--",
+            "i",
+            "-e",
+            "C",
+        )
+    ]
+    assert any_settings(*with_secrets(hidden, environ)) == any_settings(*given)
+    # There is nothing to hide.
+    assert without_secrets(["-e", "COLOUR", "--name", "n"])[1] == {}
+    assert with_secrets(given, {}) == given
+    assert SECRETS in environ
