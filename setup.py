@@ -44,6 +44,7 @@ setup(
             "mypy>=2",
             "mypy-zope>=1.0.14",
             "pytest>=9",
+            "pytest-xdist>=3.8",
             "ruff>=0.15",
             "setuptools>=65",
             "types-docker",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from tests.faults.campaign import run
 
-from tests.faults.campaign import Campaign
-from tests.lab.host import Lab
-
-FAULTS, SEED = 40, 4
+FAULTS, SEED = 60, 4
 
 
-def test_forty_faults(lab: Lab, app_folder: Path) -> None:
-    sums = Campaign(lab, app_folder, SEED).run(lambda count: count < FAULTS)
+def test_sixty_faults() -> None:
+    sums = run(SEED, lambda count: count < FAULTS)
     print(sums)
-    assert len(sums.results) == FAULTS
-    assert sums.wrongly_failed == 0
+    assert (len(sums.results), sums.wrongly_failed, sums.left) == (FAULTS, 0, [])

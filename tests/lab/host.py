@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,11 @@ class Lab:
         """``argv`` as run on the other host."""
         return ["nsenter", f"--net=/run/netns/{self.client}", *argv]
 
-    def docker(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+    def docker(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
         """One request to the engine."""
-        return call(self.engine.socket, method, path, body)
+        return call(self.engine.socket, method, path, body, headers=headers)
 
     def containers(self, app: str | None = None) -> list[dict[str, Any]]:
         """The containers of hanoverd, running or not: all, or the versions of one app without those that are only kept."""
