@@ -70,6 +70,7 @@ class Supervisor:
         self._keep = keep
         self._settle = settle
         self.triggers = Triggers(self._hand_over)
+        self.triggers.on_dropped = self._dropped
         self._revival = Revival(clock, policy, self.triggers)
         self._tasks = Tasks()
         self._makeshift: Old | None = None
@@ -163,6 +164,9 @@ class Supervisor:
         # Whatever happened: the old version may have been started again.
         self._mind_live()
         self.triggers.obtained = self._handovers.revision
+
+    def _dropped(self, reason: str, why: str) -> None:
+        self._history.end(self._history.begin([reason]), history.CANCELLED, why)
 
     def _failed(self, again: Recipe | None, record: Record, why: str) -> None:
         self._number += 1

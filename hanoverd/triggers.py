@@ -14,6 +14,8 @@ from hanoverd.model.wishes import FromSource, Wish
 
 log = Logger()
 
+_NEWER = "a newer one begins"
+
 
 @dataclass(frozen=True)
 class Order:
@@ -40,7 +42,8 @@ class Triggers:
         self._work = work
         self._reasons: list[str] = []
         self._queued: list[str] = []
-        self._wish: Wish | None = None
+        #: An order that has not begun yet: its reason, and what it wishes.
+        self._ordered: tuple[str, Wish] | None = None
         self._revision: str | None = None
         self._seen: str | None = None
         self._wake: Deferred[None] = Deferred()
@@ -53,6 +56,8 @@ class Triggers:
         self.obtained: str | None = None
         #: Why the work was cancelled the last time.
         self.why_cancelled = ""
+        #: Called with the reason of an order that never begins, and why not.
+        self.on_dropped: Callable[[str, str], object] = lambda _reason, _why: None
 
     @property
     def is_busy(self) -> bool:
@@ -89,11 +94,18 @@ class Triggers:
         if revision == self._revision:
             # It is newer than what was seen before it, or gets the newest there is.
             self._seen = None
-        self._begin(reason, None)
+        self.supersede()
+        self._begin(reason)
 
     def order(self, reason: str, wish: Wish) -> None:
         """Have the work done as soon as may be, for ``wish``, this once; also while paused."""
-        self._begin(reason, wish)
+        self.supersede()
+        self._ordered = reason, wish
+        self._begin(reason)
+
+    def supersede(self) -> None:
+        """Drop an order that has not begun yet: a newer one comes."""
+        self._drop(_NEWER)
 
     def queue(self, reason: str) -> None:
         """Have the work done, but let what is under way come to its end first; for the work itself, too; also while
@@ -112,7 +124,8 @@ class Triggers:
         """Cancel what is under way, and forget the triggers that wait for its end; whether there was anything."""
         if not self.is_busy:
             return False
-        self._reasons, self._wish = [], None
+        self._drop(why)
+        self._reasons = []
         self._interrupt(self._under_way, why)
         return True
 
@@ -138,12 +151,17 @@ class Triggers:
         if self._loop is not None:
             await uncancellable(self._loop)
 
-    def _begin(self, reason: str, wish: Wish | None) -> None:
+    def _begin(self, reason: str) -> None:
         self._reasons.append(reason)
-        self._wish = wish
         superseded = self._under_way
         self._wake_up()
-        self._interrupt(superseded, "a newer one begins")
+        self._interrupt(superseded, _NEWER)
+
+    def _drop(self, why: str) -> None:
+        if self._ordered is not None:
+            reason, self._ordered = self._ordered[0], None
+            self._reasons.remove(reason)
+            self.on_dropped(reason, why)
 
     def _wake_up(self) -> None:
         if not self._wake.called:
@@ -169,9 +187,9 @@ class Triggers:
 
     def _take(self) -> Order | None:
         reasons = tuple(dict.fromkeys(self._reasons + self._queued))
-        wish = self._wish or FromSource(self._revision)
+        wish = FromSource(self._revision) if self._ordered is None else self._ordered[1]
         is_queued = not self._reasons
-        self._reasons, self._queued, self._wish = [], [], None
+        self._reasons, self._queued, self._ordered = [], [], None
         return Order(reasons, wish, is_queued) if reasons else None
 
     def _catch_up(self) -> None:
@@ -180,4 +198,4 @@ class Triggers:
         seen, self._seen = self._seen, None
         if seen is not None and seen != self.obtained:
             self._revision = seen
-            self._begin(f"hookbot was away, and the source has changed: {seen}", None)
+            self._begin(f"hookbot was away, and the source has changed: {seen}")

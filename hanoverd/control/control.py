@@ -116,6 +116,8 @@ class Control:
             await ended
 
     def _order(self, reason: str, wish: FromSource | NamedImage | Earlier) -> int:
+        # What was ordered and never begins is on record too, with a number of its own.
+        self._triggers.supersede()
         number = self._history.next_id
         self._triggers.order(reason, wish)
         return number

@@ -46,7 +46,7 @@ class History:
         self._now = now
         self._seconds = seconds
         self._records: deque[Record] = deque(maxlen=MOST)
-        self._begun = 0.0
+        self._begun: dict[int, float] = {}
         self._count = 0
         self._waiting: list[Callable[[Record], object]] = []
 
@@ -62,20 +62,23 @@ class History:
     @property
     def last(self) -> Record | None:
         """The one under way, or the last."""
-        return self._records[-1] if self._records else None
+        newest_first = list(reversed(self._records))
+        return next(
+            (record for record in newest_first if not record.is_over), newest_first[0] if newest_first else None
+        )
 
     def begin(self, reasons: Sequence[str]) -> Record:
         """A handover begins."""
         self._count += 1
-        self._begun = self._seconds()
         record = Record(self._count, ", ".join(reasons), self._now())
+        self._begun[record.id] = self._seconds()
         self._records.append(record)
         return record
 
     def end(self, record: Record, outcome: str, why: str = "") -> None:
         """It has come to ``outcome``."""
         record.outcome, record.why = outcome, why
-        record.took = self._seconds() - self._begun
+        record.took = self._seconds() - self._begun.pop(record.id)
         waiting, self._waiting = self._waiting, []
         for call in waiting:
             call(record)

@@ -1,6 +1,6 @@
 """One fault after another, under load from the client host, and what came of it.
 
-usage: python -m tests.faults.campaign [--faults N | --seconds N] [--seed N]     (as root, from the project's root)
+usage: python -m tests.faults.campaign [--faults N | --seconds N] [--seed N] [--only NAME]    (as root, from the project's root)
 
 Each fault hits a daemon that serves an app and, mostly, is about to hand over: at a phase that its log tells, or at any
 moment.  Then the world must become right again without a person: hanoverd is started again where it was killed, as a
@@ -71,15 +71,19 @@ class Sums:
         )
 
 
-def run(seed: int, goes_on: Callable[[int], bool]) -> Sums:
-    """Fault after fault on a site of its own, for as long as ``goes_on`` says of their number; then the end."""
+def run(seed: int, goes_on: Callable[[int], bool], only: str = "") -> Sums:
+    """Fault after fault on a site of its own, for as long as ``goes_on`` says of their number; then the end.
+
+    With ``only``, the faults whose names hold it.
+    """
     chance = random.Random(seed)
+    faults = [fault for fault in FAULTS if only in fault.name]
     sums = Sums()
     with site(chance) as where:
         where.begin()
         try:
             while goes_on(len(sums.results)):
-                [fault] = chance.choices(FAULTS, [fault.weight for fault in FAULTS])
+                [fault] = chance.choices(faults, [fault.weight for fault in faults])
                 sums.results.append(_one(where, fault))
                 print(f"{len(sums.results):4} {sums.results[-1]}", flush=True)
         finally:
@@ -111,9 +115,10 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=300)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="faults whose names hold this")
     given = parser.parse_args()
     end = time.monotonic() + given.seconds if given.seconds else None
-    sums = run(given.seed, lambda count: time.monotonic() < end if end else count < given.faults)
+    sums = run(given.seed, lambda count: time.monotonic() < end if end else count < given.faults, given.only)
     print(sums)
     sys.exit(1 if sums.wrongly_failed or sums.left else 0)
 

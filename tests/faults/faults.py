@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults.site import APP, FOLDER, GIT, OVER, Site
+from tests.faults.site import APP, FOLDER, GIT, OVER, Site, wait_for
+from tests.faults.traps import AFTER, BEFORE, EngineTrap, ProgramTrap
 
 #: One of the ends of a handover, as a pattern.
 _OVER = "|".join(OVER)
@@ -29,6 +30,36 @@ def kill_hanoverd(site: Site) -> str:
     site.daemon.kill()
     site.start()
     return f"{when}, then {site.source}"
+
+
+def kill_at_a_request(site: Site) -> str:
+    """At any request that it makes of the engine during a handover: before that is carried out, or after."""
+    return _trapped(site, site.requests, 16)
+
+
+def kill_at_a_program(site: Site) -> str:
+    """At any program that it runs during a handover, before it runs or after."""
+    return _trapped(site, site.programs, 12)
+
+
+def _trapped(site: Site, trap: EngineTrap | ProgramTrap, most: int) -> str:
+    number, phase = site.chance.randrange(most), site.chance.choice((BEFORE, AFTER))
+    site.write_app()
+    trap.arm(number, phase, site.daemon.pid)
+    try:
+        for _ in range(10):
+            # Some handovers have less of them than others.
+            site.daemon.hup()
+            deadline = time.monotonic() + 4
+            while not site.daemon.has_ended and time.monotonic() < deadline:
+                time.sleep(0.01)
+            if site.daemon.has_ended:
+                break
+        wait_for(lambda: site.daemon.has_ended, f"{phase} number {number}")
+    finally:
+        trap.disarm()
+    site.start()
+    return f"{phase} number {number}, then {site.source}"
 
 
 def stop_hanoverd(site: Site) -> str:
@@ -181,7 +212,9 @@ def failed_handover(site: Site) -> None:
 
 
 FAULTS = (
-    Fault("kill hanoverd", kill_hanoverd, weight=6),
+    Fault("kill hanoverd", kill_hanoverd, weight=3),
+    Fault("kill hanoverd at request", kill_at_a_request, weight=3),
+    Fault("kill hanoverd at program", kill_at_a_program, weight=3),
     Fault("stop hanoverd", stop_hanoverd),
     Fault("app killed", kill_the_app, may_fail=True),
     Fault("shim killed", kill_the_shim, may_fail=True),

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.faults.traps import EngineTrap, ProgramTrap
 from tests.integration.asking import hostname, names
 from tests.lab.daemon import HOOKBOT_KEY, HOOKBOT_PORT, PROJECT, Daemon, environment, hookbot_url, twistd
 from tests.lab.git import Repository
@@ -103,6 +105,9 @@ class Site:
         self._clock = folder / "clock"
         self._temporary = folder / "tmp"
         self._temporary.mkdir()
+        self.requests = EngineTrap(str(folder / "engine.sock"), lab.engine.socket)
+        programs = [shutil.which(name) or name for name in ("iptables-save", "iptables-restore", "conntrack", "git")]
+        self.programs = ProgramTrap(folder / "programs", programs)
         self._repository = Repository(folder / "work", folder / "git" / "app")
         self._version = 0
         self._daemon: Daemon | None = None
@@ -134,6 +139,7 @@ class Site:
                 last.wait_for("is live")
             return self._left()
         finally:
+            self.requests.close()
             for helper in (self.registry, self.git_host, self.hookbot):
                 helper.kill()
 
@@ -192,6 +198,8 @@ class Site:
             "PYTHONPATH": f"{Path(__file__).with_name('clock')}:{PROJECT}",
             "CLOCK_FILE": str(self._clock),
             "TMPDIR": str(self._temporary),
+            "DOCKER_HOST": f"unix://{self.requests.path}",
+            "PATH": f"{self.programs.folder}:{os.environ['PATH']}",
         }
 
     # -- the app

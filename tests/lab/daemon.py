@@ -74,6 +74,11 @@ class Daemon:
         """The daemon's own process: nsenter becomes it."""
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self._process.poll() is not None
+
     def log(self) -> str:
         """All that it has printed so far."""
         return self._log.read_text(errors="replace")

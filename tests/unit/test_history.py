@@ -35,6 +35,19 @@ def test_a_handover_from_its_beginning_to_its_end() -> None:
     }
 
 
+def test_one_that_never_began_does_not_hide_the_one_under_way() -> None:
+    clock = Clock()
+    history = History(lambda: 0.0, clock.seconds)
+    under_way = history.begin(["a"])
+    clock.advance(1)
+    history.end(history.begin(["b"]), CANCELLED, "a newer one begins")
+    assert history.last is under_way
+    clock.advance(1)
+    history.end(under_way, LIVE)
+    assert [record.took for record in history] == [2.0, 0.0]
+    assert history.last is not under_way
+
+
 def test_the_last_ones_are_remembered() -> None:
     history = History(lambda: 0.0, lambda: 0.0)
     for _ in range(MOST + 5):

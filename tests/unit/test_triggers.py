@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
+from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.model.wishes import Earlier, FromSource, NamedImage
 from hanoverd.triggers import Order, Triggers
 
@@ -16,6 +17,7 @@ class Work:
         self.orders: list[Order] = []
         self.cancelled: list[str] = []
         self._ends: Deferred[None] = Deferred()
+        self._slow: Deferred[None] | None = None
         self.triggers = Triggers(self.do)
         self.triggers.start()
 
@@ -26,6 +28,13 @@ class Work:
             await self._ends
         except CancelledError:
             self.cancelled.append(self.triggers.why_cancelled)
+            if self._slow is not None:
+                slow, self._slow = self._slow, None
+                await uncancellable(slow)
+
+    def lasts(self, slow: Deferred[None]) -> None:
+        """Have the next one that is cancelled take its time."""
+        self._slow = slow
 
     def end(self) -> None:
         self._ends.callback(None)
@@ -68,6 +77,30 @@ def test_a_revision_is_meant_by_later_triggers_too_and_a_wish_is_for_once(work: 
     assert [order.wish for order in work.orders] == [
         *(FromSource("abc"), NamedImage("web:2"), FromSource("abc"), Earlier(3))
     ]
+
+
+def test_an_order_that_never_begins_is_told(work: Work) -> None:
+    dropped: list[tuple[str, str]] = []
+    work.triggers.on_dropped = lambda reason, why: dropped.append((reason, why))
+    slow: Deferred[None] = Deferred()
+    work.lasts(slow)
+    work.triggers.trigger("a")
+    work.triggers.order("deploy x", NamedImage("x"))
+    work.triggers.order("deploy y", NamedImage("y"))
+    work.triggers.trigger("b")
+    assert dropped == [("deploy x", "a newer one begins"), ("deploy y", "a newer one begins")]
+    slow.callback(None)
+    assert work.reasons == ["a", "b"]
+    assert work.orders[-1].wish == FromSource()
+    slow = Deferred()
+    work.lasts(slow)
+    work.triggers.order("deploy z", NamedImage("z"))
+    work.triggers.order("deploy z", NamedImage("z"))
+    work.triggers.cancel("told so")
+    assert dropped[2:] == [("deploy z", "a newer one begins"), ("deploy z", "told so")]
+    slow.callback(None)
+    assert work.reasons == ["a", "b"]
+    assert not work.triggers.is_busy
 
 
 def test_cancel_ends_what_is_under_way_and_forgets_what_waits(work: Work) -> None:
