@@ -24,6 +24,7 @@ class Guard:
         self._clock = clock
         self._switch = switch
         self._looking = Tasks()
+        self._is_over = False
         self._told = ""
         #: How often something was put right.
         self.mended = 0
@@ -34,10 +35,12 @@ class Guard:
 
     async def stop(self) -> None:
         """Fires when nobody looks any more."""
+        # The putting right is deaf to a cancel.
+        self._is_over = True
         await self._looking.stop()
 
     async def _look(self) -> None:
-        while True:
+        while not self._is_over:
             await pause(self._clock, EVERY)
             try:
                 wrong = await self._switch.mend()

@@ -12,7 +12,7 @@ from hanoverd.adoption import Adoption
 from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.concurrency.tasks import Tasks
 from hanoverd.discards import Discards
-from hanoverd.errors import HanoverdError
+from hanoverd.errors import EngineUnreachable, HanoverdError
 from hanoverd.handover import Handovers
 from hanoverd.hooks import Hooks
 from hanoverd.kept import Keeper
@@ -22,7 +22,7 @@ from hanoverd.model.durations import format_duration
 from hanoverd.model.events import DIED, DRAINED, FAILED, Event
 from hanoverd.model.history import History, Record
 from hanoverd.model.restart import RestartPolicy
-from hanoverd.model.wishes import Again
+from hanoverd.model.wishes import Again, Wish
 from hanoverd.retirement import Old, Retirement
 from hanoverd.revival import Revival
 from hanoverd.switch import Switch
@@ -33,6 +33,9 @@ log = Logger()
 
 #: How long the end of the daemon is held up by an engine that does not answer, in seconds.
 PATIENCE_AT_THE_END = 10.0
+
+#: How often the engine may be lost in the middle of one handover until that has failed.
+MOST_LOSSES = 3
 
 
 class Supervisor:
@@ -97,7 +100,7 @@ class Supervisor:
             await self._switch.out()
         except HanoverdError as error:
             log.error("the rules could not be taken out: {error}", error=error)
-        self._versions.patience = PATIENCE_AT_THE_END
+        self._versions.give_up_after(PATIENCE_AT_THE_END)
         self._retirement.end_drains()
         if live is not None:
             self._retire(_old(live), drain=False)
@@ -121,7 +124,7 @@ class Supervisor:
 
     async def _leave(self, live: Live) -> None:
         self._leaving = True
-        self._versions.patience = PATIENCE_AT_THE_END
+        self._versions.give_up_after(PATIENCE_AT_THE_END)
         self._retirement.leave()
         await self._versions.look_away_from_all()
         await self._tasks.over()
@@ -137,47 +140,70 @@ class Supervisor:
                 return  # A newer version has come in its place meanwhile.
         log.info("handover: {reasons}", reasons=", ".join(order.reasons))
         record = self._history.begin(order.reasons)
+        wish = order.wish if again is None else Again(again)
         try:
-            await self._look_for_what_is_left()
-            old = self._switch.live
-            wish = order.wish if again is None else Again(again)
-            live = await self._handovers.hand_over(self._number, wish, record)
+            while not await self._is_over(wish, record):
+                # What was triggered while it was away is not lost.
+                await self._versions.wait_for_engine()
         except CancelledError:
-            why = self.triggers.why_cancelled
-            log.info("handover cancelled: {why}", why=why)
-            if self._discards.is_pending(self._versions.name(self._number)):
-                self._number += 1
-            self._history.end(record, history.CANCELLED, why)
+            self._cancelled(record)
         except HanoverdError as error:
-            log.error("{error}", error=error)
-            self._hooks.tell(self._event(FAILED, self._versions.name(self._number), str(error)))
-            self._failed(again, record, str(error))
+            self._failed(again, record, error)
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the daemon, nor the version that serves
             log.failure("the handover failed by a mistake in hanoverd")
-            self._failed(again, record, "a mistake in hanoverd, which its log tells")
-        else:
-            self._number += 1
-            self._revival.is_live()
-            self._history.end(record, history.LIVE)
-            self._retire_those_before(old)
-            self._tasks.go(self._keeper.tidy(live))
+            self._failed(again, record, HanoverdError("it failed by a mistake in hanoverd, which its log tells"))
         # Whatever happened: the old version may have been started again.
         self._mind_live()
         self.triggers.obtained = self._handovers.revision
 
-    def _dropped(self, reason: str, why: str) -> None:
-        self._history.end(self._history.begin([reason]), history.CANCELLED, why)
-
-    def _failed(self, again: Recipe | None, record: Record, why: str) -> None:
+    async def _is_over(self, wish: Wish, record: Record) -> bool:
+        """One try at a handover; False where the engine was lost, and another one is worth it."""
+        try:
+            await self._look_for_what_is_left()
+            old = self._switch.live
+            live = await self._handovers.hand_over(self._number, wish, record)
+        except EngineUnreachable as error:
+            if self.triggers.why_cancelled:
+                # While it was cleared away, which is deaf to that.
+                raise CancelledError from None
+            record.losses += 1
+            if record.losses == MOST_LOSSES:
+                # It may well be this very handover that ends it.
+                raise
+            self._number += 1
+            self._mind_live()
+            log.error("{error}: the handover begins again when it is back", error=error)
+            return False
         self._number += 1
-        self._history.end(record, history.FAILED, why)
+        self._revival.is_live()
+        self._history.end(record, history.LIVE)
+        self._retire_those_before(old)
+        self._tasks.go(self._keeper.tidy(live))
+        return True
+
+    def _cancelled(self, record: Record) -> None:
+        why = self.triggers.why_cancelled
+        log.info("handover cancelled: {why}", why=why)
+        if self._discards.is_pending(self._versions.name(self._number)):
+            self._number += 1
+        self._history.end(record, history.CANCELLED, why)
+
+    def _failed(self, again: Recipe | None, record: Record, error: HanoverdError) -> None:
+        self._number += 1
+        self._history.end(record, history.FAILED, str(error))
         live = self._switch.live
+        log.error("{error}", error=error)
+        event = self._event(FAILED, record.version, str(error))
+        self._hooks.tell(replace(event, image=record.image, image_id=record.image_id))
         delay = None if again is None else self._revival.begin(again, None)
         log.info(
             "{serving}; {next}",
             serving=f"{live.name} goes on serving" if live is not None else "no version is live",
             next=_next(delay),
         )
+
+    def _dropped(self, reason: str, why: str) -> None:
+        self._history.end(self._history.begin([reason]), history.CANCELLED, why)
 
     async def _look_for_what_is_left(self) -> None:
         """Once: take over what an earlier hanoverd of this app left, and count on from it."""

@@ -54,7 +54,7 @@ class Triggers:
         self._held: list[tuple[str, str | None]] | None = None
         #: The revision that was obtained last; the work's to tell.
         self.obtained: str | None = None
-        #: Why the work was cancelled the last time.
+        #: Why the work under way, or the last one, was cancelled; "" where it was not.
         self.why_cancelled = ""
         #: Called with the reason of an order that never begins, and why not.
         self.on_dropped: Callable[[str, str], object] = lambda _reason, _why: None
@@ -180,6 +180,7 @@ class Triggers:
             self._wake = Deferred()
             order = self._take()
             if order is not None:
+                self.why_cancelled = ""
                 self._under_way = Deferred.fromCoroutine(self._work(order))
                 await self._under_way
                 self._under_way = None

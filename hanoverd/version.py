@@ -122,8 +122,11 @@ class Versions:
         self._status_timeout = status_timeout
         self._watches: dict[str, Watch] = {}
         self._addresses: dict[str, str] = {}
-        #: How long to go on trying to end a container when the engine does not answer, in seconds.
-        self.patience = math.inf
+        self._deadline = math.inf
+
+    def give_up_after(self, seconds: float) -> None:
+        """From now on, insist for so long at the most where the engine does not answer."""
+        self._deadline = self._clock.seconds() + seconds
 
     def name(self, number: int) -> str:
         """The name of version ``number``: fixed before the container exists, so that it can always be found."""
@@ -230,11 +233,17 @@ class Versions:
         except EngineError:
             return None  # That is the engine's own trouble.
 
+    async def wait_for_engine(self) -> None:
+        """Fires when the engine answers, however long that takes; fails with the ``EngineError`` family where it never will,
+        as it is not for us.  Cancel gives up.
+        """
+        await self._insist("still waiting for the engine", self._engine.negotiate)
+
     async def stop(self, name: str) -> None:
         """End the container by its stop signal, by SIGKILL after its stop timeout; idempotent.
 
-        Fails with the ``EngineError`` family, after ``patience`` if the engine does not answer.  Cancel kills the
-        container at once.
+        Fails with the ``EngineError`` family; with ``EngineUnreachable`` as ``give_up_after`` says, else never.  Cancel kills
+        the container at once.
         """
         timeout = DEFAULT_STOP_TIMEOUT if self._options.stop_timeout is None else self._options.stop_timeout
         await self._insist(f"{name} is not stopped yet", lambda: self._engine.stop(name, timeout))
@@ -247,7 +256,8 @@ class Versions:
     async def remove(self, name: str) -> None:
         """Remove the container ``name``, whatever state it is in, if it is there and this app's own.
 
-        Fails with the ``EngineError`` family, after ``patience`` if the engine does not answer.  Cancel gives up.
+        Fails with the ``EngineError`` family; with ``EngineUnreachable`` as ``give_up_after`` says, else never.  Cancel gives
+        up.
         """
         try:
             await self._insist(f"{name} is not removed yet", lambda: self._engine.remove_if(name, APP, self.app))
@@ -267,14 +277,14 @@ class Versions:
             return False
         return True
 
-    async def _insist(self, complaint: str, verb: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
+    async def _insist(self, complaint: str, verb: Callable[[], Coroutine[Deferred[Any], Any, object]]) -> None:
         """Do ``verb`` until the engine, which may be away for a moment, has answered."""
-        begun, told = self._clock.seconds(), False
+        told = False
         for wait in growing(0.1, 5.0, 2.0):
             try:
                 await verb()
             except EngineUnreachable as error:
-                if self._clock.seconds() - begun >= self.patience:
+                if self._clock.seconds() >= self._deadline:
                     raise
                 if not told:
                     log.warn("{complaint}: {error}", complaint=complaint, error=error)

@@ -28,6 +28,8 @@ class Record:
     outcome: str = UNDER_WAY
     why: str = ""
     took: float | None = None
+    #: How often the engine was lost on the way.
+    losses: int = 0
 
     @property
     def is_over(self) -> bool:

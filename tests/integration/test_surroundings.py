@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -145,6 +146,44 @@ def test_an_engine_without_a_userland_proxy(tmp_path: Path) -> None:
             assert hostname(lab.in_host, "http://127.0.0.1:8080/") == "direct-1"
 
 
+def test_a_trigger_waits_for_an_engine_that_is_away(tmp_path: Path) -> None:
+    with other_lab() as lab:
+        import_base(lab)
+        write_app(tmp_path)
+        with Daemon(lab, ["-p", "8080:80", "--name", "patient"], tmp_path) as hanoverd:
+            hanoverd.wait_for("patient-0 is live")
+            lab.engine.kill()
+            before = len(hanoverd.log())
+            hanoverd.hup()
+            hanoverd.wait_for("the handover begins again when it is back", after=before)
+            time.sleep(1)
+            # It waits: nothing is tried again and again.
+            assert hanoverd.log().count("no Docker engine answers") < 5
+            lab.engine.start()
+            number = hanoverd.wait_for(r"patient-(\d) is live", after=before)[1]
+            assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == f"patient-{number}"
+            # A newer trigger, and the end, do not wait for an engine that never comes.
+            write_app(tmp_path, env={"MUTE": "1"})
+            before = len(hanoverd.log())
+            hanoverd.hup()
+            hanoverd.wait_for(r"patient-\d: started", after=before)
+            lab.engine.kill()
+            hanoverd.hup()
+            hanoverd.wait_for("handover cancelled: a newer one begins", after=before)
+            hanoverd.wait_for("the handover begins again when it is back", after=before)
+            before = len(hanoverd.log())
+            hanoverd.hup()
+            hanoverd.wait_for("handover cancelled: a newer one begins", after=before)
+            begun = time.monotonic()
+            hanoverd.signal(signal.SIGTERM)
+            hanoverd.wait_for("stopping")
+            time.sleep(3)
+            lab.engine.start()
+            assert hanoverd.wait() == 0
+            assert time.monotonic() - begun < 45
+        assert lab.containers("patient") == []
+
+
 def test_an_engine_that_is_lost_in_mid_handover_and_comes_back(tmp_path: Path) -> None:
     with other_lab("--live-restore") as lab:
         import_base(lab)
@@ -159,17 +198,17 @@ def test_an_engine_that_is_lost_in_mid_handover_and_comes_back(tmp_path: Path) -
             write_app(tmp_path)
             before = len(hanoverd.log())
             hanoverd.hup()
-            hanoverd.wait_for(rf"no Docker engine answers at {lab.docker_host}", after=before)
-            hanoverd.wait_for("orphan-0 goes on serving; waiting for the next trigger", after=before)
+            lost = rf"no Docker engine answers at {lab.docker_host}.*: the handover begins again when it is back"
+            hanoverd.wait_for(lost, after=before)
+            hanoverd.wait_for("still waiting for the engine", after=before)
             assert hostname(lab.in_client, url) == "orphan-0"
             lab.engine.start()
-            # The version that could not be removed then is removed now.
-            eventually(lambda: names(lab.containers("orphan")) == ["orphan-0"], seconds=30)
-            hanoverd.hup()
-            # Engine 20.10, after a crash, gives away the address of orphan-0, which still runs: that must be seen, and a
-            # new start puts it right.
+            # The trigger is not lost.  Engine 20.10, after a crash, gives away the address of orphan-0, which still runs:
+            # that must be seen, and a new start puts it right.
             hanoverd.wait_for(r"orphan-\d failed: the engine gave it the address \S+, which orphan-0 has", after=before)
             hanoverd.wait_for("orphan-0 goes on serving", after=before)
+            # The version that could not be removed then is removed now.
+            eventually(lambda: names(lab.containers("orphan")) == ["orphan-0"], seconds=30)
             assert hanoverd.terminate() == 0
         assert lab.containers("orphan") == []
         with Daemon(lab, ["-p", "8080:80", "--name", "orphan"], tmp_path) as hanoverd:

@@ -32,6 +32,7 @@ def test_a_handover_from_its_beginning_to_its_end() -> None:
         "outcome": "cancelled",
         "why": "told so",
         "took": 3.0,
+        "losses": 0,
     }
 
 

@@ -258,7 +258,8 @@ class WithTheSupervisor(TestCase):
         """One version is live, one that came after the first, and there is no other; so it stays."""
 
         def rests() -> bool:
-            return world.leads_to not in ([], ["app-0"]) and sorted(world.engine.containers) == world.leads_to
+            is_led = world.leads_to not in ([], ["app-0"]) and sorted(world.engine.containers) == world.leads_to
+            return is_led and not world.supervisor.triggers.is_busy
 
         quiet = 0
         while quiet < 10:
