@@ -47,11 +47,11 @@ class Keeper:
         """What could be gone back to when it was looked at last, the newest first."""
         return _newest_first([*self._leaving.values(), *self._kept])
 
-    def leaves(self, live: Live) -> None:
-        """A version that was live still finishes; until it is ``gone``, it can be gone back to as well."""
-        if self._most:
-            kept = Kept(generation_in(live.name), live.name, live.running.created.image)
-            self._leaving[live.name] = kept
+    def leaves(self, old: Live, live: Live) -> None:
+        """``old``, which ``live`` has replaced, still finishes; until it is ``gone``, it can be gone back to as well."""
+        before, now = old.running.created.recipe, live.running.created.recipe
+        if self._most and (before.image.id, before.options) != (now.image.id, now.options):
+            self._leaving[old.name] = Kept(generation_in(old.name), old.name, before.image)
 
     def gone(self, name: str) -> None:
         """It does not finish any more, kept or not."""

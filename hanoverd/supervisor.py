@@ -177,7 +177,7 @@ class Supervisor:
         self._number += 1
         self._revival.is_live()
         self._history.end(record, history.LIVE)
-        self._retire_those_before(old)
+        self._retire_those_before(live, old)
         self._tasks.go(self._keeper.tidy(live))
         return True
 
@@ -219,10 +219,10 @@ class Supervisor:
             self._retire(old, drain=True)
         self._mind_live()
 
-    def _retire_those_before(self, old: Live | None) -> None:
+    def _retire_those_before(self, live: Live, old: Live | None) -> None:
         if old is not None:
-            self._former = [*(live for live in self._former if not live.running.watch.exit.is_over), old]
-            self._keeper.leaves(old)
+            self._former = [*(one for one in self._former if not one.running.watch.exit.is_over), old]
+            self._keeper.leaves(old, live)
             self._retire(_old(old), drain=self._handovers.overlap, keep=True)
         if self._makeshift is not None:
             self._retire(self._makeshift, drain=True, keep=True)

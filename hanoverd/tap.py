@@ -38,11 +38,15 @@ def makeService(options: Options) -> IService:
     """The daemon as a service, after its checks; a check that fails is told on standard error, with exit status 1."""
     from twisted.internet import reactor  # noqa: PLC0415  # the one place that takes the global reactor
 
+    from hanoverd.commandline.parse import mistyped  # noqa: PLC0415
     from hanoverd.commandline.settings import BuilderSettings  # noqa: PLC0415  # late, so that --help is quick
     from hanoverd.edges.signals import hangups_before  # noqa: PLC0415
     from hanoverd.edges.steady_time import keep_steady_time  # noqa: PLC0415
     from hanoverd.wiring import assemble, run_builder_once  # noqa: PLC0415
 
+    command = mistyped(options.settings)
+    if command is not None:
+        sys.stderr.write(f"hanoverd: this is taken for the name of an image; the command is `hanoverd {command}`\n")
     keep_steady_time(reactor)
     hangups_before()
     try:

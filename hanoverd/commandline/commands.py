@@ -23,6 +23,7 @@ class Command:
     environment: tuple[tuple[str, str], ...] = ()
     signals: tuple[tuple[str, str], ...] = ()
     example: str = ""
+    summary: str = ""
 
 
 _ENGINE_ENVIRONMENT = (
@@ -65,6 +66,7 @@ container's command. Options end at IMAGE, SOURCE or @.""",
 
 BUILDER = Command(
     name="builder",
+    summary="Build, push, and tell those who run it",
     usage="hanoverd builder [OPTIONS] --listen URL --docker-notify URL",
     about="""\
 Builds an image at the start and at each message of a hookbot, pushes it to its
@@ -111,6 +113,7 @@ the login that ``docker login`` has left, then ``UPDATE`` is published there."""
 
 SERVE = Command(
     name="hookbot serve",
+    summary="Be a hookbot",
     usage="hanoverd hookbot serve [OPTIONS]",
     about="""\
 Serves a hookbot: what is POSTed to /pub/TOPIC is sent to the websockets that
@@ -147,6 +150,7 @@ HOOKBOT_GITHUB_SECRET as its secret); a push is then published at
 
 MAKE_TOKENS = Command(
     name="hookbot make-tokens",
+    summary="Print URLs with their tokens",
     usage="hanoverd hookbot make-tokens [OPTIONS] URL-OR-PATH...",
     about="""\
 Prints each URL with the token for it. A token for a path that ends in a slash
@@ -178,6 +182,7 @@ _WAIT = Option(
 
 LIST = Command(
     name="list",
+    summary="Show the apps that are served here",
     usage="hanoverd list [OPTIONS]",
     about="Shows the apps that are served here, each by a running hanoverd.",
     options=(
@@ -192,6 +197,7 @@ LIST = Command(
 
 STATUS = Command(
     name="status",
+    summary="Show how an app is",
     usage="hanoverd status [OPTIONS] APP",
     about="""\
 Shows how an app is: its live version, the handover under way or the last one,
@@ -212,6 +218,7 @@ the versions that still finish, what is held, what can be gone back to.""",
 
 DEPLOY = Command(
     name="deploy",
+    summary="Begin a handover",
     usage="hanoverd deploy [OPTIONS] APP",
     about="""\
 Begins a handover, as SIGHUP does, also while the app is paused; one that is
@@ -231,6 +238,7 @@ under way and not live yet is cancelled.""",
 
 ROLLBACK = Command(
     name="rollback",
+    summary="Go back to an earlier version",
     usage="hanoverd rollback [OPTIONS] APP [GENERATION]",
     about="""\
 Begins a handover to the version before the live one, or to that of GENERATION:
@@ -243,6 +251,7 @@ lists those that are kept. The next trigger brings the newest again: see pause."
 
 CANCEL = Command(
     name="cancel",
+    summary="Cancel the handover that is under way",
     usage="hanoverd cancel APP",
     about="""\
 Cancels the handover that is under way, unless it is live already; the live
@@ -254,6 +263,7 @@ version goes on. Exits with 1 if there was nothing to cancel, or too late.""",
 
 PAUSE = Command(
     name="pause",
+    summary="Hold what triggers handovers",
     usage="hanoverd pause APP",
     about="""\
 Holds SIGHUP and what hookbot says, until `hanoverd resume`. Handovers by hand
@@ -265,6 +275,7 @@ Holds SIGHUP and what hookbot says, until `hanoverd resume`. Handovers by hand
 
 RESUME = Command(
     name="resume",
+    summary="Do what was held",
     usage="hanoverd resume APP",
     about="Ends a pause; what was held begins one handover.",
     options=_HELP,
@@ -274,6 +285,7 @@ RESUME = Command(
 
 LOGS = Command(
     name="logs",
+    summary="Show an app's log, and what its versions print",
     usage="hanoverd logs [OPTIONS] APP",
     about="""\
 Shows the last 2000 lines that the app's hanoverd has logged, and with them what
@@ -289,6 +301,7 @@ its versions print, from one to the next.""",
 
 HISTORY = Command(
     name="history",
+    summary="Show an app's handovers",
     usage="hanoverd history [OPTIONS] APP",
     about="""\
 Shows the last 100 handovers since the app's hanoverd was started, the newest

@@ -22,8 +22,8 @@ def usage_text(command: Command = DAEMON) -> str:
     ]
     if command is DAEMON:
         parts.append("Durations are numbers with units: 500ms, 30s, 1m30s.")
-        usages = "\n".join(f"  {other.usage.partition(' [')[0]}" for other in COMMANDS)
-        parts.append(f"Other programs in the same box, each with its --help:\n{usages}")
+        commands = _rows((f"  hanoverd {other.name}", other.summary) for other in COMMANDS)
+        parts.append(f"Commands, each with its --help:\n{commands}")
     for title, rows in (("Environment", command.environment), ("Signals", command.signals)):
         if rows:
             parts.append(f"{title}:\n" + _rows((f"  {name}", meaning) for name, meaning in rows))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -239,6 +240,14 @@ def _remote(command: Command, given: Given, rest: tuple[str, ...]) -> RemoteSett
         image=image,
         generation=_generation(rest[1]) if len(rest) > 1 else None,
     )
+
+
+def mistyped(settings: Asked) -> str | None:
+    """The command that may be meant by what is taken for an image's name."""
+    if not isinstance(settings, Settings) or settings.obtaining.hookbot is not None:
+        return None
+    near = get_close_matches(settings.obtaining.source.text, [command.name for command in COMMANDS], n=1, cutoff=0.8)
+    return near[0] if near else None
 
 
 def _app_name(text: str) -> str:

@@ -84,7 +84,7 @@ def status_text(status: Mapping[str, Any], now: float) -> str:
         rows.append(("firewall", f"put right {status['rules_mended']} times"))
     rows.append(("process", f"{status['pid']}, hanoverd {status['hanoverd']}"))
     lines = [f"{status['app']}"]
-    return "\n".join([*lines, *(f"  {name + ':':<11}{text}" for name, text in rows)])
+    return "\n".join([*lines, *(f"  {name and name + ':':<11}{text}" for name, text in rows)])
 
 
 def outcome(app: str, record: Mapping[str, Any]) -> str:

@@ -69,7 +69,7 @@ class KeeperTests(TestCase):
             assert old is not None
             world.write_app(BUILD="c")
             live = await world.handovers.hand_over(2)
-            world.keeper.leaves(old)
+            world.keeper.leaves(old, live)
             recipe = await world.keeper.recipe(None, live)
             self.assertIn("BUILD=b", recipe.options.env)
             self.assertEqual([kept.generation for kept in world.keeper.kept], [1, 0])

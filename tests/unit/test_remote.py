@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hanoverd.commandline.parse import parse
+from hanoverd.commandline.parse import mistyped, parse
 from hanoverd.commandline.settings import RemoteSettings, Settings
 from hanoverd.errors import ControlError, UsageError
 from hanoverd.model.runtime import runtime_folder, searched_folders
@@ -68,6 +68,21 @@ def test_an_image_of_such_a_name_can_be_written(line: str) -> None:
     found = parse(line.split(), {}, "/")
     assert isinstance(found, Settings)
     assert found.obtaining.source.scheme == "image"
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("stauts web", "status"),
+        ("lst", "list"),
+        ("rolback web", "rollback"),
+        ("web", None),
+        ("lists:1", None),
+        ("@", None),
+    ],
+)
+def test_a_command_that_is_mistyped_is_told(line: str, command: str | None) -> None:
+    assert mistyped(parse(line.split(), {}, "/srv/web")) == command
 
 
 def test_where_sockets_are() -> None:
@@ -162,6 +177,7 @@ def test_the_status_for_people() -> None:
         "  port:      0.0.0.0:80->8080/tcp",
         "  draining:  web-9",
         "  handover:  2, of web-1, began 0s ago: SIGHUP",
+        "             obtained in 1.2s, created in 20ms",
         "  held:      SIGHUP",
         "  kept:      7, web:0 (sha256:ef)",
         "  firewall:  put right 2 times",
