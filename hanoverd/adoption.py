@@ -10,7 +10,8 @@ from twisted.logger import Logger
 
 from hanoverd.edges.engine import Engine
 from hanoverd.errors import HanoverdError, VersionFailed
-from hanoverd.model.container import app_label, generation_of
+from hanoverd.model.container import app_label
+from hanoverd.model.inspection import generation_of
 from hanoverd.model.names import is_kept
 from hanoverd.retirement import Old
 from hanoverd.switch import Switch

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from hanoverd.commandline.parse import SECRETS, InfoRequested, parse, with_secrets, without_secrets
+from hanoverd.commandline.parse import InfoRequested, parse
+from hanoverd.commandline.secrets import SECRETS, with_secrets, without_secrets
 from hanoverd.commandline.settings import AnySettings, RemoteSettings
 from hanoverd.errors import HanoverdError, UsageError
 

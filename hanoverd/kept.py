@@ -11,8 +11,9 @@ from twisted.logger import Logger
 
 from hanoverd.edges.engine import Engine
 from hanoverd.errors import Conflict, HanoverdError, NotFound, NothingKept
-from hanoverd.model.container import Image, Recipe, app_label, generation_of, image_in
+from hanoverd.model.container import Image, Recipe, app_label
 from hanoverd.model.images import ImageName, is_newest_build
+from hanoverd.model.inspection import generation_of, image_in
 from hanoverd.model.names import generation_in, is_kept
 from hanoverd.version import Live, Versions
 

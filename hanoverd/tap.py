@@ -38,7 +38,7 @@ def makeService(options: Options) -> IService:
     """The daemon as a service, after its checks; a check that fails is told on standard error, with exit status 1."""
     from twisted.internet import reactor  # noqa: PLC0415  # the one place that takes the global reactor
 
-    from hanoverd.commandline.parse import mistyped  # noqa: PLC0415
+    from hanoverd.commandline.remote import mistyped  # noqa: PLC0415
     from hanoverd.commandline.settings import BuilderSettings  # noqa: PLC0415  # late, so that --help is quick
     from hanoverd.edges.signals import hangups_before  # noqa: PLC0415
     from hanoverd.edges.steady_time import keep_steady_time  # noqa: PLC0415

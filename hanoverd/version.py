@@ -21,16 +21,9 @@ from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.health import Health
 from hanoverd.errors import Conflict, EngineError, EngineUnreachable, HanoverdError, NameInUse, NotFound, VersionFailed
-from hanoverd.model.container import (
-    APP,
-    ContainerOptions,
-    Image,
-    Recipe,
-    create_body,
-    exposed_tcp_ports,
-    recipe_of,
-)
+from hanoverd.model.container import APP, ContainerOptions, Image, Recipe, create_body
 from hanoverd.model.durations import format_duration
+from hanoverd.model.inspection import address_of, exposed_tcp_ports, loopback_ports_of, recipe_of, unhealthy
 from hanoverd.model.names import kept_name, version_name
 from hanoverd.readiness import Readiness, is_ready
 from hanoverd.watch import Watch
@@ -178,9 +171,9 @@ class Versions:
         if not found["State"]["Running"]:
             await watch.exit.wait()
             raise await self._exited(created.name, watch)
-        address = self._addresses[created.name] = _address(created.name, found)
+        address = self._addresses[created.name] = address_of(created.name, found)
         self._refuse_an_address_in_use(created.name, address)
-        return Running(created, address, _loopback_ports(found), watch)
+        return Running(created, address, loopback_ports_of(found), watch)
 
     async def adopt(self, name: str) -> Running:
         """Keep an eye on a running container that an earlier hanoverd has started.
@@ -189,8 +182,8 @@ class Versions:
         """
         found = await self._engine.inspect_container(name)
         recipe = await self.recipe_of(found)
-        address = self._addresses[name] = _address(name, found)
-        loopback_ports = _loopback_ports(found)
+        address = self._addresses[name] = address_of(name, found)
+        loopback_ports = loopback_ports_of(found)
         created = Created(name, recipe, tuple(loopback_ports) or exposed_tcp_ports(found["Config"]))
         watch = self._watches[name] = Watch(self._clock, self._engine, name, time.time())
         return Running(created, address, loopback_ports, watch)
@@ -229,7 +222,7 @@ class Versions:
         if not is_ready(probes):
             return "; ".join(probe.said for probe in probes)
         try:
-            return _unhealthy(await self._engine.inspect_container(running.name))
+            return unhealthy(await self._engine.inspect_container(running.name))
         except EngineError:
             return None  # That is the engine's own trouble.
 
@@ -347,36 +340,6 @@ class Versions:
 
 def _forget(failure: Failure) -> None:
     failure.trap(CancelledError)
-
-
-def _unhealthy(found: Mapping[str, Any]) -> str | None:
-    """What the HEALTHCHECK of its image complains of, if it does."""
-    health = found["State"].get("Health") or {}
-    if health.get("Status") != "unhealthy":
-        return None
-    outputs = [str(check.get("Output", "")).strip() for check in health.get("Log") or []]
-    return f"its image's HEALTHCHECK says that it is unhealthy: {(outputs or [''])[-1] or 'it printed nothing'}"
-
-
-def _address(name: str, found: Mapping[str, Any]) -> str:
-    # Per network: the address at the top is gone from the engine's API 1.52.
-    networks = found["NetworkSettings"]["Networks"] or {}
-    for network in networks.values():
-        if network.get("IPAddress"):
-            address: str = network["IPAddress"]
-            return address
-    raise VersionFailed(
-        f"{name} failed: the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})"
-    )
-
-
-def _loopback_ports(found: Mapping[str, Any]) -> dict[int, int]:
-    published = found["NetworkSettings"]["Ports"] or {}
-    return {
-        int(port.partition("/")[0]): int(bindings[0]["HostPort"])
-        for port, bindings in published.items()
-        if bindings and port.endswith("/tcp")
-    }
 
 
 def _quoted(watch: Watch) -> str:

@@ -5,9 +5,11 @@ The command line is read by this table; help and documentation are made from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hanoverd.commandline.table import ABOUT, CONTAINER, HANDOVER, HOOKBOT, IMAGE, LISTEN, Kind, Option
+from hanoverd.errors import UsageError
 
 _HELP = ABOUT[:1]
 
@@ -316,3 +318,16 @@ REMOTE = (LIST, STATUS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, LOGS, HISTORY)
 
 #: Those that have a name; the first two words, or the first, of a command line choose one.
 COMMANDS = (BUILDER, SERVE, MAKE_TOKENS, *REMOTE)
+
+
+def command_of(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:
+    """Which program is meant, and what is left for it."""
+    for command in COMMANDS:
+        words = command.name.split()
+        if list(argv[: len(words)]) == words:
+            return command, tuple(argv[len(words) :])
+    groups = {command.name.split()[0] for command in COMMANDS if " " in command.name}
+    if argv and argv[0] in groups:
+        names = " or ".join(f"`hanoverd {command.name}`" for command in COMMANDS if command.name.startswith(argv[0]))
+        raise UsageError(f"write {names} (for an image of this name, {argv[0]}:latest)")
+    return DAEMON, tuple(argv)

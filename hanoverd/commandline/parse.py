@@ -6,42 +6,23 @@ same one is told as docker would.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import TypeVar
 
 from hanoverd import __version__
-from hanoverd.commandline.commands import (
-    BUILDER,
-    COMMANDS,
-    DAEMON,
-    LIST,
-    MAKE_TOKENS,
-    REMOTE,
-    ROLLBACK,
-    Command,
-)
+from hanoverd.commandline.commands import BUILDER, DAEMON, MAKE_TOKENS, REMOTE, command_of
 from hanoverd.commandline.given import Given
 from hanoverd.commandline.help import usage_text
 from hanoverd.commandline.lexer import lex
-from hanoverd.commandline.settings import (
-    Asked,
-    BuilderSettings,
-    Obtaining,
-    RemoteSettings,
-    ServeSettings,
-    Settings,
-)
-from hanoverd.commandline.table import Option
+from hanoverd.commandline.remote import remote_settings
+from hanoverd.commandline.settings import Asked, BuilderSettings, Obtaining, ServeSettings, Settings
 from hanoverd.errors import UsageError
 from hanoverd.model.build import ALWAYS, BuildOptions, parse_build_arg
 from hanoverd.model.durations import parse_whole_seconds
 from hanoverd.model.environment import parse_env
 from hanoverd.model.events import parse_hook
 from hanoverd.model.hookbot import HookbotURL, Subscription, image_of_notify, with_token
-from hanoverd.model.images import ImageName
 from hanoverd.model.mounts import parse_mount
 from hanoverd.model.names import app_name_from, check_app_name
 from hanoverd.model.publish import Publish, check_publish, parse_publish
@@ -55,21 +36,6 @@ _T = TypeVar("_T")
 
 #: No process can catch these, so they are no notice.
 _UNCATCHABLE = ("SIGKILL", "SIGSTOP")
-
-
-#: Options that hold tokens, and the variables that stand for them.
-_IN_ENVIRONMENT = {
-    "hookbot": "HOOKBOT_URL",
-    "listen": "HOOKBOT_MONITOR_URL",
-    "docker-notify": "HOOKBOT_DOCKER_NOTIFY_URL",
-}
-
-#: Options whose values may be secrets, and the variable that holds them, as a JSON array, where they are not shown.
-_HIDDEN = ("env", "build-arg", "notify")
-SECRETS = "HANOVERD_SECRETS"
-
-#: What stands in their places.
-_HIDES = "***"
 
 _LAST_PORT = 65535
 
@@ -89,7 +55,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str, schemes: Sc
     Raises UsageError, with docker's words and what to do, or InfoRequested where there is but something to print.
     """
     _check_text(argv)
-    command, rest = _command(argv)
+    command, rest = command_of(argv)
     given = Given(command, environ, cwd)
     rest = lex(rest, command.options, given.take, interspersed=command in REMOTE)
     if given.boolean("help"):
@@ -101,72 +67,10 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str, schemes: Sc
     if command is MAKE_TOKENS:
         raise InfoRequested(_tokens(given, rest))
     if command in REMOTE:
-        return _remote(command, given, rest)
+        return remote_settings(command, given, rest)
     if rest:
         raise UsageError(f"{command.name} takes no arguments, only options: {quoted(rest[0])} is one too many")
     return _builder(given) if command is BUILDER else _serve(given)
-
-
-def without_secrets(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """A command line that is right, without what is not for everybody, and the environment that tells it instead: URLs
-    that hold tokens, and the values of variables, in the order in which they stand.
-    """
-    command, arguments = _command(argv)
-    options: list[str] = []
-    environ: dict[str, str] = {}
-    hidden: list[str] = []
-
-    def take(option: Option, text: str) -> None:
-        variable = _IN_ENVIRONMENT.get(option.name)
-        if variable is not None and "@" in text:
-            environ[variable] = text
-            return
-        if option.name in _HIDDEN:
-            hidden.append(text)
-            text = _shown(option, text)
-        options.append(f"--{option.name}={text}")
-
-    if command in REMOTE:
-        return list(argv), {}
-    rest = lex(arguments, command.options, take)
-    if any(_HIDES in option for option in options):
-        environ[SECRETS] = json.dumps(hidden)
-    return [*command.name.split(), *options, *(["--", *rest] if rest else [])], environ
-
-
-def with_secrets(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """The command line from which ``without_secrets`` made this one and this environment."""
-    if SECRETS not in environ:
-        return list(argv)
-    command, arguments = _command(argv)
-    hidden = iter(json.loads(environ[SECRETS]))
-    options: list[str] = []
-
-    def take(option: Option, text: str) -> None:
-        options.append(f"--{option.name}={next(hidden) if option.name in _HIDDEN else text}")
-
-    rest = lex(arguments, command.options, take)
-    return [*command.name.split(), *options, *(["--", *rest] if rest else [])]
-
-
-def _shown(option: Option, text: str) -> str:
-    name, assigned, _ = text.partition("=")
-    if option.name == "notify":
-        return _HIDES
-    return f"{name}={_HIDES}" if assigned else text
-
-
-def _command(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:
-    """Which program is meant, and what is left for it."""
-    for command in COMMANDS:
-        words = command.name.split()
-        if list(argv[: len(words)]) == words:
-            return command, tuple(argv[len(words) :])
-    groups = {command.name.split()[0] for command in COMMANDS if " " in command.name}
-    if argv and argv[0] in groups:
-        names = " or ".join(f"`hanoverd {command.name}`" for command in COMMANDS if command.name.startswith(argv[0]))
-        raise UsageError(f"write {names} (for an image of this name, {argv[0]}:latest)")
-    return DAEMON, tuple(argv)
 
 
 def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings:
@@ -212,57 +116,6 @@ def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings
         notify=tuple(given.all("notify")),
         keep_versions=_late("keep-versions", given.last("keep-versions") or "", _number),
     )
-
-
-def _remote(command: Command, given: Given, rest: tuple[str, ...]) -> RemoteSettings:
-    words = 0 if command is LIST else 2 if command is ROLLBACK else 1
-    if len(rest) > words:
-        raise UsageError(f"{command.name} does not take {quoted(rest[words])}: write {command.usage}")
-    if words and not rest:
-        raise UsageError(f"{command.name} needs the name of an app (`hanoverd list` shows them): write {command.usage}")
-    image = given.last("image")
-    if image is not None:
-        try:
-            ImageName.parse(image)
-        except ValueError as error:
-            raise UsageError(f"{error} (in --image {quoted(image)})") from None
-    tail = given.last("tail") or "all"
-    return RemoteSettings(
-        verb=command.name,
-        app=_app_name(rest[0]) if rest else "",
-        json=given.boolean("json") or given.last("format") == "json",
-        trunc=not given.boolean("no-trunc"),
-        quiet=given.boolean("quiet"),
-        watch=given.boolean("watch"),
-        wait=given.boolean("wait"),
-        follow=given.boolean("follow"),
-        tail=None if tail == "all" else int(tail),
-        image=image,
-        generation=_generation(rest[1]) if len(rest) > 1 else None,
-    )
-
-
-def mistyped(settings: Asked) -> str | None:
-    """The command that may be meant by what is taken for an image's name."""
-    if not isinstance(settings, Settings) or settings.obtaining.hookbot is not None:
-        return None
-    near = get_close_matches(settings.obtaining.source.text, [command.name for command in COMMANDS], n=1, cutoff=0.8)
-    return near[0] if near else None
-
-
-def _app_name(text: str) -> str:
-    try:
-        return check_app_name(text)
-    except ValueError as error:
-        raise UsageError(f"{error}: write the name of an app (`hanoverd list` shows them)") from None
-
-
-def _generation(text: str) -> int:
-    # As the number alone, or as it ends the version's name.
-    number = text.rpartition("-")[2]
-    if not number.isascii() or not number.isdigit():
-        raise UsageError(f"{quoted(text)} is no generation: write a number, as `hanoverd status` lists them")
-    return int(number)
 
 
 def _number(text: str, least: int = 0) -> int:

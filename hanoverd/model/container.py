@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hanoverd import __version__
 from hanoverd.model.images import ImageName
@@ -59,21 +58,9 @@ class Recipe:
     options: ContainerOptions
 
 
-def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[int, ...]:
-    """The TCP ports that the ``Config`` of an image or a container, as the engine tells it, exposes."""
-    exposed = config.get("ExposedPorts") or {}
-    return tuple(sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp")))
-
-
 def app_label(app: str) -> str:
     """The label ``KEY=VALUE`` that all containers of an app carry."""
     return f"{APP}={app}"
-
-
-def generation_of(labels: Mapping[str, str] | None) -> int:
-    """The number of the version that a container with these labels is; -1 for one that is none."""
-    number = (labels or {}).get(GENERATION, "")
-    return int(number) if number.isdigit() else -1
 
 
 def export_body(app: str, image_id: str) -> dict[str, object]:
@@ -119,37 +106,6 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
     if options.stop_timeout is not None:
         body["StopTimeout"] = options.stop_timeout
     return body
-
-
-def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
-    """What a container was made of that ``create_body`` described, as the engine tells of it and of its image."""
-    config, host = found["Config"], found["HostConfig"]
-    env = tuple(config.get("Env") or ())
-    named = {entry.partition("=")[0] for entry in env}
-    # A variable of the image that the container does not have was taken away from it.
-    inherited = (entry.partition("=")[0] for entry in (image.get("Config") or {}).get("Env") or ())
-    options = ContainerOptions(
-        command=tuple(config.get("Cmd") or ()),
-        env=(*env, *(name for name in inherited if name not in named)),
-        ports=tuple(int(port.partition("/")[0]) for port in host.get("PortBindings") or {}),
-        binds=tuple(host.get("Binds") or ()),
-        anonymous_volumes=tuple(config.get("Volumes") or ()),
-        mounts=tuple(host.get("Mounts") or ()),
-        stop_signal=config.get("StopSignal"),
-        stop_timeout=config.get("StopTimeout"),
-    )
-    return Recipe(image_in(found), options)
-
-
-def image_in(found: Mapping[str, Any]) -> Image:
-    """The image of a container, by the name that it had when the container was created."""
-    labels = found["Config"].get("Labels") or {}
-    try:
-        name = ImageName.parse(labels.get(IMAGE_NAME) or found["Image"])
-    except ValueError:
-        name = ImageName.parse(found["Image"])
-    ports = exposed_tcp_ports(found["Config"])
-    return Image(found["Image"], name, ports, obtained=labels.get(OBTAINED) == "true")
 
 
 def _environment(image: ImageName, env: Sequence[str]) -> list[str]:

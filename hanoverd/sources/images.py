@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hanoverd.model.container import Image, exposed_tcp_ports
+from hanoverd.model.container import Image
 from hanoverd.model.images import ImageName
+from hanoverd.model.inspection import exposed_tcp_ports
 
 
 def image_of(found: Mapping[str, Any], name: ImageName, revision: str | None = None, *, obtained: bool = True) -> Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -82,6 +83,48 @@ def _service(
     ports: Sequence[HeldPort],
     release: Callable[[], None],
 ) -> HanoverdService:
+    app = _app(settings, environ, reactor, engine, source, around, ports)
+    triggers = app.supervisor.triggers
+    guard = Guard(reactor, app.switch)
+    options = CheckupOptions(settings.watch, settings.watch_failures)
+    checkup = Checkup(reactor, app.versions, app.switch, options, app.supervisor.replace)
+    follower = None
+    if settings.obtaining.hookbot is not None:
+        # Late: only those who listen to a hookbot need room for websockets.
+        from hanoverd.wiring.hookbot import make_follower  # noqa: PLC0415
+
+        follower = make_follower(settings.obtaining.hookbot, settings.obtaining.hookbot_ca, reactor, source, triggers)
+    control = Control(app.versions, app.switch, triggers, app.retirement, app.keeper, guard, app.history)
+    # The last of what may fail, for it is to be closed again.
+    server = ControlServer(control, RecentLog(), partial(listen, reactor, environ, settings.app))
+    systemd = Systemd(reactor, environ)
+    return HanoverdService(
+        reactor, pool, app.supervisor, app.conntrack, guard, checkup, systemd, server, follower, release, stdin
+    )
+
+
+@dataclass(frozen=True)
+class _App:
+    """The supervisor, and those of its parts that others need too."""
+
+    versions: Versions
+    switch: Switch
+    conntrack: Conntrack
+    keeper: Keeper
+    retirement: Retirement
+    history: History
+    supervisor: Supervisor
+
+
+def _app(
+    settings: Settings,
+    environ: Mapping[str, str],
+    reactor: Any,
+    engine: Engine,
+    source: Source,
+    around: Surroundings,
+    ports: Sequence[HeldPort],
+) -> _App:
     health = Health(reactor, settings.status_uri)
     versions = Versions(reactor, engine, health, settings.app, _container_options(settings), settings.status_timeout)
     switch = Switch(Firewall(reactor, environ, settings.app), ports)
@@ -118,33 +161,7 @@ def _service(
         keep=settings.on_exit == "keep",
         settle=settings.settle,
     )
-    triggers = supervisor.triggers
-    guard = Guard(reactor, switch)
-    checkup = Checkup(
-        reactor, versions, switch, CheckupOptions(settings.watch, settings.watch_failures), supervisor.replace
-    )
-    follower = None
-    if settings.obtaining.hookbot is not None:
-        # Late: only those who listen to a hookbot need room for websockets.
-        from hanoverd.wiring.hookbot import make_follower  # noqa: PLC0415
-
-        follower = make_follower(settings.obtaining.hookbot, settings.obtaining.hookbot_ca, reactor, source, triggers)
-    control = Control(versions, switch, triggers, retirement, keeper, guard, history)
-    # The last of what may fail, for it is to be closed again.
-    server = ControlServer(control, RecentLog(), partial(listen, reactor, environ, settings.app))
-    return HanoverdService(
-        reactor,
-        pool,
-        supervisor,
-        conntrack,
-        guard,
-        checkup,
-        Systemd(reactor, environ),
-        server,
-        follower,
-        release,
-        stdin,
-    )
+    return _App(versions, switch, conntrack, keeper, retirement, history, supervisor)
 
 
 def _drain_options(settings: Settings) -> DrainOptions:

@@ -17,8 +17,9 @@ from hanoverd.concurrency.polling import pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
-from hanoverd.model.container import ContainerOptions, Image, Recipe, app_label, create_body, recipe_of
+from hanoverd.model.container import ContainerOptions, Image, Recipe, app_label, create_body
 from hanoverd.model.images import ImageName, built_name
+from hanoverd.model.inspection import recipe_of
 from hanoverd.sources.folder import FolderSource
 from tests.fakes.surroundings import surroundings
 from tests.lab.images import BASE, write_app

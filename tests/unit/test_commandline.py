@@ -8,7 +8,8 @@ import pytest
 
 from hanoverd import __version__
 from hanoverd.commandline.help import usage_text
-from hanoverd.commandline.parse import SECRETS, InfoRequested, parse, with_secrets, without_secrets
+from hanoverd.commandline.parse import InfoRequested, parse
+from hanoverd.commandline.secrets import SECRETS, with_secrets, without_secrets
 from hanoverd.commandline.settings import Asked, Obtaining, Settings
 from hanoverd.errors import UsageError
 from hanoverd.model.build import BuildOptions

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from hanoverd.commandline.parse import mistyped, parse
+from hanoverd.commandline.parse import parse
+from hanoverd.commandline.remote import mistyped
 from hanoverd.commandline.settings import RemoteSettings, Settings
 from hanoverd.errors import ControlError, UsageError
 from hanoverd.model.runtime import runtime_folder, searched_folders
