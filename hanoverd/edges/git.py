@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import re
 import shutil
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +23,10 @@ from hanoverd.model.git_location import GitLocation
 _SLOWEST, _FOR_SECONDS = 1000, 60
 
 _LOCK_EVERY = 0.1
+
+#: How git tells of a lock that is held (lockfile.c), and after how many seconds nobody can hold it any more.
+_LOCKED = re.compile(r"Unable to create '(.+?\.lock)': File exists")
+_LOCKED_FOR = 60
 
 _checkouts = itertools.count()
 
@@ -107,7 +113,28 @@ class Mirror:
 
     async def _fetch(self, *arguments: str) -> None:
         limits = ["-c", f"http.lowSpeedLimit={_SLOWEST}", "-c", f"http.lowSpeedTime={_FOR_SECONDS}"]
-        await self._git(*limits, "fetch", "--quiet", "--force", "--no-write-fetch-head", *arguments)
+        command = [*limits, "fetch", "--quiet", "--force", "--no-write-fetch-head", *arguments]
+        try:
+            await self._git(*command)
+        except ObtainFailed as error:
+            if not self._could_remove_dead_lock(str(error)):
+                raise
+            await self._git(*command)
+
+    def _could_remove_dead_lock(self, said: str) -> bool:
+        """Whether git complains of a lock that a git has left which was killed; then it is gone."""
+        found = _LOCKED.search(said)
+        if found is None:
+            return False
+        lock = Path(found[1])
+        try:
+            # One that lives, begun by a hanoverd that does not any more, holds a lock for a moment only.
+            is_dead = lock.is_relative_to(self._repository) and time.time() - lock.stat().st_mtime > _LOCKED_FOR
+            if is_dead:
+                lock.unlink()
+        except OSError:
+            return False
+        return is_dead
 
     async def _has(self, commit: str) -> bool:
         return await self._try("cat-file", "-e", f"{commit}^{{commit}}") is not None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
-from twisted.logger import ILogObserver, LogEvent, formatEvent, formatTime, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, eventAsText, formatTime, globalLogPublisher
 from zope.interface import implementer
 
 #: How many lines are kept.
@@ -36,14 +35,9 @@ class RecentLog:
 
     def __call__(self, event: LogEvent) -> None:
         """Something was logged."""
-        text = formatEvent(event) or _traceback(event)
+        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
         for line in text.splitlines():
             told = f"{formatTime(event['log_time'])} {line}"
             self._lines.append(told)
             for follower in list(self.followers):
                 follower(told)
-
-
-def _traceback(event: Any) -> str:
-    failure = event.get("log_failure")
-    return "" if failure is None else str(failure.getTraceback())

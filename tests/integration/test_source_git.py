@@ -198,6 +198,20 @@ class GitTests(GitCase):
         await self.obtain(source)
         self.assertEqual([path.name for path in self.checkouts], [f"0123456789ab-{os.getpid()}-999"])
 
+    async def test_a_lock_of_a_git_that_was_killed_is_removed_and_one_that_is_held_is_not(self) -> None:
+        host = self.host()
+        self.app.commit({"Dockerfile": TINY % "one"})
+        source = self.source(host, "#main")
+        await self.obtain(source)
+        self.app.commit({"Dockerfile": TINY % "two"})
+        lock = self.folder / f"src/127.0.0.1/{host.port}/me/app/mirror.git/refs/heads/main.lock"
+        lock.touch()
+        self.assertIn("File exists", await self.fails(self.obtain(source)))
+        self.assertTrue(lock.exists())
+        os.utime(lock, (0, 0))
+        self.assertEqual(self.label(await self.obtain(source)), "two")
+        self.assertFalse(lock.exists())
+
     async def test_modes_are_kept(self) -> None:
         self.app.commit({"Dockerfile": f'FROM {BASE}\nCOPY run /run\nRUN ["/run"]\n', "run": "#!/bin/sh\ntrue\n"})
         (self.app.work / "run").chmod(0o755)

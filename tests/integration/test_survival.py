@@ -158,6 +158,31 @@ class TestItsClients:
                 hanoverd.wait_for("gone-0 was live and has exited with code .*; waiting for the next trigger")
 
 
+def test_the_kernel_remembers_nothing_of_a_version_that_is_gone(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
+    with daemon("-p", "8080:80", "--name", "past", "--drain-timeout", "2s", cwd=app_folder) as hanoverd:
+        address = hanoverd.wait_for(r"past-0: started at (\S+)")[1]
+        hanoverd.wait_for("past-0 is live")
+        path = ("--path", "/slow?30", "--timeout", "10")
+        clients = [Clients(lab.in_client, lab.host_ip, "8080", *path, "--seconds", "0.1") for _ in range(2)]
+        clients.append(Clients(lab.in_host, "127.0.0.1", "8080", *path, "--seconds", "0.1"))
+        time.sleep(1)
+        assert tracked(lab, address)
+        hanoverd.hup()
+        hanoverd.wait_for("past-0 is gone: drained for .* connections cut")
+        assert tracked(lab, address) == []
+        for one in clients:
+            one.finish()
+
+
+def tracked(lab: Lab, address: str) -> list[str]:
+    """The connections that lead there, by what the kernel remembers, and may still be used."""
+    command = lab.in_host(["conntrack", "-L", "-p", "tcp", "--reply-src", address])
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in lines if "ESTABLISHED" in line or "SYN" in line]
+
+
 class TestOnExitKeep:
     """An upgrade of hanoverd itself."""
 
