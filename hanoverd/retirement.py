@@ -125,10 +125,6 @@ class Retirement:
         )
         return True
 
-    async def forget_unanswered(self, address: str) -> None:
-        """Have no client led to a version any more that died there, by what the kernel remembers."""
-        await self._conntrack.forget_unanswered(address)
-
     async def _is_kept(self, old: Old) -> bool:
         try:
             return await self._keeper.keep(old.name)

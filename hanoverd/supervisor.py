@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.adoption import Adoption
 from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.concurrency.tasks import Tasks
+from hanoverd.departures import Departures
 from hanoverd.discards import Discards
+from hanoverd.edges.conntrack import Conntrack
 from hanoverd.errors import EngineUnreachable, HanoverdError
 from hanoverd.handover import Handovers
 from hanoverd.hooks import Hooks
@@ -19,11 +21,11 @@ from hanoverd.kept import Keeper
 from hanoverd.model import history
 from hanoverd.model.container import Recipe
 from hanoverd.model.durations import format_duration
-from hanoverd.model.events import DIED, DRAINED, FAILED, Event
+from hanoverd.model.events import DIED, FAILED, Event
 from hanoverd.model.history import History, Record
 from hanoverd.model.restart import RestartPolicy
 from hanoverd.model.wishes import Again, Wish
-from hanoverd.retirement import Old, Retirement
+from hanoverd.retirement import Old
 from hanoverd.revival import Revival
 from hanoverd.switch import Switch
 from hanoverd.triggers import Order, Triggers
@@ -51,9 +53,10 @@ class Supervisor:
         versions: Versions,
         switch: Switch,
         handovers: Handovers,
-        retirement: Retirement,
+        departures: Departures,
         keeper: Keeper,
         discards: Discards,
+        conntrack: Conntrack,
         policy: RestartPolicy,
         hooks: Hooks,
         history: History,
@@ -65,9 +68,10 @@ class Supervisor:
         self._versions = versions
         self._switch = switch
         self._handovers = handovers
-        self._retirement = retirement
+        self._departures = departures
         self._keeper = keeper
         self._discards = discards
+        self._conntrack = conntrack
         self._hooks = hooks
         self._history = history
         self._keep = keep
@@ -79,8 +83,6 @@ class Supervisor:
         self._makeshift: Old | None = None
         self._has_looked = False
         self._minded: Live | None = None
-        #: Those that were live before, newest last: while they drain, they can be live again.
-        self._former: list[Live] = []
         self._number = 0
         self._stopping = self._leaving = False
 
@@ -101,11 +103,11 @@ class Supervisor:
         except HanoverdError as error:
             log.error("the rules could not be taken out: {error}", error=error)
         self._versions.give_up_after(PATIENCE_AT_THE_END)
-        self._retirement.end_drains()
         if live is not None:
-            self._retire(_old(live), drain=False)
+            self._departures.end(live)
         if self._makeshift is not None:
-            self._retire(self._makeshift, drain=False)
+            self._departures.depart(self._makeshift, drain=False)
+        await self._departures.stop()
         await self._tasks.over()
         await self._forget_the_kept()
         await self._discards.close()
@@ -113,7 +115,7 @@ class Supervisor:
 
     def hasten(self) -> None:
         """While stopping: kill what does not end by itself."""
-        self._retirement.end_drains()
+        self._departures.hasten()
         self._tasks.cancel()
 
     async def _forget_the_kept(self) -> None:
@@ -125,8 +127,9 @@ class Supervisor:
     async def _leave(self, live: Live) -> None:
         self._leaving = True
         self._versions.give_up_after(PATIENCE_AT_THE_END)
-        self._retirement.leave()
+        leaving = Deferred.fromCoroutine(self._departures.leave())
         await self._versions.look_away_from_all()
+        await leaving
         await self._tasks.over()
         await self._discards.close()
         await self._hooks.close()
@@ -214,31 +217,17 @@ class Supervisor:
         self._number = left.next_number
         self._makeshift = left.makeshift
         for old in left.former:
-            self._retire(old, drain=True, keep=True)
+            self._departures.depart(old, drain=True, keep=True)
         for old in left.others:
-            self._retire(old, drain=True)
+            self._departures.depart(old, drain=True)
         self._mind_live()
 
     def _retire_those_before(self, live: Live, old: Live | None) -> None:
         if old is not None:
-            self._former = [*(one for one in self._former if not one.running.watch.exit.is_over), old]
-            self._keeper.leaves(old, live)
-            self._retire(_old(old), drain=self._handovers.overlap, keep=True)
+            self._departures.give_way(old, live, drain=self._handovers.overlap)
         if self._makeshift is not None:
-            self._retire(self._makeshift, drain=True, keep=True)
+            self._departures.depart(self._makeshift, drain=True, keep=True)
             self._makeshift = None
-
-    def _retire(self, old: Old, *, drain: bool, keep: bool = False) -> None:
-        self._tasks.go(self._retire_and_tell(old, drain=drain, keep=keep))
-
-    async def _retire_and_tell(self, old: Old, *, drain: bool, keep: bool) -> None:
-        is_gone = await self._retirement.retire(old, drain=drain, keep=keep)
-        self._keeper.gone(old.name)
-        if is_gone:
-            self._hooks.tell(self._event(DRAINED, old.name))
-            live = self._switch.live
-            if keep and live is not None and not self._stopping:
-                await self._keeper.tidy(live)
 
     def _mind_live(self) -> None:
         live = self._switch.live
@@ -253,8 +242,9 @@ class Supervisor:
         # Not so when it was retired, or left, by ourselves.
         if self._leaving or not await self._switch.out(of=live):
             return
-        serving = await self._call_back()
-        await self._retirement.forget_unanswered(live.running.address)
+        serving = await self._departures.call_back()
+        self._mind_live()
+        await self._conntrack.forget_unanswered(live.running.address)
         settled = self._has_settled()
         reason, output = await self._versions.describe_exit(live.name, watch)
         # One that did not settle is not tried again and again: what it has replaced is better.
@@ -280,8 +270,9 @@ class Supervisor:
         self._tasks.go(self._replace(live, complaint))
 
     async def _replace(self, live: Live, complaint: str) -> None:
-        serving = None if self._has_settled() else await self._call_back()
+        serving = None if self._has_settled() else await self._departures.call_back()
         if serving is not None:
+            self._mind_live()
             log.error(
                 "{name} has not settled: {complaint}: {serving} is live again; waiting for the next trigger (SIGHUP)",
                 name=live.name,
@@ -289,7 +280,7 @@ class Supervisor:
                 serving=serving.name,
             )
             self._hooks.tell(self._event(FAILED, live.name, complaint))
-            self._retire(_old(live), drain=True, keep=True)
+            self._departures.end(live, drain=True, keep=True)
             return
         delay = self._revival.begin(live.running.created.recipe, None)
         log.error(
@@ -302,26 +293,6 @@ class Supervisor:
     def _event(self, kind: str, name: str, reason: str = "") -> Event:
         live = self._switch.live
         return Event(kind, self._versions.app, new=name, old=live.name if live else "", reason=reason)
-
-    async def _call_back(self) -> Live | None:
-        """Lead the ports back to the newest version that has not ended yet; gives it, if there is one."""
-        former, self._former = self._former, []
-        for live in reversed(former):
-            if not live.running.watch.exit.is_over and self._retirement.recall(live.name):
-                try:
-                    await self._switch.flip(live.ready)
-                except HanoverdError as error:
-                    log.error("{name} cannot be live again: {error}", name=live.name, error=error)
-                    self._retire(_old(live), drain=False)
-                    continue
-                self._mind_live()
-                return live
-        return None
-
-
-def _old(live: Live) -> Old:
-    exit_ = live.running.watch.exit
-    return Old(live.name, live.running.address, has_ended=lambda: exit_.is_over)
 
 
 def _next(delay: float | None) -> str:

@@ -15,6 +15,7 @@ from hanoverd.checkup import Checkup, CheckupOptions
 from hanoverd.commandline.settings import Settings
 from hanoverd.control.control import Control
 from hanoverd.control.server import ControlServer
+from hanoverd.departures import Departures
 from hanoverd.discards import Discards
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.control_socket import listen
@@ -152,9 +153,10 @@ def _app(
         versions,
         switch,
         handovers,
-        retirement,
+        Departures(settings.app, switch, retirement, keeper, hooks),
         keeper,
         discards,
+        conntrack,
         settings.restart,
         hooks,
         history,

@@ -13,6 +13,7 @@ from twisted.python.threadpool import ThreadPool
 
 from hanoverd.adoption import Adoption
 from hanoverd.concurrency.polling import pause
+from hanoverd.departures import Departures
 from hanoverd.discards import Discards
 from hanoverd.edges.conntrack import Conntrack
 from hanoverd.edges.engine import Engine
@@ -86,9 +87,10 @@ class World:
             self.versions,
             self.switch,
             self.handovers,
-            self.retirement,
+            Departures(APP, self.switch, self.retirement, self.keeper, Hooks(REACTOR, {})),
             self.keeper,
             self.discards,
+            conntrack,
             RestartPolicy("no"),
             Hooks(REACTOR, {}),
             self.history,

@@ -20,7 +20,7 @@ FLOORS = (
     ("service", "preflight", "progress"),
     ("control", "remote"),
     ("builder", "supervisor", "hookbot"),
-    ("adoption", "revival"),
+    ("adoption", "revival", "departures"),
     ("triggers",),
     ("guard", "handover", "checkup"),
     ("hooks",),
