@@ -237,7 +237,17 @@ class EngineContract(TestCase):
     async def test_what_a_container_was_made_of_can_be_told_from_it(self) -> None:
         image = await self.image()
         options = ContainerOptions(
-            command=("/server", "now"), env=("A=1", "PORTS"), ports=(self.port,), stop_signal="SIGUSR1", stop_timeout=7
+            command=("/server", "now"),
+            env=("A=1", "PORTS"),
+            ports=(self.port,),
+            binds=(f"{self.folder}:/data:ro",),
+            anonymous_volumes=("/cache",),
+            mounts=(
+                {"Type": "tmpfs", "Target": "/scratch"},
+                {"Type": "bind", "Source": "/usr", "Target": "/u", "ReadOnly": True},
+            ),
+            stop_signal="SIGUSR1",
+            stop_timeout=7,
         )
         await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, options)))
         told = await self.recipe()
