@@ -42,6 +42,8 @@ class Keeper:
         self._passed: set[Image] = set()
         self._kept: list[Kept] = []
         self._leaving: dict[str, Kept] = {}
+        #: Set while a handover is under way: what it has obtained, perhaps once more, is not in use by a container yet.
+        self.is_obtaining = False
 
     @property
     def kept(self) -> list[Kept]:
@@ -89,9 +91,11 @@ class Keeper:
         )
 
     async def tidy(self, live: Live) -> None:
-        """Remove what is too much beside ``live``; fires when it is done, and never fails: the next time may do better."""
+        """Remove what is too much beside ``live``, after each handover and each departure; fires when it is done, and never fails: the next time may do better."""
         try:
             await self._lock.run(lambda: Deferred.fromCoroutine(self._tidy(live)))
+        except NotFound:
+            pass  # It is not live any more, and whoever comes in its place will do it.
         except HanoverdError as error:
             log.warn("old versions and images could not be removed: {error}", error=error)
 
@@ -128,6 +132,8 @@ class Keeper:
             if tags and is_newest_build(image.name):
                 # The next build begins from what the engine keeps of it, and takes the name away from it.
                 return image.name.reference not in tags
+            if self.is_obtaining:
+                return False
             if set(tags) <= {image.name.reference}:
                 await self._engine.remove_image(image.id)
                 name = image.name.reference

@@ -145,6 +145,7 @@ class Supervisor:
         record = self._history.begin(order.reasons)
         wish = order.wish if again is None else Again(again)
         try:
+            self._keeper.is_obtaining = True
             while not await self._is_over(wish, record):
                 # What was triggered while it was away is not lost.
                 await self._versions.wait_for_engine()
@@ -157,6 +158,9 @@ class Supervisor:
             self._failed(again, record, HanoverdError("it failed by a mistake in hanoverd, which its log tells"))
         # Whatever happened: the old version may have been started again.
         self._mind_live()
+        self._keeper.is_obtaining = False
+        if self._switch.live is not None and not self._stopping:
+            self._tasks.go(self._keeper.tidy(self._switch.live))
         self.triggers.obtained = self._handovers.revision
 
     async def _is_over(self, wish: Wish, record: Record) -> bool:
@@ -181,7 +185,6 @@ class Supervisor:
         self._revival.is_live()
         self._history.end(record, history.LIVE)
         self._retire_those_before(live, old)
-        self._tasks.go(self._keeper.tidy(live))
         return True
 
     def _cancelled(self, record: Record) -> None:

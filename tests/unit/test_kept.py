@@ -96,6 +96,22 @@ class KeeperTests(TestCase):
         finally:
             await world.close()
 
+    async def test_no_image_is_removed_while_one_is_obtained(self) -> None:
+        world = World(kept=0)
+        try:
+            await self.versions(world, "a")
+            live = world.switch.live
+            assert live is not None
+            image = next(iter(world.engine.images.values()))
+            world.engine.images["sha256:old"] = type(image)("sha256:old", {}, ())
+            world.keeper.pass_over(Image("sha256:old", ImageName("x"), (), obtained=True))
+            for is_obtaining in (True, False):
+                world.keeper.is_obtaining = is_obtaining
+                await world.keeper.tidy(live)
+                self.assertEqual("sha256:old" in world.engine.images, is_obtaining)
+        finally:
+            await world.close()
+
     async def test_an_engine_that_is_away_is_no_failure(self) -> None:
         world = World(kept=1)
         try:
