@@ -77,8 +77,10 @@ def kill_the_app(site: Site) -> str:
 
 
 def kill_the_shim(site: Site) -> str:
-    """What stands between containerd and the live version, which the engine then ends."""
+    """What stands between containerd and the live version, which the engine then ends, when it has noticed."""
+    before = len(site.daemon.log())
     site.lab.engine.kill_shim(site.live())
+    site.daemon.wait_for("was live and has exited", after=before)
     return ""
 
 
