@@ -13,17 +13,21 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.faults import FAULTS, Fault, storm
 from tests.faults.site import APP, Site, site
 from tests.lab.clients import Clients
 
 #: How often a handover follows that is left in peace, of 1.
 AGAIN = 0.1
+
+#: How often a storm of SIGHUPs goes on meanwhile, of 1.
+STORMS = 0.25
 
 
 @dataclass
@@ -94,8 +98,15 @@ def run(seed: int, goes_on: Callable[[int], bool], only: str = "") -> Sums:
 def _one(where: Site, fault: Fault) -> Result:
     clients = Clients(where.lab.in_client, where.lab.host_ip, "8080", "--workers", "2", "--pause", "0.005")
     time.sleep(0.1)
+    blowing = None
+    if fault.storms and where.chance.random() < STORMS:
+        blowing = threading.Thread(target=storm, args=(where.daemon, random.Random(where.chance.random())))
+        blowing.start()
     try:
         detail = fault.happen(where)
+        if blowing is not None:
+            blowing.join()
+            detail = f"{detail}, in a storm".lstrip(", ")
         seconds = where.become_right()
         if where.chance.random() < AGAIN:
             # Still, after all of that, it hands over.

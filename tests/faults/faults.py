@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from tests.faults.site import APP, FOLDER, GIT, OVER, Site, wait_for
 from tests.faults.traps import AFTER, BEFORE, EngineTrap, ProgramTrap
+from tests.lab.daemon import Daemon
 
 #: One of the ends of a handover, as a pattern.
 _OVER = "|".join(OVER)
@@ -16,11 +18,14 @@ _OVER = "|".join(OVER)
 
 @dataclass(frozen=True)
 class Fault:
-    """``may_fail``: their app, or the way to it, is taken away, so that some requests could not be saved by anybody."""
+    """``may_fail``: their app, or the way to it, is taken away, so that some requests could not be saved by anybody.
+    ``storms``: it may happen in the middle of a storm of SIGHUPs, too.
+    """
 
     name: str
     happen: Callable[[Site], str]
     may_fail: bool = False
+    storms: bool = False
     weight: int = 1
 
 
@@ -72,7 +77,10 @@ def stop_hanoverd(site: Site) -> str:
 
 def kill_the_app(site: Site) -> str:
     """The live version."""
-    site.lab.docker("POST", f"/containers/{site.live()}/kill")
+    name = site.live()
+    before = len(site.daemon.log())
+    site.lab.docker("POST", f"/containers/{name}/kill")
+    site.daemon.wait_for(rf"{name} was live and has exited|{name} is gone", after=before)
     return ""
 
 
@@ -213,16 +221,25 @@ def failed_handover(site: Site) -> None:
     site.daemon.wait_for("goes on serving; waiting for the next trigger", after=before)
 
 
+def storm(daemon: Daemon, chance: random.Random) -> None:
+    """Triggers for two seconds or so, for as long as it lives."""
+    for _ in range(30):
+        if daemon.has_ended:
+            return
+        daemon.hup()
+        time.sleep(chance.uniform(0, 0.15))
+
+
 FAULTS = (
-    Fault("kill hanoverd", kill_hanoverd, weight=3),
-    Fault("kill hanoverd at request", kill_at_a_request, weight=3),
-    Fault("kill hanoverd at program", kill_at_a_program, weight=3),
-    Fault("stop hanoverd", stop_hanoverd),
-    Fault("app killed", kill_the_app, may_fail=True),
+    Fault("kill hanoverd", kill_hanoverd, storms=True, weight=3),
+    Fault("kill hanoverd at request", kill_at_a_request, storms=True, weight=3),
+    Fault("kill hanoverd at program", kill_at_a_program, storms=True, weight=3),
+    Fault("stop hanoverd", stop_hanoverd, storms=True),
+    Fault("app killed", kill_the_app, may_fail=True, storms=True),
     Fault("shim killed", kill_the_shim, may_fail=True),
-    Fault("engine killed", kill_the_engine, may_fail=True),
+    Fault("engine killed", kill_the_engine, may_fail=True, storms=True),
     Fault("candidate killed", kill_the_candidate),
-    Fault("rules flushed", flush_the_rules, may_fail=True),
+    Fault("rules flushed", flush_the_rules, may_fail=True, storms=True),
     Fault("storm of SIGHUPs", storm_of_hangups),
     Fault("broken build", broken_build),
     Fault("full disk", full_disk),

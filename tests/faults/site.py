@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -239,9 +240,13 @@ class Site:
         )
 
     def live(self) -> str:
-        """The one version that there is."""
-        [name] = names(self.lab.containers(APP))
-        return name
+        """The version that the rules lead to."""
+        wait_for(self._led, "a live version")
+        return self._led()
+
+    def _led(self) -> str:
+        found = re.search(r'"hanoverd: ([^"]+)"', self.lab.iptables_save())
+        return found[1] if found else ""
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
