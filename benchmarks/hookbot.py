@@ -124,7 +124,7 @@ def messages_and_restarts() -> tuple[list[float], list[float]]:
 
         return await connect(told, *others)
 
-    triggers = Triggers(work)
+    triggers = Triggers(REACTOR, work)
     follower = Follower(REACTOR, Subscription.of(url), telling, NoSource(), triggers)
     latencies: list[float] = []
     restarts: list[float] = []

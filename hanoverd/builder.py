@@ -41,7 +41,7 @@ class Builder:
         self._image = image
         self._notify = notify
         self._progress = progress
-        self.triggers = Triggers(self._work)
+        self.triggers = Triggers(clock, self._work)
 
     async def build(self, revision: str | None = None) -> None:
         """Obtain, tag, push and tell, once.

@@ -1,27 +1,26 @@
-"""Starts a live version again that has exited, of the same: after growing delays, by the triggers."""
+"""Has a live version started again that has exited, of the same: after growing delays."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from hanoverd.concurrency.polling import growing
 from hanoverd.model.container import Recipe
 from hanoverd.model.restart import RestartPolicy
-from hanoverd.triggers import Triggers
 
 #: The delays, and after how long a version has proved itself, so that they begin anew, in seconds; as Docker's own.
 FIRST_DELAY, LONGEST_DELAY, PROVED_AFTER = 0.1, 60.0, 10.0
 
-_REASON = "the live version has exited"
-
 
 class Revival:
-    """One revival at a time; a version that goes live makes it needless."""
+    """One revival at a time, begun by ``on_due``; a version that goes live makes it needless."""
 
-    def __init__(self, clock: IReactorTime, policy: RestartPolicy, triggers: Triggers) -> None:
+    def __init__(self, clock: IReactorTime, policy: RestartPolicy, on_due: Callable[[], object]) -> None:
         self._clock = clock
         self._policy = policy
-        self._triggers = triggers
+        self._on_due = on_due
         self._delays = growing(FIRST_DELAY, LONGEST_DELAY, 2.0)
         self._restarts = 0
         self._live_since = 0.0
@@ -46,7 +45,7 @@ class Revival:
         self._restarts += 1
         self._recipe = recipe
         delay = next(self._delays)
-        self._timer = self._clock.callLater(delay, self._triggers.queue, _REASON)
+        self._timer = self._clock.callLater(delay, self._on_due)
         return delay
 
     def due(self) -> Recipe | None:

@@ -76,9 +76,11 @@ class Supervisor:
         self._history = history
         self._keep = keep
         self._settle = settle
-        self.triggers = Triggers(self._hand_over)
+        self.triggers = Triggers(clock, self._hand_over)
         self.triggers.on_dropped = self._dropped
-        self._revival = Revival(clock, policy, self.triggers)
+        # While no version is live, the one that was is back sooner than any other.
+        self.triggers.is_urgent = lambda: self._switch.live is None
+        self._revival = Revival(clock, policy, self._revive)
         self._tasks = Tasks()
         self._makeshift: Old | None = None
         self._has_looked = False
@@ -265,6 +267,13 @@ class Supervisor:
         died = self._event(DIED, live.name, f"{reason}{output}")
         self._hooks.tell(replace(died, image=image.name.reference, image_id=image.id))
         await uncancellable(self._discards.discard(live.name))
+
+    def _revive(self) -> None:
+        self.triggers.queue("the live version has exited")
+        under_way = self._history.last
+        if self._switch.live is None and under_way is not None and not under_way.is_over and not under_way.phases:
+            # It still obtains its image, and nobody knows for how long.
+            self.triggers.postpone("the version that was live is started again first")
 
     def replace(self, live: Live, complaint: str) -> None:
         """The live version is not well: bring up another of the same image in its place, or go back to the one before."""

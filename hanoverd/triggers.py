@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.concurrency.cancellation import uncancellable
@@ -16,14 +17,20 @@ log = Logger()
 
 _NEWER = "a newer one begins"
 
+#: How long a trigger waits for work that is queued and urgent, in seconds.
+WAITS = 10.0
+
 
 @dataclass(frozen=True)
 class Order:
-    """What the triggers since the last time come to; ``is_queued`` tells that the work itself asked for it, alone."""
+    """What the triggers since the last time come to; ``is_queued`` tells that the work itself asked for it, alone, and
+    ``ordered`` is the reason of the order, if there was one, whose ``wish`` it is.
+    """
 
     reasons: tuple[str, ...]
     wish: Wish
     is_queued: bool = False
+    ordered: str | None = None
 
 
 #: Does the work; must not fail.
@@ -38,7 +45,8 @@ class Triggers:
     name none.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, clock: IReactorTime, work: Work) -> None:
+        self._clock = clock
         self._work = work
         self._reasons: list[str] = []
         self._queued: list[str] = []
@@ -48,6 +56,8 @@ class Triggers:
         self._seen: str | None = None
         self._wake: Deferred[None] = Deferred()
         self._under_way: Deferred[None] | None = None
+        self._order: Order | None = None
+        self._waiting: IDelayedCall | None = None
         self._loop: Deferred[None] | None = None
         self._stopping = False
         #: The triggers that wait for ``resume``, each with its revision; None while they are not made to wait.
@@ -56,6 +66,8 @@ class Triggers:
         self.obtained: str | None = None
         #: Why the work under way, or the last one, was cancelled; "" where it was not.
         self.why_cancelled = ""
+        #: Whether what is queued goes before all else, and is not cancelled by a trigger at once.
+        self.is_urgent: Callable[[], bool] = lambda: False
         #: Called with the reason of an order that never begins, and why not.
         self.on_dropped: Callable[[str, str], object] = lambda _reason, _why: None
 
@@ -114,6 +126,16 @@ class Triggers:
         self._queued.append(reason)
         self._wake_up()
 
+    def postpone(self, why: str) -> None:
+        """Cancel what is under way for what is queued, and do it again after that."""
+        order = self._order
+        if order is None or order.is_queued:
+            return
+        if not self._reasons:
+            self._reasons = [*order.reasons]
+            self._ordered = None if order.ordered is None else (order.ordered, order.wish)
+        self._interrupt(self._under_way, why)
+
     def missed(self, newest: str) -> None:
         """The source was asked, and has ``newest``: have the work done, unless that was obtained, or is under way."""
         self._seen = newest
@@ -153,9 +175,12 @@ class Triggers:
 
     def _begin(self, reason: str) -> None:
         self._reasons.append(reason)
-        superseded = self._under_way
+        superseded, order = self._under_way, self._order
         self._wake_up()
-        self._interrupt(superseded, _NEWER)
+        if order is None or not (order.is_queued and self.is_urgent()):
+            self._interrupt(superseded, _NEWER)
+        elif self._waiting is None:
+            self._waiting = self._clock.callLater(WAITS, self._interrupt, superseded, _NEWER)
 
     def _drop(self, why: str) -> None:
         if self._ordered is not None:
@@ -181,17 +206,28 @@ class Triggers:
             order = self._take()
             if order is not None:
                 self.why_cancelled = ""
+                self._order = order
                 self._under_way = Deferred.fromCoroutine(self._work(order))
                 await self._under_way
-                self._under_way = None
+                self._under_way = self._order = None
+                self._end_of_waiting()
+            if self._reasons:
+                self._wake_up()
             self._catch_up()
 
     def _take(self) -> Order | None:
-        reasons = tuple(dict.fromkeys(self._reasons + self._queued))
-        wish = FromSource(self._revision) if self._ordered is None else self._ordered[1]
-        is_queued = not self._reasons
-        self._reasons, self._queued, self._ordered = [], [], None
-        return Order(reasons, wish, is_queued) if reasons else None
+        queued, self._queued = self._queued, []
+        if queued and (not self._reasons or self.is_urgent()):
+            return Order(tuple(dict.fromkeys(queued)), FromSource(self._revision), is_queued=True)
+        reasons = tuple(dict.fromkeys(self._reasons + queued))
+        ordered, wish = self._ordered or (None, FromSource(self._revision))
+        self._reasons, self._ordered = [], None
+        return Order(reasons, wish, ordered=ordered) if reasons else None
+
+    def _end_of_waiting(self) -> None:
+        if self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
+        self._waiting = None
 
     def _catch_up(self) -> None:
         if self.is_paused or self._stopping or self.is_busy:

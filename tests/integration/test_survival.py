@@ -260,6 +260,41 @@ class TestTheAppDies:
                 assert alive(lab) == f"mortal-{number + 1}"
             eventually(lambda: names(lab.containers("mortal")) == ["mortal-3"])
 
+    def test_it_is_back_before_a_build_that_takes_its_time(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
+        with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("mortal-0 is live")
+            write_app(app_folder, version="2")
+            with (app_folder / "Dockerfile").open("a") as dockerfile:
+                dockerfile.write('RUN ["busybox", "sleep", "6"]\n')
+            hanoverd.hup()
+            hanoverd.wait_for("mortal-1: build")
+            self.exit(lab, 9)
+            hanoverd.wait_for("handover cancelled: the version that was live is started again first", 5)
+            first = hanoverd.wait_for(
+                r"(mortal-\d) is live: (?!.*\bmortal-0)", 5, after=hanoverd.log().index("cancelled")
+            )
+            assert alive(lab) == first[1]
+            # What was under way is not lost.
+            hanoverd.wait_for(r"handover: SIGHUP", 5, after=first.end())
+            second = hanoverd.wait_for(r"(mortal-\d) is live", 30, after=first.end())
+            assert alive(lab) == second[1]
+            hanoverd.wait_for(f"{second[1]} listens on 80 as version 2")
+
+    def test_triggers_do_not_keep_it_from_coming_back(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+        with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("mortal-0 is live")
+            self.exit(lab, 9)
+            down = hanoverd.wait_for("no version is live").end()
+            for _ in range(100):
+                hanoverd.hup()
+                time.sleep(0.02)
+                if "is live: " in hanoverd.log()[down:]:
+                    break
+            else:
+                raise AssertionError(f"not back within 2 s: {hanoverd.log()}")
+
     def test_the_policy_counts(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", "--restart", "on-failure:1", cwd=app_folder) as hanoverd:
             hanoverd.wait_for("mortal-0 is live")

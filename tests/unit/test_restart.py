@@ -9,7 +9,6 @@ from hanoverd.model.container import ContainerOptions, Image, Recipe
 from hanoverd.model.images import ImageName
 from hanoverd.model.restart import RestartPolicy, parse_restart
 from hanoverd.revival import Revival
-from hanoverd.triggers import Order, Triggers
 
 RECIPE = Recipe(Image("sha256:1", ImageName("app"), (80,)), ContainerOptions())
 
@@ -53,24 +52,10 @@ def test_what_each_allows() -> None:
     assert [parse_restart("on-failure:2").allows(1, restarts) for restarts in range(3)] == [True, True, False]
 
 
-class Far(Triggers):
-    """Remembers what is queued."""
-
-    def __init__(self) -> None:
-        super().__init__(_nothing)
-        self.queued: list[str] = []
-
-    def queue(self, reason: str) -> None:
-        self.queued.append(reason)
-
-
-async def _nothing(_order: Order) -> None:
-    """No work."""
-
-
 def test_the_delays_grow_until_a_version_has_proved_itself() -> None:
-    clock, far = Clock(), Far()
-    revival = Revival(clock, parse_restart("always"), far)
+    clock = Clock()
+    due: list[str] = []
+    revival = Revival(clock, parse_restart("always"), lambda: due.append("due"))
     delays = []
     for _ in range(12):
         revival.is_live()
@@ -89,15 +74,16 @@ def test_the_delays_grow_until_a_version_has_proved_itself() -> None:
 
 
 def test_a_version_that_goes_live_makes_it_needless() -> None:
-    clock, far = Clock(), Far()
-    revival = Revival(clock, parse_restart("always"), far)
+    clock = Clock()
+    due: list[str] = []
+    revival = Revival(clock, parse_restart("always"), lambda: due.append("due"))
     revival.begin(RECIPE, 1)
     revival.is_live()
     clock.advance(10)
-    assert far.queued == []
+    assert due == []
     revival.begin(RECIPE, 1)
     clock.advance(10)
-    assert len(far.queued) == 1
+    assert due == ["due"]
     assert revival.due() is RECIPE
     revival.is_live()
     assert revival.due() is None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
 from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.model.wishes import Earlier, FromSource, NamedImage
-from hanoverd.triggers import Order, Triggers
+from hanoverd.triggers import WAITS, Order, Triggers
 
 
 class Work:
@@ -18,7 +19,8 @@ class Work:
         self.cancelled: list[str] = []
         self._ends: Deferred[None] = Deferred()
         self._slow: Deferred[None] | None = None
-        self.triggers = Triggers(self.do)
+        self.clock = Clock()
+        self.triggers = Triggers(self.clock, self.do)
         self.triggers.start()
 
     async def do(self, order: Order) -> None:
@@ -67,6 +69,45 @@ def test_what_is_queued_waits_for_the_end(work: Work) -> None:
     work.triggers.trigger("b")
     # Together they are no mere repetition.
     assert work.orders[-1] == Order(("b", "again"), FromSource())
+
+
+def test_what_is_queued_and_urgent_goes_first_and_is_waited_for(work: Work) -> None:
+    work.triggers.is_urgent = lambda: True
+    work.triggers.trigger("a", "abc")
+    work.triggers.queue("again")
+    work.triggers.postpone("again first")
+    assert (work.reasons, work.cancelled) == (["a", "again"], ["again first"])
+    work.triggers.trigger("b")
+    work.triggers.order("deploy", NamedImage("x"))
+    assert work.reasons == ["a", "again"]
+    work.end()
+    assert work.reasons == ["a", "again", "a+b+deploy"]
+    assert work.orders[-1].wish == NamedImage("x")
+    assert work.clock.getDelayedCalls() == []
+    # That is no repetition: nobody waits for it.
+    work.triggers.trigger("c")
+    assert work.orders[-1] == Order(("c",), FromSource("abc"))
+
+
+def test_what_is_urgent_is_not_waited_for_for_ever(work: Work) -> None:
+    work.triggers.is_urgent = lambda: True
+    work.triggers.queue("again")
+    for _ in range(3):
+        work.triggers.trigger("a")
+        work.clock.advance(WAITS / 3 + 0.1)
+    assert (work.reasons, work.cancelled) == (["again", "a"], ["a newer one begins"])
+
+
+def test_an_order_that_is_postponed_is_done_after(work: Work) -> None:
+    work.triggers.is_urgent = lambda: True
+    work.triggers.postpone("nothing is under way")
+    work.triggers.order("deploy", NamedImage("x"))
+    work.triggers.queue("again")
+    work.triggers.postpone("again first")
+    work.triggers.postpone("again first")
+    work.end()
+    assert work.reasons == ["deploy", "again", "deploy"]
+    assert work.orders[-1] == work.orders[0]
 
 
 def test_a_revision_is_meant_by_later_triggers_too_and_a_wish_is_for_once(work: Work) -> None:
