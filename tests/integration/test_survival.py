@@ -272,12 +272,10 @@ class TestTheAppDies:
             hanoverd.wait_for("mortal-1: build")
             self.exit(lab, 9)
             hanoverd.wait_for("handover cancelled: the version that was live is started again first", 10)
-            first = hanoverd.wait_for(
-                r"(mortal-\d) is live: (?!.*\bmortal-0)", 5, after=hanoverd.log().index("cancelled")
-            )
+            first = hanoverd.wait_for(r"(mortal-\d) is live: ", 10, after=hanoverd.log().index("cancelled"))
             assert alive(lab) == first[1]
             # What was under way is not lost.
-            hanoverd.wait_for(r"handover: SIGHUP", 5, after=first.end())
+            hanoverd.wait_for("handover: SIGHUP", 10, after=first.end())
             second = hanoverd.wait_for(r"(mortal-\d) is live", 30, after=first.end())
             assert alive(lab) == second[1]
             hanoverd.wait_for(f"{second[1]} listens on 80 as version 2")
