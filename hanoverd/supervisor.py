@@ -28,7 +28,7 @@ from hanoverd.model.wishes import Again, Wish
 from hanoverd.retirement import Old
 from hanoverd.revival import Revival
 from hanoverd.switch import Switch
-from hanoverd.triggers import Order, Triggers
+from hanoverd.triggers import Order, Ordered, Triggers
 from hanoverd.version import Live, Versions
 
 log = Logger()
@@ -144,7 +144,8 @@ class Supervisor:
             if again is None:
                 return  # A newer version has come in its place meanwhile.
         log.info("handover: {reasons}", reasons=", ".join(order.reasons))
-        record = self._history.begin(order.reasons)
+        number = None if order.ordered is None else order.ordered.number
+        record = self._history.begin(order.reasons, number)
         wish = order.wish if again is None else Again(again)
         try:
             self._keeper.is_obtaining = True
@@ -152,7 +153,7 @@ class Supervisor:
                 # What was triggered while it was away is not lost.
                 await self._versions.wait_for_engine()
         except CancelledError:
-            self._cancelled(record)
+            self._cancelled(order, record)
         except HanoverdError as error:
             self._failed(again, record, error)
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the daemon, nor the version that serves
@@ -189,12 +190,13 @@ class Supervisor:
         self._retire_those_before(live, old)
         return True
 
-    def _cancelled(self, record: Record) -> None:
+    def _cancelled(self, order: Order, record: Record) -> None:
         why = self.triggers.why_cancelled
         log.info("handover cancelled: {why}", why=why)
         if self._discards.is_pending(self._versions.name(self._number)):
             self._number += 1
-        self._history.end(record, history.CANCELLED, why)
+        if not (self.triggers.is_postponed and order.ordered):
+            self._history.end(record, history.CANCELLED, why)
 
     def _failed(self, again: Recipe | None, record: Record, error: HanoverdError) -> None:
         self._number += 1
@@ -210,8 +212,8 @@ class Supervisor:
             next=_next(delay),
         )
 
-    def _dropped(self, reason: str, why: str) -> None:
-        self._history.end(self._history.begin([reason]), history.CANCELLED, why)
+    def _dropped(self, ordered: Ordered, why: str) -> None:
+        self._history.end(self._history.begin([ordered.reason], ordered.number), history.CANCELLED, why)
 
     async def _look_for_what_is_left(self) -> None:
         """Once: take over what an earlier hanoverd of this app left, and count on from it."""

@@ -22,15 +22,24 @@ WAITS = 10.0
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """What somebody asked for by hand, who knows it by ``number``."""
+
+    reason: str
+    wish: Wish
+    number: int
+
+
+@dataclass(frozen=True)
 class Order:
     """What the triggers since the last time come to; ``is_queued`` tells that the work itself asked for it, alone, and
-    ``ordered`` is the reason of the order, if there was one, whose ``wish`` it is.
+    ``ordered`` is the order, if there was one, whose ``wish`` it is.
     """
 
     reasons: tuple[str, ...]
     wish: Wish
     is_queued: bool = False
-    ordered: str | None = None
+    ordered: Ordered | None = None
 
 
 #: Does the work; must not fail.
@@ -50,8 +59,8 @@ class Triggers:
         self._work = work
         self._reasons: list[str] = []
         self._queued: list[str] = []
-        #: An order that has not begun yet: its reason, and what it wishes.
-        self._ordered: tuple[str, Wish] | None = None
+        #: An order that has not begun yet.
+        self._ordered: Ordered | None = None
         self._revision: str | None = None
         self._seen: str | None = None
         self._wake: Deferred[None] = Deferred()
@@ -68,8 +77,10 @@ class Triggers:
         self.why_cancelled = ""
         #: Whether what is queued goes before all else, and is not cancelled by a trigger at once.
         self.is_urgent: Callable[[], bool] = lambda: False
-        #: Called with the reason of an order that never begins, and why not.
-        self.on_dropped: Callable[[str, str], object] = lambda _reason, _why: None
+        #: Whether it will be done again.
+        self.is_postponed = False
+        #: Called with an order that never begins, and why not.
+        self.on_dropped: Callable[[Ordered, str], object] = lambda _ordered, _why: None
 
     @property
     def is_busy(self) -> bool:
@@ -106,18 +117,14 @@ class Triggers:
         if revision == self._revision:
             # It is newer than what was seen before it, or gets the newest there is.
             self._seen = None
-        self.supersede()
-        self._begin(reason)
-
-    def order(self, reason: str, wish: Wish) -> None:
-        """Have the work done as soon as may be, for ``wish``, this once; also while paused."""
-        self.supersede()
-        self._ordered = reason, wish
-        self._begin(reason)
-
-    def supersede(self) -> None:
-        """Drop an order that has not begun yet: a newer one comes."""
         self._drop(_NEWER)
+        self._begin(reason)
+
+    def order(self, ordered: Ordered) -> None:
+        """Have the work done as soon as may be, for what is wished, this once; also while paused."""
+        self._drop(_NEWER)
+        self._ordered = ordered
+        self._begin(ordered.reason)
 
     def queue(self, reason: str) -> None:
         """Have the work done, but let what is under way come to its end first; for the work itself, too; also while
@@ -133,7 +140,8 @@ class Triggers:
             return
         if not self._reasons:
             self._reasons = [*order.reasons]
-            self._ordered = None if order.ordered is None else (order.ordered, order.wish)
+            self._ordered = order.ordered
+            self.is_postponed = True
         self._interrupt(self._under_way, why)
 
     def missed(self, newest: str) -> None:
@@ -184,9 +192,9 @@ class Triggers:
 
     def _drop(self, why: str) -> None:
         if self._ordered is not None:
-            reason, self._ordered = self._ordered[0], None
-            self._reasons.remove(reason)
-            self.on_dropped(reason, why)
+            ordered, self._ordered = self._ordered, None
+            self._reasons.remove(ordered.reason)
+            self.on_dropped(ordered, why)
 
     def _wake_up(self) -> None:
         if not self._wake.called:
@@ -205,7 +213,7 @@ class Triggers:
             self._wake = Deferred()
             order = self._take()
             if order is not None:
-                self.why_cancelled = ""
+                self.why_cancelled, self.is_postponed = "", False
                 self._order = order
                 self._under_way = Deferred.fromCoroutine(self._work(order))
                 await self._under_way
@@ -220,8 +228,9 @@ class Triggers:
         if queued and (not self._reasons or self.is_urgent()):
             return Order(tuple(dict.fromkeys(queued)), FromSource(self._revision), is_queued=True)
         reasons = tuple(dict.fromkeys(self._reasons + queued))
-        ordered, wish = self._ordered or (None, FromSource(self._revision))
-        self._reasons, self._ordered = [], None
+        ordered, self._ordered = self._ordered, None
+        wish = FromSource(self._revision) if ordered is None else ordered.wish
+        self._reasons = []
         return Order(reasons, wish, ordered=ordered) if reasons else None
 
     def _end_of_waiting(self) -> None:

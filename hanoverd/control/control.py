@@ -15,7 +15,7 @@ from hanoverd.model.history import History, Record
 from hanoverd.model.wishes import Earlier, FromSource, NamedImage
 from hanoverd.retirement import Retirement
 from hanoverd.switch import Switch
-from hanoverd.triggers import Triggers
+from hanoverd.triggers import Ordered, Triggers
 from hanoverd.version import Live, Versions
 
 #: The states of an app.
@@ -116,10 +116,8 @@ class Control:
             await ended
 
     def _order(self, reason: str, wish: FromSource | NamedImage | Earlier) -> int:
-        # What was ordered and never begins is on record too, with a number of its own.
-        self._triggers.supersede()
-        number = self._history.next_id
-        self._triggers.order(reason, wish)
+        number = self._history.reserve()
+        self._triggers.order(Ordered(reason, wish, number))
         return number
 
     def _live(self, live: Live) -> Mapping[str, Any]:

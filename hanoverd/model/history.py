@@ -56,10 +56,10 @@ class History:
         """The oldest first."""
         return iter(list(self._records))
 
-    @property
-    def next_id(self) -> int:
-        """What the handover will be called that begins next."""
-        return self._count + 1
+    def reserve(self) -> int:
+        """A number for a handover that is to begin."""
+        self._count += 1
+        return self._count
 
     @property
     def last(self) -> Record | None:
@@ -69,10 +69,12 @@ class History:
             (record for record in newest_first if not record.is_over), newest_first[0] if newest_first else None
         )
 
-    def begin(self, reasons: Sequence[str]) -> Record:
-        """A handover begins."""
-        self._count += 1
-        record = Record(self._count, ", ".join(reasons), self._now())
+    def begin(self, reasons: Sequence[str], number: int | None = None) -> Record:
+        """A handover begins, with a ``number`` that was reserved, perhaps; gives the one of that number that goes on."""
+        found = None if number is None else self.get(number)
+        if found is not None:
+            return found
+        record = Record(self.reserve() if number is None else number, ", ".join(reasons), self._now())
         self._begun[record.id] = self._seconds()
         self._records.append(record)
         return record

@@ -271,6 +271,24 @@ class TestOrders:
             assert "web: handover 2: cancelled after" in err
             assert "a newer one begins" in err
 
+    def test_a_deploy_that_is_put_off_is_followed_to_its_end(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_for("web-0 is live")
+            with (app_folder / "Dockerfile").open("a") as dockerfile:
+                dockerfile.write('RUN ["busybox", "sleep", "10"]\n')
+            deploying = commands.start("deploy", "web", "--wait")
+            hanoverd.wait_for("web-1: build")
+            lab.docker("POST", "/containers/web-0/kill")
+            hanoverd.wait_for(r"web-\d is live: ", after=hanoverd.wait_for("no version is live").end())
+            out, err = deploying.communicate(timeout=60)
+            assert (deploying.returncode, err) == (0, "")
+            assert "web: handover 2: web-" in out.splitlines()[-1]
+            assert sorted((one["id"], one["outcome"]) for one in commands.history()) == [
+                *((1, "live"), (2, "live"), (3, "live"))
+            ]
+
     def test_ctrl_c_ends_the_wait_and_not_the_handover(
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:

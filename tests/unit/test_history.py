@@ -10,7 +10,7 @@ from hanoverd.model.history import CANCELLED, LIVE, MOST, UNDER_WAY, History, Re
 def test_a_handover_from_its_beginning_to_its_end() -> None:
     clock = Clock()
     history = History(lambda: 1000.0, clock.seconds)
-    assert (history.last, history.next_id) == (None, 1)
+    assert history.last is None
     record = history.begin(["SIGHUP", "hookbot"])
     assert (record.id, record.trigger, record.began, record.outcome) == (1, "SIGHUP, hookbot", 1000.0, UNDER_WAY)
     assert not record.is_over
@@ -47,6 +47,17 @@ def test_one_that_never_began_does_not_hide_the_one_under_way() -> None:
     history.end(under_way, LIVE)
     assert [record.took for record in history] == [2.0, 0.0]
     assert history.last is not under_way
+
+
+def test_a_number_that_was_reserved() -> None:
+    history = History(lambda: 0.0, lambda: 0.0)
+    number = history.reserve()
+    other = history.begin(["other"])
+    record = history.begin(["deploy"], number)
+    assert (number, other.id, record.id) == (1, 2, 1)
+    # It was put off, and goes on.
+    assert history.begin(["deploy"], number) is record
+    assert history.last is record
 
 
 def test_the_last_ones_are_remembered() -> None:

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.model.wishes import Earlier, FromSource, NamedImage
-from hanoverd.triggers import WAITS, Order, Triggers
+from hanoverd.triggers import WAITS, Order, Ordered, Triggers
 
 
 class Work:
@@ -78,7 +78,7 @@ def test_what_is_queued_and_urgent_goes_first_and_is_waited_for(work: Work) -> N
     work.triggers.postpone("again first")
     assert (work.reasons, work.cancelled) == (["a", "again"], ["again first"])
     work.triggers.trigger("b")
-    work.triggers.order("deploy", NamedImage("x"))
+    work.triggers.order(Ordered("deploy", NamedImage("x"), 7))
     assert work.reasons == ["a", "again"]
     work.end()
     assert work.reasons == ["a", "again", "a+b+deploy"]
@@ -101,9 +101,10 @@ def test_what_is_urgent_is_not_waited_for_for_ever(work: Work) -> None:
 def test_an_order_that_is_postponed_is_done_after(work: Work) -> None:
     work.triggers.is_urgent = lambda: True
     work.triggers.postpone("nothing is under way")
-    work.triggers.order("deploy", NamedImage("x"))
+    work.triggers.order(Ordered("deploy", NamedImage("x"), 7))
     work.triggers.queue("again")
     work.triggers.postpone("again first")
+    assert not work.triggers.is_postponed
     work.triggers.postpone("again first")
     work.end()
     assert work.reasons == ["deploy", "again", "deploy"]
@@ -112,9 +113,9 @@ def test_an_order_that_is_postponed_is_done_after(work: Work) -> None:
 
 def test_a_revision_is_meant_by_later_triggers_too_and_a_wish_is_for_once(work: Work) -> None:
     work.triggers.trigger("hookbot", "abc")
-    work.triggers.order("deploy", NamedImage("web:2"))
+    work.triggers.order(Ordered("deploy", NamedImage("web:2"), 7))
     work.triggers.trigger("SIGHUP")
-    work.triggers.order("rollback", Earlier(3))
+    work.triggers.order(Ordered("rollback", Earlier(3), 7))
     assert [order.wish for order in work.orders] == [
         *(FromSource("abc"), NamedImage("web:2"), FromSource("abc"), Earlier(3))
     ]
@@ -122,12 +123,12 @@ def test_a_revision_is_meant_by_later_triggers_too_and_a_wish_is_for_once(work: 
 
 def test_an_order_that_never_begins_is_told(work: Work) -> None:
     dropped: list[tuple[str, str]] = []
-    work.triggers.on_dropped = lambda reason, why: dropped.append((reason, why))
+    work.triggers.on_dropped = lambda ordered, why: dropped.append((ordered.reason, why))
     slow: Deferred[None] = Deferred()
     work.lasts(slow)
     work.triggers.trigger("a")
-    work.triggers.order("deploy x", NamedImage("x"))
-    work.triggers.order("deploy y", NamedImage("y"))
+    work.triggers.order(Ordered("deploy x", NamedImage("x"), 7))
+    work.triggers.order(Ordered("deploy y", NamedImage("y"), 7))
     work.triggers.trigger("b")
     assert dropped == [("deploy x", "a newer one begins"), ("deploy y", "a newer one begins")]
     slow.callback(None)
@@ -135,8 +136,8 @@ def test_an_order_that_never_begins_is_told(work: Work) -> None:
     assert work.orders[-1].wish == FromSource()
     slow = Deferred()
     work.lasts(slow)
-    work.triggers.order("deploy z", NamedImage("z"))
-    work.triggers.order("deploy z", NamedImage("z"))
+    work.triggers.order(Ordered("deploy z", NamedImage("z"), 7))
+    work.triggers.order(Ordered("deploy z", NamedImage("z"), 7))
     work.triggers.cancel("told so")
     assert dropped[2:] == [("deploy z", "a newer one begins"), ("deploy z", "told so")]
     slow.callback(None)
@@ -167,7 +168,7 @@ def test_while_paused_triggers_are_held_and_orders_and_what_is_queued_are_not(wo
     work.triggers.trigger("b")
     work.triggers.pause()
     assert (work.triggers.is_paused, work.triggers.held, work.orders) == (True, ("a", "b"), [])
-    work.triggers.order("deploy", FromSource())
+    work.triggers.order(Ordered("deploy", FromSource(), 7))
     work.end()
     work.triggers.queue("again")
     work.end()
