@@ -106,4 +106,4 @@ def _old(container: Mapping[str, Any]) -> Old:
     """A container as the engine lists it."""
     networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
     addresses = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
-    return Old(container["Names"][0].lstrip("/"), addresses[0] if addresses else None)
+    return Old(container["Names"][0].lstrip("/"), container["Id"], addresses[0] if addresses else None)

@@ -8,7 +8,7 @@ from hanoverd.concurrency.tasks import Tasks
 from hanoverd.errors import HanoverdError
 from hanoverd.hooks import Hooks
 from hanoverd.kept import Keeper
-from hanoverd.model.events import DRAINED, Event
+from hanoverd.model.events import DRAINED, NOBODY, Event, Party
 from hanoverd.retirement import Old, Retirement
 from hanoverd.switch import Switch
 from hanoverd.version import Live
@@ -78,11 +78,13 @@ class Departures:
         if not is_gone:
             return
         live = self._switch.live
-        self._hooks.tell(Event(DRAINED, self._app, new=old.name, old=live.name if live is not None else ""))
+        self._hooks.tell(
+            Event(DRAINED, self._app, new=Party(old.name, old.id), old=NOBODY if live is None else live.party)
+        )
         if keep and live is not None and not self._stopping:
             await self._keeper.tidy(live)
 
 
 def _old(live: Live) -> Old:
     exit_ = live.running.watch.exit
-    return Old(live.name, live.running.address, has_ended=lambda: exit_.is_over)
+    return Old(live.name, live.running.created.id, live.running.address, has_ended=lambda: exit_.is_over)

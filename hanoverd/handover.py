@@ -16,7 +16,7 @@ from hanoverd.hooks import Hooks
 from hanoverd.kept import Keeper
 from hanoverd.model.container import Image, Recipe
 from hanoverd.model.durations import format_duration
-from hanoverd.model.events import LIVE, OBTAINED, READY, Event
+from hanoverd.model.events import LIVE, NOBODY, OBTAINED, READY, Event, Party
 from hanoverd.model.history import Record
 from hanoverd.model.wishes import Again, Earlier, FromSource, NamedImage, Wish
 from hanoverd.sources import Progress, Source
@@ -94,16 +94,16 @@ class Handovers:
             routes=self._switch.describe(live) or "no port is published",
             total=format_duration(self._clock.seconds() - begun),
         )
-        self._hooks.tell(replace(self._event(LIVE, name, image), old=old.name if old else ""))
+        self._hooks.tell(replace(self._event(LIVE, live.party, image), old=NOBODY if old is None else old.party))
         return live
 
-    def _event(self, kind: str, name: str, image: Image) -> Event:
+    def _event(self, kind: str, new: Party, image: Image) -> Event:
         live = self._switch.live
         return Event(
             kind,
             self._versions.app,
-            new=name,
-            old=live.name if live is not None else "",
+            new=new,
+            old=NOBODY if live is None else live.party,
             image=image.name.reference,
             image_id=image.id,
         )
@@ -124,7 +124,7 @@ class Handovers:
     async def _obtain(self, source: Source, revision: str | None, told: _Phases) -> Image:
         log.info("{name}: {what}", name=told.name, what=source.describe())
         image = await source.obtain(self._progress, revision)
-        self._hooks.tell(self._event(OBTAINED, told.name, image))
+        self._hooks.tell(self._event(OBTAINED, Party(told.name), image))
         return image
 
     async def _bring_up(self, created: Created, told: _Phases) -> Live:
@@ -136,7 +136,7 @@ class Handovers:
             )
         ready = await self._versions.wait_until_ready(running)
         told.phase("ready")
-        await self._hooks.ask(self._event(READY, ready.name, created.image))
+        await self._hooks.ask(self._event(READY, Party(created.name, created.id), created.image))
         live = await self._switch.flip(ready)
         told.phase("flipped")
         return live

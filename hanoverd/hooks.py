@@ -71,7 +71,9 @@ class Hooks:
             if hook.event == event.kind:
                 failure = await self._run(hook, event)
                 if failure is not None:
-                    raise VersionFailed(f"{event.new} failed: the hook {hook.command!r} is against it: it {failure}")
+                    raise VersionFailed(
+                        f"{event.new.name} failed: the hook {hook.command!r} is against it: it {failure}"
+                    )
 
     async def close(self) -> None:
         """Wait a moment for what is under way, then end it; fires when nothing is left.  Deaf to every cancel."""

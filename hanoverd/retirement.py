@@ -32,6 +32,7 @@ class Old:
     """
 
     name: str
+    id: str
     address: str | None
     has_ended: Callable[[], bool] = lambda: False
 

@@ -21,7 +21,7 @@ from hanoverd.kept import Keeper
 from hanoverd.model import history
 from hanoverd.model.container import Recipe
 from hanoverd.model.durations import format_duration
-from hanoverd.model.events import DIED, FAILED, Event
+from hanoverd.model.events import DIED, FAILED, NOBODY, Event, Party
 from hanoverd.model.history import History, Record
 from hanoverd.model.restart import RestartPolicy
 from hanoverd.model.wishes import Again, Wish
@@ -203,7 +203,7 @@ class Supervisor:
         self._history.end(record, history.FAILED, str(error))
         live = self._switch.live
         log.error("{error}", error=error)
-        event = self._event(FAILED, record.version, str(error))
+        event = self._event(FAILED, Party(record.version), str(error))
         self._hooks.tell(replace(event, image=record.image, image_id=record.image_id))
         delay = None if again is None else self._revival.begin(again, None)
         log.info(
@@ -266,7 +266,7 @@ class Supervisor:
             output=output,
         )
         image = live.running.created.image
-        died = self._event(DIED, live.name, f"{reason}{output}")
+        died = self._event(DIED, live.party, f"{reason}{output}")
         self._hooks.tell(replace(died, image=image.name.reference, image_id=image.id))
         await uncancellable(self._discards.discard(live.name))
 
@@ -293,7 +293,7 @@ class Supervisor:
                 complaint=complaint,
                 serving=serving.name,
             )
-            self._hooks.tell(self._event(FAILED, live.name, complaint))
+            self._hooks.tell(self._event(FAILED, live.party, complaint))
             self._departures.end(live, drain=True, keep=True)
             return
         delay = self._revival.begin(live.running.created.recipe, None)
@@ -304,9 +304,9 @@ class Supervisor:
     def _has_settled(self) -> bool:
         return self._revival.live_for >= self._settle
 
-    def _event(self, kind: str, name: str, reason: str = "") -> Event:
+    def _event(self, kind: str, new: Party, reason: str = "") -> Event:
         live = self._switch.live
-        return Event(kind, self._versions.app, new=name, old=live.name if live else "", reason=reason)
+        return Event(kind, self._versions.app, new=new, old=live.party if live else NOBODY, reason=reason)
 
 
 def _next(delay: float | None) -> str:

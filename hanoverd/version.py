@@ -23,6 +23,7 @@ from hanoverd.edges.health import Health
 from hanoverd.errors import Conflict, EngineError, EngineUnreachable, HanoverdError, NameInUse, NotFound, VersionFailed
 from hanoverd.model.container import APP, ContainerOptions, Image, Recipe, create_body
 from hanoverd.model.durations import format_duration
+from hanoverd.model.events import Party
 from hanoverd.model.inspection import address_of, exposed_tcp_ports, loopback_ports_of, recipe_of, unhealthy
 from hanoverd.model.names import kept_name, version_name
 from hanoverd.readiness import Readiness, is_ready
@@ -39,6 +40,7 @@ class Created:
     """A container that was created, of ``recipe``, and not started."""
 
     name: str
+    id: str
     recipe: Recipe
     ports: tuple[int, ...]
 
@@ -93,6 +95,11 @@ class Live:
     def running(self) -> Running:
         """Its container."""
         return self.ready.running
+
+    @property
+    def party(self) -> Party:
+        """What events call it."""
+        return Party(self.name, self.running.created.id)
 
 
 class Versions:
@@ -151,13 +158,13 @@ class Versions:
                 "can show that it is ready: publish the port that it serves with --publish"
             )
         try:
-            await self._engine.create(name, create_body(self.app, number, name, recipe))
+            container_id = await self._engine.create(name, create_body(self.app, number, name, recipe))
         except Conflict:
             raise NameInUse(
                 f"{name} failed: a container of that name exists, and is not this hanoverd's: remove it "
                 f"(`docker rm {name}`), or give the app another --name"
             ) from None
-        return Created(name, recipe, ports)
+        return Created(name, container_id, recipe, ports)
 
     async def start(self, created: Created, *, again: bool = False) -> Running:
         """Start the container, and keep an eye on it from now on; ``again`` when it has run before.
@@ -184,7 +191,7 @@ class Versions:
         recipe = await self.recipe_of(found)
         address = self._addresses[name] = address_of(name, found)
         loopback_ports = loopback_ports_of(found)
-        created = Created(name, recipe, tuple(loopback_ports) or exposed_tcp_ports(found["Config"]))
+        created = Created(name, found["Id"], recipe, tuple(loopback_ports) or exposed_tcp_ports(found["Config"]))
         watch = self._watches[name] = Watch(self._clock, self._engine, name, time.time())
         return Running(created, address, loopback_ports, watch)
 

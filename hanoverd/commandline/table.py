@@ -215,7 +215,7 @@ is ``keep``.""",
         help="Run a shell command at obtained, ready, live, failed, drained or died",
         text="""\
 The environment tells HANOVERD_EVENT, HANOVERD_APP, HANOVERD_NEW and HANOVERD_OLD (the containers of the version that
-it is about, and of the one that was live before), HANOVERD_IMAGE, HANOVERD_IMAGE_ID and HANOVERD_REASON. The output
+it is about, and of the one that was live before), HANOVERD_NEW_ID and HANOVERD_OLD_ID, HANOVERD_IMAGE, HANOVERD_IMAGE_ID and HANOVERD_REASON. The output
 is logged, and the command ended after 60 s. Only at ``ready`` is it waited for: if it fails, the new version does not
 go live.""",
     ),
@@ -225,7 +225,7 @@ go live.""",
         metavar="URL",
         help="Post each event to a web hook, as JSON",
         text="""\
-The keys are ``event``, ``app``, ``new``, ``old``, ``image``, ``image_id`` and ``reason``. It is tried five times; nothing
+The keys are ``event``, ``app``, ``new``, ``new_id``, ``old``, ``old_id``, ``image``, ``image_id`` and ``reason``. It is tried five times; nothing
 waits for it.""",
     ),
 )

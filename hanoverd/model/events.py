@@ -10,15 +10,24 @@ KINDS = (OBTAINED, READY, LIVE, FAILED, DRAINED, DIED)
 
 
 @dataclass(frozen=True)
+class Party:
+    """A version by its container's name and ID; "" where there is no container, not yet or not any more."""
+
+    name: str = ""
+    id: str = ""
+
+
+NOBODY = Party()
+
+
+@dataclass(frozen=True)
 class Event:
-    """``new`` is the version that it is about (drained, died: the one that was), ``old`` the one that was live before;
-    both are containers' names, "" where there is none.
-    """
+    """``new`` is the version that it is about (drained, died: the one that was), ``old`` the one that was live before."""
 
     kind: str
     app: str
-    new: str = ""
-    old: str = ""
+    new: Party = NOBODY
+    old: Party = NOBODY
     image: str = ""
     image_id: str = ""
     reason: str = ""
@@ -28,8 +37,10 @@ class Event:
         return {
             "HANOVERD_EVENT": self.kind,
             "HANOVERD_APP": self.app,
-            "HANOVERD_NEW": self.new,
-            "HANOVERD_OLD": self.old,
+            "HANOVERD_NEW": self.new.name,
+            "HANOVERD_NEW_ID": self.new.id,
+            "HANOVERD_OLD": self.old.name,
+            "HANOVERD_OLD_ID": self.old.id,
             "HANOVERD_IMAGE": self.image,
             "HANOVERD_IMAGE_ID": self.image_id,
             "HANOVERD_REASON": self.reason,

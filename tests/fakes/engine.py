@@ -242,6 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = list(self.server.engine.containers.values())
         return 200, [
             {
+                "Id": container.inspect()["Id"],
                 "Names": [f"/{container.name}"],
                 "Labels": container.body["Labels"],
                 "ImageID": container.body["Image"],

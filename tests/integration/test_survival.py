@@ -355,6 +355,7 @@ def test_hooks_see_the_life_of_an_app_and_one_can_say_no(
         for event in ("obtained", "ready", "live", "failed", "drained", "died")
         for option in ("--hook", f'{event}=echo "$HANOVERD_EVENT $HANOVERD_OLD $HANOVERD_NEW" >> {told}')
     ]
+    events += ["--hook", f'live=echo "$HANOVERD_OLD_ID>$HANOVERD_NEW_ID" >> {tmp_path}/ids']
     veto = ("--hook", f"ready=echo looking; ! test -e {tmp_path}/veto")
     with daemon("-p", "8080:80", "--name", "told", *events, *veto, cwd=app_folder) as hanoverd:
         hanoverd.wait_for("told-0 is live")
@@ -365,6 +366,10 @@ def test_hooks_see_the_life_of_an_app_and_one_can_say_no(
         hanoverd.hup()
         hanoverd.wait_for("told-2 failed: the hook .* is against it: it ended with exit status 1")
         assert alive(lab) == "told-1"
+        [first, second] = (tmp_path / "ids").read_text().splitlines()
+        assert (
+            second == f"{first.removeprefix('>')}>{json.loads(lab.docker('GET', '/containers/told-1/json')[1])['Id']}"
+        )
         (tmp_path / "veto").unlink()
         lab.docker("POST", "/containers/told-1/kill")
         hanoverd.wait_for("told-3 is live")

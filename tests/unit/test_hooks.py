@@ -22,10 +22,12 @@ from hanoverd import hooks as module
 from hanoverd.concurrency.polling import pause
 from hanoverd.errors import VersionFailed
 from hanoverd.hooks import Hook, Hooks
-from hanoverd.model.events import Event, parse_hook
+from hanoverd.model.events import Event, Party, parse_hook
 
 REACTOR: Any = reactor
-EVENT = Event("ready", "app", new="app-1", old="app-0", image="app:latest", image_id="sha256:1", reason="why")
+EVENT = Event(
+    "ready", "app", new=Party("app-1", "b1"), old=Party("app-0"), image="app:latest", image_id="sha256:1", reason="why"
+)
 
 
 class Told(Resource):
@@ -79,7 +81,9 @@ class HooksTests(TestCase):
                 "HANOVERD_IMAGE=app:latest",
                 "HANOVERD_IMAGE_ID=sha256:1",
                 "HANOVERD_NEW=app-1",
+                "HANOVERD_NEW_ID=b1",
                 "HANOVERD_OLD=app-0",
+                "HANOVERD_OLD_ID=",
                 "HANOVERD_REASON=why",
             ],
         )
@@ -139,7 +143,9 @@ class HooksTests(TestCase):
                 "event": "ready",
                 "app": "app",
                 "new": "app-1",
+                "new_id": "b1",
                 "old": "app-0",
+                "old_id": "",
                 "image": "app:latest",
                 "image_id": "sha256:1",
                 "reason": "why",
