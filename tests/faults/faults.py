@@ -50,9 +50,11 @@ def kill_at_a_program(site: Site) -> str:
 def _trapped(site: Site, trap: EngineTrap | ProgramTrap, most: int) -> str:
     number, phase = site.chance.randrange(most), site.chance.choice((BEFORE, AFTER))
     site.write_app()
-    trap.arm(number, phase, site.daemon.pid)
     try:
         for _ in range(10):
+            if not trap.is_armed:
+                # Also when it went off in vain: a newer trigger has ended what it waited for.
+                trap.arm(number, phase, site.daemon.pid)
             # Some handovers have less of them than others.
             site.daemon.hup()
             deadline = time.monotonic() + 4
