@@ -24,9 +24,10 @@ _SLOWEST, _FOR_SECONDS = 1000, 60
 
 _LOCK_EVERY = 0.1
 
-#: How git tells of a lock that is held (lockfile.c), and after how many seconds nobody can hold it any more.
+#: How git tells of a lock that is held (lockfile.c), after how many seconds nobody can hold it any more, for it is held
+#: for a moment only, and how many tries at a fetch are worth it.
 _LOCKED = re.compile(r"Unable to create '(.+?\.lock)': File exists")
-_LOCKED_FOR = 60
+_LOCKED_FOR, _LOCKED_TRIES = 10, 5
 
 _checkouts = itertools.count()
 
@@ -114,27 +115,39 @@ class Mirror:
     async def _fetch(self, *arguments: str) -> None:
         limits = ["-c", f"http.lowSpeedLimit={_SLOWEST}", "-c", f"http.lowSpeedTime={_FOR_SECONDS}"]
         command = [*limits, "fetch", "--quiet", "--force", "--no-write-fetch-head", *arguments]
-        try:
-            await self._git(*command)
-        except ObtainFailed as error:
-            if not self._could_remove_dead_lock(str(error)):
-                raise
-            await self._git(*command)
+        for tries in itertools.count(1):
+            try:
+                await self._git(*command)
+            except ObtainFailed as error:
+                lock = self._lock_in(str(error))
+                if lock is None or tries == _LOCKED_TRIES:
+                    raise
+                await self._freed(lock)
+            else:
+                return
 
-    def _could_remove_dead_lock(self, said: str) -> bool:
-        """Whether git complains of a lock that a git has left which was killed; then it is gone."""
+    def _lock_in(self, said: str) -> Path | None:
+        """The lock of the mirror's own of which git complains, if it does."""
         found = _LOCKED.search(said)
-        if found is None:
-            return False
-        lock = Path(found[1])
-        try:
-            # One that lives, begun by a hanoverd that does not any more, holds a lock for a moment only.
-            is_dead = lock.is_relative_to(self._repository) and time.time() - lock.stat().st_mtime > _LOCKED_FOR
-            if is_dead:
-                lock.unlink()
-        except OSError:
-            return False
-        return is_dead
+        return Path(found[1]) if found and Path(found[1]).is_relative_to(self._repository) else None
+
+    async def _freed(self, lock: Path) -> None:
+        """Wait for the end of a git that was cancelled a moment ago, or whose hanoverd was killed; one that was killed
+        itself will never free its lock, which is removed then.
+        """
+        begun = self._reactor.seconds()
+        while True:
+            try:
+                # By its age, or, should the clock have been set, by what we have seen.
+                age = max(time.time() - lock.stat().st_mtime, self._reactor.seconds() - begun)
+                if age > _LOCKED_FOR:
+                    lock.unlink()
+                    return
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                raise ObtainFailed(f"{lock} of a git that was killed cannot be removed: {error.strerror}") from None
+            await pause(self._reactor, _LOCK_EVERY)
 
     async def _has(self, commit: str) -> bool:
         return await self._try("cat-file", "-e", f"{commit}^{{commit}}") is not None

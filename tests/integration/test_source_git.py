@@ -198,7 +198,7 @@ class GitTests(GitCase):
         await self.obtain(source)
         self.assertEqual([path.name for path in self.checkouts], [f"0123456789ab-{os.getpid()}-999"])
 
-    async def test_a_lock_of_a_git_that_was_killed_is_removed_and_one_that_is_held_is_not(self) -> None:
+    async def test_a_lock_that_is_held_is_waited_for_and_one_of_a_git_that_was_killed_is_removed(self) -> None:
         host = self.host()
         self.app.commit({"Dockerfile": TINY % "one"})
         source = self.source(host, "#main")
@@ -206,11 +206,23 @@ class GitTests(GitCase):
         self.app.commit({"Dockerfile": TINY % "two"})
         lock = self.folder / f"src/127.0.0.1/{host.port}/me/app/mirror.git/refs/heads/main.lock"
         lock.touch()
-        self.assertIn("File exists", await self.fails(self.obtain(source)))
-        self.assertTrue(lock.exists())
+        work = Deferred.fromCoroutine(self.obtain(source))
+        await pause(REACTOR, 2)
+        self.assertFalse(work.called)
+        lock.unlink()
+        self.assertEqual(self.label(await work), "two")
+        self.app.commit({"Dockerfile": TINY % "three"})
+        lock.touch()
         os.utime(lock, (0, 0))
-        self.assertEqual(self.label(await self.obtain(source)), "two")
+        self.assertEqual(self.label(await self.obtain(source)), "three")
         self.assertFalse(lock.exists())
+        # Nor does a cancel wait for it.
+        self.app.commit({"Dockerfile": TINY % "four"})
+        lock.touch()
+        work = Deferred.fromCoroutine(self.obtain(source))
+        await pause(REACTOR, 1)
+        self.assertLess(await self.cancelled(work), 2)
+        lock.unlink()
 
     async def test_modes_are_kept(self) -> None:
         self.app.commit({"Dockerfile": f'FROM {BASE}\nCOPY run /run\nRUN ["/run"]\n', "run": "#!/bin/sh\ntrue\n"})
