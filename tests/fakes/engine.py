@@ -189,6 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
             dockerfile = tar.extractfile("Dockerfile")
             assert dockerfile is not None
             steps = [line.split(None, 1) for line in dockerfile.read().decode().splitlines() if line.strip()]
+            # By what the files hold, as the real one: not by when they were written.
+            files = [(member.name, (file := tar.extractfile(member)) and file.read()) for member in tar.getmembers()]
         for number, (instruction, *_) in enumerate(steps, 1):
             if instruction not in INSTRUCTIONS:
                 raise Refusal(400, f"dockerfile parse error on line {number}: unknown instruction: {instruction}")
@@ -203,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
                     return 200, Events([*events, {"errorDetail": {"message": message}, "error": message}])
         env = {name: json.loads(value) for i, a in steps if i == "ENV" for name, _, value in [a.partition("=")]}
         ports = tuple(int(argument) for instruction, argument in steps if instruction == "EXPOSE")
-        image = FakeImage(f"sha256:{hashlib.sha256(self.content).hexdigest()}", env, ports)
+        image = FakeImage(f"sha256:{hashlib.sha256(repr(files).encode()).hexdigest()}", env, ports)
         with engine.lock:
             for name in (image.id, self.query["t"]):
                 engine.images[name] = image
