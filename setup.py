@@ -40,6 +40,7 @@ setup(
             "bcrypt",
             "cryptography",
             "docutils",
+            "hypothesis>=6.100",
             "moto[server]>=5",
             "mypy>=2",
             "mypy-zope>=1.0.14",

@@ -1,0 +1,141 @@
+"""What follows from the state alone, whatever event led to it.  Pure.
+
+Each rule looks at the state and does what is due, so that no order of events can leave it undone: a version is live if a
+healthy one exists, the newest request is tried, a stop goes on until nothing is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hanoverd.deploy.effects import (
+    CancelReturn,
+    EndDrain,
+    Finish,
+    Leave,
+    Retire,
+    Return,
+    Sweep,
+    Unroute,
+)
+from hanoverd.deploy.requests import NEWER, Request
+from hanoverd.deploy.state import Kind, Phase, Role, State, Version
+from hanoverd.deploy.step import Step
+from hanoverd.deploy.targets import Restart
+
+#: Why handovers are cancelled at a stop.
+STOPS = "hanoverd stops"
+
+#: How often a stop that keeps the live version tries to make one live.
+MOST_RETURNS_WHILE_LEAVING = 5
+
+RESTART_REASON = "the live version has exited"
+
+
+def decide(step: Step) -> None:
+    """Do what the state asks for."""
+    match step.state.phase:
+        case Phase.RUNNING:
+            return_a_version(step)
+            _start_restart(step)
+            _start_deploy(step)
+        case Phase.LEAVING:
+            _cancel_attempts(step)
+            return_a_version(step)
+            _finish_leaving(step)
+        case Phase.STOPPING:
+            _cancel_attempts(step)
+            _retire_all(step)
+            _start_sweeping(step)
+        case _:
+            pass
+
+
+def successor(state: State) -> Version | None:
+    """The version that could serve at once in place of the live one: the one that was live last."""
+    if state.in_role(Role.RETURNING) or state.room_for is not None:
+        return None
+    if state.phase is Phase.LEAVING and state.failed_returns > MOST_RETURNS_WHILE_LEAVING:
+        return None
+    eligible = [version for version in state.versions.values() if version.may_return]
+    return max(eligible, key=lambda version: version.turn, default=None)
+
+
+def return_version(step: Step, version: Version) -> None:
+    """Make a version live that was live before."""
+    step.change(version, role=Role.RETURNING, exit_code=None)
+    step.set(is_return_delayed=False)
+    step.emit(Return(version.number))
+
+
+def return_a_version(step: Step) -> None:
+    """Where no version is live, make one live that can serve without a new container."""
+    if step.state.live:
+        return
+    found = successor(step.state)
+    if found is not None:
+        return_version(step, found)
+
+
+def _start_restart(step: Step) -> None:
+    restarts = step.state.restarts
+    if not restarts.is_due or restarts.wanted is None or step.state.restart is not None or step.state.is_engine_lost:
+        return
+    step.set(restarts=replace(restarts, is_due=False))
+    step.start_attempt(Kind.RESTART, Request((RESTART_REASON,), Restart(restarts.wanted)))
+
+
+def _start_deploy(step: Step) -> None:
+    state = step.state
+    if state.deploy is None and state.requests.is_empty and not state.requests.is_paused:
+        step.set(requests=state.requests.catch_up())
+    if step.state.requests.is_empty:
+        return
+    if state.deploy is not None:
+        step.cancel_attempt(state.deploy, NEWER)
+    if step.state.deploy is None and not state.is_engine_lost:
+        request = step.state.requests.next()
+        step.set(requests=step.state.requests.cleared())
+        step.start_attempt(Kind.DEPLOY, request)
+
+
+def _cancel_attempts(step: Step) -> None:
+    for attempt in step.state.attempts:
+        step.cancel_attempt(attempt, STOPS)
+
+
+def _is_busy(state: State) -> bool:
+    return state.is_adopting or bool(state.attempts)
+
+
+def _finish_leaving(step: Step) -> None:
+    state = step.state
+    if _is_busy(state) or state.in_role(Role.CANDIDATE, Role.RETURNING, Role.STOPPING):
+        return
+    for version in state.in_role(Role.LIVE, Role.DRAINING, Role.STANDBY):
+        step.state = step.state.without_version(version.number)
+        step.emit(Leave(version.number))
+    step.set(phase=Phase.ENDED)
+    step.emit(Finish())
+
+
+def _retire_all(step: Step) -> None:
+    for version in step.state.in_role(Role.LIVE):
+        step.stop_serving(version, Role.STOPPING)
+        step.emit(Unroute(version.number), Retire(version.number, drain=False, keep=False))
+    for version in step.state.in_role(Role.DRAINING):
+        step.stop_serving(version, Role.STOPPING)
+        step.emit(EndDrain(version.number))
+    for version in step.state.in_role(Role.RETURNING):
+        step.stop_serving(version, Role.STOPPING)
+        step.emit(CancelReturn(version.number), Retire(version.number, drain=False, keep=False))
+    for version in step.state.in_role(Role.STANDBY):
+        step.stop_serving(version, Role.STOPPING)
+        step.emit(Retire(version.number, drain=False, keep=False))
+
+
+def _start_sweeping(step: Step) -> None:
+    if _is_busy(step.state) or len(step.state.in_role(Role.KEPT)) < len(step.state.versions):
+        return
+    step.set(phase=Phase.SWEEPING)
+    step.emit(Sweep())

@@ -1,0 +1,111 @@
+"""One step in the life of an app: the state as it changes, and the effects so far.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hanoverd.deploy.effects import (
+    CancelAttempt,
+    Effect,
+    ReportCancelled,
+    ReportDropped,
+    StartAttempt,
+    StartTimer,
+    TimerKind,
+)
+from hanoverd.deploy.requests import Request, Requests
+from hanoverd.deploy.state import Attempt, Kind, Phase, Role, State, Version
+from hanoverd.model.container import Recipe
+
+#: Between two restarts in a row, as Docker's own: the first delay and the longest, in seconds.
+FIRST_DELAY, LONGEST_DELAY = 0.1, 60.0
+
+
+class Step:
+    """Collects what one event changes.  It lives for one call of ``transition``, and no one else sees it."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.effects: list[Effect] = []
+
+    def emit(self, *effects: Effect) -> None:
+        """Have these done, in this order."""
+        self.effects += effects
+
+    def set(self, **changes: Any) -> None:
+        """Change fields of the state."""
+        self.state = replace(self.state, **changes)
+
+    def change(self, version: Version, **changes: Any) -> Version:
+        """Change fields of a version; returns it as it is then."""
+        changed = replace(version, **changes)
+        self.state = self.state.with_version(changed)
+        return changed
+
+    def stop_serving(self, version: Version, role: Role) -> Version:
+        """Give a version a role in which no new connection is routed to it."""
+        return self.change(version, role=role, share=0)
+
+    def set_requests(self, requests: Requests, why_dropped: str) -> None:
+        """Change the requests that wait; an order that is not among them any more is reported."""
+        before = self.state.requests.order
+        self.set(requests=requests)
+        if before is not None and requests.order is not before:
+            self.emit(ReportDropped(before, why_dropped))
+
+    # -- attempts
+
+    def set_attempt(self, kind: Kind, attempt: Attempt | None) -> None:
+        """Change the attempt of a kind."""
+        self.set(**{kind.value: attempt})
+
+    def start_attempt(self, kind: Kind, request: Request) -> None:
+        """Start a handover."""
+        identifier = self.state.next_attempt
+        self.set(next_attempt=identifier + 1)
+        self.run_attempt(Attempt(identifier, kind, request, None))
+
+    def run_attempt(self, attempt: Attempt) -> None:
+        """Start an attempt with the next number."""
+        number = self.state.next_number
+        started = replace(attempt, number=number)
+        self.set(next_number=number + 1)
+        self.state = self.state.with_version(Version(number, Role.CANDIDATE))
+        self.set_attempt(attempt.kind, started)
+        self.emit(StartAttempt(started))
+
+    def cancel_attempt(self, attempt: Attempt, why: str) -> None:
+        """Cancel a handover; it ends with an event of its own, unless it waits for the engine."""
+        if attempt.cancelled:
+            return
+        cancelled = replace(attempt, cancelled=why)
+        if attempt.number is None:
+            self.set_attempt(attempt.kind, None)
+            self.emit(ReportCancelled(cancelled))
+        else:
+            self.set_attempt(attempt.kind, cancelled)
+            self.emit(CancelAttempt(attempt.number, why))
+
+    # -- restarts
+
+    def schedule_restart(self, recipe: Recipe, code: int | None, *, always: bool = False) -> float | None:
+        """Have another container of ``recipe`` started; returns the delay in seconds, None where the policy forbids it.
+
+        ``code`` is the exit code; None where a version failed without one.  ``always``: whatever the policy says.
+        """
+        if self.state.phase is not Phase.RUNNING:
+            return None
+        restarts = self.state.restarts
+        if not (always or self.state.policy.restart.allows(code, restarts.count)):
+            self.set(restarts=replace(restarts, wanted=None, is_due=False))
+            return None
+        delay = backoff(restarts.count)
+        self.set(restarts=replace(restarts, count=restarts.count + 1, wanted=recipe, is_due=False))
+        self.emit(StartTimer(TimerKind.RESTART, delay))
+        return delay
+
+
+def backoff(failures: int) -> float:
+    """The delay in seconds after so many failures in a row."""
+    return float(min(FIRST_DELAY * 2 ** min(failures, 30), LONGEST_DELAY))

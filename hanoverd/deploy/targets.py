@@ -1,0 +1,38 @@
+"""What a handover brings up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hanoverd.model.container import Recipe
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the app's source has: ``revision`` (a commit), else the newest."""
+
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image by name, for one handover."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """An earlier version as it was: of ``generation``, else the last one that differs from the live version."""
+
+    generation: int | None = None
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Another container of the same recipe."""
+
+    recipe: Recipe
+
+
+Target = Source | Image | Rollback | Restart
