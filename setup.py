@@ -32,8 +32,8 @@ setup(
         "Twisted[tls]>=24.7.0",
         "txaio>=23.1.1",
         "urllib3>=2.0.2",
-        "zstandard>=0.21.0",
-        "zope.interface>=6.0",
+        "zstandard>=0.23.0",
+        "zope.interface>=7.0.3",
     ],
     extras_require={
         "test": [
@@ -59,6 +59,8 @@ setup(
         "Framework :: Twisted",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: System :: Clustering",
     ],
 )
