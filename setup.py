@@ -6,6 +6,9 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+#: What the unit tests need.
+UNIT_TEST = ["cryptography", "docutils", "pytest>=9", "pytest-xdist>=3.8", "websockets>=14"]
+
 
 def version() -> str:
     """The version, which the package itself holds; read, not imported: its dependencies may not be there yet."""
@@ -36,23 +39,20 @@ setup(
         "zope.interface>=7.0.3",
     ],
     extras_require={
+        "unit-test": UNIT_TEST,
         "test": [
+            *UNIT_TEST,
             "bcrypt",
-            "cryptography",
-            "docutils",
             "moto[server]>=5",
             "mypy>=2",
             "mypy-zope>=1.0.14",
-            "pytest>=9",
-            "pytest-xdist>=3.8",
             "ruff>=0.15",
             "setuptools>=65",
             "types-docker",
             "types-docutils",
             "types-requests",
-            "websockets>=14",
             "wheel",
-        ]
+        ],
     },
     entry_points={"console_scripts": ["hanoverd = hanoverd.cli:main"]},
     classifiers=[
