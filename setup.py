@@ -6,6 +6,10 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+#: What the unit tests need.
+UNIT_TEST = ["cryptography", "docutils",
+    "hypothesis>=6.100", "pytest>=9", "pytest-xdist>=3.8", "websockets>=14"]
+
 
 def version() -> str:
     """The version, which the package itself holds; read, not imported: its dependencies may not be there yet."""
@@ -32,34 +36,32 @@ setup(
         "Twisted[tls]>=24.7.0",
         "txaio>=23.1.1",
         "urllib3>=2.0.2",
-        "zstandard>=0.21.0",
-        "zope.interface>=6.0",
+        "zstandard>=0.23.0",
+        "zope.interface>=7.0.3",
     ],
     extras_require={
+        "unit-test": UNIT_TEST,
         "test": [
+            *UNIT_TEST,
             "bcrypt",
-            "cryptography",
-            "docutils",
-            "hypothesis>=6.100",
             "moto[server]>=5",
             "mypy>=2",
             "mypy-zope>=1.0.14",
-            "pytest>=9",
-            "pytest-xdist>=3.8",
             "ruff>=0.15",
             "setuptools>=65",
             "types-docker",
             "types-docutils",
             "types-requests",
-            "websockets>=14",
             "wheel",
-        ]
+        ],
     },
     entry_points={"console_scripts": ["hanoverd = hanoverd.cli:main"]},
     classifiers=[
         "Framework :: Twisted",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: System :: Clustering",
     ],
 )

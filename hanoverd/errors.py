@@ -21,6 +21,14 @@ class ProgramMissing(HanoverdError):
         self.name = name
 
 
+class ProgramNotStarted(HanoverdError):
+    """A program is there, and the system cannot start it: for want of processes, memory or file descriptors."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the program {name} could not be started: {reason}")
+        self.name = name
+
+
 class EngineError(HanoverdError):
     """The Docker engine did not do what it was asked."""
 

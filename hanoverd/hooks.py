@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from hanoverd.concurrency.polling import growing, pause
 from hanoverd.concurrency.processes import Ended, run
 from hanoverd.concurrency.tasks import Tasks
-from hanoverd.edges.posting import post_event
+from hanoverd.edges.posting import post_event, shown
 from hanoverd.errors import HanoverdError, VersionFailed
 from hanoverd.model.durations import format_duration
 from hanoverd.model.events import Event
@@ -28,8 +28,9 @@ CLOSES_WITHIN = 5.0
 #: Between two tries at a web hook, in seconds: the first wait and the longest; and how many tries there are.
 FIRST_WAIT, LONGEST_WAIT, TRIES = 1.0, 30.0, 5
 
-#: How many tellings may be under way: an address that does not answer must not fill the memory.
-MOST_UNDER_WAY = 100
+#: How many commands may be under way, and how many requests to web hooks: one that is slow, or an address that does not
+#: answer, must not fill the memory; and neither kind may keep the other from being notified.
+MOST_COMMANDS = MOST_REQUESTS = 100
 
 
 @dataclass(frozen=True)
@@ -50,47 +51,62 @@ class Hooks:
         self._environ = environ
         self._hooks = hooks
         self._urls = urls
-        self._tellings = Tasks()
+        self._commands = Tasks()
+        self._requests = Tasks()
 
     def tell(self, event: Event) -> None:
-        """Have everybody who wants to know of ``event`` know; whatever becomes of it, the app's life goes on."""
+        """Start the commands for ``event`` and post it to the web hooks; a failure is logged only."""
         for hook in self._hooks:
             if hook.event == event.kind:
-                self._go(hook.command, self._run_and_tell(hook, event))
-        for url in self._urls:
-            self._go(url, self._post(url, event))
+                if len(self._commands) < MOST_COMMANDS:
+                    self._commands.go(self._run_and_log(hook, event))
+                else:
+                    log.error(
+                        "the hook {command} for {event} was not run: {count} commands are still running",
+                        command=hook.command,
+                        event=event.kind,
+                        count=len(self._commands),
+                    )
+        self._post_to_all(event)
 
     async def ask(self, event: Event) -> None:
-        """As ``tell``, but wait for the commands; fails with ``VersionFailed`` where one of them does, which is its veto.
+        """As ``tell``, but wait for the commands: one that fails rejects the version.
 
-        Cancel ends the command.
+        Fails with ``VersionFailed`` then.  Cancel ends the command.
         """
-        for url in self._urls:
-            self._go(url, self._post(url, event))
+        self._post_to_all(event)
         for hook in self._hooks:
             if hook.event == event.kind:
                 failure = await self._run(hook, event)
                 if failure is not None:
                     raise VersionFailed(
-                        f"{event.new.name} failed: the hook {hook.command!r} is against it: it {failure}"
+                        f"{event.new.name} failed: the hook {hook.command!r} rejected the version: {failure}"
                     )
 
     async def close(self) -> None:
-        """Wait a moment for what is under way, then end it; fires when nothing is left.  Deaf to every cancel."""
-        timer = self._reactor.callLater(CLOSES_WITHIN, self._tellings.cancel)
-        await self._tellings.over()
+        """Wait a moment for what is under way, then end it; fires when nothing is left.  Ignores cancellation."""
+        timer = self._reactor.callLater(CLOSES_WITHIN, self._cancel)
+        await self._commands.over()
+        await self._requests.over()
         if timer.active():
             timer.cancel()
 
-    async def _run_and_tell(self, hook: Hook, event: Event) -> None:
+    def _cancel(self) -> None:
+        self._commands.cancel()
+        self._requests.cancel()
+
+    async def _run_and_log(self, hook: Hook, event: Event) -> None:
         failure = await self._run(hook, event)
         if failure is not None:
             log.error(
-                "the hook {command} for {event} {failure}", command=hook.command, event=event.kind, failure=failure
+                "the hook {command} for {event} failed: {failure}",
+                command=hook.command,
+                event=event.kind,
+                failure=failure,
             )
 
     async def _run(self, hook: Hook, event: Event) -> str | None:
-        """Run it to its end, its output logged; gives how it failed, None if it did not."""
+        """Run it to its end, its output logged; returns why it failed, None if it did not."""
         work: Deferred[Ended] = Deferred.fromCoroutine(
             run(
                 self._reactor,
@@ -106,13 +122,25 @@ class Hooks:
         except CancelledError:
             if timer.active():
                 raise
-            return f"was not done within {format_duration(HOOK_WITHIN)}, and was ended"
+            return f"killed: it did not end within {format_duration(HOOK_WITHIN)}"
         except HanoverdError as error:
-            return f"could not be run: {error}"
+            return str(error)
         finally:
             if timer.active():
                 timer.cancel()
-        return f"ended with exit status {ended.code}" if ended.code else None
+        return _failure(ended.code)
+
+    def _post_to_all(self, event: Event) -> None:
+        for url in self._urls:
+            if len(self._requests) < MOST_REQUESTS:
+                self._requests.go(self._post(url, event))
+            else:
+                log.error(
+                    "{event} was not posted to {url}: {count} requests are still unanswered",
+                    event=event.kind,
+                    url=shown(url),
+                    count=len(self._requests),
+                )
 
     async def _post(self, url: str, event: Event) -> None:
         for tries, wait in enumerate(growing(FIRST_WAIT, LONGEST_WAIT, 2.0), 1):
@@ -126,9 +154,8 @@ class Hooks:
             else:
                 return
 
-    def _go(self, what: str, work: Any) -> None:
-        if len(self._tellings) >= MOST_UNDER_WAY:
-            work.close()
-            log.error("{what} is too slow: an event was not told to it", what=what)
-            return
-        self._tellings.go(work)
+
+def _failure(code: int) -> str | None:
+    if code < 0:
+        return f"ended by signal {-code}"
+    return f"exit status {code}" if code else None

@@ -153,7 +153,7 @@ class Retirement:
         await pause(self._clock, self._options.grace)
         for wait in growing(FIRST_COUNT, LAST_COUNT, 1.25):
             # Once it has ended, its address may be another's, and so would be the connections.
-            left = 0 if old.has_ended() else await self._conntrack.count(address)
+            left = 0 if old.has_ended() else await self._conntrack.count((address,))
             remaining = begun + self._options.timeout - self._clock.seconds()
             if left == 0 or remaining <= 0:
                 return left

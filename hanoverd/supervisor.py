@@ -251,7 +251,7 @@ class Supervisor:
             return
         serving = await self._departures.call_back()
         self._mind_live()
-        await self._conntrack.forget_unanswered(live.running.address)
+        await self._conntrack.forget_unanswered((live.running.address,))
         settled = self._has_settled()
         reason, output = await self._versions.describe_exit(live.name, watch)
         # One that did not settle is not tried again and again: what it has replaced is better.

@@ -174,7 +174,7 @@ class Versions:
         await self.look_away(created.name)
         since = time.time() if again else None
         found = await self._engine.start(created.name)
-        watch = self._watches[created.name] = Watch(self._clock, self._engine, created.name, since)
+        watch = self._watches[created.name] = Watch(self._clock, self._engine, created.name, created.name, since)
         if not found["State"]["Running"]:
             await watch.exit.wait()
             raise await self._exited(created.name, watch)
@@ -192,7 +192,7 @@ class Versions:
         address = self._addresses[name] = address_of(name, found)
         loopback_ports = loopback_ports_of(found)
         created = Created(name, found["Id"], recipe, tuple(loopback_ports) or exposed_tcp_ports(found["Config"]))
-        watch = self._watches[name] = Watch(self._clock, self._engine, name, time.time())
+        watch = self._watches[name] = Watch(self._clock, self._engine, name, name, time.time())
         return Running(created, address, loopback_ports, watch)
 
     async def wait_until_ready(self, running: Running, within: float | None = None) -> Ready:

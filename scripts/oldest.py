@@ -4,6 +4,11 @@ import re
 from pathlib import Path
 
 setup = (Path(__file__).parents[1] / "setup.py").read_text()
-required = setup.partition("install_requires=[")[2].partition("]")[0]
-for name, version in re.findall(r'"([\w.-]+)>=([\d.]+)"', required):
-    print(f"{name}=={version}")
+required = setup.partition("install_requires=[\n")[2].partition("\n    ]")[0]
+for line in required.splitlines():
+    requirement = re.fullmatch(r'\s*"([\w.-]+)(?:\[\w+\])?>=([\d.]+)",', line)
+    if requirement is None:
+        raise SystemExit(f"setup.py: no oldest version in {line.strip()}")
+    print("{}=={}".format(*requirement.groups()))
+# The last with which TLS works in Twisted up to 25.5: later ones let nothing change a context that is in use.
+print("pyOpenSSL==25.0.0")

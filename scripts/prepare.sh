@@ -13,20 +13,49 @@ need_root() {
     [ "$(id -u)" = 0 ] || fail "run it as root: it installs packages and starts a Docker engine"
 }
 
-# need_packages COMMAND=PACKAGE...: installs the packages whose command is missing.
+# need_packages COMMAND=PACKAGE[|PACKAGE]...: installs the packages whose command is missing; of several, the first that
+# this release of Debian has.
 need_packages() {
     local pair missing=()
     for pair in "$@"; do
-        command -v "${pair%%=*}" >/dev/null || missing+=("${pair##*=}")
+        command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
     done
     # Debian's Python comes without the part that makes virtual environments.
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     [ "${#missing[@]}" -gt 0 ] || return 0
-    command -v apt-get >/dev/null || fail "apt-get is missing: this is not Debian; install by hand: ${missing[*]}"
-    say "installing ${missing[*]}"
+    install_packages "${missing[@]}"
+}
+
+# need_buildkit: installs the plugin by which the docker command builds with BuildKit, where it needs one.
+need_buildkit() {
+    has_buildkit || install_packages docker-buildx
+}
+
+# has_buildkit: whether a docker command on PATH has BuildKit: up to version 22 by itself, later by the plugin.
+has_buildkit() {
+    local docker
+    while read -r docker; do
+        if "$docker" buildx version >/dev/null 2>&1 || [[ $("$docker" --version) =~ version\ (19|2[0-2])\. ]]; then
+            return 0
+        fi
+    done < <(type -ap docker)
+    return 1
+}
+
+# install_packages PACKAGE[|PACKAGE]...
+install_packages() {
+    local names name chosen=()
+    command -v apt-get >/dev/null || fail "apt-get is missing: this is not Debian; install by hand: $*"
     apt-get update -q >/dev/null || fail "apt-get update failed: check this machine's network and its sources"
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >/dev/null \
-        || fail "apt-get install failed: ${missing[*]}"
+    for names in "$@"; do
+        for name in ${names//|/ }; do
+            if [ -n "$(apt-cache madison "$name")" ]; then break; fi
+        done
+        chosen+=("$name")
+    done
+    say "installing ${chosen[*]}"
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${chosen[@]}" >/dev/null \
+        || fail "apt-get install failed: ${chosen[*]}"
 }
 
 # need_environment FOLDER PIP-ARGUMENT...: a virtual environment with what pip is told to install; made anew whenever

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from hanoverd.concurrency.cancellation import Outcome, uncancellable
+from hanoverd.concurrency.polling import pause
 from hanoverd.concurrency.processes import ProcessReactor, run
-from hanoverd.errors import ProgramMissing
+from hanoverd.errors import HanoverdError, ProgramMissing
 
 log = Logger()
 
-#: The states of a connection over which an answer may still come: a client that has said all it wants to say
-#: and waits (half closed) is in FIN_WAIT or CLOSE_WAIT (nf_conntrack_proto_tcp.c).
-UNDER_WAY = frozenset({"SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT"})
+#: The least time between the starts of two listings, in seconds: they list the connections of the whole host.
+LISTING_EVERY = 1.0
+
+#: A connection over which an answer may still come, with the address that answers it.  A client that has said all it
+#: wants to say and waits (half closed) is in FIN_WAIT or CLOSE_WAIT (nf_conntrack_proto_tcp.c).  A line reads
+#: ``tcp 6 431999 ESTABLISHED src=CLIENT dst=HOST sport=... dport=... src=CONTAINER dst=CLIENT ...``.
+_UNDER_WAY = re.compile(r" (?:SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT) src=\S+ [^\n]*? src=(\S+)")
+
+#: How conntrack reports EPERM (err2str in conntrack.c); its exit status is 1 for every failure.
+_NOT_PERMITTED = re.compile("CAP_NET_ADMIN|Operation not permitted")
+
+
+#: How many connections are under way, by the address that answers them; None where that cannot be known.
+_Counts = Mapping[str, int] | None
+
+
+class _Listing:
+    """One run of ``conntrack -L``, which may not have started yet, for all who wait for it."""
+
+    def __init__(self, work: Deferred[_Counts]) -> None:
+        self.work = work
+        self.outcome = Outcome(work)
+        self.waiters = 0
 
 
 class Conntrack:
@@ -27,59 +52,120 @@ class Conntrack:
         self._reactor = reactor
         self._environ = environ
         self._works = True
-        self._has_worked = False
+        self._has_failed = False
+        #: The listing that starts next, which all who ask until then share; and the one that started last.
+        self._next: _Listing | None = None
+        self._last: _Listing | None = None
+        self._earliest_start = 0.0
 
     async def probe(self) -> None:
-        """Find out whether connections can be counted here, and say it once if not."""
-        await self.count("127.0.0.1")
+        """Find out whether connections can be counted here, and log it once if not."""
+        await self.count(())
 
-    async def count(self, address: str) -> int | None:
-        """How many TCP connections to the container at ``address`` are under way; None: cannot be known here.
+    async def count(self, addresses: Collection[str]) -> int | None:
+        """Return how many TCP connections to the container at ``addresses`` are under way; None: cannot be known now.
 
-        Those that came through the engine's proxy count too: its own connection to the container does.
+        Those that came through the engine's proxy count too: its own connection to the container does.  The kernel is
+        asked after this call, at once or up to about ``LISTING_EVERY`` seconds later, for all callers together.  A cancel
+        frees this caller; that of the last caller ends the listing too, and fires when it is gone.
         """
         if not self._works:
             return None
+        listing = self._join()
+        listing.waiters += 1
         try:
-            ended = await run(self._reactor, ("conntrack", "-L", "-p", "tcp", "--reply-src", address), self._environ)
+            await listing.outcome.wait()
+        finally:
+            listing.waiters -= 1
+            if not listing.waiters and not listing.outcome.is_over:
+                await self._abandon(listing)
+        found = listing.outcome.get()
+        return None if found is None else sum(found.get(address, 0) for address in set(addresses))
+
+    async def forget_unanswered(self, addresses: Collection[str]) -> None:
+        """Have the kernel forget the connections that none of ``addresses`` has ever answered.
+
+        What a client has begun with a container that has just died is remembered for two minutes (nf_conntrack-sysctl,
+        tcp_timeout_syn_sent), and would lead whoever happens to get the same port of the client there again.  A failure
+        is logged.
+        """
+        for address in addresses:
+            if self._works:
+                command = ("conntrack", "-D", "-p", "tcp", "--reply-src", address, "--state", "SYN_SENT")
+                try:
+                    # Its exit status is 1 where there was none.
+                    await run(self._reactor, command, self._environ)
+                except ProgramMissing as error:
+                    self._give_up(str(error))
+                except HanoverdError as error:
+                    log.warn(
+                        "connections to {address}, which has ended, were not forgotten: {error}",
+                        address=address,
+                        error=error,
+                    )
+
+    # -- listings
+
+    def _join(self) -> _Listing:
+        """Return the listing that starts next."""
+        if self._next is None:
+            self._next = _Listing(Deferred.fromCoroutine(self._list_in_turn()))
+        return self._next
+
+    async def _abandon(self, listing: _Listing) -> None:
+        if self._next is listing:
+            self._next = None
+        listing.work.cancel()
+        await uncancellable(listing.outcome.wait())
+
+    async def _list_in_turn(self) -> _Counts:
+        """List when the last listing is over, and ``LISTING_EVERY`` seconds have passed since its start."""
+        if self._last is not None:
+            await self._last.outcome.wait()
+        # Never without a turn of the reactor: ``_join`` has to note first what this is.
+        await pause(self._reactor, max(0.0, self._earliest_start - self._reactor.seconds()))
+        self._last, self._next = self._next, None
+        self._earliest_start = self._reactor.seconds() + LISTING_EVERY
+        return await self._list()
+
+    async def _list(self) -> _Counts:
+        try:
+            ended = await run(self._reactor, ("conntrack", "-L", "-p", "tcp"), self._environ)
         except ProgramMissing as error:
             self._give_up(str(error))
             return None
-        if ended.code != 0:
-            # Once it has worked, a failure is one of the moment: the next count may succeed.
-            if not self._has_worked:
-                self._give_up(ended.stderr.strip() or f"exit status {ended.code}")
+        except HanoverdError as error:
+            self._fail(str(error))
             return None
-        self._has_worked = True
+        if ended.code != 0:
+            reason = ended.stderr.strip() or f"exit status {ended.code}"
+            if _NOT_PERMITTED.search(reason):
+                self._give_up(reason)
+            else:
+                self._fail(reason)
+            return None
+        self._has_failed = False
         return under_way(ended.stdout)
 
-    async def forget_unanswered(self, address: str) -> None:
-        """Have the kernel forget the connections that ``address`` has never answered.
-
-        What a client has begun with a container that has just died is remembered for two minutes (nf_conntrack-sysctl,
-        tcp_timeout_syn_sent), and would lead whoever happens to get the same port of the client there again.
-        """
-        if self._works:
-            command = ("conntrack", "-D", "-p", "tcp", "--reply-src", address, "--state", "SYN_SENT")
-            try:
-                # Its exit status is 1 where there was none.
-                await run(self._reactor, command, self._environ)
-            except ProgramMissing as error:
-                self._give_up(str(error))
+    def _fail(self, reason: str) -> None:
+        """It is a failure of the moment: the next count may succeed."""
+        if not self._has_failed:
+            log.warn("connections could not be counted this time: {reason}", reason=reason)
+        self._has_failed = True
 
     def _give_up(self, reason: str) -> None:
+        if self._works:
+            log.warn(
+                "connections cannot be counted, so an old version always gets the whole drain timeout: {reason}. Run "
+                "hanoverd as root with the package conntrack installed, or put a copy of conntrack with the capability "
+                "cap_net_admin=+ep (setcap) first on PATH",
+                reason=reason,
+            )
         self._works = False
-        log.warn(
-            "connections cannot be counted, so an old version always gets the whole drain timeout: {reason}. Run "
-            "hanoverd as root with the package conntrack installed, or put a copy of conntrack with the capability "
-            "cap_net_admin=+ep (setcap) first on PATH",
-            reason=reason,
-        )
 
 
-def under_way(listing: str) -> int:
-    """The number of TCP connections in the output of ``conntrack -L`` over which an answer may still come.
-
-    A line reads ``tcp 6 431999 ESTABLISHED src=... dst=... ...``.
+def under_way(listing: str) -> Mapping[str, int]:
+    """Count the TCP connections in the output of ``conntrack -L`` over which an answer may still come, by the address that
+    answers them.
     """
-    return sum(1 for line in listing.splitlines() if UNDER_WAY & set(line.split()[3:4]))
+    return Counter(_UNDER_WAY.findall(listing))

@@ -58,15 +58,18 @@ async def post(reactor: Any, agent: IAgent, url: str, headers: dict[str, str], b
 
 async def post_event(reactor: Any, url: str, event: bytes) -> None:
     """POST an event, as JSON, to a web hook; fails with ``NotifyFailed`` unless it is taken (status 2xx)."""
-    parts = urlsplit(url)
-    # What else is in the URL is the right to post there.
-    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
     try:
         answer = await post(reactor, Agent(reactor), url, {"Content-Type": "application/json"}, event)
     except NotifyFailed as error:
-        raise NotifyFailed(f"cannot notify {shown}: {error}") from None
+        raise NotifyFailed(f"cannot notify {shown(url)}: {error}") from None
     if answer.status not in _SUCCESS:
-        raise NotifyFailed(f"cannot notify {shown}: HTTP status {answer.status}: {answer.said}")
+        raise NotifyFailed(f"cannot notify {shown(url)}: HTTP status {answer.status}: {answer.said}")
+
+
+def shown(url: str) -> str:
+    """``url`` for the log: what else is in it is the right to post there."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 
 class _Beginning(Protocol):

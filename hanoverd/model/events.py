@@ -19,6 +19,12 @@ class Party:
 
 NOBODY = Party()
 
+#: The longest ``NAME=VALUE`` that a program can be given, in bytes with the final NUL (MAX_ARG_STRLEN, execve(2)), on a
+#: system with pages of 4 KiB, the smallest.
+LONGEST_STRING = 128 * 1024
+
+_CUT = " … (cut: too long for an environment variable)"
+
 
 @dataclass(frozen=True)
 class Event:
@@ -33,7 +39,15 @@ class Event:
     reason: str = ""
 
     def environment(self) -> dict[str, str]:
-        """For a command."""
+        """For a command: what no environment variable can hold is replaced (NUL) or cut."""
+        return {name: _fitting(name, value) for name, value in self._values().items()}
+
+    def json(self) -> bytes:
+        """For a web hook."""
+        told = {name.removeprefix("HANOVERD_").lower(): value for name, value in self._values().items()}
+        return json.dumps(told).encode()
+
+    def _values(self) -> dict[str, str]:
         return {
             "HANOVERD_EVENT": self.kind,
             "HANOVERD_APP": self.app,
@@ -46,10 +60,13 @@ class Event:
             "HANOVERD_REASON": self.reason,
         }
 
-    def json(self) -> bytes:
-        """For a web hook."""
-        told = {name.removeprefix("HANOVERD_").lower(): value for name, value in self.environment().items()}
-        return json.dumps(told).encode()
+
+def _fitting(name: str, value: str) -> str:
+    raw = value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace")
+    room = LONGEST_STRING - len(f"{name}=\0")
+    if len(raw) <= room:
+        return raw.decode()
+    return raw[: room - len(_CUT.encode())].decode(errors="ignore") + _CUT
 
 
 def parse_hook(text: str) -> tuple[str, str]:

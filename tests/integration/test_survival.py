@@ -364,7 +364,7 @@ def test_hooks_see_the_life_of_an_app_and_one_can_say_no(
         hanoverd.wait_for("told-0 is gone")
         (tmp_path / "veto").touch()
         hanoverd.hup()
-        hanoverd.wait_for("told-2 failed: the hook .* is against it: it ended with exit status 1")
+        hanoverd.wait_for("told-2 failed: the hook .* rejected the version: exit status 1")
         assert alive(lab) == "told-1"
         [first, second] = (tmp_path / "ids").read_text().splitlines()
         assert (

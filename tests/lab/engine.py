@@ -16,7 +16,7 @@ from tests.lab.api import call
 UP_WITHIN, DOWN_WITHIN = 60, 30
 
 # dockerd reads the network namespace's /sys/class/net, so it needs a sysfs that was mounted inside; the cgroups, which
-# are mounted below the old one, are carried over.
+# are mounted below the old one, are carried over.  Its containers inherit the signals that it ignores: none.
 _SCRIPT = """
 set -e
 mkdir -p "$1/cgroup"
@@ -24,7 +24,7 @@ mount --rbind /sys/fs/cgroup "$1/cgroup"
 mount -t sysfs sysfs /sys
 mount --rbind "$1/cgroup" /sys/fs/cgroup
 shift
-exec dockerd "$@"
+exec env --default-signal dockerd "$@"
 """
 
 

@@ -61,7 +61,8 @@ class Lab:
 
     def in_host(self, argv: Sequence[str]) -> list[str]:
         """``argv`` as run on the host with the engine."""
-        return ["nsenter", f"--net=/run/netns/{self.host}", *argv]
+        # With the signals of a fresh shell: nohup, and a shell's "&", have what they start ignore some.
+        return ["nsenter", f"--net=/run/netns/{self.host}", "env", "--default-signal", *argv]
 
     def in_client(self, argv: Sequence[str]) -> list[str]:
         """``argv`` as run on the other host."""

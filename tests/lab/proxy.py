@@ -47,7 +47,11 @@ class Handler(BaseHTTPRequestHandler):
         while (FOLDER / "stall").exists() and "blobs" in self.path:
             time.sleep(0.05)
         upstream = http.client.HTTPConnection("127.0.0.1", UPSTREAM)
-        upstream.request(self.command, self.path, headers=dict(self.headers.items()))
+        # A field may come several times: newer engines send an Accept for each kind of manifest.
+        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            upstream.putheader(name, value)
+        upstream.endheaders()
         answer = upstream.getresponse()
         body = answer.read()
         self.send_response(answer.status)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,7 +25,7 @@ from hanoverd import hooks as module
 from hanoverd.concurrency.polling import pause
 from hanoverd.errors import VersionFailed
 from hanoverd.hooks import Hook, Hooks
-from hanoverd.model.events import Event, Party, parse_hook
+from hanoverd.model.events import LONGEST_STRING, Event, Party, parse_hook
 
 REACTOR: Any = reactor
 EVENT = Event(
@@ -98,14 +101,14 @@ class HooksTests(TestCase):
     async def test_a_failure_is_a_veto_where_it_is_asked_for(self) -> None:
         await self.hooks("true").ask(EVENT)
         with self.assertRaisesRegex(
-            VersionFailed, "app-1 failed: the hook 'exit 3' is against it: it ended with exit status 3"
+            VersionFailed, "app-1 failed: the hook 'exit 3' rejected the version: exit status 3"
         ):
             await self.hooks("true", "exit 3").ask(EVENT)
 
     async def test_one_that_takes_too_long_is_ended(self) -> None:
         with (
             mock.patch.object(module, "HOOK_WITHIN", 0.2),
-            self.assertRaisesRegex(VersionFailed, "was not done within 200ms, and was ended"),
+            self.assertRaisesRegex(VersionFailed, "killed: it did not end within 200ms"),
         ):
             await self.hooks("sleep 60").ask(EVENT)
 
@@ -160,15 +163,55 @@ class HooksTests(TestCase):
             told, url = self.serve(500)
             hooks = self.hooks(urls=(url,))
             hooks.tell(EVENT)
-            await self.until(lambda: not hooks._tellings)
+            await self.until(lambda: not hooks._requests)
             self.assertEqual(len(told.bodies), module.TRIES)
 
-    async def test_an_address_that_does_not_answer_fills_no_memory(self) -> None:
-        hooks = self.hooks("sleep 60")
-        with mock.patch.object(module, "MOST_UNDER_WAY", 2):
+    def silent(self) -> str:
+        """The URL of a server that takes connections and never answers."""
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        return f"http://127.0.0.1:{server.getsockname()[1]}/secret"
+
+    async def test_an_address_that_does_not_answer_fills_no_memory_and_keeps_no_command_from_running(self) -> None:
+        hooks = self.hooks(f"touch {self.file}", urls=(self.silent(),))
+        with mock.patch.object(module, "MOST_REQUESTS", 2):
+            for _ in range(5):
+                hooks.tell(Event("obtained", "app"))
+            self.assertEqual(len(hooks._requests), 2)
+            hooks.tell(EVENT)
+        await self.until(self.file.exists)
+
+    async def test_commands_that_take_their_time_fill_no_memory_and_keep_no_web_hook_from_being_called(self) -> None:
+        told, url = self.serve(200)
+        hooks = self.hooks("sleep 60", urls=(url,))
+        with mock.patch.object(module, "MOST_COMMANDS", 2):
             for _ in range(5):
                 hooks.tell(EVENT)
-        self.assertEqual(len(hooks._tellings), 2)
+        self.assertEqual(len(hooks._commands), 2)
+        await self.until(lambda: len(told.bodies) == 5)
+
+    async def test_a_reason_that_no_environment_can_hold_keeps_no_command_from_running(self) -> None:
+        hooks = self.hooks(f'printf %s "$HANOVERD_REASON" > {self.file}')
+        await hooks.ask(replace(EVENT, reason="core dumped\0 at 7"))
+        self.assertEqual(self.file.read_text(), "core dumped\N{REPLACEMENT CHARACTER} at 7")
+        await hooks.ask(replace(EVENT, reason="ü" * 200_000))
+        reason = self.file.read_text()
+        self.assertTrue(reason.startswith("ü" * 60_000))
+        self.assertTrue(reason.endswith("ü … (cut: too long for an environment variable)"))
+        self.assertGreater(len(f"HANOVERD_REASON={reason}\0".encode()), LONGEST_STRING - 2)
+
+    async def test_a_web_hook_gets_the_whole_reason(self) -> None:
+        told, url = self.serve(200)
+        self.hooks(urls=(url,)).tell(replace(EVENT, reason="ü\0" * 200_000))
+        await self.until(lambda: told.bodies)
+        self.assertEqual(json.loads(told.bodies[0])["reason"], "ü\0" * 200_000)
+
+    async def test_a_command_may_leave_a_process_behind(self) -> None:
+        begun = time.monotonic()
+        await self.hooks(f"sleep 60 & echo $! > {self.file}", f"setsid sleep 60 & echo $! >> {self.file}").ask(EVENT)
+        self.assertLess(time.monotonic() - begun, 10)
+        for pid in self.file.read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
 
 
 async def _stopped(listening: Any) -> None:

@@ -133,9 +133,9 @@ class Awaits:
         self.seen = 0
         self._cancel = cancel
 
-    def watch(self, coroutine: Coroutine[Deferred[Any], Any, Live]) -> Coroutine[Deferred[Any], Any, Live]:
+    async def watch(self, coroutine: Coroutine[Deferred[Any], Any, Live]) -> Live:
         """Does what ``coroutine`` does."""
-        return self._watch(coroutine)
+        return await self._watch(coroutine)
 
     @types.coroutine
     def _watch(self, coroutine: Coroutine[Deferred[Any], Any, Live]) -> Generator[Deferred[Any], Any, Live]:

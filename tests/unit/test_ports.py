@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
@@ -10,7 +11,8 @@ from hanoverd.edges.ports import hold_name, hold_ports, release_ports
 from hanoverd.errors import NameTaken, PortTaken
 from hanoverd.model.publish import Publish
 
-LOOPBACK = "127.0.0.1"
+#: An address that no other process uses: tests run in several at once.
+LOOPBACK = f"127.78.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
 
 
 @pytest.fixture
@@ -85,9 +87,10 @@ def test_all_are_let_go_when_one_cannot_be_held(free: int) -> None:
 
 
 def test_a_name_is_one_hanoverds_at_a_time() -> None:
-    lock = hold_name("test-of-names")
-    with pytest.raises(NameTaken, match="an app named test-of-names is running already"):
-        hold_name("test-of-names")
-    hold_name("test-of-other-names").close()
+    one, other = f"one-{os.getpid()}", f"other-{os.getpid()}"
+    lock = hold_name(one)
+    with pytest.raises(NameTaken, match=f"an app named {one} is running already"):
+        hold_name(one)
+    hold_name(other).close()
     lock.close()
-    hold_name("test-of-names").close()
+    hold_name(one).close()

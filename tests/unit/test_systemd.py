@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,15 @@ from twisted.internet.task import Clock
 
 from hanoverd.edges.systemd import Systemd
 
+#: An address that no other process uses: tests run in several at once.
+ADDRESS = f"hanoverd-test-of-systemd-{os.getpid()}"
+
 
 @pytest.fixture
 def manager() -> Iterator[socket.socket]:
     """A service manager that listens at an abstract address."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind("\0hanoverd-test-of-systemd")
+        listening.bind(f"\0{ADDRESS}")
         listening.settimeout(0)
         yield listening
 
@@ -33,7 +37,7 @@ def told(manager: socket.socket) -> list[str]:
 
 def test_it_is_told_of_the_beginning_the_end_and_that_we_are_alive(manager: socket.socket) -> None:
     clock = Clock()
-    systemd = Systemd(clock, {"NOTIFY_SOCKET": "@hanoverd-test-of-systemd", "WATCHDOG_USEC": "60000000"})
+    systemd = Systemd(clock, {"NOTIFY_SOCKET": f"@{ADDRESS}", "WATCHDOG_USEC": "60000000"})
     systemd.ready()
     assert told(manager) == ["READY=1", "WATCHDOG=1"]
     clock.pump([30, 30])
@@ -46,7 +50,7 @@ def test_it_is_told_of_the_beginning_the_end_and_that_we_are_alive(manager: sock
 
 def test_without_a_watchdog_nothing_is_repeated(manager: socket.socket) -> None:
     clock = Clock()
-    Systemd(clock, {"NOTIFY_SOCKET": "@hanoverd-test-of-systemd"}).ready()
+    Systemd(clock, {"NOTIFY_SOCKET": f"@{ADDRESS}"}).ready()
     assert told(manager) == ["READY=1"]
     assert clock.getDelayedCalls() == []
 

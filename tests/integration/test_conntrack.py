@@ -1,0 +1,82 @@
+"""The program ``conntrack``, in a network namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.trial.unittest import TestCase
+
+from hanoverd.concurrency.processes import ProcessReactor
+from hanoverd.edges.conntrack import Conntrack
+
+REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
+
+#: Addresses in a network where nobody else is; and the server's.
+DEAD, ALSO_DEAD, OTHER, SERVER = "10.204.0.2", "10.204.0.3", "10.204.0.4", "10.204.0.1"
+
+#: Begins connections that nobody answers, and one that is answered and stays.
+CLIENT = f"""
+import socket, sys
+for address in ("{DEAD}", "{ALSO_DEAD}", "{OTHER}"):
+    one = socket.socket()
+    one.setblocking(False)
+    one.connect_ex((address, 80))
+server = socket.create_server(("{SERVER}", 80))
+held = socket.create_connection(("{SERVER}", 80))
+print("connected", flush=True)
+sys.stdin.read()
+"""
+
+
+class ConntrackTests(TestCase):
+    def setUp(self) -> None:
+        self.namespace = f"hanoverd-{os.getpid()}-conntrack"
+        self.ip("netns", "add", self.namespace)
+        self.addCleanup(self.ip, "netns", "delete", self.namespace)
+        self.ip("-n", self.namespace, "link", "add", "lonely", "type", "veth", "peer", "nobody")
+        self.ip("-n", self.namespace, "address", "add", f"{SERVER}/24", "dev", "lonely")
+        for link in ("lo", "lonely", "nobody"):
+            self.ip("-n", self.namespace, "link", "set", link, "up")
+        # The kernel tracks where a rule asks for it.
+        self.inside("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "NEW")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        program = Path(folder.name, "conntrack")
+        real = shutil.which("conntrack")
+        program.write_text(f'#!/bin/sh\nexec nsenter --net=/run/netns/{self.namespace} {real} "$@"\n')
+        program.chmod(0o755)
+        self.conntrack = Conntrack(REACTOR, {"PATH": f"{folder.name}:{os.environ['PATH']}"})
+        client = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.namespace}", sys.executable, "-c", CLIENT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert client.stdout is not None
+        self.addCleanup(client.communicate)
+        self.assertEqual(client.stdout.readline(), b"connected\n")
+
+    def ip(self, *arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=True)
+
+    def inside(self, *argv: str) -> str:
+        command = ["nsenter", f"--net=/run/netns/{self.namespace}", *argv]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def unanswered(self) -> set[str]:
+        """The addresses that the kernel waits for an answer from."""
+        listing = self.inside("conntrack", "-L", "-p", "tcp", "--state", "SYN_SENT")
+        return {address for address in (DEAD, ALSO_DEAD, OTHER) if f"dst={address} " in listing}
+
+    async def test_what_was_never_answered_is_forgotten_and_what_is_alive_is_not(self) -> None:
+        self.assertEqual(self.unanswered(), {DEAD, ALSO_DEAD, OTHER})
+        self.assertEqual(await self.conntrack.count([DEAD]), 0)
+        self.assertEqual(await self.conntrack.count([SERVER, DEAD]), 1)
+        await self.conntrack.forget_unanswered([DEAD, ALSO_DEAD, SERVER])
+        self.assertEqual(self.unanswered(), {OTHER})
+        self.assertEqual(await self.conntrack.count([SERVER]), 1)
