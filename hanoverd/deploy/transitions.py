@@ -322,6 +322,7 @@ def _return_failed(step: Step, event: ev.ReturnFailed) -> None:
     version = step.state.versions.get(event.number)
     if version is None or version.role is not Role.RETURNING:
         return
+    step.set(is_return_delayed=False)
     if event.is_gone or version.has_exited:
         step.stop_serving(version, Role.STOPPING)
         step.emit(Discard(version.number))
@@ -377,7 +378,11 @@ def _due(step: Step, event: ev.Due) -> None:
         case TimerKind.RESTART:
             step.set(restarts=replace(step.state.restarts, is_due=step.state.restarts.wanted is not None))
         case TimerKind.RETURN:
-            if version is not None and version.role is Role.RETURNING and step.state.is_return_delayed:
+            if version is None or version.role is not Role.RETURNING or not step.state.is_return_delayed:
+                return
+            if version.has_exited:
+                _return_failed(step, ev.ReturnFailed(version.number, "it exited", is_gone=True))
+            else:
                 return_version(step, version)
         case TimerKind.PROVED:
             if version is not None and version.role is Role.LIVE:

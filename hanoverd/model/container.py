@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,13 +10,14 @@ from hanoverd import __version__
 from hanoverd.model.images import ImageName
 
 #: Labels by which hanoverd finds what is its own, after a crash too.
-ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, OBTAINED, VERSION = (
+ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, OBTAINED, GIVEN, VERSION = (
     "orchestrator",
     "hanoverd.app",
     "hanoverd.generation",
     "hanoverd.image",
     "hanoverd.image-name",
     "hanoverd.obtained",
+    "hanoverd.given",
     "hanoverd.version",
 )
 
@@ -58,6 +60,24 @@ class Recipe:
     options: ContainerOptions
 
 
+def record_of(options: ContainerOptions) -> str:
+    """Return the label that says which options were given, as JSON.
+
+    The engine mixes them with the image's own settings.  A value that could be a secret, as those of variables, is not in
+    the label: it is read from the container itself.
+    """
+    return json.dumps(
+        {
+            "command": bool(options.command),
+            "env": [entry.partition("=")[0] for entry in options.env],
+            "unset": [entry for entry in options.env if "=" not in entry],
+            "volumes": list(options.anonymous_volumes),
+            "stop_signal": options.stop_signal is not None,
+            "stop_timeout": options.stop_timeout is not None,
+        }
+    )
+
+
 def app_label(app: str) -> str:
     """The label ``KEY=VALUE`` that all containers of an app carry."""
     return f"{APP}={app}"
@@ -89,6 +109,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
             IMAGE: image.id,
             IMAGE_NAME: image.name.reference,
             OBTAINED: str(image.obtained).lower(),
+            GIVEN: record_of(options),
             VERSION: __version__,
         },
         "HostConfig": {

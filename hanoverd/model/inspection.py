@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from hanoverd.errors import VersionFailed
-from hanoverd.model.container import GENERATION, IMAGE_NAME, OBTAINED, ContainerOptions, Image, Recipe
+from hanoverd.model.container import GENERATION, GIVEN, IMAGE_NAME, OBTAINED, ContainerOptions, Image, Recipe
 from hanoverd.model.images import ImageName
 
 
@@ -23,23 +24,43 @@ def generation_of(labels: Mapping[str, str] | None) -> int:
 
 
 def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
-    """What a container was made of that ``create_body`` described, as the engine tells of it and of its image."""
+    """Return what a container was made from by ``create_body``, out of what the engine says of it and of its image.
+
+    The label ``hanoverd.given`` says which options were given; a container without it is of hanoverd 0.4 or older, and
+    what its image says counts as given.
+    """
     config, host = found["Config"], found["HostConfig"]
+    given = _given(config)
+    options = ContainerOptions(
+        command=tuple(config.get("Cmd") or ()) if given is None or given["command"] else (),
+        env=_given_env(config, image, given),
+        ports=tuple(int(port.partition("/")[0]) for port in host.get("PortBindings") or {}),
+        binds=tuple(host.get("Binds") or ()),
+        anonymous_volumes=tuple(config.get("Volumes") or ()) if given is None else tuple(given["volumes"]),
+        mounts=tuple(host.get("Mounts") or ()),
+        stop_signal=config.get("StopSignal") if given is None or given["stop_signal"] else None,
+        stop_timeout=config.get("StopTimeout") if given is None or given["stop_timeout"] else None,
+    )
+    return Recipe(image_in(found), options)
+
+
+def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    try:
+        given: Mapping[str, Any] = json.loads((config.get("Labels") or {})[GIVEN])
+    except (KeyError, ValueError):
+        return None
+    return given
+
+
+def _given_env(config: Mapping[str, Any], image: Mapping[str, Any], given: Mapping[str, Any] | None) -> tuple[str, ...]:
     env = tuple(config.get("Env") or ())
+    if given is not None:
+        values = {entry.partition("=")[0]: entry for entry in env}
+        return tuple(values.get(name, name) for name in given["env"] if name in values or name in given["unset"])
     named = {entry.partition("=")[0] for entry in env}
     # A variable of the image that the container does not have was taken away from it.
     inherited = (entry.partition("=")[0] for entry in (image.get("Config") or {}).get("Env") or ())
-    options = ContainerOptions(
-        command=tuple(config.get("Cmd") or ()),
-        env=(*env, *(name for name in inherited if name not in named)),
-        ports=tuple(int(port.partition("/")[0]) for port in host.get("PortBindings") or {}),
-        binds=tuple(host.get("Binds") or ()),
-        anonymous_volumes=tuple(config.get("Volumes") or ()),
-        mounts=tuple(host.get("Mounts") or ()),
-        stop_signal=config.get("StopSignal"),
-        stop_timeout=config.get("StopTimeout"),
-    )
-    return Recipe(image_in(found), options)
+    return (*env, *(name for name in inherited if name not in named))
 
 
 def image_in(found: Mapping[str, Any]) -> Image:
@@ -63,14 +84,19 @@ def loopback_ports_of(found: Mapping[str, Any]) -> dict[int, int]:
     }
 
 
-def address_of(name: str, found: Mapping[str, Any]) -> str:
-    """The IPv4 address of a container; VersionFailed if it has none."""
+def addresses_of(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the IPv4 addresses of a container, inspected or listed, one for each network that it is connected to."""
     # Per network: the address at the top is gone from the engine's API 1.52.
+    networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
+    return tuple(network["IPAddress"] for network in networks.values() if network.get("IPAddress"))
+
+
+def address_of(name: str, found: Mapping[str, Any]) -> str:
+    """Return the first IPv4 address of a container; VersionFailed if it has none."""
+    addresses = addresses_of(found)
+    if addresses:
+        return addresses[0]
     networks = found["NetworkSettings"]["Networks"] or {}
-    for network in networks.values():
-        if network.get("IPAddress"):
-            address: str = network["IPAddress"]
-            return address
     raise VersionFailed(
         f"{name} failed: the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})"
     )

@@ -95,11 +95,6 @@ def filled(app: str, version: str, routes: Sequence[Route], saved: str | None = 
     return _commit(lines)
 
 
-def jumps_are_right(app: str, saved: str) -> bool:
-    """Whether ``saved`` shows exactly one jump to each of the app's chains, ahead of everyone else's."""
-    return not _wrong_jumps(chains_of(app), saved)
-
-
 def what_is_wrong(app: str, version: str, routes: Sequence[Route], saved: str) -> str | None:
     """How ``saved`` differs from what ``filled`` makes of it, in words; None where it does not."""
     chains = chains_of(app)

@@ -1,0 +1,141 @@
+"""What an earlier hanoverd of the app has left, however it ended: found, and taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.logger import Logger
+
+from hanoverd.deploy.events import Adopted
+from hanoverd.errors import VersionFailed
+from hanoverd.model.inspection import addresses_of
+from hanoverd.model.names import is_kept
+from hanoverd.network.routes import Routes
+from hanoverd.version import Container, Running, Versions
+
+log = Logger()
+
+#: How long a version that serves already may take to show that it is ready, in seconds.
+READY_WITHIN = 5.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """One container, as the engine lists it.  Without ``addresses`` it does not run."""
+
+    container: Container
+    addresses: tuple[str, ...]
+
+
+class Adoption:
+    """Looks at the containers and the rules of an app: they are the memory, there is no other."""
+
+    def __init__(self, versions: Versions, routes: Routes) -> None:
+        self._versions = versions
+        self._routes = routes
+        #: The containers that were found, by their versions' numbers.
+        self.containers: dict[int, Container] = {}
+
+    async def adopt(self) -> Adopted:
+        """Find the version that serves, and make it the live one if it is ready; remove rules that lead to no container.
+
+        The rules say which version serves.  Where they are gone, or no port is published, it is the newest running version
+        that is ready.  Fails with ``HanoverdError``.  Cancel leaves what serves as it is; all of it may be done again.
+        """
+        await self._versions.look_away_from_all()
+        listed = [Found(container, _addresses(one)) for container, one in await self._versions.listed()]
+        self.containers = {one.container.number: one.container for one in listed}
+        kept = tuple(one.container.number for one in listed if is_kept(one.container.name))
+        running = [one for one in listed if one.addresses and one.container.number not in kept]
+        serving = await self._serving(running)
+        draining = await self._former(running, serving)
+        served = () if serving is None else (serving[0].number,)
+        former = tuple(number for number, _ in draining)
+        unusable = tuple(number for number in self.containers if number not in (*kept, *served, *former))
+        for number in unusable:
+            log.info("{name} was left by an earlier run: it is removed", name=self.containers[number].name)
+        return Adopted(
+            None if serving is None else serving[0].number,
+            None if serving is None else serving[0].created.recipe,
+            is_ready=serving is not None and serving[1],
+            draining=draining,
+            unusable=unusable,
+            kept=kept,
+            next_number=max([-1, *self.containers]) + 1,
+        )
+
+    async def _serving(self, running: Sequence[Found]) -> tuple[Running, bool] | None:
+        """The version that serves, and whether it is ready."""
+        led = await self._routes.found()
+        if led is not None:
+            name, address = led
+            for one in running:
+                # Its address counts, not its name: it may have been renamed.
+                if address in one.addresses:
+                    return await self._take_over(one, address)
+            log.warn("the rules lead to {name} at {address}, which is not there: removed", name=name, address=address)
+            await self._routes.unroute()
+        for one in sorted(running, key=lambda one: -one.container.number):
+            try:
+                return await self._ready(one, one.addresses[0]), True
+            except VersionFailed as error:
+                log.warn("{name} was left by an earlier run: {error}", name=one.container.name, error=error)
+                await self._versions.look_away(one.container.number)
+        return None
+
+    async def _take_over(self, one: Found, address: str) -> tuple[Running, bool] | None:
+        """Take over the version that the rules lead to."""
+        try:
+            return await self._ready(one, address), True
+        except VersionFailed as error:
+            log.warn(
+                "{name} was left by an earlier run: it serves until the first flip: {error}",
+                name=one.container.name,
+                error=error,
+            )
+        try:
+            fallback = await self._versions.adopt(one.container, address)
+        except VersionFailed as error:
+            log.warn("{name} serves, and cannot be monitored: {error}", name=one.container.name, error=error)
+            return None
+        # Better than nothing.
+        self._routes.adopt(fallback)
+        return fallback, False
+
+    async def _ready(self, one: Found, address: str) -> Running:
+        """Take a version over that passes its readiness check; fails with ``VersionFailed`` if it does not."""
+        running = await self._versions.adopt(one.container, address)
+        if not self._routes.has_ports_of(running):
+            raise VersionFailed("it does not have all the ports that are published now")
+        ready = await self._versions.wait_until_ready(running, READY_WITHIN)
+        if await self._routes.flip(ready, lambda: not running.has_exited) is None:
+            raise await self._versions.exited(running)
+        log.info("{name} was left by an earlier run: it goes on serving, and is live", name=running.name)
+        return running
+
+    async def _former(
+        self, running: Sequence[Found], serving: tuple[Running, bool] | None
+    ) -> tuple[tuple[int, bool], ...]:
+        """The other running versions, which may have connections to finish, each with whether it had been live."""
+        former = []
+        for one in running:
+            number = one.container.number
+            if serving is not None and number == serving[0].number:
+                continue
+            try:
+                # From now on its exit is seen.
+                await self._versions.adopt(one.container)
+            except VersionFailed:
+                continue
+            log.info("{name} was left by an earlier run: it is retired", name=one.container.name)
+            # One that came after the serving version has never served: its turn was still to come.
+            former.append((number, serving is not None and number < serving[0].number))
+        return tuple(former)
+
+
+def _addresses(listed: Mapping[str, Any]) -> tuple[str, ...]:
+    return addresses_of(listed) if listed.get("State") in (None, "running", "paused") else ()
+
+

@@ -1,0 +1,82 @@
+"""Waits until a version that was replaced has finished its connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.concurrency.polling import growing, pause
+from hanoverd.edges.conntrack import Conntrack
+from hanoverd.edges.engine import Engine
+from hanoverd.errors import EngineError
+from hanoverd.version import Running
+
+log = Logger()
+
+#: The wait between two counts of connections grows between these two, in seconds.
+FIRST_COUNT, LAST_COUNT = 0.1, 1.0
+
+
+@dataclass(frozen=True)
+class DrainOptions:
+    """How a version that was replaced ends: ``grace`` and ``timeout`` in seconds, counted from the flip; ``signal`` is sent
+    to it at the flip.
+    """
+
+    grace: float
+    timeout: float
+    signal: str | None
+
+
+class Drain:
+    """Drains versions, any number at a time."""
+
+    def __init__(self, clock: IReactorTime, engine: Engine, conntrack: Conntrack, options: DrainOptions) -> None:
+        self._clock = clock
+        self._engine = engine
+        self._conntrack = conntrack
+        self._options = options
+
+    async def finished(self, old: Running) -> int | None:
+        """Wait until no connection to ``old`` is under way, or the time is up; fires with how many are left, None where that
+        cannot be known.
+
+        At once where it has exited.  Cancel gives up.
+        """
+        if old.has_exited:
+            return None
+        begun = self._clock.seconds()
+        await self._notify(old)
+        await self._pause(old, self._options.grace)
+        for wait in growing(FIRST_COUNT, LAST_COUNT, 1.25):
+            # Once it has exited, its address may be another's, and so would be the connections.
+            left = 0 if old.has_exited else await self._conntrack.count(old.addresses)
+            remaining = begun + self._options.timeout - self._clock.seconds()
+            if left == 0 or old.has_exited or remaining <= 0:
+                return left
+            await self._pause(old, min(wait, remaining))
+        raise AssertionError("growing() has no end")
+
+    async def _notify(self, old: Running) -> None:
+        if self._options.signal is None:
+            return
+        try:
+            await self._engine.kill(old.container.ref, self._options.signal)
+        except EngineError as error:
+            log.warn("the drain signal could not be sent to {name}: {error}", name=old.name, error=error)
+
+    async def _pause(self, old: Running, seconds: float) -> None:
+        """Wait, but not longer than until ``old`` has exited."""
+        if old.has_exited:
+            return
+        sleeping = pause(self._clock, seconds)
+        awake = old.watch.exit.wait()
+        # Whichever comes first ends the other.
+        awake.addCallbacks(lambda _: sleeping.cancel(), lambda _: None)
+        sleeping.addErrback(lambda failure: None if old.has_exited else failure)
+        try:
+            await sleeping
+        finally:
+            awake.cancel()

@@ -1,0 +1,290 @@
+"""A handover, from obtaining the image to removing the version that was replaced: the whole story, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.concurrency.cancellation import over, uncancellable
+from hanoverd.deploy.events import (
+    AttemptCancelled,
+    AttemptFailed,
+    EngineLost,
+    Event,
+    Flipped,
+    Gone,
+    MadeRoom,
+    Obtained,
+    ReturnFailed,
+)
+from hanoverd.deploy.removals import Removals
+from hanoverd.deploy.report import Phases, Reporter
+from hanoverd.deploy.retention import Retention
+from hanoverd.deploy.retirement import Retirement
+from hanoverd.deploy.state import Attempt, Role, State
+from hanoverd.deploy.targets import Image as ImageTarget
+from hanoverd.deploy.targets import Restart, Rollback, Source as SourceTarget
+from hanoverd.errors import EngineUnreachable, HanoverdError, NameInUse, NotFound, ObtainFailed, VersionFailed
+from hanoverd.hooks import Hooks
+from hanoverd.model import events as public
+from hanoverd.model.container import Image, Recipe
+from hanoverd.model.durations import format_duration
+from hanoverd.network.routes import Live, Routes
+from hanoverd.sources import Progress, Source
+from hanoverd.version import Container, Created, Ready, Running, Versions
+
+log = Logger()
+
+
+class Handovers:
+    """Brings up new versions of one app, and makes earlier ones live again.
+
+    ``named`` returns the source of an image's name.  ``state`` returns the state of the app as it is now, ``send`` takes what
+    has happened.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        source: Source,
+        named: Callable[[str], Source],
+        obtain_timeout: float,
+        versions: Versions,
+        routes: Routes,
+        retirement: Retirement,
+        retention: Retention,
+        removals: Removals,
+        progress: Progress,
+        hooks: Hooks,
+        reporter: Reporter,
+        state: Callable[[], State],
+        send: Callable[[Event], object],
+    ) -> None:
+        self._clock = clock
+        self._source = source
+        self._named = named
+        self._obtain_timeout = obtain_timeout
+        self._versions = versions
+        self._routes = routes
+        self._retirement = retirement
+        self._retention = retention
+        self._removals = removals
+        self._progress = progress
+        self._hooks = hooks
+        self._reporter = reporter
+        self._state = state
+        self._send = send
+        # Without overlap, one version at a time starts.
+        self._room = DeferredLock()
+
+    async def hand_over(self, attempt: Attempt, container: Container) -> None:
+        """Obtain an image, bring up a version of it beside the live one, flip to it, and retire the version that it replaced.
+
+        Fires when the replaced version is gone; never fails: what comes of it is an event.  Before the flip, a failure or a
+        cancel removes the new version, and the live one goes on.  The flip is the point of no return: a cancel changes
+        nothing from then on.
+        """
+        phases = self._reporter.phases(attempt, container)
+        try:
+            replaced = await self._bring_up(attempt, container, phases)
+        except NameInUse as error:
+            # The container of that name is another's.
+            self._send(Gone(container.number))
+            self._send(AttemptFailed(container.number, str(error)))
+        except CancelledError:
+            await self._discard(container)
+            self._send(AttemptCancelled(container.number))
+        except EngineUnreachable as error:
+            await self._discard(container)
+            self._send(EngineLost(container.number, str(error)))
+        except HanoverdError as error:
+            await self._discard(container)
+            self._send(AttemptFailed(container.number, str(error)))
+        except Exception:  # noqa: BLE001  # a mistake of ours must end neither the daemon nor the version that serves
+            log.failure("handover failed: internal error")
+            await self._discard(container)
+            self._send(AttemptFailed(container.number, "handover failed: internal error: see the log of hanoverd"))
+        else:
+            for old in replaced:
+                await self._retirement.retire(old.running.container, drain=True, keep=self._is_worth_keeping(old))
+
+    async def _bring_up(self, attempt: Attempt, container: Container, phases: Phases) -> Sequence[Live]:
+        """The story up to the flip; returns what it replaced."""
+        begun = self._clock.seconds()
+        old = self._routes.live
+        async with self._retention.obtaining():
+            created = await self._create(attempt, container, phases)
+        try:
+            async with self._room_to_start(created, phases) as stopped:
+                running = await self._versions.start(created)
+                self._routes.prepare()
+                phases.done("started", f"at {running.address}")
+                if not self._routes.has_ports_of(running):
+                    raise VersionFailed(
+                        f"{running.name} failed: it does not have all the ports that are published now: it was made with "
+                        "other ones"
+                    )
+                ready = await self._versions.wait_until_ready(running)
+                phases.done("ready")
+                await self._hooks.ask(self._event(public.READY, created.container.party, created.image))
+                flip = await self._routes.flip(ready, lambda: self._state().may_go_live(running.number))
+                if flip is None:
+                    raise await self._not_wanted(running)
+                phases.done("flipped")
+                replaced = flip.replaced or stopped
+                self._send(
+                    Flipped(running.number, created.recipe, frozenset(live.number for live in flip.replaced))
+                )
+        except Exception:
+            # A cancel, too.
+            self._retention.pass_over(created.image)
+            raise
+        log.info(
+            "{name} is live: {routes}, {total} after the handover began",
+            name=running.name,
+            routes=self._routes.describe(flip.live) or "no port is published",
+            total=format_duration(self._clock.seconds() - begun),
+        )
+        event = self._event(public.LIVE, running.container.party, created.image)
+        self._hooks.tell(replace(event, old=old[0].running.container.party if old else public.NOBODY))
+        return replaced
+
+    async def bring_back(self, old: Running) -> None:
+        """Make a version live again that was live before, and retire what it replaces.
+
+        One that was stopped is started, and must become ready as any other.  Fires when that is over; never fails: what
+        comes of it is an event.  Cancel gives up.
+        """
+        try:
+            replaced = await self._bring_back(old)
+        except CancelledError:
+            return
+        except HanoverdError as error:
+            is_gone = isinstance(error, NotFound)
+            self._send(ReturnFailed(old.number, str(error), is_gone=is_gone))
+            return
+        except Exception:  # noqa: BLE001  # as above
+            log.failure("{name} could not be made live again: internal error", name=old.name)
+            self._send(ReturnFailed(old.number, "internal error: see the log of hanoverd"))
+            return
+        for one in replaced:
+            await self._retirement.retire(one.running.container, drain=True, keep=self._is_worth_keeping(one))
+
+    async def _bring_back(self, old: Running) -> Sequence[Live]:
+        was_stopped = old.has_exited
+        await self._room.acquire()
+        try:
+            ready = Ready(old)
+            if was_stopped:
+                running = await self._versions.start(old.created, again=True)
+                ready = await self._versions.wait_until_ready(running)
+            flip = await self._routes.flip(ready, lambda: self._state().may_go_live(old.number))
+            if flip is None:
+                raise await self._not_wanted(ready.running)
+            self._send(
+                Flipped(old.number, old.created.recipe, frozenset(live.number for live in flip.replaced))
+            )
+        finally:
+            self._room.release()
+        log.info(
+            "{name} {how}", name=old.name, how="was started again and is live" if was_stopped else "is live again"
+        )
+        return flip.replaced
+
+    # -- the steps
+
+    async def _create(self, attempt: Attempt, container: Container, phases: Phases) -> Created:
+        recipe = await self._recipe(attempt, container, phases)
+        try:
+            created = await self._versions.create(recipe, container.number)
+        except NotFound as error:
+            if not isinstance(attempt.request.target, Restart):
+                raise
+            log.warn("{error}: the image is obtained again", error=error)
+            image = await self._obtain(self._source, None, container)
+            phases.obtained(image)
+            created = await self._versions.create(self._versions.recipe(image), container.number)
+        phases.done("created")
+        return created
+
+    async def _recipe(self, attempt: Attempt, container: Container, phases: Phases) -> Recipe:
+        match attempt.request.target:
+            case Restart(recipe):
+                phases.obtained(recipe.image, "has")
+                return recipe
+            case Rollback(generation):
+                live = self._routes.live
+                recipe = await self._retention.recipe(generation, live[0].running if live else None)
+                phases.obtained(recipe.image, "has")
+                return recipe
+            case ImageTarget(reference):
+                image = await self._obtain(self._named(reference), None, container)
+            case SourceTarget(revision):
+                image = await self._obtain(self._source, revision, container)
+                self._send(Obtained(image.revision))
+        phases.obtained(image)
+        return self._versions.recipe(image)
+
+    async def _obtain(self, source: Source, revision: str | None, container: Container) -> Image:
+        log.info("{name}: {what}", name=container.name, what=source.describe())
+        obtaining = Deferred.fromCoroutine(source.obtain(self._progress, revision))
+        timer = self._clock.callLater(self._obtain_timeout, obtaining.cancel)
+        try:
+            image = await obtaining
+        except CancelledError:
+            if timer.active():
+                raise
+            raise ObtainFailed(
+                f"{source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits for, or "
+                "set a longer --obtain-timeout"
+            ) from None
+        finally:
+            if timer.active():
+                timer.cancel()
+        self._hooks.tell(self._event(public.OBTAINED, public.Party(container.name), image))
+        return image
+
+    @asynccontextmanager
+    async def _room_to_start(self, created: Created, phases: Phases) -> AsyncIterator[tuple[Live, ...]]:
+        """Without overlap, the live versions stop first, and no other version starts meanwhile; yields what was stopped."""
+        if self._state().policy.overlap:
+            yield ()
+            return
+        await self._room.acquire()
+        try:
+            stopped = self._routes.live
+            if stopped:
+                self._send(MadeRoom(created.container.number))
+                # Refused is a better answer than none, which is what a stopped container gives.  A cancel is heard after it.
+                await over(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
+                for live in stopped:
+                    await self._versions.stop(live.running.container)
+                    await live.running.watch.exit.wait()
+                    phases.done("stopped", live.running.name)
+            yield stopped
+        finally:
+            self._room.release()
+
+    async def _not_wanted(self, running: Running) -> Exception:
+        """Why a version that is ready does not go live."""
+        if running.has_exited:
+            return await self._versions.exited(running)
+        return CancelledError()
+
+    async def _discard(self, container: Container) -> None:
+        await uncancellable(Deferred.fromCoroutine(self._routes.abandon()))
+        if self._state().role(container.number) is not Role.LIVE:
+            running = self._versions.running(container.number)
+            await uncancellable(self._removals.remove(container if running is None else running.container))
+
+    def _is_worth_keeping(self, old: Live) -> bool:
+        version = self._state().versions.get(old.number)
+        return version is not None and not version.is_rejected
+
+    def _event(self, kind: str, new: public.Party, image: Image) -> public.Event:
+        return self._reporter.event(kind, new, image)

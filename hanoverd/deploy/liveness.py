@@ -1,0 +1,83 @@
+"""The liveness check: one live version that does not answer any more is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.concurrency.polling import pause
+from hanoverd.concurrency.tasks import Tasks
+from hanoverd.version import Running, Versions
+
+log = Logger()
+
+
+@dataclass(frozen=True)
+class LivenessOptions:
+    """``every`` so many seconds (0: never), and after how many ``failures`` in a row a version is reported."""
+
+    every: float
+    failures: int
+
+
+class Liveness:
+    """Probes the live versions, as for readiness; ``on_failed`` is called with the number of one that failed, and why."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        versions: Versions,
+        options: LivenessOptions,
+        live: Callable[[], list[Running]],
+        on_failed: Callable[[int, str], object],
+    ) -> None:
+        self._clock = clock
+        self._versions = versions
+        self._options = options
+        self._live = live
+        self._on_failed = on_failed
+        self._looking = Tasks()
+        self._failures: dict[int, int] = {}
+
+    def start(self) -> None:
+        """Check from now on, if it is wanted at all."""
+        if self._options.every > 0:
+            self._looking.go(self._look())
+
+    async def stop(self) -> None:
+        """Fires when no check is under way any more."""
+        await self._looking.stop()
+
+    async def _look(self) -> None:
+        while True:
+            await pause(self._clock, self._options.every)
+            live = self._live()
+            self._failures = {one.number: self._failures.get(one.number, 0) for one in live}
+            for one in live:
+                try:
+                    await self._check(one)
+                except CancelledError:
+                    raise
+                except Exception:  # noqa: BLE001  # a mistake of ours must not end the checks
+                    log.failure("the liveness check of {name} failed: internal error", name=one.name)
+
+    async def _check(self, running: Running) -> None:
+        reason = await self._versions.failure_reason(running)
+        if reason is None or running.number not in {one.number for one in self._live()}:
+            self._failures[running.number] = 0
+            return
+        self._failures[running.number] = count = self._failures.get(running.number, 0) + 1
+        log.warn(
+            "{name} is live and not well ({count} of {most}): {reason}",
+            name=running.name,
+            count=count,
+            most=self._options.failures,
+            reason=reason,
+        )
+        if count >= self._options.failures:
+            self._failures[running.number] = 0
+            self._on_failed(running.number, reason)

@@ -1,0 +1,181 @@
+"""What people and programs are told of the life of an app: the log, the history, and hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.deploy import effects as ef
+from hanoverd.deploy.state import Attempt, State
+from hanoverd.hooks import Hooks
+from hanoverd.model import history
+from hanoverd.model.container import Image
+from hanoverd.model.durations import format_duration
+from hanoverd.model.events import DIED, FAILED, NOBODY, Event, Party
+from hanoverd.model.history import History, Record
+from hanoverd.network.routes import Routes
+from hanoverd.version import Container, Running, Versions
+
+log = Logger()
+
+
+class Reporter:
+    """Logs, records and announces what the life of an app comes to."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        versions: Versions,
+        routes: Routes,
+        hooks: Hooks,
+        records: History,
+        state: Callable[[], State],
+    ) -> None:
+        self._clock = clock
+        self._versions = versions
+        self._routes = routes
+        self._hooks = hooks
+        self._history = records
+        self._state = state
+        self._records: dict[int, Record] = {}
+
+    def started(self, attempt: Attempt) -> None:
+        """An attempt has started, or starts anew after the engine was lost."""
+        log.info("handover: {reasons}", reasons=", ".join(attempt.request.reasons))
+        if attempt.id not in self._records:
+            order = attempt.request.order
+            self._records[attempt.id] = self._history.begin(
+                attempt.request.reasons, None if order is None else order.number
+            )
+        self._records[attempt.id].losses = attempt.losses
+
+    def phases(self, attempt: Attempt, container: Container) -> Phases:
+        """Where the story of an attempt reports its phases."""
+        live = self._routes.live
+        return Phases(self._clock, self._records[attempt.id], container.name, live[0].running.name if live else "")
+
+    def event(self, kind: str, new: Party, image: Image | None = None, reason: str = "") -> Event:
+        """An event for hooks, about the version ``new``."""
+        live = self._routes.live
+        return Event(
+            kind,
+            self._versions.app,
+            new=new,
+            old=live[0].running.container.party if live else NOBODY,
+            image="" if image is None else image.name.reference,
+            image_id="" if image is None else image.id,
+            reason=reason,
+        )
+
+    def died(self, running: Running, reason: str, output: str, effect: ef.CleanUpDead) -> None:
+        """A live version has exited."""
+        successor = None if effect.successor is None else self._name(effect.successor)
+        log.error(
+            "{name} was live and has {reason}: {serving}; {next}{output}",
+            name=running.name,
+            reason=reason,
+            serving="no version is live" if successor is None else f"{successor} takes its place",
+            next=_next(effect.delay),
+            output=output,
+        )
+        self._hooks.tell(self.event(DIED, running.container.party, running.created.image, f"{reason}{output}"))
+
+    def report(self, effect: ef.Effect) -> None:
+        """One of the effects that only report."""
+        match effect:
+            case ef.ReportLive(attempt):
+                self._end(attempt, history.LIVE)
+            case ef.ReportFailed():
+                self._failed(effect)
+            case ef.ReportCancelled(attempt):
+                log.info("handover cancelled: {why}", why=attempt.cancelled)
+                self._end(attempt, history.CANCELLED, attempt.cancelled)
+            case ef.ReportEngineLost(_, error):
+                log.error("{error}: the handover begins again when it is back", error=error)
+            case ef.ReportDropped(order, why):
+                self._history.end(self._history.begin([order.reason], order.number), history.CANCELLED, why)
+            case ef.ReportHeld(reason):
+                log.info("{reason}: held, because hanoverd is paused", reason=reason)
+            case ef.ReportUnhealthy():
+                self._unhealthy(effect)
+            case ef.ReportReturnFailed(number, error, delay):
+                log.error(
+                    "{name} could not be made live again: {error}; {next}",
+                    name=self._name(number),
+                    error=error,
+                    next="not tried again" if delay is None else f"the next try follows in {format_duration(delay)}",
+                )
+            case ef.ReportAdoptionFailed(error, delay):
+                log.error(
+                    "what an earlier run left could not be taken over: {error}: trying again in {delay}",
+                    error=error,
+                    delay=format_duration(delay),
+                )
+            case _:
+                raise AssertionError(f"not a report: {effect}")
+
+    def _failed(self, effect: ef.ReportFailed) -> None:
+        record = self._records[effect.attempt.id]
+        self._end(effect.attempt, history.FAILED, effect.error)
+        log.error("{error}", error=effect.error)
+        event = self.event(FAILED, Party(self._name(effect.number)), reason=effect.error)
+        self._hooks.tell(replace(event, image=record.image, image_id=record.image_id))
+        serving = "no version is live" if effect.serving is None else f"{self._name(effect.serving)} goes on serving"
+        log.info("{serving}; {next}", serving=serving, next=_next(effect.delay))
+
+    def _unhealthy(self, effect: ef.ReportUnhealthy) -> None:
+        name = self._name(effect.number)
+        if effect.successor is None:
+            log.error("{name} is replaced: {reason}; {next}", name=name, reason=effect.reason, next=_next(effect.delay))
+            return
+        log.error(
+            "{name} has not settled: {reason}: {successor} takes its place; waiting for the next trigger (SIGHUP)",
+            name=name,
+            reason=effect.reason,
+            successor=self._name(effect.successor),
+        )
+        running = self._versions.running(effect.number)
+        party = Party(name) if running is None else running.container.party
+        self._hooks.tell(self.event(FAILED, party, reason=effect.reason))
+
+    def _end(self, attempt: Attempt, outcome: str, why: str = "") -> None:
+        record = self._records.pop(attempt.id, None)
+        if record is not None:
+            self._history.end(record, outcome, why)
+
+    def _name(self, number: int) -> str:
+        return self._versions.container(number).name
+
+
+class Phases:
+    """Logs each phase of a handover with the time that it took, and records it."""
+
+    def __init__(self, clock: IReactorTime, record: Record, name: str, old: str) -> None:
+        self._name = record.version = name
+        record.old = old
+        self._clock = clock
+        self._record = record
+        self._begun = clock.seconds()
+
+    def obtained(self, image: Image, how: str = "obtained") -> None:
+        """The image is there, and was so before (``has``) or not (``obtained``)."""
+        self._record.image, self._record.image_id = image.name.reference, image.id
+        self.done("obtained", f"{image.name.reference} ({image.id})", how)
+
+    def done(self, what: str, detail: str = "", how: str = "") -> None:
+        """The phase ``what`` is over; ``detail``, and ``how`` in its place, are for the log."""
+        now = self._clock.seconds()
+        time = now - self._begun
+        self._record.phases.append((what, time))
+        said = f"{how or what} {detail}".strip()
+        log.info("{name}: {what} in {time}", name=self._name, what=said, time=format_duration(time))
+        self._begun = now
+
+
+def _next(delay: float | None) -> str:
+    if delay is None:
+        return "waiting for the next trigger (SIGHUP)"
+    return f"the same image is started again in {format_duration(delay)}"

@@ -1,0 +1,156 @@
+"""The end of a version: it finishes its connections, is stopped, and is put away or removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.concurrency.cancellation import Outcome, over, uncancellable
+from hanoverd.deploy.drain import Drain
+from hanoverd.deploy.events import DrainEnded, Event, Gone, Kept
+from hanoverd.deploy.retention import Retention
+from hanoverd.deploy.state import Role
+from hanoverd.errors import EngineError, HanoverdError
+from hanoverd.model.durations import format_duration
+from hanoverd.version import Container, Versions
+
+log = Logger()
+
+
+class Retirement:
+    """Retires versions, any number at a time, each once at a time.
+
+    ``role`` returns the role of a version as it is now: one that is made live again meanwhile is left alone.  ``send``
+    takes what has happened.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        versions: Versions,
+        drain: Drain,
+        retention: Retention,
+        role: Callable[[int], Role | None],
+        send: Callable[[Event], object],
+    ) -> None:
+        self._clock = clock
+        self._versions = versions
+        self._drain = drain
+        self._retention = retention
+        self._role = role
+        self._send = send
+        self._drains: dict[int, Deferred[int | None]] = {}
+        self._stops: dict[int, Deferred[bool]] = {}
+        self._retiring: dict[int, Outcome[None]] = {}
+        #: Called with a version that is gone, or was put away, in its regular course.
+        self.on_drained: Callable[[Container], object] = lambda _container: None
+
+    @property
+    def draining(self) -> list[int]:
+        """The numbers of the versions that are drained now."""
+        return list(self._drains)
+
+    def end_drain(self, number: int) -> None:
+        """Do not wait for the connections of a version any longer."""
+        drain = self._drains.get(number)
+        if drain is not None:
+            drain.cancel()
+
+    def hasten(self) -> None:
+        """Kill what is being stopped."""
+        for work in [*self._drains.values(), *self._stops.values()]:
+            work.cancel()
+
+    async def retire(self, container: Container, *, drain: bool, keep: bool) -> None:
+        """Drain, stop, and put away or remove a version; fires when that is over, and never fails: what it cannot do, it
+        logs.
+
+        A version that is live again is left alone.  Ignores cancellation: ``end_drain`` and ``hasten`` are for that.
+        """
+        number = container.number
+        before = self._retiring.get(number)
+        work = Deferred.fromCoroutine(self._retire(before, container, drain=drain, keep=keep))
+        outcome = self._retiring[number] = Outcome(work)
+        await uncancellable(outcome.wait())
+        if self._retiring.get(number) is outcome:
+            del self._retiring[number]
+        outcome.get()
+
+    async def _retire(self, before: Outcome[None] | None, container: Container, *, drain: bool, keep: bool) -> None:
+        if before is not None:
+            # It was live again in between, and its last retirement is not quite over.
+            await before.wait()
+        begun = self._clock.seconds()
+        left = await self._drained(container) if drain and self._role(container.number) is Role.DRAINING else None
+        self._send(DrainEnded(container.number))
+        if self._role(container.number) not in (Role.DRAINING, Role.STOPPING):
+            return
+        drained = self._clock.seconds()
+        is_stopped = await self._stopped(container)
+        stopped = self._clock.seconds()
+        is_kept = keep and is_stopped and await self._is_kept(container)
+        is_gone = is_kept or await self._versions.remove_or_log(container)
+        if is_gone:
+            log.info(
+                "{name} is gone: drained for {drained}{cut}, stopped in {stopped}",
+                name=container.name,
+                drained=format_duration(drained - begun),
+                cut=_cut(left),
+                stopped=format_duration(stopped - drained),
+            )
+            self.on_drained(container)
+        self._send(Kept(container.number) if is_kept else Gone(container.number))
+
+    async def _drained(self, container: Container) -> int | None:
+        running = self._versions.running(container.number)
+        if running is None:
+            return None
+        drain = self._drains[container.number] = Deferred.fromCoroutine(self._drain.finished(running))
+        try:
+            return await drain
+        except CancelledError:
+            if self._role(container.number) is Role.STOPPING:
+                log.info("{name} is not drained any further", name=container.name)
+            return None
+        except (HanoverdError, OSError) as error:
+            log.error("{name} cannot be drained any further: {error}", name=container.name, error=error)
+            return None
+        finally:
+            del self._drains[container.number]
+
+    async def _stopped(self, container: Container) -> bool:
+        """Stop it; whether that was done in good order."""
+        work = Deferred.fromCoroutine(over(Deferred.fromCoroutine(self._stop(container))))
+        self._stops[container.number] = work
+        try:
+            return await work
+        except CancelledError:
+            log.info("{name} was killed: it did not stop in time", name=container.name)
+            return False
+        finally:
+            del self._stops[container.number]
+
+    async def _stop(self, container: Container) -> bool:
+        try:
+            await self._versions.stop(container)
+        except EngineError as error:
+            # Removing it will stop it too, if less gently.
+            log.error("{name} could not be stopped: {error}", name=container.name, error=error)
+            return False
+        return True
+
+    async def _is_kept(self, container: Container) -> bool:
+        try:
+            return await self._retention.keep(container)
+        except EngineError as error:
+            log.warn("{name} cannot be kept to roll back to: {error}", name=container.name, error=error)
+            return False
+
+
+def _cut(left: int | None) -> str:
+    if left is None:
+        return ""
+    return f" ({left} connections cut)" if left else " (no connection cut)"

@@ -1,0 +1,180 @@
+"""Does what the orchestrator asks for, and sends what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from hanoverd.concurrency.cancellation import uncancellable
+from hanoverd.deploy import effects as ef
+from hanoverd.deploy import events as ev
+from hanoverd.deploy.adoption import Adoption
+from hanoverd.deploy.handover import Handovers
+from hanoverd.deploy.pause import PauseFile
+from hanoverd.deploy.removals import Removals
+from hanoverd.deploy.report import Reporter
+from hanoverd.deploy.retention import Retention
+from hanoverd.deploy.retirement import Retirement
+from hanoverd.deploy.state import Attempt, State
+from hanoverd.edges.conntrack import Conntrack
+from hanoverd.errors import HanoverdError
+from hanoverd.hooks import Hooks
+from hanoverd.model.events import DRAINED
+from hanoverd.network.routes import Routes
+from hanoverd.version import Container, Running, Versions
+
+log = Logger()
+
+
+class DeployWorkers:
+    """The workers of one app; see ``orchestrator.Workers``."""
+
+    def __init__(
+        self,
+        versions: Versions,
+        routes: Routes,
+        adoption: Adoption,
+        handovers: Handovers,
+        retirement: Retirement,
+        retention: Retention,
+        removals: Removals,
+        conntrack: Conntrack,
+        hooks: Hooks,
+        reporter: Reporter,
+        pause_file: PauseFile,
+        state: Callable[[], State],
+        send: Callable[[ev.Event], object],
+    ) -> None:
+        self._versions = versions
+        self._routes = routes
+        self._adoption = adoption
+        self._handovers = handovers
+        self._retirement = retirement
+        self._retention = retention
+        self._removals = removals
+        self._conntrack = conntrack
+        self._hooks = hooks
+        self._reporter = reporter
+        self._pause_file = pause_file
+        self._state = state
+        self._send = send
+        retirement.on_drained = self._drained
+
+    async def adopt(self) -> None:
+        """Take over what an earlier run left.  Cancel leaves it as it is."""
+        try:
+            adopted = await self._adoption.adopt()
+        except CancelledError:
+            await uncancellable(Deferred.fromCoroutine(self._versions.look_away_from_all()))
+            self._send(ev.AdoptionCancelled())
+        except HanoverdError as error:
+            self._send(ev.AdoptionFailed(str(error)))
+        except Exception as error:  # noqa: BLE001  # a mistake of ours must not end the daemon
+            log.failure("what an earlier run left could not be taken over: internal error")
+            self._send(ev.AdoptionFailed(f"internal error: {error}"))
+        else:
+            self._send(adopted)
+
+    async def hand_over(self, attempt: Attempt, number: int) -> None:
+        """Bring up a version.  Cancel removes it, up to the flip."""
+        await self._handovers.hand_over(attempt, self._versions.container(number))
+
+    async def bring_back(self, number: int) -> None:
+        """Make an earlier version live again.  Cancel gives up."""
+        running = self._versions.running(number)
+        if running is None:
+            self._send(ev.ReturnFailed(number, "it is not monitored any more", is_gone=True))
+            return
+        await self._handovers.bring_back(running)
+
+    async def retire(self, number: int, *, drain: bool, keep: bool) -> None:
+        """Drain, stop, and put away or remove a version."""
+        await self._retirement.retire(self._container(number), drain=drain, keep=keep)
+
+    async def clean_up(self, effect: ef.CleanUpDead) -> None:
+        """Report and remove a live version that has exited."""
+        running = self._versions.running(effect.number)
+        if running is not None:
+            # What a client has begun with it would wait for minutes.
+            await uncancellable(Deferred.fromCoroutine(self._conntrack.forget_unanswered(running.addresses)))
+            reason, output = await self._versions.describe_exit(running.container, running.watch)
+            self._reporter.died(running, reason, output, effect)
+        await uncancellable(self._removals.remove(self._container(effect.number)))
+
+    async def discard(self, number: int) -> None:
+        """Remove a version."""
+        await uncancellable(self._removals.remove(self._container(number)))
+
+    async def unroute(self, number: int | None) -> None:
+        """Remove the routes to a version.  A failure is logged, and repaired later."""
+        try:
+            await self._routes.unroute(number)
+        except HanoverdError as error:
+            log.error("the rules could not be removed: {error}: trying again", error=error)
+
+    async def tidy(self) -> None:
+        """Remove what is not needed any more."""
+        live = self._state().newest_live
+        running = None if live is None else self._versions.running(live.number)
+        if running is not None:
+            for number in await self._retention.tidy(running):
+                self._send(ev.Gone(number))
+
+    async def sweep(self) -> None:
+        """Remove what is left of the app."""
+        await self._removals.close()
+        await self._removals.sweep()
+        self._send(ev.Swept())
+
+    async def leave(self, number: int) -> None:
+        """Do not monitor a version any longer."""
+        running = self._versions.running(number)
+        is_live = any(live.number == number for live in self._routes.live)
+        await self._versions.look_away(number)
+        if running is not None and is_live:
+            log.info("{name} goes on serving without hanoverd, as --on-exit keep says", name=running.name)
+
+    async def wait_for_engine(self) -> None:
+        """Fires when the engine answers.  Cancel gives up."""
+        try:
+            await self._versions.wait_for_engine()
+        except CancelledError:
+            return
+        except HanoverdError as error:
+            # The handover that is tried next says what to do.
+            log.error("{error}", error=error)
+        self._send(ev.EngineBack())
+
+    async def close(self) -> None:
+        """End what is still under way; fires when it is over."""
+        await self._removals.close()
+        await self._hooks.close()
+        await self._versions.look_away_from_all()
+
+    def end_drain(self, number: int) -> None:
+        """Do not wait for the connections of a version any longer."""
+        self._retirement.end_drain(number)
+
+    def hasten(self) -> None:
+        """Kill what is being stopped."""
+        self._retirement.hasten()
+        self._removals.hasten()
+
+    def give_up_after(self, seconds: float) -> None:
+        """Wait no longer than this for an engine that does not answer."""
+        self._versions.give_up_after(seconds)
+
+    def save_pause(self, *, is_paused: bool) -> None:
+        """Remember over a restart whether triggers are held."""
+        self._pause_file.save(is_paused=is_paused)
+
+    def _container(self, number: int) -> Container:
+        running: Running | None = self._versions.running(number)
+        if running is not None:
+            return running.container
+        return self._adoption.containers.get(number, self._versions.container(number))
+
+    def _drained(self, container: Container) -> None:
+        self._hooks.tell(self._reporter.event(DRAINED, container.party))

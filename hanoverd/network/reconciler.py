@@ -1,0 +1,65 @@
+"""Repairs the rules: other programs flush firewalls, or put their own rules first."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.concurrency.polling import pause
+from hanoverd.concurrency.tasks import Tasks
+from hanoverd.errors import HanoverdError
+from hanoverd.network.routes import Routes
+
+log = Logger()
+
+#: Between two looks, in seconds.
+EVERY = 1.0
+
+
+class Reconciler:
+    """Has ``routes`` repaired once a second, and logs what was repaired."""
+
+    def __init__(self, clock: IReactorTime, routes: Routes) -> None:
+        self._clock = clock
+        self._routes = routes
+        self._looking = Tasks()
+        self._is_over = False
+        self._trouble = ""
+        #: How often others had changed something.
+        self.repairs = 0
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._looking.go(self._look())
+
+    async def stop(self) -> None:
+        """Fires when the last look is over."""
+        # A repair ignores cancellation.
+        self._is_over = True
+        await self._looking.stop()
+
+    async def _look(self) -> None:
+        while not self._is_over:
+            await pause(self._clock, EVERY)
+            try:
+                wrong = await self._routes.repair()
+            except HanoverdError as error:
+                self._log_once(str(error))
+                continue
+            except OSError as error:
+                # Descriptors or memory are exhausted: that passes.
+                self._log_once(str(error))
+                continue
+            self._trouble = ""
+            if wrong is not None:
+                self.repairs += 1
+                log.warn(
+                    "another program changed the firewall: {wrong}: repaired (number {count})",
+                    wrong=wrong,
+                    count=self.repairs,
+                )
+
+    def _log_once(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            log.error("the rules cannot be checked: {trouble}", trouble=trouble)
+        self._trouble = trouble

@@ -1,0 +1,140 @@
+"""The routes of an app: they lead new connections from the published ports to the live version."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredLock
+
+from hanoverd.concurrency.cancellation import uncancellable
+from hanoverd.edges.bridge import lets_loopback_through
+from hanoverd.edges.firewall import Firewall
+from hanoverd.edges.ports import HeldPort
+from hanoverd.model.rules import Route
+from hanoverd.version import Ready, Running
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Live:
+    """A version that new connections are routed to.  Only ``Routes`` makes one."""
+
+    running: Running
+
+    @property
+    def number(self) -> int:
+        """The version's number."""
+        return self.running.number
+
+
+@dataclass(frozen=True)
+class Flip:
+    """What a flip has done: ``live`` is routed to in the place of ``replaced``."""
+
+    live: Live
+    replaced: tuple[Live, ...]
+
+
+class Routes:
+    """The published ports of an app, and the versions that they are routed to.
+
+    One change of the rules at a time: each is planned from what it finds.
+    """
+
+    def __init__(self, firewall: Firewall, ports: Sequence[HeldPort]) -> None:
+        self._firewall = firewall
+        self._ports = ports
+        self._lock = DeferredLock()
+        #: The versions that are routed to; empty without routes.
+        self.live: tuple[Live, ...] = ()
+        #: Since when, as a Unix time.
+        self.live_since = 0.0
+
+    def prepare(self) -> None:
+        """Get ready for a flip that comes soon; ``abandon`` if it does not."""
+        self._firewall.prepare()
+
+    async def abandon(self) -> None:
+        """Give up what ``prepare`` started; fires when it has gone.  Idempotent."""
+        await self._firewall.abandon()
+
+    async def flip(self, ready: Ready, may_go_live: Callable[[], bool]) -> Flip | None:
+        """Route all ports to ``ready``, in one commit of the firewall.
+
+        ``may_go_live`` is asked in the last moment, when no other change is under way: if not, nothing is done, and the
+        result is None.  The point of no return: ignores cancellation.  Fails with ``HanoverdError``, and then the routes are
+        as before.
+        """
+
+        async def flipping() -> Flip | None:
+            if not may_go_live():
+                return None
+            live = Live(ready.running)
+            await self._firewall.route(ready.name, self._routes(ready.running))
+            flip = Flip(live, self.live)
+            self.live, self.live_since = (live,), time.time()
+            return flip
+
+        return await uncancellable(self._alone(flipping))
+
+    async def unroute(self, number: int | None = None) -> None:
+        """Remove the routes: new connections are refused.  With ``number``, only if they lead to that version.
+
+        Idempotent; ignores cancellation.  Where it fails, with ``HanoverdError``, ``repair`` does it later.
+        """
+
+        async def unrouting() -> None:
+            if number is None or number in {live.number for live in self.live}:
+                self.live = ()
+                await self._firewall.clear()
+
+        await uncancellable(self._alone(unrouting))
+
+    def adopt(self, running: Running) -> Live:
+        """Note that the rules, which an earlier run made, lead to ``running``, without a change."""
+        live = Live(running)
+        self.live, self.live_since = (live,), time.time()
+        return live
+
+    def has_ports_of(self, running: Running) -> bool:
+        """Whether ``running``, which may be older than the published ports, has all of them."""
+        return all(port.publish.container_port in running.loopback_ports for port in self._ports)
+
+    async def found(self) -> tuple[str, str] | None:
+        """The version that the rules lead to, and its address, whoever made them; fails with ``HanoverdError``."""
+        return await self._firewall.found()
+
+    async def repair(self) -> str | None:
+        """Repair what others changed of the rules, and finish what failed; fires with what others changed, None if nothing.
+
+        Ignores cancellation; fails with ``HanoverdError``.
+        """
+        return await uncancellable(self._alone(self._firewall.repair))
+
+    def describe(self, live: Live) -> str:
+        """The routes for the log: "0.0.0.0:8080 -> 172.17.0.2:80"."""
+        return ", ".join(str(route) for route in self.routes_to(live))
+
+    def routes_to(self, live: Live) -> list[Route]:
+        """The routes that lead to ``live``."""
+        return self._routes(live.running)
+
+    def _alone(self, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> Deferred[T]:
+        return self._lock.run(lambda: Deferred.fromCoroutine(work()))
+
+    def _routes(self, running: Running) -> list[Route]:
+        direct = lets_loopback_through(running.address)
+        return [
+            Route(
+                host_ip=port.publish.host_ip,
+                host_port=port.host_port,
+                container_ip=running.address,
+                container_port=port.publish.container_port,
+                loopback_port=None if direct else running.loopback_ports[port.publish.container_port],
+            )
+            for port in self._ports
+        ]
