@@ -7,9 +7,9 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from hanoverd.builder import Builder
+from hanoverd.edges.pools import Pools
 from hanoverd.edges.running import RunningService
 from hanoverd.edges.signals import take_signals
 from hanoverd.errors import HanoverdError
@@ -21,7 +21,7 @@ log = Logger()
 class BuilderService(RunningService):
     """Builds at the start, at each message of hookbot and at each SIGHUP, while the reactor runs."""
 
-    def __init__(self, reactor: Any, pool: ThreadPool, builder: Builder, follower: Follower) -> None:
+    def __init__(self, reactor: Any, pool: Pools, builder: Builder, follower: Follower) -> None:
         super().__init__(reactor)
         self._pool = pool
         self._builder = builder
@@ -50,7 +50,7 @@ class BuilderService(RunningService):
             self._reactor.stop()
 
 
-def build_once(reactor: Any, pool: ThreadPool, builder: Builder) -> bool:
+def build_once(reactor: Any, pool: Pools, builder: Builder) -> bool:
     """Run the reactor for one build; whether all of it worked.  SIGTERM and SIGINT cancel it."""
     outcome: list[bool] = []
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 
 from hanoverd.checkup import Checkup
 from hanoverd.control.server import ControlServer
 from hanoverd.edges.conntrack import Conntrack
+from hanoverd.edges.pools import Pools
 from hanoverd.edges.running import RunningService
 from hanoverd.edges.signals import take_signals
 from hanoverd.edges.systemd import Systemd
@@ -41,7 +41,7 @@ class HanoverdService(RunningService):
     def __init__(
         self,
         reactor: DaemonReactor,
-        pool: ThreadPool,
+        pool: Pools,
         supervisor: Supervisor,
         conntrack: Conntrack,
         guard: Guard,

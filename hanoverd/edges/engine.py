@@ -1,4 +1,4 @@
-"""The Docker engine by Deferreds: each verb of ``BlockingEngine`` in a thread of the pool."""
+"""The Docker engine by Deferreds: each verb of ``BlockingEngine`` in a thread of a pool."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hanoverd.concurrency.cancellation import over, uncancellable
 from hanoverd.edges.abort import Abort
 from hanoverd.edges.blocking_engine import BlockingEngine, BuildRequest, Login, OnEvent, usable_api_version
 from hanoverd.edges.engine_address import EngineAddress
+from hanoverd.edges.pools import Pools
 from hanoverd.errors import EngineError, NotFound
 
 T = TypeVar("T")
@@ -38,12 +39,12 @@ class Engine:
 
     Every verb may fail with the ``EngineError`` family.  A verb that was cancelled fires, with
     ``CancelledError``, when its thread is done: build, pull, wait and output are broken off at once, a short
-    request is waited for, at most ``PATIENCE`` seconds.
+    request is waited for, at most ``PATIENCE`` seconds.  A single pool of threads serves requests of all kinds.
     """
 
-    def __init__(self, reactor: EngineReactor, pool: ThreadPool, address: EngineAddress) -> None:
+    def __init__(self, reactor: EngineReactor, pool: Pools | ThreadPool, address: EngineAddress) -> None:
         self._reactor = reactor
-        self._pool = pool
+        self._pools = pool if isinstance(pool, Pools) else Pools(pool, pool, pool)
         self.address = address
         # None: to be asked for.
         self._api_version: str | None = None
@@ -138,7 +139,9 @@ class Engine:
 
         Cancel kills it instead: the Deferred fires once it has ended.
         """
-        stopping = Deferred.fromCoroutine(self._in_thread(lambda engine, _: engine.stop(name, timeout), 0.0))
+        stopping = Deferred.fromCoroutine(
+            self._in_thread(self._pools.stops, lambda engine, _: engine.stop(name, timeout))
+        )
         kills: list[Deferred[None]] = []
         try:
             await over(stopping, lambda: kills.append(Deferred.fromCoroutine(self._kill_if_running(name))))
@@ -175,25 +178,30 @@ class Engine:
             self._api_version = usable_api_version(version)
             return version
 
-        return await self._in_thread(asking, 0.0, negotiated=False)
+        return await self._in_thread(self._pools.requests, asking, negotiated=False)
 
     # -- threads
 
     async def _call(self, verb: Callable[[BlockingEngine], T]) -> T:
-        return await self._in_thread(lambda engine, _: verb(engine), PATIENCE)
+        return await self._in_thread(self._pools.requests, lambda engine, _: verb(engine), PATIENCE)
 
     async def _stream(self, verb: Callable[[BlockingEngine, Abort], T]) -> T:
-        return await self._in_thread(verb, 0.0)
+        return await self._in_thread(self._pools.streams, verb)
 
     async def _in_thread(
-        self, verb: Callable[[BlockingEngine, Abort], T], patience: float, *, negotiated: bool = True
+        self,
+        pool: ThreadPool,
+        verb: Callable[[BlockingEngine, Abort], T],
+        patience: float = 0.0,
+        *,
+        negotiated: bool = True,
     ) -> T:
         if negotiated and self._api_version is None:
             await self.negotiate()
         abort = Abort()
         engine = BlockingEngine(self.address, self._api_version or "1.24", abort)
         timers: list[IDelayedCall] = []
-        work = deferToThreadPool(self._reactor, self._pool, verb, engine, abort)
+        work = deferToThreadPool(self._reactor, pool, verb, engine, abort)
         try:
             return await over(work, lambda: timers.append(self._reactor.callLater(patience, abort.request)))
         except EngineError:

@@ -27,7 +27,7 @@ from zope.interface import implementer
 from hanoverd import __version__
 from hanoverd.concurrency.cancellation import over
 from hanoverd.errors import HookbotError
-from hanoverd.model.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, HookbotURL
+from hanoverd.model.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, HookbotURL, decoded_path
 
 #: How long a connection may take until the websocket is open, in seconds.
 OPEN_WITHIN = 15.0
@@ -224,7 +224,9 @@ class Connection(WebSocketServerProtocol):
 
     def onConnect(self, request: Any) -> None:
         """Remember which topic this is about."""
-        self.path = request.path
+        del request
+        # Not autobahn's own account of the path, which lacks what follows a ";".
+        self.path = decoded_path(self.http_request_uri.partition("?")[0].encode("iso-8859-1"))
         self.waiting = []
 
     def onOpen(self) -> None:

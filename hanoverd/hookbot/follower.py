@@ -32,6 +32,7 @@ class Follower:
         self._triggers = triggers
         self._listener = Listener(clock, str(subscription.url), connect, self._message, self._connected)
         self._asking = Tasks()
+        self._has_followed_a_push = False
 
     def start(self) -> None:
         """Listen from now on."""
@@ -46,11 +47,16 @@ class Follower:
         revision, reason = self._subscription.read(message)
         # What the source says now, it says after this message.
         self._asking.cancel()
+        self._has_followed_a_push = True
         self._triggers.trigger(reason, revision)
 
     def _connected(self) -> None:
         # There is no replay: what was published while nobody listened has to be found out at the source.
         self._asking.cancel()
+        if self._subscription.is_of_all_branches and self._has_followed_a_push:
+            # The source knows the head of the default branch, and the one that was pushed to last may be another.
+            log.info("what was pushed to {what} while hookbot was away is not known", what=self._source.describe())
+            return
         self._asking.go(self._ask())
 
     async def _ask(self) -> None:

@@ -7,7 +7,6 @@ import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -16,7 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from hanoverd.edges.websocket import Connection, connections
-from hanoverd.model.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, is_token_for, route_github
+from hanoverd.model.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, decoded_path, is_token_for, route_github
 from hanoverd.model.quoting import quoted
 
 log = Logger()
@@ -69,7 +68,7 @@ class Server:
 
     def render(self, request: Request) -> bytes | int:
         """Answer one."""
-        decoded = _decoded(request)
+        decoded = decoded_path(request.path)
         for prefix, unsafe in (("/pub/", False), ("/unsafe/pub/", True)):
             if decoded.startswith(prefix):
                 return self._publish(request, decoded, (_UNSAFE if unsafe else "") + decoded[len(prefix) :], unsafe)
@@ -197,10 +196,6 @@ def _topic(connection: Connection) -> str:
     path: str = connection.path
     unsafe, _, topic = path.partition("/sub/")
     return (_UNSAFE if unsafe else "") + topic
-
-
-def _decoded(request: Request) -> str:
-    return unquote(request.path.decode("utf-8", "surrogateescape"))
 
 
 def _wrapped(request: Request, body: bytes) -> bytes:

@@ -77,7 +77,7 @@ class HookbotURL:
             scheme,
             url.hostname,
             port or _PORTS[scheme],
-            unquote(url.path),
+            decoded_path(url.path.encode("utf-8", "surrogateescape")),
             unquote(url.fragment),
             unquote(url.username or ""),
         )
@@ -106,7 +106,8 @@ class HookbotURL:
     @property
     def quoted_path(self) -> str:
         """The path as it stands in a request."""
-        return quote(self.path, safe="/:@!$&'()*+,;=~-._")
+        # Not ";": some parsers of URLs, ours for websockets among them, end the path there.
+        return quote(self.path, safe="/:@!$&'()*+,=~-._", errors="surrogateescape")
 
     def http(self) -> str:
         """The URL, without its token, for a request that is no websocket."""
@@ -119,6 +120,14 @@ class HookbotURL:
     def _authority(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def decoded_path(raw: bytes) -> str:
+    """Return the path of a request or URL without its percent-encoding, which tokens and topics are made of.
+
+    Bytes that are no UTF-8 become surrogates.
+    """
+    return unquote(raw.decode("utf-8", "surrogateescape"), errors="surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,11 @@ class Subscription:
             return cls(url, SourceName(GIT, text), repository, branch)
         raise ValueError(f"{quoted(url.path)} is no topic that hanoverd knows; it knows {', '.join(KNOWN_TOPICS)}")
 
+    @property
+    def is_of_all_branches(self) -> bool:
+        """Whether a push to any branch of the repository is followed."""
+        return self.repository is not None and self.branch is None
+
     def read(self, message: bytes) -> tuple[str | None, str]:
         """The revision that a message names (None: the newest), and who sent it, in words; ValueError for a message
         that is not what this topic's should be.
@@ -165,7 +179,7 @@ class Subscription:
         if not separator:
             raise ValueError("it should begin with its topic and a zero byte, for the subscription is recursive")
         wanted = ("/unsafe/" if self.url.is_unsafe else "") + (self.url.topic or "")
-        if not topic.startswith(wanted.encode()):
+        if not topic.startswith(wanted.encode("utf-8", "surrogateescape")):
             raise ValueError(f"its topic {_excerpt(topic)} is none of those subscribed to")
         return body
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ _LEGACY_DOMAIN = "index.docker.io"
 _DEFAULT_TAG = "latest"
 _BUILT = "hanoverd/"
 _LONGEST_PATH = 255
+
+#: How many digits of its digest tell an app from another whose name gives the same repository.
+_DIGEST = 16
 _LONGEST_TAG = 128
 
 _HOST_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
@@ -77,11 +81,12 @@ class ImageName:
 
 
 def built_name(app: str, tag: str | None = None) -> ImageName:
-    """The name that images get which hanoverd builds for ``app``."""
-    path = app.lower()
-    if not re.fullmatch(_COMPONENT, path):
-        # Apps may be named more freely than repositories.
-        path = re.sub(r"[^a-z0-9]+", "-", path).strip("-")
+    """The name that images get which hanoverd builds for ``app``: distinct for distinct apps."""
+    path = app
+    if not re.fullmatch(_COMPONENT, app):
+        # Apps may be named more freely than repositories.  The digest is a part of its own: no app's name has a slash.
+        tidied = re.sub(r"[^a-z0-9]+", "-", app.lower()).strip("-")
+        path = f"{tidied}/{hashlib.sha256(app.encode()).hexdigest()[:_DIGEST]}"
     return ImageName(f"{_BUILT}{path}", tag)
 
 

@@ -18,6 +18,11 @@ PREFIX = "HANOVERD-"
 #: The kernel's limit (XT_EXTENSION_MAXNAMELEN, less the final NUL).
 LONGEST_CHAIN_NAME = 28
 
+#: A longer name of an app is cut in its chains' names: to so many characters, a hyphen, and so many digits of its digest.
+_LONGEST_WHOLE = LONGEST_CHAIN_NAME - len(PREFIX) - len("-OUT")
+_DIGEST = 6
+_KEPT_PART = _LONGEST_WHOLE - _DIGEST - 1
+
 
 @dataclass(frozen=True)
 class Chains:
@@ -69,10 +74,12 @@ class Claim:
 
 def chains_of(app: str) -> Chains:
     """The chains of an app: readable, and distinct for distinct apps even where the name had to be cut."""
-    room = LONGEST_CHAIN_NAME - len(PREFIX) - len("-OUT")
-    if len(app) > room:
-        digest = hashlib.sha256(app.encode()).hexdigest()[:6]
-        app = f"{app[: room - len(digest) - 1]}-{digest}"
+    if len(app) > _LONGEST_WHOLE:
+        digest = hashlib.sha256(app.encode()).hexdigest()[:_DIGEST]
+        app = f"{app[:_KEPT_PART]}-{digest}"
+    elif re.fullmatch(rf".{{{_KEPT_PART}}}-[0-9a-f]{{{_DIGEST}}}", app):
+        # It looks like a name that was cut, and may be one's; no app's name has a "+".
+        app = f"{app[:_KEPT_PART]}+{app[_KEPT_PART + 1 :]}"
     return Chains(f"{PREFIX}{app}-IN", f"{PREFIX}{app}-OUT")
 
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from twisted.python.threadpool import ThreadPool
-
 from hanoverd.builder import Builder
 from hanoverd.builder_service import BuilderService, build_once
 from hanoverd.commandline.settings import BuilderSettings
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import engine_address
+from hanoverd.edges.pools import Pools
 from hanoverd.edges.publishing import publish
 from hanoverd.edges.websocket import certificates
 from hanoverd.model.hookbot import UPDATE
@@ -40,7 +39,7 @@ def run_once(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any
     return build_once(reactor, pool, builder)
 
 
-def _builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> tuple[ThreadPool, Source, Builder]:
+def _builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> tuple[Pools, Source, Builder]:
     address = engine_address(environ)
     pool = make_pool()
     engine = Engine(reactor, pool, address)

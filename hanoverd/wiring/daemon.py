@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from twisted.python.threadpool import ThreadPool
-
 from hanoverd.adoption import Adoption
 from hanoverd.checkup import Checkup, CheckupOptions
 from hanoverd.commandline.settings import Settings
@@ -23,6 +21,7 @@ from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import engine_address
 from hanoverd.edges.firewall import Firewall
 from hanoverd.edges.health import Health
+from hanoverd.edges.pools import Pools
 from hanoverd.edges.ports import HeldPort, hold_name, hold_ports, release_ports
 from hanoverd.edges.recent_log import RecentLog
 from hanoverd.edges.systemd import Systemd
@@ -77,7 +76,7 @@ def _service(
     environ: Mapping[str, str],
     reactor: Any,
     stdin: int,
-    pool: ThreadPool,
+    pool: Pools,
     engine: Engine,
     source: Source,
     around: Surroundings,

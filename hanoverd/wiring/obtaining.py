@@ -11,16 +11,21 @@ from twisted.python.threadpool import ThreadPool
 from hanoverd.commandline.settings import Obtaining
 from hanoverd.edges.credentials import Credentials
 from hanoverd.edges.engine import Engine
+from hanoverd.edges.pools import Pools
 from hanoverd.sources import Surroundings
 
-#: Each running version keeps two threads (its output, its end), each handover and retirement one more.  A thread
-#: is made when it is needed.
-MOST_THREADS = 500
+#: The most threads for each kind of request to the engine.  Each running version, also one that is draining, keeps two
+#: for streams (its output, its end).  A thread starts when it is needed.
+MOST_REQUESTS, MOST_STOPS, MOST_STREAMS = 50, 250, 1000
 
 
-def make_pool() -> ThreadPool:
+def make_pool() -> Pools:
     """The threads for the engine."""
-    return ThreadPool(minthreads=0, maxthreads=MOST_THREADS, name="engine")
+    return Pools(
+        requests=ThreadPool(minthreads=0, maxthreads=MOST_REQUESTS, name="requests to the engine"),
+        stops=ThreadPool(minthreads=0, maxthreads=MOST_STOPS, name="stops by the engine"),
+        streams=ThreadPool(minthreads=0, maxthreads=MOST_STREAMS, name="streams of the engine"),
+    )
 
 
 def make_surroundings(

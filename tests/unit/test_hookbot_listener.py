@@ -115,6 +115,17 @@ class ListenTests(TestCase):
         self.server.drop_all()
         self.assertTrue(await work)
 
+    async def test_topics_of_any_characters_reach_whom_they_should(self) -> None:
+        for topic in ("a b", "feature#1", "größe", "x%y", "q?r", "a;b", "a//b", "x/../y", "\udcff"):
+            body = topic.encode("utf-8", "surrogateescape")
+            self.opened, self.messages[:] = 0, []
+            listening = self.listening(self.url(f"/sub/{topic}"))
+            await self.until(lambda: self.opened)
+            await publish(REACTOR, self.url(f"/pub/{topic}"), None, body)
+            await self.until(lambda: self.messages)
+            self.assertEqual(self.messages, [body])
+            await self.cancelled(listening)
+
     async def test_a_message_that_is_too_large_is_told_and_the_next_one_arrives(self) -> None:
         work = self.listening(self.url())
         await self.until(lambda: self.opened)

@@ -32,6 +32,9 @@ REACTOR: Any = reactor
 KEY = "the key"
 SECRET = "GitHub's secret"
 UNSAFE = {UNSAFE_HEADER: UNSAFE_CONSENT}
+
+#: Paths that are no UTF-8, as they are encoded and as they are here.
+NO_TEXT = (("%ff", "\udcff"), ("%fe", "\udcfe"))
 PUSH = {
     "ref": "refs/heads/main",
     "after": "1" * 40,
@@ -97,6 +100,39 @@ class ServerTests(TestCase):
         signature = f"{algorithm}=" + hmac.new(secret.encode(), body, algorithm).hexdigest()
         headers = {name: signature, "X-GitHub-Event": event, "X-GitHub-Delivery": "d"}
         return self.post("/unsafe/pub/github.com/me?extra-metadata=github", body, headers)[0]
+
+    def test_a_topic_is_the_decoded_path_and_its_token_too(self) -> Deferred[None]:
+        def story() -> None:
+            for encoded, topic in (
+                ("feature%231", "feature#1"),
+                ("gr%C3%B6sse", "grösse"),
+                ("a%3Bb", "a;b"),
+                ("%78", "x"),
+            ):
+                plain = self.listen(f"/sub/{encoded}", basic(f"/sub/{topic}"))
+                self.assertIn(topic, self.server._listeners)
+                self.assertEqual(self.post(f"/pub/{encoded}", b"hello", basic(f"/pub/{topic}")), (200, b"OK\n"))
+                self.assertEqual(plain.recv(5), b"hello")
+
+        return self.run_in_thread(story)
+
+    def test_however_a_topic_is_encoded_it_is_the_same(self) -> Deferred[None]:
+        def story() -> None:
+            listening = self.listen("/sub/a;b/c%20d/", basic("/sub/a;b/c d/"))
+            self.post("/pub/a%3bb/c%20d/%65", b"hello", basic("/pub/a;b/c d/e"))
+            self.assertEqual(listening.recv(5), b"a;b/c d/e\0hello")
+
+        return self.run_in_thread(story)
+
+    def test_bytes_that_are_no_text_are_a_topic_too(self) -> Deferred[None]:
+        def story() -> None:
+            one, other = (self.listen(f"/sub/{raw}", basic(f"/sub/{raw_text}")) for raw, raw_text in NO_TEXT)
+            self.post("/pub/%ff", b"hello", basic("/pub/\udcff"))
+            self.assertEqual(one.recv(5), b"hello")
+            with pytest.raises(TimeoutError):
+                other.recv(0.1)
+
+        return self.run_in_thread(story)
 
     def test_what_is_published_reaches_those_who_listen_verbatim(self) -> Deferred[None]:
         def story() -> None:

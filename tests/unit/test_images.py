@@ -66,3 +66,13 @@ def test_an_image_built_for_any_app_has_a_valid_name(app: str) -> None:
 
 def test_an_image_built_for_an_app_is_called_after_it() -> None:
     assert built_name("web").reference == "hanoverd/web:latest"
+
+
+@pytest.mark.parametrize("app", ["web", "my-app", "my_app", "a.b", "a--b", "1"])
+def test_an_app_whose_name_a_repository_can_have_gives_it_to_its_images(app: str) -> None:
+    assert built_name(app).repository == f"hanoverd/{app}"
+
+
+@pytest.mark.parametrize(("one", "other"), [("Web", "web"), ("a..b", "a-b"), ("my_-app", "my-app"), ("Web", "WEB")])
+def test_no_two_apps_share_an_images_name(one: str, other: str) -> None:
+    assert built_name(one) != built_name(other)

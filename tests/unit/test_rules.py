@@ -137,6 +137,25 @@ def test_chain_names_are_within_the_kernels_limit(app: str) -> None:
     assert chains.incoming != chains.local
 
 
+def test_an_app_that_is_called_as_another_is_cut_gets_chains_of_its_own() -> None:
+    cut = chains_of("my-very-long-application").incoming.removeprefix("HANOVERD-").removesuffix("-IN")
+    assert chains_of(cut) != chains_of("my-very-long-application")
+    assert chains_of("frontend-202411").incoming == "HANOVERD-frontend+202411-IN"
+
+
+@pytest.mark.parametrize(
+    ("app", "chain"),
+    [
+        ("web", "HANOVERD-web-IN"),
+        ("fifteen-letters", "HANOVERD-fifteen-letters-IN"),
+        ("frontend-2024-1", "HANOVERD-frontend-2024-1-IN"),
+        ("my-very-long-application", "HANOVERD-my-very--51f6a5-IN"),
+    ],
+)
+def test_names_keep_the_chains_that_they_have_had(app: str, chain: str) -> None:
+    assert chains_of(app).incoming == chain
+
+
 def test_long_names_that_begin_alike_get_chains_of_their_own() -> None:
     assert chains_of("x" * 30 + "1") != chains_of("x" * 30 + "2")
 
