@@ -7,8 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 #: What the unit tests need.
-UNIT_TEST = ["cryptography", "docutils",
-    "hypothesis>=6.100", "pytest>=9", "pytest-xdist>=3.8", "websockets>=14"]
+UNIT_TEST = ["cryptography", "docutils", "hypothesis>=6.100", "pytest>=9", "pytest-xdist>=3.8", "websockets>=14"]
 
 
 def version() -> str:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from hanoverd.concurrency.cancellation import Outcome, uncancellable
+from hanoverd.deploy.requests import Request, Requests
+from hanoverd.deploy.targets import Source as SourceTarget
 from hanoverd.edges.credentials import Credentials
 from hanoverd.edges.engine import Engine
 from hanoverd.errors import EngineRefused, HanoverdError, ObtainFailed
 from hanoverd.model.durations import format_duration
 from hanoverd.model.images import ImageName
-from hanoverd.model.wishes import FromSource
 from hanoverd.sources import Progress, Source
-from hanoverd.triggers import Order, Triggers
 
 log = Logger()
 
@@ -41,7 +43,29 @@ class Builder:
         self._image = image
         self._notify = notify
         self._progress = progress
-        self.triggers = Triggers(clock, self._work)
+        self._requests = Requests()
+        self._building: Deferred[None] | None = None
+        self._is_stopping = False
+
+    def trigger(self, reason: str, revision: str | None = None) -> None:
+        """Have a build started: of ``revision`` (a commit), if one is named, else of the newest.  It cancels one that is
+        under way.
+        """
+        self._requests = self._requests.trigger(reason, revision)
+        self._start()
+
+    def found(self, newest: str) -> None:
+        """The source has ``newest``: have a build started, unless that was built, or is being built."""
+        self._requests = self._requests.found(newest)
+        self._start()
+
+    async def stop(self) -> None:
+        """Cancel the build under way, and start none any more; fires when it is over.  Ignores cancellation."""
+        self._is_stopping = True
+        if self._building is not None:
+            building = Outcome(self._building)
+            self._building.cancel()
+            await uncancellable(building.wait())
 
     async def build(self, revision: str | None = None) -> None:
         """Obtain, tag, push and tell, once.
@@ -51,7 +75,7 @@ class Builder:
         begun = self._clock.seconds()
         log.info("{what}", what=self._source.describe())
         image = await self._source.obtain(self._progress, revision)
-        self.triggers.obtained = image.revision
+        self._requests = replace(self._requests, obtained=image.revision)
         await self._engine.tag(image.id, self._image.repository, self._image.tag_or_digest)
         await self._push()
         await self._notify()
@@ -82,14 +106,31 @@ class Builder:
                 f"`docker login {self._image.registry}` was done for it"
             )
 
-    async def _work(self, order: Order) -> None:
-        log.info("build: {reasons}", reasons=", ".join(order.reasons))
+    def _start(self) -> None:
+        if self._is_stopping:
+            return
+        if self._building is not None:
+            if not self._requests.is_empty:
+                self._building.cancel()
+            return
+        self._requests = self._requests.catch_up()
+        if not self._requests.is_empty:
+            request, self._requests = self._requests.next(), self._requests.cleared()
+            building = self._building = Deferred.fromCoroutine(self._work(request))
+            building.addCallback(self._build_ended)
+
+    def _build_ended(self, _result: None) -> None:
+        self._building = None
+        self._start()
+
+    async def _work(self, request: Request) -> None:
+        log.info("build: {reasons}", reasons=", ".join(request.reasons))
         try:
-            await self.build(order.wish.revision if isinstance(order.wish, FromSource) else None)
+            await self.build(request.target.revision if isinstance(request.target, SourceTarget) else None)
         except CancelledError:
             log.info("build cancelled: a newer one begins, or the end")
         except HanoverdError as error:
             log.error("{error}", error=error)
             log.info("waiting for the next message")
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the builder
-            log.failure("the build failed by a mistake in hanoverd")
+            log.failure("the build failed: internal error")

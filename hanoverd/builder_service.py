@@ -30,16 +30,15 @@ class BuilderService(RunningService):
 
     def begin(self) -> None:
         """Take the signals, and the first trigger."""
-        take_signals(self._reactor, lambda: self._builder.triggers.trigger("SIGHUP"), self._stop)
+        take_signals(self._reactor, lambda: self._builder.trigger("SIGHUP"), self._stop)
         self._pool.start()
-        self._builder.triggers.start()
-        self._builder.triggers.trigger("start")
+        self._builder.trigger("start")
         self._follower.start()
 
     async def end(self) -> None:
         """Fires when nothing is under way any more, and the threads have ended."""
         await self._follower.stop()
-        await self._builder.triggers.stop()
+        await self._builder.stop()
         self._pool.stop()
         log.info("hanoverd builder has stopped")
 

@@ -15,7 +15,7 @@ from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.edges.firewall import RESTORE, SAVE, refusal
 from hanoverd.edges.ports import HeldPort
 from hanoverd.errors import PortTaken
-from hanoverd.model.rules import chains_of, claims, nothing
+from hanoverd.model.rules import chains_of, claims, host_ports, nothing
 
 #: How long iptables may take, in seconds; it waits up to 5 for its lock.
 FIREWALL_WITHIN = 20
@@ -42,6 +42,14 @@ def check_firewall(environ: Mapping[str, str], app: str, ports: Sequence[HeldPor
                     "serves another app, or was killed: start that one again, or choose another host port with "
                     "--publish"
                 )
+
+
+def ports_in_use(environ: Mapping[str, str], app: str) -> dict[int, list[int]]:
+    """The host ports that the rules of an earlier run of ``app`` use, by the container's port; empty without rules.
+
+    Fails with ``FirewallError`` or ``ProgramMissing``.
+    """
+    return host_ports(app, _run(SAVE, environ, ""))
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str], stdin: str) -> str:

@@ -10,16 +10,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
 from twisted.logger import Logger
 
-from hanoverd.checkup import Checkup
 from hanoverd.control.server import ControlServer
-from hanoverd.edges.conntrack import Conntrack
+from hanoverd.deploy.app import App
 from hanoverd.edges.pools import Pools
 from hanoverd.edges.running import RunningService
 from hanoverd.edges.signals import take_signals
 from hanoverd.edges.systemd import Systemd
 from hanoverd.edges.terminal import Terminal, TerminalReactor
-from hanoverd.guard import Guard
-from hanoverd.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from hanoverd.hookbot.follower import Follower
@@ -32,7 +29,7 @@ class DaemonReactor(IReactorCore, TerminalReactor, IReactorFromThreads):
 
 
 class HanoverdService(RunningService):
-    """Runs the supervisor while the reactor runs: one handover at the start, one for each SIGHUP.
+    """Runs an app while the reactor runs: one handover at the start, one for each SIGHUP.
 
     SIGTERM, SIGINT and the end of an interactive terminal stop the reactor, and so, gracefully, this; a second
     signal kills what takes its time.
@@ -42,10 +39,7 @@ class HanoverdService(RunningService):
         self,
         reactor: DaemonReactor,
         pool: Pools,
-        supervisor: Supervisor,
-        conntrack: Conntrack,
-        guard: Guard,
-        checkup: Checkup,
+        app: App,
         systemd: Systemd,
         control: ControlServer,
         follower: Follower | None,
@@ -54,10 +48,7 @@ class HanoverdService(RunningService):
     ) -> None:
         super().__init__(reactor)
         self._pool = pool
-        self._supervisor = supervisor
-        self._conntrack = conntrack
-        self._guard = guard
-        self._checkup = checkup
+        self._app = app
         self._systemd = systemd
         self._control = control
         self._follower = follower
@@ -67,7 +58,7 @@ class HanoverdService(RunningService):
 
     def begin(self) -> None:
         """Take the signals, and the first trigger."""
-        take_signals(self._reactor, lambda: self._supervisor.triggers.trigger("SIGHUP"), self._stop)
+        take_signals(self._reactor, lambda: self._app.orchestrator.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._control.start()
         self._terminal.watch()
@@ -75,14 +66,14 @@ class HanoverdService(RunningService):
             "hanoverd is running: process {pid}; `kill -HUP {pid}` begins a handover, `kill {pid}` or Ctrl-C stops it",
             pid=os.getpid(),
         )
-        self._supervisor.triggers.start()
-        self._supervisor.triggers.trigger("start")
-        self._guard.start()
-        self._checkup.start()
+        self._app.start()
+        self._app.orchestrator.trigger("start")
         self._systemd.ready()
         if self._follower is not None:
             self._follower.start()
-        Deferred.fromCoroutine(self._conntrack.probe()).addErrback(lambda failure: log.failure("conntrack", failure))
+        Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
+            lambda failure: log.failure("conntrack", failure)
+        )
 
     async def end(self) -> None:
         """Fires when nothing is under way any more, and the threads have ended."""
@@ -90,9 +81,7 @@ class HanoverdService(RunningService):
         self._terminal.unwatch()
         if self._follower is not None:
             await self._follower.stop()
-        await self._guard.stop()
-        await self._checkup.stop()
-        await self._supervisor.stop()
+        await self._app.stop()
         await self._control.close()
         self._pool.stop()
         self._release()
@@ -105,7 +94,7 @@ class HanoverdService(RunningService):
     def _stop(self, reason: str) -> None:
         if self._stopping:
             log.info("{reason} again: killing what has not ended", reason=reason)
-            self._supervisor.hasten()
+            self._app.orchestrator.kill()
             return
         self._stopping = True
         log.info("{reason}: stopping; once more to stop at once", reason=reason)

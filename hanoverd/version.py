@@ -42,7 +42,7 @@ from hanoverd.model.inspection import (
     recipe_of,
     unhealthy,
 )
-from hanoverd.model.names import version_name, kept_name
+from hanoverd.model.names import kept_name, version_name
 from hanoverd.readiness import Readiness, is_ready
 from hanoverd.watch import Watch
 

@@ -15,7 +15,7 @@ from hanoverd.model.environment import parse_env
 from hanoverd.model.mounts import parse_mount
 from hanoverd.model.quoting import quoted
 
-_DURATIONS = ("status-timeout", "overlap-grace-duration", "drain-timeout", "settle", "watch")
+_DURATIONS = ("status-timeout", "obtain-timeout", "overlap-grace-duration", "drain-timeout", "settle", "watch")
 
 #: What some options take, and nothing else.
 _CHOICES = {

@@ -83,6 +83,9 @@ def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings
     status_timeout = given.duration("status-timeout")
     if status_timeout == 0:
         raise UsageError("--status-timeout 0 leaves a version no time to get ready: give it more, as in 5m")
+    obtain_timeout = given.duration("obtain-timeout")
+    if obtain_timeout == 0:
+        raise UsageError("--obtain-timeout 0 leaves no time to obtain an image: give it more, as in 30m")
     stop_timeout = given.last("stop-timeout")
     overlap_grace = given.duration("overlap-grace-duration")
     drain_timeout = given.duration("drain-timeout")
@@ -101,6 +104,7 @@ def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings
         mounts=tuple(mounts),
         status_uri=given.last("status-uri") or "",
         status_timeout=status_timeout,
+        obtain_timeout=obtain_timeout,
         disable_overlap=given.boolean("disable-overlap"),
         overlap_grace=overlap_grace,
         drain_timeout=drain_timeout,

@@ -48,6 +48,7 @@ class Settings:
     mounts: tuple[Mapping[str, object], ...]
     status_uri: str
     status_timeout: float
+    obtain_timeout: float
     disable_overlap: bool
     overlap_grace: float
     drain_timeout: float

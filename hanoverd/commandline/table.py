@@ -122,6 +122,13 @@ every other published port to accept connections.""",
         text="Counted in all, from the container's start. A version that takes longer is removed.",
     ),
     Option(
+        name="obtain-timeout",
+        metavar="DURATION",
+        default="30m",
+        help="Time within which an image must be built, pulled or loaded",
+        text="A handover whose image takes longer fails, and what was under way is cancelled.",
+    ),
+    Option(
         name="disable-overlap",
         kind=Kind.BOOLEAN,
         help="Stop the old version before the new one is started",

@@ -9,14 +9,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from hanoverd import __version__
-from hanoverd.guard import Guard
-from hanoverd.kept import Keeper
-from hanoverd.model.history import History, Record
-from hanoverd.model.wishes import Earlier, FromSource, NamedImage
-from hanoverd.retirement import Retirement
-from hanoverd.switch import Switch
-from hanoverd.triggers import Ordered, Triggers
-from hanoverd.version import Live, Versions
+from hanoverd.deploy.app import App
+from hanoverd.deploy.events import CancelRequested, Paused, Resumed
+from hanoverd.deploy.targets import Image, Rollback, Source
+from hanoverd.model.history import Record
+from hanoverd.version import Running
 
 #: The states of an app.
 LIVE, HANDING_OVER, DOWN, STOPPING = "live", "handing over", "down", "stopping"
@@ -25,48 +22,36 @@ LIVE, HANDING_OVER, DOWN, STOPPING = "live", "handing over", "down", "stopping"
 class Control:
     """All in terms of JSON."""
 
-    def __init__(
-        self,
-        versions: Versions,
-        switch: Switch,
-        triggers: Triggers,
-        retirement: Retirement,
-        keeper: Keeper,
-        guard: Guard,
-        history: History,
-    ) -> None:
-        self._versions = versions
-        self._switch = switch
-        self._triggers = triggers
-        self._retirement = retirement
-        self._keeper = keeper
-        self._guard = guard
-        self._history = history
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._orchestrator = app.orchestrator
+        self._history = app.history
 
     @property
     def is_stopping(self) -> bool:
         """Whether it takes no orders any more."""
-        return self._triggers.is_stopping
+        return self._orchestrator.state.is_stopping
 
     def status(self) -> Mapping[str, Any]:
         """How the app is; asks nobody."""
-        live, last = self._switch.live, self._history.last
+        app, state, last = self._app, self._orchestrator.state, self._history.last
+        live = next(iter(app.live()), None)
         is_busy = last is not None and not last.is_over
-        state = HANDING_OVER if is_busy else LIVE if live is not None else DOWN
+        shown = HANDING_OVER if is_busy else LIVE if live is not None else DOWN
         return {
-            "app": self._versions.app,
-            "state": STOPPING if self.is_stopping else state,
+            "app": app.versions.app,
+            "state": STOPPING if self.is_stopping else shown,
             "live": None if live is None else self._live(live),
-            "ports": [] if live is None else [route.json() for route in self._switch.routes(live)],
-            "draining": self._retirement.draining,
+            "ports": [] if live is None else [route.json() for route in app.routes.routes_to(live)],
+            "draining": [one.name for one in app.draining()],
             "handover": None if last is None else last.json(),
-            "paused": self._triggers.is_paused,
-            "held": list(self._triggers.held),
+            "paused": state.requests.is_paused,
+            "held": self._held(),
             "kept": [
                 {"generation": kept.generation, "image": kept.image.name.reference, "image_id": kept.image.id}
-                for kept in self._keeper.kept
+                for kept in app.retention.kept(live)
             ],
-            "rules_mended": self._guard.mended,
+            "rules_mended": app.reconciler.repairs,
             "pid": os.getpid(),
             "hanoverd": __version__,
         }
@@ -76,22 +61,21 @@ class Control:
         return [record.json() for record in self._history]
 
     def deploy(self, image: str | None, reason: str) -> int:
-        """Begin a handover, to what the source has, or for this once to ``image``; gives its ID."""
-        wish = FromSource() if image is None else NamedImage(image)
-        return self._order(reason, wish)
+        """Start a handover, to what the source has, or for this once to ``image``; returns its ID."""
+        return self._orchestrator.order(reason, Source() if image is None else Image(image))
 
     def rollback(self, generation: int | None, reason: str) -> int:
-        """Begin a handover to an earlier version, as it was; gives its ID."""
-        return self._order(reason, Earlier(generation))
+        """Start a handover to an earlier version, as it was; returns its ID."""
+        return self._orchestrator.order(reason, Rollback(generation))
 
     def pause(self) -> None:
         """Hold what triggers handovers, other than by hand."""
-        self._triggers.pause()
+        self._orchestrator.send(Paused())
 
     def resume(self) -> list[str]:
-        """Do what was held; gives the reasons."""
-        held = list(self._triggers.held)
-        self._triggers.resume()
+        """Do what was held; returns the reasons."""
+        held = self._held()
+        self._orchestrator.send(Resumed())
         return held
 
     async def cancel(self, why: str) -> Record | None:
@@ -100,10 +84,14 @@ class Control:
         """
         record = self._history.last
         is_busy = record is not None and not record.is_over
-        self._triggers.cancel(why)
+        self._orchestrator.send(CancelRequested(why))
         if record is None or not is_busy:
             return None
         return await self.over(record.id)
+
+    def is_known(self, number: int) -> bool:
+        """Whether there is, or will be, a handover of this ID that is remembered."""
+        return self._history.is_known(number)
 
     async def over(self, number: int) -> Record:
         """Wait until the handover ``number``, begun or not, is over.  Cancel frees the one who waits, alone."""
@@ -115,17 +103,15 @@ class Control:
             self._history.on_end(lambda record, ended=ended: None if ended.called else ended.callback(record))  # type: ignore[misc]
             await ended
 
-    def _order(self, reason: str, wish: FromSource | NamedImage | Earlier) -> int:
-        number = self._history.reserve()
-        self._triggers.order(Ordered(reason, wish, number))
-        return number
+    def _held(self) -> list[str]:
+        return [held.reason for held in self._orchestrator.state.requests.held]
 
-    def _live(self, live: Live) -> Mapping[str, Any]:
-        image = live.running.created.image
+    def _live(self, live: Running) -> Mapping[str, Any]:
+        image = live.created.image
         return {
             "version": live.name,
             "image": image.name.reference,
             "image_id": image.id,
-            "address": live.running.address,
-            "since": self._switch.live_since,
+            "address": live.address,
+            "since": self._app.routes.live_since,
         }

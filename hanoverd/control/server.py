@@ -100,8 +100,10 @@ class ControlServer:
     def _deploy(self, request: Request) -> Mapping[str, Any]:
         image = _asked(request).get("image")
         if image is not None:
+            if not isinstance(image, str):
+                raise Refused(400, "an image is named by a string")
             try:
-                ImageName.parse(str(image))
+                ImageName.parse(image)
             except ValueError as error:
                 raise Refused(400, str(error)) from None
         return {"handover": self._control.deploy(image, _reason("deploy", image))}
@@ -140,6 +142,8 @@ class ControlServer:
     def _follow(self, request: Request, text: str) -> int:
         if not text.isascii() or not text.isdigit():
             raise Refused(404, "a handover is named by its number")
+        if not self._control.is_known(int(text)):
+            raise Refused(404, f"there is no handover {text}, or it was too long ago")
         stream = _Stream(request)
 
         async def telling() -> None:

@@ -137,5 +137,3 @@ class Adoption:
 
 def _addresses(listed: Mapping[str, Any]) -> tuple[str, ...]:
     return addresses_of(listed) if listed.get("State") in (None, "running", "paused") else ()
-
-

@@ -28,7 +28,8 @@ from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Attempt, Role, State
 from hanoverd.deploy.targets import Image as ImageTarget
-from hanoverd.deploy.targets import Restart, Rollback, Source as SourceTarget
+from hanoverd.deploy.targets import Restart, Rollback
+from hanoverd.deploy.targets import Source as SourceTarget
 from hanoverd.errors import EngineUnreachable, HanoverdError, NameInUse, NotFound, ObtainFailed, VersionFailed
 from hanoverd.hooks import Hooks
 from hanoverd.model import events as public
@@ -137,9 +138,7 @@ class Handovers:
                     raise await self._not_wanted(running)
                 phases.done("flipped")
                 replaced = flip.replaced or stopped
-                self._send(
-                    Flipped(running.number, created.recipe, frozenset(live.number for live in flip.replaced))
-                )
+                self._send(Flipped(running.number, created.recipe, frozenset(live.number for live in flip.replaced)))
         except Exception:
             # A cancel, too.
             self._retention.pass_over(created.image)
@@ -186,14 +185,10 @@ class Handovers:
             flip = await self._routes.flip(ready, lambda: self._state().may_go_live(old.number))
             if flip is None:
                 raise await self._not_wanted(ready.running)
-            self._send(
-                Flipped(old.number, old.created.recipe, frozenset(live.number for live in flip.replaced))
-            )
+            self._send(Flipped(old.number, old.created.recipe, frozenset(live.number for live in flip.replaced)))
         finally:
             self._room.release()
-        log.info(
-            "{name} {how}", name=old.name, how="was started again and is live" if was_stopped else "is live again"
-        )
+        log.info("{name} {how}", name=old.name, how="was started again and is live" if was_stopped else "is live again")
         return flip.replaced
 
     # -- the steps

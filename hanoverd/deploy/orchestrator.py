@@ -196,8 +196,8 @@ class Orchestrator:
                 self._go("return", number, lambda: workers.bring_back(number))
             case ef.CancelReturn(number):
                 self._cancel("return", number)
-            case ef.Unroute(number):
-                self._go("unroute", -1 if number is None else number, lambda: workers.unroute(number))
+            case ef.Unroute(of):
+                self._go("unroute", -1 if of is None else of, lambda: workers.unroute(of))
             case ef.Retire(number, drain, keep):
                 self._go("retire", number, lambda: workers.retire(number, drain=drain, keep=keep))
             case ef.EndDrain(number):

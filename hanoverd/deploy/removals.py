@@ -26,7 +26,9 @@ TRIES = 6
 class Removals:
     """The removals under way.  ``on_gone`` is called with the number of each version that is gone, or given up."""
 
-    def __init__(self, clock: IReactorTime, versions: Versions, routes: Routes, on_gone: Callable[[int], object]) -> None:
+    def __init__(
+        self, clock: IReactorTime, versions: Versions, routes: Routes, on_gone: Callable[[int], object]
+    ) -> None:
         self._clock = clock
         self._versions = versions
         self._routes = routes
@@ -68,8 +70,10 @@ class Removals:
 
     def hasten(self) -> None:
         """Kill what is being stopped, and give up on what the engine does not remove."""
-        for work in [*self._stops, *(removal for removal, _ in self._removals.values())]:
-            work.cancel()
+        for stop in self._stops:
+            stop.cancel()
+        for removal, _ in list(self._removals.values()):
+            removal.cancel()
 
     async def _unroute(self) -> None:
         for tries, wait in enumerate(growing(0.1, 2.0, 2.0), 1):

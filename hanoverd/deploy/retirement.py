@@ -61,8 +61,10 @@ class Retirement:
 
     def hasten(self) -> None:
         """Kill what is being stopped."""
-        for work in [*self._drains.values(), *self._stops.values()]:
-            work.cancel()
+        for drain in list(self._drains.values()):
+            drain.cancel()
+        for stop in list(self._stops.values()):
+            stop.cancel()
 
     async def retire(self, container: Container, *, drain: bool, keep: bool) -> None:
         """Drain, stop, and put away or remove a version; fires when that is over, and never fails: what it cannot do, it

@@ -218,7 +218,9 @@ def _attempt_failed(step: Step, event: ev.AttemptFailed) -> None:
     _end_attempt(step, attempt, event.number)
     delay = _restart_again(step, attempt)
     serving = step.state.newest_live
-    step.emit(ReportFailed(attempt, event.number, event.error, None if serving is None else serving.number, delay), Tidy())
+    step.emit(
+        ReportFailed(attempt, event.number, event.error, None if serving is None else serving.number, delay), Tidy()
+    )
 
 
 def _attempt_cancelled(step: Step, event: ev.AttemptCancelled) -> None:

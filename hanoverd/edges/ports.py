@@ -11,7 +11,7 @@ import errno
 import math
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,16 +30,18 @@ class HeldPort:
     hold: socket.socket | None
 
 
-def hold_ports(published: Sequence[Publish]) -> list[HeldPort]:
+def hold_ports(published: Sequence[Publish], used: Mapping[int, Sequence[int]] | None = None) -> list[HeldPort]:
     """Bind the host port of each; any free one is chosen where several would do.
 
-    Fails with ``PortTaken``, and then holds none.
+    ``used`` are the host ports that an earlier run of the app used for each container port: they are chosen again where
+    they would do.  Fails with ``PortTaken``, and then holds none.
     """
+    used = used or {}
     held: dict[int, HeldPort] = {}
     try:
         # Those with the least choice first, or another would take the port that they need.
         for index in sorted(range(len(published)), key=lambda index: _choice(published[index])):
-            held[index] = _hold(published[index])
+            held[index] = _hold(published[index], used.get(published[index].container_port, ()))
     except PortTaken:
         release_ports(list(held.values()))
         raise
@@ -73,10 +75,12 @@ def hold_name(app: str) -> socket.socket:
     return lock
 
 
-def _hold(publish: Publish) -> HeldPort:
+def _hold(publish: Publish, used: Sequence[int]) -> HeldPort:
     host_ip = publish.host_ip or "0.0.0.0"  # noqa: S104  # what publishing without an address means
     # Asked for port 0, the kernel chooses a free one (ip(7)).
-    candidates = range(1) if publish.host_port is None else publish.host_port
+    choice = range(1) if publish.host_port is None else publish.host_port
+    again = [number for number in used if publish.host_port is None or number in publish.host_port]
+    candidates = [*again, *choice]
     for number in candidates:
         try:
             hold = _bind(host_ip, number)
@@ -89,7 +93,7 @@ def _hold(publish: Publish) -> HeldPort:
             raise PortTaken(_explain(publish, host_ip, number, error)) from None
         return HeldPort(publish, hold.getsockname()[1], hold)
     raise PortTaken(
-        f"all the host ports {candidates.start}-{candidates.stop - 1} for port {publish.container_port} are taken: "
+        f"all the host ports {choice.start}-{choice.stop - 1} for port {publish.container_port} are taken: "
         "choose others with --publish"
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -12,12 +14,21 @@ from hanoverd.errors import HanoverdError
 from hanoverd.hookbot.listener import Connect, Listener
 from hanoverd.model.hookbot import Subscription
 from hanoverd.sources import Source
-from hanoverd.triggers import Triggers
 
 log = Logger()
 
 #: Between two questions to a source that does not answer: the first wait and the longest, in seconds.
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
+
+
+class Triggers(Protocol):
+    """What is triggered: the handovers of an app, or builds."""
+
+    def trigger(self, reason: str, revision: str | None = None) -> None:
+        """Start one: of ``revision`` (a commit), if one is named, else of the newest."""
+
+    def found(self, newest: str) -> None:
+        """The source has ``newest``: start one, unless that was obtained, or is being obtained."""
 
 
 class Follower:
@@ -74,5 +85,5 @@ class Follower:
                 await pause(self._clock, wait)
             else:
                 if newest is not None:
-                    self._triggers.missed(newest)
+                    self._triggers.found(newest)
                 return

@@ -80,7 +80,9 @@ class History:
         return record
 
     def end(self, record: Record, outcome: str, why: str = "") -> None:
-        """It has come to ``outcome``."""
+        """It has come to ``outcome``.  A record that has ended stays as it is."""
+        if record.is_over:
+            return
         record.outcome, record.why = outcome, why
         record.took = self._seconds() - self._begun.pop(record.id)
         waiting, self._waiting = self._waiting, []
@@ -90,6 +92,11 @@ class History:
     def on_end(self, call: Callable[[Record], object]) -> None:
         """Have ``call`` called at the end of the next handover to end."""
         self._waiting.append(call)
+
+    def is_known(self, number: int) -> bool:
+        """Whether a handover of this ID is remembered, or its number was reserved."""
+        oldest = self._records[0].id if self._records else 1
+        return 0 < number <= self._count and (self.get(number) is not None or number >= oldest)
 
     def get(self, number: int) -> Record | None:
         """The handover of this ID, if it has begun and is remembered."""

@@ -131,6 +131,16 @@ def leads_to(app: str, saved: str) -> tuple[str, str] | None:
     return None
 
 
+def host_ports(app: str, saved: str) -> dict[int, list[int]]:
+    """The host ports that the app's rules in ``saved`` route, by the port of the container."""
+    ports: dict[int, list[int]] = {}
+    for line in saved.splitlines():
+        found = re.match(rf"-A {re.escape(chains_of(app).incoming)} .*--dport (\d+) .*--to-destination \S+:(\d+)", line)
+        if found:
+            ports.setdefault(int(found[2]), []).append(int(found[1]))
+    return ports
+
+
 def removed(app: str, saved: str) -> str | None:
     """The input of ``iptables-restore --noflush`` after which nothing of the app is left, None if nothing is there."""
     chains = chains_of(app)

@@ -39,6 +39,11 @@ def socket_of(folder: Path, app: str) -> Path:
     return folder / f"{app}{_ENDING}"
 
 
+def pause_file_of(folder: Path, app: str) -> Path:
+    """The file that is there as long as an app's handovers are paused."""
+    return folder / f"{app}.paused"
+
+
 def app_of(socket: Path) -> str | None:
     """Whose socket it is; None for a file that is none."""
     return socket.name.removesuffix(_ENDING) if socket.name.endswith(_ENDING) else None

@@ -117,11 +117,11 @@ class Routes:
 
     def describe(self, live: Live) -> str:
         """The routes for the log: "0.0.0.0:8080 -> 172.17.0.2:80"."""
-        return ", ".join(str(route) for route in self.routes_to(live))
+        return ", ".join(str(route) for route in self._routes(live.running))
 
-    def routes_to(self, live: Live) -> list[Route]:
-        """The routes that lead to ``live``."""
-        return self._routes(live.running)
+    def routes_to(self, running: Running) -> list[Route]:
+        """The routes that lead to ``running`` when it is live."""
+        return self._routes(running)
 
     def _alone(self, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> Deferred[T]:
         return self._lock.run(lambda: Deferred.fromCoroutine(work()))

@@ -29,7 +29,7 @@ def assemble_builder(settings: BuilderSettings, environ: Mapping[str, str], reac
     pool, source, builder = _builder(settings, environ, reactor)
     obtaining = settings.obtaining
     assert obtaining.hookbot is not None  # noqa: S101  # a builder always listens
-    follower = make_follower(obtaining.hookbot, obtaining.hookbot_ca, reactor, source, builder.triggers)
+    follower = make_follower(obtaining.hookbot, obtaining.hookbot_ca, reactor, source, builder)
     return BuilderService(reactor, pool, builder, follower)
 
 

@@ -7,12 +7,11 @@ from typing import Any
 
 from hanoverd.commandline.settings import ServeSettings
 from hanoverd.edges.websocket import certificates, listen
-from hanoverd.hookbot.follower import Follower
+from hanoverd.hookbot.follower import Follower, Triggers
 from hanoverd.hookbot.server import Server
 from hanoverd.hookbot.service import ServerService
 from hanoverd.model.hookbot import Subscription
 from hanoverd.sources import Source
-from hanoverd.triggers import Triggers
 
 
 def make_follower(

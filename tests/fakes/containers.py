@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import os
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+#: Each process has loopback addresses of its own (127.0.0.0/8), so that test runs do not disturb each other.
+_PROCESS = 1 + os.getpid() % 250
 _addresses = itertools.count(2)
 
 
@@ -17,7 +21,9 @@ class FakeContainer:
 
     def __init__(self, name: str, body: Mapping[str, Any], image_env: Mapping[str, str], ports: Sequence[int]) -> None:
         self.name = name
+        self.id = secrets.token_hex(32)
         self.body = body
+        self.more_addresses: dict[str, str] = {}
         given = {name: value if assigned else None for name, assigned, value in _split(body.get("Env") or [])}
         self.env = {name: value for name, value in {**image_env, **given}.items() if value is not None}
         self.ports = ports
@@ -42,7 +48,7 @@ class FakeContainer:
         self.exit_code = 0
         self.ended.clear()
         number = next(_addresses)
-        self.address = f"127.77.{number // 250 % 250}.{number % 250 + 1}"
+        self.address = f"127.{_PROCESS}.{number // 250 % 250}.{number % 250 + 1}"
         if "EXIT" in self.env:
             self.output.append(f"cannot go on: exiting with {self.env['EXIT']}\n".encode())
             self.end(int(self.env["EXIT"]))
@@ -68,7 +74,7 @@ class FakeContainer:
     def inspect(self) -> dict[str, Any]:
         """As ``GET /containers/{id}/json``."""
         return {
-            "Id": f"{abs(hash(self.name)):064x}",
+            "Id": self.id,
             "Name": f"/{self.name}",
             "Image": self.body["Image"],
             "Config": {
@@ -89,7 +95,8 @@ class FakeContainer:
 
     def networks(self) -> dict[str, Any]:
         """Where it is, as the engine tells it."""
-        return {"bridge": {"IPAddress": self.address if self.is_running else ""}}
+        addresses = {**self.more_addresses, "bridge": self.address}
+        return {name: {"IPAddress": address if self.is_running else ""} for name, address in addresses.items()}
 
     def _bindings(self) -> dict[str, Any]:
         if not self.is_running:

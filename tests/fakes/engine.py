@@ -220,7 +220,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _container(self, name: str) -> FakeContainer:
         with self.server.engine.lock:
-            container = self.server.engine.containers.get(name)
+            found = self.server.engine.containers
+            container = found.get(name) or next((one for one in found.values() if one.id == name), None)
         if container is None:
             raise Refusal(404, f"No such container: {name}")
         return container
@@ -248,6 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "Names": [f"/{container.name}"],
                 "Labels": container.body["Labels"],
                 "ImageID": container.body["Image"],
+                "State": "running" if container.is_running else "exited",
                 "NetworkSettings": {"Networks": container.networks()},
             }
             for container in found
@@ -263,6 +265,8 @@ class _Handler(BaseHTTPRequestHandler):
             if container.is_running:
                 return 304, None
             container.start()
+            with Path(self.server.engine.socket).with_name("addresses").open("a") as file:
+                file.write(f"{container.address}\n")
         return 204, None
 
     def _wait(self, name: str) -> tuple[int, Any]:
@@ -291,8 +295,9 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.engine.lock:
             if new_name in self.server.engine.containers:
                 raise Refusal(409, f'Conflict. The container name "/{new_name}" is already in use')
+            del self.server.engine.containers[container.name]
             container.name = new_name
-            self.server.engine.containers[new_name] = self.server.engine.containers.pop(name)
+            self.server.engine.containers[new_name] = container
         return 204, None
 
     def _remove_image(self, image_id: str) -> tuple[int, Any]:
@@ -320,7 +325,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.engine.lock:
             if container.is_running:
                 container.end(137)
-            self.server.engine.containers.pop(name, None)
+            self.server.engine.containers.pop(container.name, None)
         return 204, None
 
     # -- the wire

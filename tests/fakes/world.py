@@ -1,39 +1,34 @@
-"""An app with everything that hanoverd makes of it, at the near side of a fake engine and a fake firewall."""
+"""An app, wired as the daemon wires it, at the near side of a fake engine and a fake firewall."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import process, reactor
+from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.python.threadpool import ThreadPool
 
-from hanoverd.adoption import Adoption
+from hanoverd.concurrency.cancellation import Outcome
 from hanoverd.concurrency.polling import pause
-from hanoverd.departures import Departures
-from hanoverd.discards import Discards
-from hanoverd.edges.conntrack import Conntrack
+from hanoverd.deploy.app import App, AppOptions
+from hanoverd.deploy.drain import DrainOptions
+from hanoverd.deploy.liveness import LivenessOptions
+from hanoverd.deploy.state import Policy
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import EngineAddress
-from hanoverd.edges.firewall import Firewall
-from hanoverd.edges.health import Health
+from hanoverd.edges.pools import Pools
 from hanoverd.edges.ports import HeldPort
-from hanoverd.handover import Handovers
-from hanoverd.hooks import Hooks
-from hanoverd.kept import Keeper
+from hanoverd.hooks import Hook, Hooks
 from hanoverd.model.container import ContainerOptions
-from hanoverd.model.history import History
 from hanoverd.model.publish import Publish
 from hanoverd.model.restart import RestartPolicy
-from hanoverd.retirement import DrainOptions, Retirement
 from hanoverd.sources.folder import FolderSource
 from hanoverd.sources.registry import RegistrySource
-from hanoverd.supervisor import Supervisor
-from hanoverd.switch import Switch
-from hanoverd.version import Versions
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
 from tests.fakes.surroundings import surroundings
@@ -43,64 +38,61 @@ REACTOR: Any = reactor
 APP = "app"
 PORT = 8472
 
+#: Lists a connection to every container there was that never ends, as conntrack does.
+BUSY = """\
+while read -r address; do
+    echo "tcp 6 431999 ESTABLISHED src=1.1.1.1 dst=2.2.2.2 sport=1 dport=2 src=$address dst=1.1.1.1 sport=2 dport=1"
+done <addresses
+"""
+
 
 class World:
-    """Begin with the constructor, end with ``close``, which fails where anything was left behind."""
+    """The far side, which outlives any number of daemons.  Begin with the constructor, end with ``close``, which fails where
+    anything was left behind.
+    """
 
-    def __init__(self, *, overlap: bool = True, drain: float = 0.0, kept: int = 0) -> None:
+    def __init__(self) -> None:
         self._threads = set(threading.enumerate())
         self._folder = tempfile.TemporaryDirectory()
-        folder = Path(self._folder.name)
-        self.app_folder = folder / "app"
+        self.folder = Path(self._folder.name)
+        self.app_folder = self.folder / "app"
         self.write_app()
-        self.engine = FakeEngine(folder)
+        self.engine = FakeEngine(self.folder)
         self.engine.start()
-        self.firewall = FakeFirewall(folder)
-        self._pool = ThreadPool(0, 50)
-        self._pool.start()
-        engine = Engine(REACTOR, self._pool, EngineAddress(f"unix://{self.engine.socket}", None, "the test"))
-        self.versions = Versions(REACTOR, engine, Health(REACTOR, "/"), APP, ContainerOptions(ports=[PORT]), 1.0)
-        ports = [HeldPort(Publish(None, range(8080, 8081), PORT), 8080, None)]
-        self.switch = Switch(Firewall(REACTOR, self.firewall.environ, APP), ports)
-        self.discards = Discards(REACTOR, self.versions)
-        self.keeper = Keeper(engine, self.versions, kept)
-        self.history = History(time.time, REACTOR.seconds)
-        around = surroundings(REACTOR, engine, self.app_folder, APP)
-        self.handovers = Handovers(
-            REACTOR,
-            FolderSource(".", around),
-            lambda reference: RegistrySource(reference, around),
-            self.versions,
-            self.switch,
-            self.keeper,
-            self.discards,
-            lambda _line: None,
-            Hooks(REACTOR, {}),
-            overlap=overlap,
-        )
-        conntrack = Conntrack(REACTOR, self.firewall.environ)
-        options = DrainOptions(drain, drain, None)
-        self.retirement = Retirement(REACTOR, engine, conntrack, self.versions, self.keeper, options)
-        self.supervisor = Supervisor(
-            REACTOR,
-            Adoption(engine, APP, self.versions, self.switch),
-            self.versions,
-            self.switch,
-            self.handovers,
-            Departures(APP, self.switch, self.retirement, self.keeper, Hooks(REACTOR, {})),
-            self.keeper,
-            self.discards,
-            conntrack,
-            RestartPolicy("no"),
-            Hooks(REACTOR, {}),
-            self.history,
-            keep=False,
-            settle=0.0,
-        )
+        self.firewall = FakeFirewall(self.folder)
+        self.log: list[str] = []
+        self._daemons: list[Daemon] = []
+        self._observer: Any = self._observe
+        globalLogPublisher.addObserver(self._observer)
+
+    def daemon(self, **options: Any) -> Daemon:
+        """A hanoverd, which is not started yet; see ``Daemon``."""
+        daemon = Daemon(self, **options)
+        self._daemons.append(daemon)
+        return daemon
 
     def write_app(self, **env: str) -> None:
         """Have the next build make an app with this environment."""
         write_app(self.app_folder, expose=[PORT], env=env)
+
+    def break_app(self) -> None:
+        """Have the next build fail."""
+        (self.app_folder / "Dockerfile").write_text("NONSENSE\n")
+
+    def keep_busy(self) -> None:
+        """Have every container keep a connection for ever."""
+        self.conntrack(f"cd {self.folder}\n{BUSY}")
+
+    def conntrack(self, script: str) -> None:
+        """Replace the program ``conntrack`` by a shell script."""
+        program = self.folder / "conntrack"
+        program.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")
+        program.chmod(0o755)
+
+    def kill(self, name: str, code: int = 1) -> None:
+        """Have a container exit by itself."""
+        with self.engine.lock:
+            self.engine.containers[name].end(code)
 
     @property
     def leads_to(self) -> list[str]:
@@ -111,18 +103,23 @@ class World:
         """The containers that there are, those that run, and the versions that the rules lead to."""
         return sorted(self.engine.containers), self.engine.running(), self.leads_to
 
+    def logged(self, part: str) -> bool:
+        """Whether a line of the log holds ``part``."""
+        return any(part in line for line in self.log)
+
     async def close(self) -> None:
-        """Remove what is there by right; AssertionError for what is left all the same."""
+        """Stop all daemons; AssertionError for what is left behind, or was logged as an internal error."""
         try:
-            await self.switch.out()
-            for name in list(self.engine.containers):
-                await self.versions.remove(name)
-            await self.discards.close()
+            for daemon in self._daemons:
+                await daemon.stop()
         finally:
-            self._pool.stop()
+            for daemon in self._daemons:
+                daemon.pools.stop()
             self.engine.stop()
-        left: list[object] = [*self.engine.containers, *self.firewall.rules(), *process.reapProcessHandlers]
-        left += set(threading.enumerate()) - self._threads
+            globalLogPublisher.removeObserver(self._observer)
+        left: list[object] = [*process.reapProcessHandlers, *(set(threading.enumerate()) - self._threads)]
+        if not any(daemon.keep for daemon in self._daemons):
+            left += [*self.engine.containers, *self.firewall.rules()]
         # Sockets close a turn later, at most.
         for _ in range(3):
             await pause(REACTOR, 0)
@@ -130,3 +127,114 @@ class World:
         left += [call for call in REACTOR.getDelayedCalls() if "trial" not in call.func.__module__]
         self._folder.cleanup()
         assert left == [], f"left behind: {left}"
+        mistakes = [line for line in self.log if "internal error" in line or "mistake" in line]
+        assert mistakes == [], mistakes
+
+    def _observe(self, event: LogEvent) -> None:
+        if str(event.get("log_namespace", "")).startswith("hanoverd"):
+            self.log.append(eventAsText(event, includeTimestamp=False, includeSystem=False))
+
+
+class Daemon:
+    """A hanoverd for the app of a world."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        overlap: bool = True,
+        grace: float = 0.0,
+        drain: float = 0.0,
+        drain_signal: str | None = None,
+        kept: int = 0,
+        restart: str = "no",
+        most: int | None = None,
+        keep: bool = False,
+        settle: float = 0.0,
+        ports: Sequence[int] = (PORT,),
+        hooks: Sequence[tuple[str, str]] = (),
+        status_timeout: float = 1.0,
+        obtain_timeout: float = 60.0,
+        watch: float = 0.0,
+        container: ContainerOptions | None = None,
+    ) -> None:
+        self.world = world
+        self.keep = keep
+        self.pools = Pools(ThreadPool(0, 20), ThreadPool(0, 20), ThreadPool(0, 50))
+        self.pools.start()
+        engine = Engine(REACTOR, self.pools, EngineAddress(f"unix://{world.engine.socket}", None, "the test"))
+        around = surroundings(REACTOR, engine, world.app_folder, APP)
+        options = AppOptions(
+            name=APP,
+            policy=Policy(RestartPolicy(restart, most), settle, overlap, keep),
+            container=container or ContainerOptions(ports=tuple(ports)),
+            drain=DrainOptions(max(grace, settle), max(drain, settle), drain_signal),
+            liveness=LivenessOptions(watch, 1),
+            status_uri="/",
+            status_timeout=status_timeout,
+            obtain_timeout=obtain_timeout,
+            keep_versions=kept,
+        )
+        held = [
+            HeldPort(Publish(None, range(8080 + index, 8081 + index), port), 8080 + index, None)
+            for index, port in enumerate(ports)
+        ]
+        self.source = FolderSource(".", around)
+        self.app = App(
+            REACTOR,
+            world.firewall.environ,
+            options,
+            engine,
+            self.source,
+            lambda reference: RegistrySource(reference, around),
+            held,
+            Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, [Hook(*hook) for hook in hooks]),
+            lambda _line: None,
+            world.folder / "paused",
+        )
+        self.orchestrator = self.app.orchestrator
+        self.trigger = self.orchestrator.trigger
+
+    def start(self) -> None:
+        """As the daemon starts."""
+        self.app.start()
+        self.trigger("start")
+
+    async def live(self, name: str, within: float = 10.0) -> None:
+        """Wait until the version ``name`` is live."""
+        await until(lambda: self.live_name == name and self.world.leads_to in ([name], []), within)
+
+    @property
+    def live_name(self) -> str | None:
+        """The version that is live."""
+        return next((running.name for running in self.app.live()), None)
+
+    async def at_rest(self, within: float = 10.0) -> None:
+        """Wait until no handover is under way or about to start."""
+
+        def rests() -> bool:
+            state = self.orchestrator.state
+            return not state.attempts and state.requests.is_empty and not state.is_adopting
+
+        await until(rests, within)
+
+    def outcomes(self) -> list[tuple[str, str]]:
+        """The handovers so far, each with its trigger and what became of it."""
+        return [(record.trigger, record.outcome) for record in self.app.history]
+
+    async def stop(self, within: float = 15.0) -> None:
+        """Stop it, which must finish in time."""
+        stopping = Outcome(Deferred.fromCoroutine(self.app.stop()))
+        await until(lambda: stopping.is_over, within, lambda: f"the stop hangs: {self.orchestrator.state}")
+        stopping.get()
+
+
+async def until(
+    holds: Callable[[], object], within: float = 10.0, otherwise: Callable[[], str] = lambda: "it did not happen"
+) -> None:
+    """Wait until something holds, turn by turn of the reactor."""
+    end = REACTOR.seconds() + within
+    while not holds():
+        if REACTOR.seconds() > end:
+            raise AssertionError(f"not within {within} seconds: {otherwise()}")
+        await pause(REACTOR, 0.005)

@@ -19,14 +19,9 @@ FLOORS = (
     ("builder_service",),
     ("service", "preflight", "progress"),
     ("control", "remote"),
-    ("builder", "supervisor", "hookbot"),
-    ("adoption", "revival", "departures"),
-    ("triggers",),
-    ("guard", "handover", "checkup"),
-    ("hooks",),
-    ("retirement",),
-    ("kept",),
-    ("switch", "discards"),
+    ("builder", "hookbot"),
+    ("deploy",),
+    ("network", "hooks"),
     ("version",),
     ("readiness", "watch"),
     ("sources",),
@@ -35,6 +30,18 @@ FLOORS = (
     ("concurrency",),
     ("model",),
     ("errors", ""),
+)
+
+#: In ``deploy``, what decides is below what does.
+PURE_DEPLOY = (
+    "deploy/transitions.py",
+    "deploy/decisions.py",
+    "deploy/step.py",
+    "deploy/events.py",
+    "deploy/effects.py",
+    "deploy/state.py",
+    "deploy/requests.py",
+    "deploy/targets.py",
 )
 
 #: What talks to the world talks to it in one place.
@@ -51,7 +58,7 @@ ONLY_IN = {
 }
 
 #: Plain Python, which anybody can test without a reactor.
-PURE = ("model/", "commandline/")
+PURE = ("model/", "commandline/", *PURE_DEPLOY)
 
 MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 
@@ -94,6 +101,15 @@ def test_a_library_is_touched_in_one_module(module: str) -> None:
 def test_the_pure_floors_need_nothing_but_python(module: str) -> None:
     for imported in imports(module):
         assert imported.partition(".")[0] in {*sys.stdlib_module_names, "hanoverd"}, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", PURE_DEPLOY)
+def test_what_decides_imports_nothing_that_does(module: str) -> None:
+    for imported in imports(module):
+        if imported.startswith("hanoverd.deploy."):
+            assert f"{imported.removeprefix('hanoverd.').replace('.', '/')}.py" in PURE_DEPLOY
+        elif imported.startswith("hanoverd.") and imported != "hanoverd.deploy":
+            assert room(imported) in ("model", "errors"), f"{module} imports {imported}"
 
 
 def test_the_global_reactor_is_taken_in_one_place() -> None:

@@ -1,0 +1,156 @@
+"""Puts the life of one app together: the one place where its parts meet, for the daemon and for tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hanoverd.deploy.adoption import Adoption
+from hanoverd.deploy.drain import Drain, DrainOptions
+from hanoverd.deploy.events import Exited, Gone, Unhealthy
+from hanoverd.deploy.handover import Handovers
+from hanoverd.deploy.liveness import Liveness, LivenessOptions
+from hanoverd.deploy.orchestrator import Orchestrator
+from hanoverd.deploy.pause import PauseFile
+from hanoverd.deploy.removals import Removals
+from hanoverd.deploy.report import Reporter
+from hanoverd.deploy.requests import Requests
+from hanoverd.deploy.retention import Retention
+from hanoverd.deploy.retirement import Retirement
+from hanoverd.deploy.state import Policy, Role, State
+from hanoverd.deploy.workers import DeployWorkers
+from hanoverd.edges.conntrack import Conntrack
+from hanoverd.edges.engine import Engine
+from hanoverd.edges.firewall import Firewall
+from hanoverd.edges.health import Health
+from hanoverd.edges.ports import HeldPort
+from hanoverd.hooks import Hooks
+from hanoverd.model.container import ContainerOptions
+from hanoverd.model.history import History
+from hanoverd.network.reconciler import Reconciler
+from hanoverd.network.routes import Routes
+from hanoverd.sources import Progress, Source
+from hanoverd.version import Running, Versions
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """What the user wants of an app's life.  Times are in seconds."""
+
+    name: str
+    policy: Policy
+    container: ContainerOptions
+    drain: DrainOptions
+    liveness: LivenessOptions
+    status_uri: str
+    status_timeout: float
+    obtain_timeout: float
+    keep_versions: int
+
+
+class App:
+    """One app: its parts, wired.  ``orchestrator`` is what requests go to."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        environ: Mapping[str, str],
+        options: AppOptions,
+        engine: Engine,
+        source: Source,
+        named: Callable[[str], Source],
+        ports: Sequence[HeldPort],
+        hooks: Hooks,
+        progress: Progress,
+        pause_file: Path,
+    ) -> None:
+        paused = PauseFile(pause_file)
+        self.history = History(time.time, reactor.seconds)
+        state = State(options.policy, requests=Requests(is_paused=paused.is_there))
+        self.orchestrator = orchestrator = Orchestrator(reactor, state, self.history)
+        send = orchestrator.send
+
+        def current() -> State:
+            return orchestrator.state
+
+        health = Health(reactor, options.status_uri)
+        self.versions = versions = Versions(
+            reactor, engine, health, options.name, options.container, options.status_timeout
+        )
+        versions.on_exit = lambda number, code: send(Exited(number, code))
+        self.routes = routes = Routes(Firewall(reactor, environ, options.name), ports)
+        self.conntrack = conntrack = Conntrack(reactor, environ)
+        self.retention = retention = Retention(engine, versions, options.keep_versions, self._worth_a_rollback)
+        drain = Drain(reactor, engine, conntrack, options.drain)
+        self.retirement = retirement = Retirement(
+            reactor, versions, drain, retention, lambda number: current().role(number), send
+        )
+        removals = Removals(reactor, versions, routes, lambda number: send(Gone(number)))
+        reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
+        handovers = Handovers(
+            reactor,
+            source,
+            named,
+            options.obtain_timeout,
+            versions,
+            routes,
+            retirement,
+            retention,
+            removals,
+            progress,
+            hooks,
+            reporter,
+            current,
+            send,
+        )
+        orchestrator.reports = reporter
+        orchestrator.workers = DeployWorkers(
+            versions,
+            routes,
+            Adoption(versions, routes),
+            handovers,
+            retirement,
+            retention,
+            removals,
+            conntrack,
+            hooks,
+            reporter,
+            paused,
+            current,
+            send,
+        )
+        self.reconciler = Reconciler(reactor, routes)
+        self._liveness = Liveness(
+            reactor, versions, options.liveness, self.live, lambda number, reason: send(Unhealthy(number, reason))
+        )
+
+    def start(self) -> None:
+        """Take over what an earlier run left, and begin."""
+        self.orchestrator.start()
+        self.reconciler.start()
+        self._liveness.start()
+
+    async def stop(self) -> None:
+        """Fires when nothing is under way any more; see ``Orchestrator.stop``."""
+        await self._liveness.stop()
+        await self.orchestrator.stop()
+        await self.reconciler.stop()
+
+    def live(self) -> list[Running]:
+        """The live versions."""
+        return self._running(Role.LIVE)
+
+    def draining(self) -> list[Running]:
+        """The versions that finish their connections."""
+        return self._running(Role.DRAINING)
+
+    def _worth_a_rollback(self) -> list[Running]:
+        versions = self.orchestrator.state.versions
+        return [one for one in self.draining() if not versions[one.number].is_rejected and versions[one.number].turn]
+
+    def _running(self, role: Role) -> list[Running]:
+        found = [self.versions.running(version.number) for version in self.orchestrator.state.in_role(role)]
+        return [running for running in found if running is not None]
