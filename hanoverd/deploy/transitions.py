@@ -380,18 +380,22 @@ def _due(step: Step, event: ev.Due) -> None:
         case TimerKind.RESTART:
             step.set(restarts=replace(step.state.restarts, is_due=step.state.restarts.wanted is not None))
         case TimerKind.RETURN:
-            if version is None or version.role is not Role.RETURNING or not step.state.is_return_delayed:
-                return
-            if version.has_exited:
-                _return_failed(step, ev.ReturnFailed(version.number, "it exited", is_gone=True))
-            else:
-                return_version(step, version)
+            _return_due(step, version)
         case TimerKind.PROVED:
             if version is not None and version.role is Role.LIVE:
                 step.set(restarts=replace(step.state.restarts, count=0))
         case TimerKind.SETTLED:
             if version is not None and version.role is Role.LIVE:
                 step.change(version, has_settled=True)
+
+
+def _return_due(step: Step, version: Version | None) -> None:
+    if version is None or version.role is not Role.RETURNING or not step.state.is_return_delayed:
+        return
+    if version.has_exited:
+        _return_failed(step, ev.ReturnFailed(version.number, "it exited", is_gone=True))
+    else:
+        return_version(step, version)
 
 
 # -- the stop
