@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import os
@@ -17,18 +18,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from tests.faults.pressure import Pressure
+from tests.faults.right import Seen, complaints, name_of, named
 from tests.faults.traps import EngineTrap, ProgramTrap
-from tests.integration.asking import hostname, names
+from tests.faults.words import APP, CHAIN, COMMENT, PHASES, WENT_LIVE
+from tests.integration.asking import hostname
+from tests.lab.api import get_json
 from tests.lab.daemon import HOOKBOT_KEY, HOOKBOT_PORT, PROJECT, Daemon, environment, hookbot_url, twistd
 from tests.lab.git import Repository
 from tests.lab.host import Lab
 from tests.lab.images import import_base, write_app
 
-APP = "faulty"
-ARGUMENTS = ("-p", "8080:80", "--name", APP, "--on-exit", "keep")
+#: The app's options; with ``keep``, it outlives hanoverd.
+ARGUMENTS = ("-p", "8080:80", "--name", APP)
 
-#: The places that an image comes from: the folder, at a word of hookbot; or the git host.
+#: The places that an image comes from: the folder, at a message of hookbot; or the git host.
 FOLDER, GIT = "folder", "git"
 
 GIT_PORT, REGISTRY_PORT = 9418, 5000
@@ -36,24 +42,15 @@ GIT_PORT, REGISTRY_PORT = 9418, 5000
 #: How much the engine can keep, in bytes.
 DISK = 600 * 1024 * 1024
 
-#: What the log says at the phases of a handover.
-PHASES = {
-    "begun": r"handover: SIGHUP",
-    "obtaining": rf"{APP}-\d+: build",
-    "obtained": rf"{APP}-\d+: obtained",
-    "created": rf"{APP}-\d+: created",
-    "started": rf"{APP}-\d+: started",
-    "ready": rf"{APP}-\d+: ready",
-    "flipped": rf"{APP}-\d+: flipped",
-    "live": rf"{APP}-\d+ is live",
-    "gone": rf"{APP}-\d+ is gone",
-}
+#: How long the world may take to become right again, in seconds: an old version may drain for 30 of them.
+RIGHT_WITHIN = 45
 
-#: What the log says at the end of one.
-OVER = (" is live: ", "waiting for the next trigger", "handover cancelled", "started again in")
+#: How long hanoverd may take to end after SIGTERM, in seconds: hooks have 5, then an engine that does not answer has 10,
+#: and the app has its stop timeout, which is 10, as nothing else is asked for.
+STOP_WITHIN = 5 + 10 + 10
 
-#: How long the world may take to become right again, in seconds.
-RIGHT_WITHIN = 60
+#: A rule that does nothing, and stands before those of hanoverd, which repairs that.
+_FOREIGN = ("PREROUTING", "-d", "203.0.113.1", "-j", "RETURN")
 
 _REGISTRY = """\
 version: 0.1
@@ -95,13 +92,19 @@ class Helper:
 
 
 class Site:
-    """The host, the app's sources, and the daemon that serves it; ``chance`` decides what is left open."""
+    """The host, the app's sources, and the daemon of the checkout ``tree`` that serves it; ``chance`` decides what is left
+    open.
+    """
 
-    def __init__(self, lab: Lab, folder: Path, chance: random.Random) -> None:
+    def __init__(self, lab: Lab, folder: Path, tree: Path) -> None:
         self.lab = lab
         self.folder = folder / "app"
-        self.chance = chance
+        self.chance = random.Random(0)
         self.source = FOLDER
+        self.load = Pressure(lab)
+        #: How long each stop has taken, in seconds.
+        self.stops: list[float] = []
+        self._tree = tree
         self._state = folder
         self._clock = folder / "clock"
         self._temporary = folder / "tmp"
@@ -131,18 +134,25 @@ class Site:
 
     def end(self) -> list[str]:
         """Have hanoverd end, and its app with it; what is left behind, by name."""
-        try:
-            if self._daemon is not None:
-                self._daemon.terminate()
-                self._daemon.forget()
-                self._daemon = None
-            with Daemon(self.lab, ["-p", "8080:80", "--name", APP], self.folder, self._environ()) as last:
-                last.wait_for("is live")
-            return self._left()
-        finally:
-            self.requests.close()
-            for helper in (self.registry, self.git_host, self.hookbot):
-                helper.kill()
+        self.stop()
+        self.start(FOLDER, keep=False)
+        self.become_right()
+        self.stop()
+        return self.left()
+
+    def abandon(self) -> None:
+        """End everything that runs here, whatever it does, but for the engine, which the lab ends."""
+        self.load.finish()
+        if self._daemon is not None:
+            self._daemon.kill()
+            self._daemon.forget()
+            self._daemon = None
+        self.requests.close()
+        for helper in (self.registry, self.git_host, self.hookbot):
+            helper.kill()
+        for pid, line in self._processes():
+            if str(self.lab.folder) not in line:
+                end_process(pid)
 
     # -- hanoverd
 
@@ -152,24 +162,107 @@ class Site:
         assert self._daemon is not None
         return self._daemon
 
-    def start(self, source: str | None = None) -> None:
-        """Start hanoverd, as a service manager would that had it vanish; it may be told another source."""
+    def start(self, source: str | None = None, *options: str, keep: bool = True) -> None:
+        """Start hanoverd, as a service manager would that had it vanish; it may be told another source, and more."""
         if self._daemon is not None:
             self._daemon.forget()
         self.source = source or self.chance.choice((FOLDER, GIT))
         env = self._environ()
+        arguments = [*ARGUMENTS, *(["--on-exit", "keep"] if keep else []), *options]
         if self.source == GIT:
-            arguments = [*ARGUMENTS, f"--state-dir={self._state}", f"git://127.0.0.1:{GIT_PORT}/app"]
+            arguments += [f"--state-dir={self._state}", f"git://127.0.0.1:{GIT_PORT}/app"]
         else:
-            arguments = [*ARGUMENTS]
             env["HOOKBOT_URL"] = hookbot_url("/sub/hanoverd/cwd")
         self._daemon = Daemon(self.lab, arguments, self.folder, env)
+
+    def stop(self) -> float:
+        """Stop hanoverd by SIGTERM; how long it has taken, in seconds, which must be within ``STOP_WITHIN``."""
+        self.daemon.signal(signal.SIGTERM)
+        return self.stopped()
+
+    def stopped(self) -> float:
+        """Wait for the end of a stop that begins now, as ``stop`` does."""
+        begun = time.monotonic()
+        status = self.daemon.wait(STOP_WITHIN)
+        self.stops.append(time.monotonic() - begun)
+        assert status == 0, f"exit status {status}"
+        return self.stops[-1]
+
+    def come_up(self) -> None:
+        """Wait until hanoverd answers; where it ends at its start, for what it needs is not there, start it again, as a
+        service manager would.
+        """
+
+        def is_up() -> bool:
+            if self.daemon.has_ended:
+                self.start(self.source)
+            return self.status() is not None
+
+        wait_for(is_up, "hanoverd runs")
+
+    def status(self) -> dict[str, Any] | None:
+        """What hanoverd says of itself, at the socket of its commands; None while it does not answer."""
+        found: dict[str, Any] | None = self._asked("/status")
+        return found
+
+    def handovers(self) -> list[dict[str, Any]]:
+        """The handovers so far, the oldest first."""
+        return self._asked("/history") or []
+
+    def mark(self) -> int:
+        """The number of the last handover so far."""
+        return max((record["id"] for record in self.handovers()), default=0)
+
+    def handover_after(
+        self,
+        mark: int,
+        holds: Callable[[dict[str, Any]], object] = lambda record: record["took"] is not None,
+        within: float = 30,
+    ) -> dict[str, Any]:
+        """Wait for a handover after ``mark`` of which ``holds`` is true, which is that it is over if nothing is said."""
+        found: list[dict[str, Any]] = []
+
+        def is_there() -> bool:
+            found[:] = [record for record in self.handovers() if record["id"] > mark and holds(record)]
+            return bool(found)
+
+        wait_for(is_there, "such a handover", within)
+        return found[0]
+
+    def hand_over(self) -> None:
+        """Have another version of the app live, with one trigger."""
+        mark = self.mark()
+        self.write_app()
+        self.daemon.hup()
+        self.handover_after(mark, lambda record: record["outcome"] == WENT_LIVE)
+
+    def hand_over_until(self) -> str:
+        """Begin a handover, and come back at a phase of it, or at any moment."""
+        self.write_app()
+        mark = self.mark()
+        self.daemon.hup()
+        if self.chance.random() < 0.3:
+            seconds = self.chance.uniform(0, 1.5)
+            time.sleep(seconds)
+            return f"{seconds:.2f} s after SIGHUP"
+        phase = self.chance.choice(("begun", *PHASES, "live", "gone"))
+        for _ in range(6):
+            # A newer trigger, or a command, may have cancelled it.
+            try:
+                self.handover_after(mark, lambda record: _has_come_to(phase, record), 5)
+            except AssertionError:
+                self.daemon.hup()
+            else:
+                break
+        if phase == "gone":
+            wait_for(lambda: not (self.status() or {"draining": True})["draining"], "no version drains", 40)
+        return f"when {phase}"
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """``hanoverd`` with a command for the one that runs."""
         return subprocess.run(
             self.lab.in_host(twistd(*arguments)),
-            env=environment(self.lab),
+            env={**environment(self.lab), "PYTHONPATH": str(self._tree)},
             cwd="/",
             capture_output=True,
             text=True,
@@ -177,26 +270,19 @@ class Site:
             check=False,
         )
 
-    def hand_over_until(self) -> str:
-        """Begin a handover, and come back at a phase of it, or at any moment."""
-        self.write_app()
-        before = len(self.daemon.log())
-        self.daemon.hup()
-        if self.chance.random() < 0.3:
-            seconds = self.chance.uniform(0, 1.5)
-            time.sleep(seconds)
-            return f"{seconds:.2f} s after SIGHUP"
-        phase = self.chance.choice(list(PHASES))
-        self.daemon.wait_for(PHASES[phase], after=before)
-        return f"when {phase}"
-
     def set_clock(self, seconds: float) -> None:
         """Have hanoverd see another time of day than there is."""
         self._clock.write_text(f"{seconds:+.0f}\n")
 
+    def _asked(self, path: str) -> Any:
+        try:
+            return get_json(str(self.lab.runtime / f"{APP}.sock"), path)
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+
     def _environ(self) -> dict[str, str]:
         return {
-            "PYTHONPATH": f"{Path(__file__).with_name('clock')}:{PROJECT}",
+            "PYTHONPATH": f"{Path(__file__).with_name('clock')}:{self._tree}",
             "CLOCK_FILE": str(self._clock),
             "TMPDIR": str(self._temporary),
             "DOCKER_HOST": f"unix://{self.requests.path}",
@@ -241,12 +327,35 @@ class Site:
 
     def live(self) -> str:
         """The version that the rules lead to."""
-        wait_for(self._led, "a live version")
-        return self._led()
+        wait_for(lambda: named(self.lab.iptables_save()), "a live version")
+        return named(self.lab.iptables_save()).pop()
 
-    def _led(self) -> str:
-        found = re.search(r'"hanoverd: ([^"]+)"', self.lab.iptables_save())
-        return found[1] if found else ""
+    def answering(self) -> str:
+        """The version that answers a client elsewhere; fails with ``ConnectionError``."""
+        return hostname(self.lab.in_client, f"http://{self.lab.host_ip}:8080/")
+
+    def process_of(self, container: str) -> int:
+        """The process ID of a container's first process."""
+        found: int = get_json(self.lab.engine.socket, f"/containers/{container}/json")["State"]["Pid"]
+        return found
+
+    @contextmanager
+    def slow_request(self, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
+        """A curl that waits for so long for the answer of the version that is live now."""
+        url = f"http://{self.lab.host_ip}:8080/slow?{seconds}"
+        curl = ["curl", "--silent", "--fail", "--max-time", str(seconds + 5), url]
+        client = subprocess.Popen(self.lab.in_client(curl), stdout=subprocess.DEVNULL)
+        # It must have arrived before anything else happens.
+        wait_for(lambda: client.poll() is not None or self._is_asked(), "the request arrives")
+        try:
+            yield client
+        finally:
+            client.kill()
+            client.wait()
+
+    def _is_asked(self) -> bool:
+        argv = self.lab.in_client(["ss", "-Htnp", "state", "established", "dport = :8080"])
+        return "curl" in subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
@@ -263,56 +372,78 @@ class Site:
     # -- right and wrong
 
     def become_right(self) -> float:
-        """One version is left, it is the one that the rules name, and it answers; in so many seconds."""
+        """Wait until all is right, as ``right.py`` has it; returns after how many seconds it was."""
         begun = time.monotonic()
-        while not self._is_right():
-            assert time.monotonic() < begun + RIGHT_WITHIN, (
-                f"not right: {self._describe()}\n{self.daemon.log()[-5000:]}"
-            )
+        while wrong := self._complaints():
+            assert not self.daemon.has_ended, f"hanoverd has ended by itself ({self.daemon.wait()})"
+            assert time.monotonic() < begun + RIGHT_WITHIN, f"not right within {RIGHT_WITHIN} s: {'; '.join(wrong)}"
             time.sleep(0.05)
         return time.monotonic() - begun
 
-    def _is_right(self) -> bool:
+    def have_rules_repaired(self) -> None:
+        """Change the rules in a way that costs no request, and see it repaired: hanoverd still looks after them."""
+        iptables = ["iptables", "--wait", "5", "-t", "nat"]
+        subprocess.run(self.lab.in_host([*iptables, "-I", *_FOREIGN]), check=True)
         try:
-            found = names(self.lab.containers(APP))
-            if len(found) != 1 or f'"hanoverd: {found[0]}"' not in self.lab.iptables_save():
-                return False
-            url = f"http://{self.lab.host_ip}:8080/"
-            return self._is_quiet() and hostname(self.lab.in_client, url) == found[0]
-        except (OSError, AssertionError):
-            return False
 
-    def _is_quiet(self) -> bool:
-        """Whether no handover is under way: that of the start must be over as well."""
-        log = self.daemon.log()
-        return log.rfind("handover: ") < max(log.rfind(end) for end in OVER)
+            def is_repaired() -> bool:
+                first = re.search(r"^-A PREROUTING (.*)$", self.lab.iptables_save(), re.MULTILINE)
+                return first is not None and CHAIN in first[1]
 
-    def _describe(self) -> str:
-        rules = [line for line in self.lab.iptables_save().splitlines() if "HANOVERD" in line]
-        return f"containers {names(self.lab.containers(APP))}, rules {rules}"
+            wait_for(is_repaired, "the rules are first again", 10)
+        finally:
+            subprocess.run(self.lab.in_host([*iptables, "-D", *_FOREIGN]), check=True)
 
-    def _left(self) -> list[str]:
-        left = names(self.lab.containers())
-        left += [line for line in self.lab.iptables_save().splitlines() if "HANOVERD" in line]
+    def left(self) -> list[str]:
+        """What is left behind once hanoverd has ended, and its app with it, by name."""
+        left = [name_of(container) for container in self._containers()]
+        left += [line for line in self._rules().splitlines() if CHAIN in line or COMMENT in line]
         left += [str(path) for path in (*self.lab.runtime.iterdir(), *self._temporary.iterdir())]
         left += [str(path) for path in self._state.glob("src/**/checkouts/*")]
         # All but the engine and its parts run for hanoverd, or are ours.
         ours = (str(self.lab.folder), "docker-registry", "git daemon", "git-daemon", "hookbot")
-        for pid in subprocess.run(
-            ["ip", "netns", "pids", self.lab.host], capture_output=True, text=True, check=True
-        ).stdout.split():
+        return left + [
+            f"process {pid}: {line}" for pid, line in self._processes() if not any(word in line for word in ours)
+        ]
+
+    def processes(self, word: str) -> list[int]:
+        """The processes on the host with ``word`` in their command lines."""
+        return [pid for pid, line in self._processes() if word in line]
+
+    def _complaints(self) -> list[str]:
+        status = self.status()
+        if status is None:
+            return ["hanoverd does not answer"]
+        try:
+            seen = Seen(status, self._rules(), self._containers(), self.answering())
+        except (OSError, AssertionError, RuntimeError, http.client.HTTPException) as error:
+            return [str(error)]
+        return complaints(seen)
+
+    def _containers(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = get_json(self.lab.engine.socket, "/containers/json?all=1")
+        return found
+
+    def _rules(self) -> str:
+        argv = self.lab.in_host(["iptables-save"])
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+    def _processes(self) -> list[tuple[int, str]]:
+        found = []
+        argv = ["ip", "netns", "pids", self.lab.host]
+        for pid in subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split():
             try:
                 line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-            if line and not any(word in line for word in ours):
-                left.append(f"process {pid}: {line}")
-        return left
+            if line:
+                found.append((int(pid), line))
+        return found
 
 
 @contextmanager
-def site(chance: random.Random) -> Iterator[Site]:
-    """A site of its own, with its own lab."""
+def site(tree: Path = PROJECT) -> Iterator[Site]:
+    """A site of its own, with its own lab, for the hanoverd of the checkout ``tree``."""
     lab = Lab()
     disk = lab.folder / "engine" / "data"
     disk.mkdir(parents=True)
@@ -321,7 +452,7 @@ def site(chance: random.Random) -> Iterator[Site]:
         lab.start()
         import_base(lab)
         with tempfile.TemporaryDirectory(prefix="hanoverd-faults-") as folder:
-            yield Site(lab, Path(folder), chance)
+            yield Site(lab, Path(folder), tree)
     finally:
         lab.engine.kill()
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
@@ -334,6 +465,20 @@ def wait_for(holds: Callable[[], object], what: object, within: float = 30) -> N
     while not holds():
         assert time.monotonic() < deadline, f"not within {within} s: {what}"
         time.sleep(0.02)
+
+
+def end_process(pid: int) -> None:
+    """Kill a process; idempotent."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _has_come_to(phase: str, record: dict[str, Any]) -> bool:
+    if phase in PHASES:
+        return phase in [one["phase"] for one in record["phases"]]
+    return phase == "begun" or record["outcome"] == WENT_LIVE
 
 
 _NOBODY = base64.urlsafe_b64encode(json.dumps({}).encode()).decode()

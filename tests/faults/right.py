@@ -1,0 +1,93 @@
+"""What is right, as far as it can be seen from outside: hanoverd, the rules and the engine say the same, and no more."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.faults.words import APP, CHAIN, COMMENT, IS_LIVE, KEPT
+
+#: How many versions hanoverd keeps that can be gone back to, where it is not told (--keep-versions).
+MOST_KEPT = 1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The world at a moment: what hanoverd's status says, what ``iptables-save`` prints of all tables, all containers of the
+    engine as it lists them, and which version answers a client.
+    """
+
+    status: Mapping[str, Any]
+    rules: str
+    containers: Sequence[Mapping[str, Any]]
+    answering: str
+
+
+def complaints(seen: Seen) -> list[str]:
+    """Everything that is wrong."""
+    live = (seen.status["live"] or {}).get("version", "")
+    if seen.status["state"] != IS_LIVE or not live:
+        return [f"hanoverd says that the app is {seen.status['state']}, and {live or 'no version'} is live"]
+    return [
+        *_of_hanoverd(seen.status),
+        *([] if seen.answering == live else [f"{seen.answering} answers, and {live} is live"]),
+        *_of_the_engine(seen, live),
+        *_of_the_rules(seen.rules, live, str(seen.status["live"]["address"])),
+    ]
+
+
+def named(rules: str) -> set[str]:
+    """The versions that the rules name."""
+    return set(re.findall(rf'"{re.escape(COMMENT)}({re.escape(APP)}-\d+)"', rules))
+
+
+def name_of(container: Mapping[str, Any]) -> str:
+    """The name of a container as the engine lists it."""
+    return str(container["Names"][0]).lstrip("/")
+
+
+def _of_hanoverd(status: Mapping[str, Any]) -> list[str]:
+    wrong = []
+    if status["draining"]:
+        wrong.append(f"{', '.join(status['draining'])} still drain")
+    if status["paused"] or status["held"]:
+        wrong.append("hanoverd is paused")
+    return wrong
+
+
+def _of_the_engine(seen: Seen, live: str) -> list[str]:
+    wrong = []
+    states = {name_of(container): container["State"] for container in seen.containers}
+    if states.pop(live, "not there") != "running":
+        wrong.append(f"{live} does not run")
+    kept = {name for name, state in states.items() if re.fullmatch(rf"{APP}-\d+{KEPT}", name) and state != "running"}
+    listed = {f"{APP}-{one['generation']}{KEPT}" for one in seen.status["kept"]}
+    if kept != listed or len(kept) > MOST_KEPT:
+        wrong.append(f"kept are {sorted(kept)}, and hanoverd says {sorted(listed)}")
+    wrong += [f"{name} is forgotten, and {state}" for name, state in states.items() if name not in kept]
+    addresses = [
+        network["IPAddress"]
+        for container in seen.containers
+        if name_of(container) == live
+        for network in container["NetworkSettings"]["Networks"].values()
+    ]
+    if seen.status["live"]["address"] not in addresses:
+        wrong.append(f"{live} is at {addresses}, and hanoverd says at {seen.status['live']['address']}")
+    return wrong
+
+
+def _of_the_rules(saved: str, live: str, address: str) -> list[str]:
+    ours = [line for line in saved.splitlines() if line.startswith("-A ") and (CHAIN in line or COMMENT in line)]
+    wrong = [f"twice: {line}" for line, count in Counter(ours).items() if count > 1]
+    if named(saved) != {live}:
+        wrong.append(f"the rules name {sorted(named(saved)) or 'no version'}, and {live} is live")
+    jumps = [line.split()[1] for line in ours if line.startswith(("-A PREROUTING ", "-A OUTPUT "))]
+    if sorted(jumps) != ["OUTPUT", "PREROUTING"]:
+        wrong.append(f"the chains with jumps to ours are {sorted(jumps)}")
+    targets = {found[1] for line in ours if (found := re.search(r"--to-destination ([\d.]+):", line))}
+    if targets != {address}:
+        wrong.append(f"the rules lead to {sorted(targets)}, and {live} is at {address}")
+    return wrong

@@ -1,0 +1,56 @@
+"""Stops at the worst moments: within milliseconds of the death of the live version."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import nullcontext
+
+from tests.faults.site import Site
+
+#: Between the death and SIGTERM, in seconds: the engine tells of it some 30 ms after.
+_DELAYS = (0.0, 0.005, 0.02, 0.05, 0.1)
+
+
+def keep_at_a_death(site: Site) -> str:
+    """The live version is to outlive hanoverd."""
+    return _stop_at_a_death(site, drains=False)
+
+
+def keep_at_a_death_in_a_drain(site: Site) -> str:
+    """And another version drains."""
+    return _stop_at_a_death(site, drains=True)
+
+
+def stop_at_a_death(site: Site) -> str:
+    """Nothing is to outlive hanoverd."""
+    _become_stopping(site)
+    return f"{_stop_at_a_death(site, drains=False, keep=False)}"
+
+
+def stop_at_a_death_in_a_drain(site: Site) -> str:
+    """And another version drains."""
+    _become_stopping(site)
+    return f"{_stop_at_a_death(site, drains=True, keep=False)}"
+
+
+def _become_stopping(site: Site) -> None:
+    site.stop()
+    site.start(keep=False)
+    site.become_right()
+
+
+def _stop_at_a_death(site: Site, *, drains: bool, keep: bool = True) -> str:
+    delay = site.chance.choice(_DELAYS)
+    with site.slow_request(20) if drains else nullcontext():
+        if drains:
+            site.hand_over()
+        os.kill(site.process_of(site.live()), signal.SIGKILL)
+        time.sleep(delay)
+        took = site.stop()
+    if not keep:
+        left = site.left()
+        assert not left, f"left behind: {', '.join(left)}"
+    site.start()
+    return f"after {delay * 1000:.0f} ms, in {took:.1f} s"
