@@ -161,7 +161,7 @@ def _dealt(seed: int, faults: Sequence[Fault]) -> Iterator[Fault]:
 
 def _one(where: Site, fault: Fault) -> Result:
     load = where.load = Pressure(where.lab)
-    where.stops = []
+    where.stops, where.note = [], ""
     load.start()
     time.sleep(0.1)
     blowing = _begin_to_blow(where) if fault.storms else None
@@ -180,6 +180,7 @@ def _one(where: Site, fault: Fault) -> Result:
             where.have_rules_repaired()
     except Exception as error:
         # Whatever it is: hanoverd, or what it should have served, is not as it must be.
+        detail = detail or where.note
         wrong = f"{type(error).__name__}: {error}".partition("\n")[0]
         log = where.daemon.log()[-TAIL:]
         if blowing is not None:

@@ -25,7 +25,7 @@ _LIVE_WITHIN = 15
 
 def hook_leaves_a_process(site: Site) -> str:
     """At one handover after the other, and then a stop."""
-    hook = site.chance.choice(_HOOKS)
+    hook = site.note = site.chance.choice(_HOOKS)
     site.stop()
     site.start(None, "--hook", hook)
     try:

@@ -12,7 +12,7 @@ def second_network(site: Site) -> str:
     """The live version is connected to another network, of a name before or after the first's, and hanoverd started again:
     it goes on serving.
     """
-    network = site.chance.choice(("a-second", "z-second"))
+    network = site.note = site.chance.choice(("a-second", "z-second"))
     name = site.live()
     _ask(site, "/networks/create", {"Name": network})
     try:

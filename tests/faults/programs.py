@@ -29,6 +29,7 @@ def failing_firewall(site: Site) -> Iterator[str]:
     """The firewall's programs, or one of them, fail meanwhile; gives which."""
     names = site.chance.choice(((SAVE, RESTORE), (SAVE,), (RESTORE,)))
     with _failing(site, names, *site.chance.choice(_WAYS)) as said:
+        site.note = said
         yield said
 
 

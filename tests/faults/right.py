@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tests.faults.words import APP, CHAIN, COMMENT, IS_LIVE, KEPT
@@ -14,28 +13,18 @@ from tests.faults.words import APP, CHAIN, COMMENT, IS_LIVE, KEPT
 MOST_KEPT = 1
 
 
-@dataclass(frozen=True)
-class Seen:
-    """The world at a moment: what hanoverd's status says, what ``iptables-save`` prints of all tables, all containers of the
-    engine as it lists them, and which version answers a client.
+def complaints(status: Mapping[str, Any], rules: str, containers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong, given what hanoverd's status says, what ``iptables-save`` prints of all tables, and all containers of the
+    engine, of any name, as it lists them.
     """
-
-    status: Mapping[str, Any]
-    rules: str
-    containers: Sequence[Mapping[str, Any]]
-    answering: str
-
-
-def complaints(seen: Seen) -> list[str]:
-    """Everything that is wrong."""
-    live = (seen.status["live"] or {}).get("version", "")
-    if seen.status["state"] != IS_LIVE or not live:
-        return [f"hanoverd says that the app is {seen.status['state']}, and {live or 'no version'} is live"]
+    live = (status["live"] or {}).get("version", "")
+    if status["state"] != IS_LIVE or not live:
+        return [f"hanoverd says that the app is {status['state']}, and {live or 'no version'} is live"]
+    address = str(status["live"]["address"])
     return [
-        *_of_hanoverd(seen.status),
-        *([] if seen.answering == live else [f"{seen.answering} answers, and {live} is live"]),
-        *_of_the_engine(seen, live),
-        *_of_the_rules(seen.rules, live, str(seen.status["live"]["address"])),
+        *_of_hanoverd(status),
+        *_of_the_engine(status, containers, live, address),
+        *_of_the_rules(rules, live, address),
     ]
 
 
@@ -58,24 +47,26 @@ def _of_hanoverd(status: Mapping[str, Any]) -> list[str]:
     return wrong
 
 
-def _of_the_engine(seen: Seen, live: str) -> list[str]:
+def _of_the_engine(
+    status: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], live: str, address: str
+) -> list[str]:
     wrong = []
-    states = {name_of(container): container["State"] for container in seen.containers}
+    states = {name_of(container): container["State"] for container in containers}
     if states.pop(live, "not there") != "running":
         wrong.append(f"{live} does not run")
     kept = {name for name, state in states.items() if re.fullmatch(rf"{APP}-\d+{KEPT}", name) and state != "running"}
-    listed = {f"{APP}-{one['generation']}{KEPT}" for one in seen.status["kept"]}
+    listed = {f"{APP}-{one['generation']}{KEPT}" for one in status["kept"]}
     if kept != listed or len(kept) > MOST_KEPT:
         wrong.append(f"kept are {sorted(kept)}, and hanoverd says {sorted(listed)}")
     wrong += [f"{name} is forgotten, and {state}" for name, state in states.items() if name not in kept]
     addresses = [
         network["IPAddress"]
-        for container in seen.containers
+        for container in containers
         if name_of(container) == live
         for network in container["NetworkSettings"]["Networks"].values()
     ]
-    if seen.status["live"]["address"] not in addresses:
-        wrong.append(f"{live} is at {addresses}, and hanoverd says at {seen.status['live']['address']}")
+    if address not in addresses:
+        wrong.append(f"{live} is at {addresses}, and hanoverd says at {address}")
     return wrong
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.pressure import Pressure
-from tests.faults.right import Seen, complaints, name_of, named
+from tests.faults.right import complaints, name_of, named
 from tests.faults.traps import EngineTrap, ProgramTrap
 from tests.faults.words import APP, CHAIN, COMMENT, PHASES, WENT_LIVE
 from tests.integration.asking import hostname
@@ -102,6 +102,8 @@ class Site:
         self.chance = random.Random(0)
         self.source = FOLDER
         self.load = Pressure(lab)
+        #: What chance has decided of the fault that happens, for people.
+        self.note = ""
         #: How long each stop has taken, in seconds.
         self.stops: list[float] = []
         self._tree = tree
@@ -415,10 +417,13 @@ class Site:
         if status is None:
             return ["hanoverd does not answer"]
         try:
-            seen = Seen(status, self._rules(), self._containers(), self.answering())
+            wrong = complaints(status, self._rules(), self._containers())
+            # Only then: it takes long where nothing answers.
+            if not wrong and (answering := self.answering()) != status["live"]["version"]:
+                wrong.append(f"{answering} answers, and {status['live']['version']} is live")
         except (OSError, AssertionError, RuntimeError, http.client.HTTPException) as error:
             return [str(error)]
-        return complaints(seen)
+        return wrong
 
     def _containers(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = get_json(self.lab.engine.socket, "/containers/json?all=1")

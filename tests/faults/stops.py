@@ -26,13 +26,13 @@ def keep_at_a_death_in_a_drain(site: Site) -> str:
 def stop_at_a_death(site: Site) -> str:
     """Nothing is to outlive hanoverd."""
     _become_stopping(site)
-    return f"{_stop_at_a_death(site, drains=False, keep=False)}"
+    return _stop_at_a_death(site, drains=False, keep=False)
 
 
 def stop_at_a_death_in_a_drain(site: Site) -> str:
     """And another version drains."""
     _become_stopping(site)
-    return f"{_stop_at_a_death(site, drains=True, keep=False)}"
+    return _stop_at_a_death(site, drains=True, keep=False)
 
 
 def _become_stopping(site: Site) -> None:
@@ -43,6 +43,7 @@ def _become_stopping(site: Site) -> None:
 
 def _stop_at_a_death(site: Site, *, drains: bool, keep: bool = True) -> str:
     delay = site.chance.choice(_DELAYS)
+    site.note = f"after {delay * 1000:.0f} ms"
     with site.slow_request(20) if drains else nullcontext():
         if drains:
             site.hand_over()
@@ -53,4 +54,4 @@ def _stop_at_a_death(site: Site, *, drains: bool, keep: bool = True) -> str:
         left = site.left()
         assert not left, f"left behind: {', '.join(left)}"
     site.start()
-    return f"after {delay * 1000:.0f} ms, in {took:.1f} s"
+    return f"{site.note}, in {took:.1f} s"
