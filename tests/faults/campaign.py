@@ -18,9 +18,9 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,7 +99,7 @@ class Sums:
                 requests, failed = sum(one.requests for one in some), sum(one.wrongly_failed for one in some)
                 slowest = max((stop for one in some for stop in one.stops), default=None)
                 stop = "" if slowest is None else f"{slowest:.1f} s"
-                lines.append(f"{name:40} {len(some):5} {wrong:9} {requests:9} {failed:14} {stop:>12}")
+                lines.append(f"{name:40} {len(some):5} {wrong:9} {requests:9} {failed:14} {stop:>12}".rstrip())
         right = [result for result in self.results if not result.wrong]
         slowest_right = max(right, key=lambda result: result.seconds, default=None)
         stops = [(stop, result.fault.name) for result in self.results for stop in result.stops]
@@ -164,13 +164,9 @@ def _one(where: Site, fault: Fault) -> Result:
     where.stops, where.note = [], ""
     load.start()
     time.sleep(0.1)
-    blowing = _begin_to_blow(where) if fault.storms else None
     detail, seconds, wrong, log = "", 0.0, "", ""
     try:
-        detail = fault.happen(where)
-        if blowing is not None:
-            blowing.join()
-            detail = f"{detail}, in {blowing.name}".lstrip(", ")
+        detail = _happen(where, fault)
         seconds = where.become_right()
         if where.chance.random() < AGAIN:
             # Still, after all of that, it hands over.
@@ -183,24 +179,22 @@ def _one(where: Site, fault: Fault) -> Result:
         detail = detail or where.note
         wrong = f"{type(error).__name__}: {error}".partition("\n")[0]
         log = where.daemon.log()[-TAIL:]
-        if blowing is not None:
-            blowing.join()
     finally:
         load.finish()
     return Result(fault, detail, load.requests, load.failed, seconds, load.errors, where.stops, wrong, log)
 
 
-def _begin_to_blow(where: Site) -> threading.Thread | None:
-    """A storm, perhaps, on its way, with its name."""
+def _happen(where: Site, fault: Fault) -> str:
+    """The fault, in the middle of a storm perhaps, which ends before this returns."""
     drawn, chance = where.chance.random(), random.Random(where.chance.random())
-    if drawn < STORMS:
-        blowing = threading.Thread(target=storm, args=(where, chance), name="a storm of SIGHUPs")
-    elif drawn < STORMS + COMMANDS:
-        blowing = threading.Thread(target=blow, args=(where, chance), name="a storm of commands")
-    else:
-        return None
-    blowing.start()
-    return blowing
+    if not fault.storms or drawn > STORMS + COMMANDS:
+        return fault.happen(where)
+    blows, name = (storm, "a storm of SIGHUPs") if drawn < STORMS else (blow, "a storm of commands")
+    with ThreadPoolExecutor(1) as pool:
+        blowing = pool.submit(blows, where, chance)
+        detail = fault.happen(where)
+        blowing.result()
+    return f"{detail}, in {name}".lstrip(", ")
 
 
 def main() -> None:

@@ -185,8 +185,10 @@ class Site:
     def stopped(self) -> float:
         """Wait for the end of a stop that begins now, as ``stop`` does."""
         begun = time.monotonic()
-        status = self.daemon.wait(STOP_WITHIN)
-        self.stops.append(time.monotonic() - begun)
+        try:
+            status = self.daemon.wait(STOP_WITHIN)
+        finally:
+            self.stops.append(time.monotonic() - begun)
         assert status == 0, f"exit status {status}"
         return self.stops[-1]
 
