@@ -12,6 +12,9 @@ from tests.faults.site import Site
 #: Between the death and SIGTERM, in seconds: the engine tells of it some 30 ms after.
 _DELAYS = (0.0, 0.005, 0.02, 0.05, 0.1)
 
+#: How long the request takes for which a version drains, in seconds.
+_DRAINS_FOR = 6
+
 
 def keep_at_a_death(site: Site) -> str:
     """The live version is to outlive hanoverd."""
@@ -44,7 +47,7 @@ def _become_stopping(site: Site) -> None:
 def _stop_at_a_death(site: Site, *, drains: bool, keep: bool = True) -> str:
     delay = site.chance.choice(_DELAYS)
     site.note = f"after {delay * 1000:.0f} ms"
-    with site.slow_request(20) if drains else nullcontext():
+    with site.slow_request(_DRAINS_FOR) if drains else nullcontext():
         if drains:
             site.hand_over()
         os.kill(site.process_of(site.live()), signal.SIGKILL)
