@@ -1,16 +1,16 @@
-"""One fault after another, under load from the client host, and what came of it.
+"""Break one thing after another on a host that serves an app under load, and see whether hanoverd recovers.
 
 usage: python -m tests.faults.campaign [--faults N | --seconds N] [--seed N] [--only NAME]... [--tree DIR]
 (as root, from the project's root)
 
-Each fault hits a daemon that serves an app and, mostly, is about to hand over: at a phase that its status tells, or at any
-moment.  Then the world must become right again without a person: hanoverd is started again where it was killed, as a
-service manager would, and that is all the help it gets.  What is right is in right.py.  Where it does not become right, or
-requests fail that need not, the fault is reported with the end of hanoverd's log, and the campaign goes on with a fresh
-host.  Prints a line a fault, and the sums; the exit status is 1 if anything was wrong.
+Each fault (faults.py) happens while a daemon serves an app, and often during a handover: at a phase that its status shows,
+or at any moment.  Then everything must become right (right.py) without a person: hanoverd is only restarted where it has
+ended, as a service manager does.  If it does not become right, the end of hanoverd's log is printed, and the campaign
+continues on a fresh host.  Requests must not fail, except where the fault itself takes the app away, and each stop of
+hanoverd must finish within a limit.  Prints a line for each fault, and a table; the exit status is 1 if anything was wrong.
 
-The same seed makes the same faults, of each what is left to chance too, whatever became of those before: so can the hanoverd
-of another checkout, DIR, be compared with this one.
+The same seed makes the same faults, with the same random choices in each, whatever the results: use it to compare this
+hanoverd with that of another checkout, DIR.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from tests.faults.pressure import Pressure
 from tests.faults.site import Site, site
 from tests.lab.daemon import PROJECT
 
-#: How often a handover follows that is left in peace, and how often it is looked whether the rules are looked after, of 1.
-AGAIN, LOOKED_AFTER = 0.1, 0.2
+#: How often, of 1, a fault is followed by an undisturbed handover, and by a look at whether rules are still repaired.
+AGAIN, REPAIRED = 0.1, 0.2
 
-#: How often a storm of SIGHUPs, or one of commands, goes on meanwhile, of 1.
+#: How often, of 1, a storm of SIGHUPs, or of commands, goes on during a fault.
 STORMS, COMMANDS = 0.2, 0.15
 
 #: How much of hanoverd's log is printed where something is wrong, in characters.
@@ -44,15 +44,15 @@ TAIL = 5000
 
 @dataclass
 class Result:
-    """What came of one fault; ``detail`` is for people, and ``wrong`` is what did not become right, "" if all did."""
+    """The result of one fault; ``detail`` describes it, ``wrong`` is why it did not become right, "" if it did."""
 
     fault: Fault
     detail: str
     requests: int
     failed: int
-    #: How long it took to become right.
+    #: How long it took to become right, in seconds.
     seconds: float
-    #: What the clients saw, once each.
+    #: The errors that the clients saw, without repeats.
     errors: list[str]
     #: How long each stop took, in seconds.
     stops: list[float] = field(default_factory=list)
@@ -66,26 +66,26 @@ class Result:
 
     @property
     def is_right(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether it became right, and no request was lost."""
         return not self.wrong and not self.wrongly_failed
 
     def __str__(self) -> str:
         what = f"{self.fault.name} {self.detail}".strip()
-        errors = " ".join(self.errors) if self.wrongly_failed else ""
+        errors = "; ".join(self.errors[:3]) if self.wrongly_failed else ""
         end = f"NOT RIGHT: {self.wrong}" if self.wrong else f"right after {self.seconds:5.2f} s"
         return f"{what:60} {self.requests:6} requests {self.failed:4} failed  {end} {errors}".rstrip()
 
 
 @dataclass
 class Sums:
-    """What came of all, and what was left behind at the end."""
+    """All results, and what was left behind at the end."""
 
     results: list[Result] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
     @property
     def not_right(self) -> list[Result]:
-        """Those that went wrong."""
+        """The results that are wrong."""
         return [result for result in self.results if not result.is_right]
 
     def __str__(self) -> str:
@@ -95,7 +95,7 @@ class Sums:
         for name in dict.fromkeys(fault.name for fault in FAULTS):
             some = [result for result in self.results if result.fault.name == name]
             if some:
-                wrong = sum(bool(result.wrong) for result in some)
+                wrong = sum(not result.is_right for result in some)
                 requests, failed = sum(one.requests for one in some), sum(one.wrongly_failed for one in some)
                 slowest = max((stop for one in some for stop in one.stops), default=None)
                 stop = "" if slowest is None else f"{slowest:.1f} s"
@@ -117,9 +117,9 @@ class Sums:
 
 
 def run(seed: int, goes_on: Callable[[int], bool], only: Sequence[str] = (), tree: Path = PROJECT) -> Sums:
-    """Fault after fault, for as long as ``goes_on`` says of their number; on one site, until that does not become right.
+    """Run faults while ``goes_on`` returns true for their number so far; return all results.
 
-    With ``only``, the faults whose names hold one of these.
+    With ``only``, run only the faults whose names contain one of these.
     """
     sums = Sums()
     dealt = _dealt(seed, [fault for fault in FAULTS if not only or any(name in fault.name for name in only)])
@@ -146,12 +146,12 @@ def _end(where: Site) -> list[str]:
     try:
         return where.end()
     except Exception as error:
-        # As for a fault; what is there cannot be told.
+        # Whatever it is, the results are worth more than a traceback.
         return [f"no end: {type(error).__name__}: {error}"]
 
 
 def _dealt(seed: int, faults: Sequence[Fault]) -> Iterator[Fault]:
-    """The faults as from a pack of cards, so that each comes soon."""
+    """Yield the faults without end, shuffled as a pack of cards, so that all of them are in each round."""
     chance = random.Random(seed)
     while True:
         pack = [fault for fault in faults for _ in range(fault.weight)]
@@ -169,13 +169,13 @@ def _one(where: Site, fault: Fault) -> Result:
         detail = _happen(where, fault)
         seconds = where.become_right()
         if where.chance.random() < AGAIN:
-            # Still, after all of that, it hands over.
+            # It can still hand over.
             where.hand_over()
             where.become_right()
-        if where.chance.random() < LOOKED_AFTER:
+        if where.chance.random() < REPAIRED:
             where.have_rules_repaired()
     except Exception as error:
-        # Whatever it is: hanoverd, or what it should have served, is not as it must be.
+        # Whatever it is, hanoverd did not do what it must.
         detail = detail or where.note
         wrong = f"{type(error).__name__}: {error}".partition("\n")[0]
         log = where.daemon.log()[-TAIL:]
@@ -185,7 +185,7 @@ def _one(where: Site, fault: Fault) -> Result:
 
 
 def _happen(where: Site, fault: Fault) -> str:
-    """The fault, in the middle of a storm perhaps, which ends before this returns."""
+    """Have the fault happen, sometimes during a storm; return its description when both are over."""
     drawn, chance = where.chance.random(), random.Random(where.chance.random())
     if not fault.storms or drawn > STORMS + COMMANDS:
         return fault.happen(where)
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=300)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", action="append", default=[], help="faults whose names hold this, or another of these")
+    parser.add_argument("--only", action="append", default=[], help="only faults whose names contain this")
     parser.add_argument("--tree", type=Path, default=PROJECT, help="the checkout whose hanoverd it is")
     given = parser.parse_args()
     end = time.monotonic() + given.seconds if given.seconds else None

@@ -1,4 +1,4 @@
-"""Commands to the hanoverd that runs, one after the other, whatever goes on."""
+"""Storms of the commands that people give to a running hanoverd."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _COUNT = 8
 
 
 def storm_of_commands(site: Site) -> str:
-    """By themselves, with SIGHUPs between them."""
+    """During a handover, while nothing is broken."""
     site.write_app()
     site.daemon.hup()
     return blow(site, site.chance)
 
 
 def blow(site: Site, chance: random.Random) -> str:
-    """For as long as hanoverd lives; at the end, it is not paused.  A command may be refused, and does not hang."""
+    """Run random commands while hanoverd runs, and resume it at the end; a command may be refused, but must not hang."""
     said = []
     for _ in range(_COUNT):
         if site.daemon.has_ended:

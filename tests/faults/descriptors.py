@@ -1,4 +1,4 @@
-"""hanoverd can open nothing more for a moment: it has as many descriptors as it may have."""
+"""Faults of the daemon's limits: for a moment it cannot open another file descriptor."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from resource import RLIMIT_NOFILE, prlimit
 
-from tests.faults.requests import die_noticed
+from tests.faults.requests import kill_and_recover
 from tests.faults.site import Site
 
 
 @contextmanager
 def exhausted(site: Site) -> Iterator[None]:
-    """Have the daemon that runs open nothing meanwhile."""
+    """Have every open, socket and pipe of the daemon fail with EMFILE meanwhile."""
     pid = site.daemon.pid
     soft, hard = prlimit(pid, RLIMIT_NOFILE)
     there = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
-    # The limit is one of numbers: below the first that is free, none is.
+    # The kernel uses the lowest free number, and refuses numbers from the limit on (getrlimit(2)).
     prlimit(pid, RLIMIT_NOFILE, (next(number for number in itertools.count() if number not in there), hard))
     try:
         yield
@@ -28,16 +28,16 @@ def exhausted(site: Site) -> Iterator[None]:
 
 
 def alone(site: Site) -> str:
-    """While nothing else happens: rules and versions are still looked after."""
+    """While nothing else happens; afterwards the rules are still repaired, and a death is still noticed."""
     with exhausted(site):
         time.sleep(site.chance.uniform(1, 2))
     site.have_rules_repaired()
-    die_noticed(site)
+    kill_and_recover(site)
     return ""
 
 
 def in_a_handover(site: Site) -> str:
-    """At any moment of one."""
+    """At any moment of a handover."""
     when = site.hand_over_until()
     mark = site.mark()
     with exhausted(site):
@@ -48,7 +48,7 @@ def in_a_handover(site: Site) -> str:
 
 
 def in_a_drain(site: Site) -> str:
-    """While a version drains, whose request is still answered."""
+    """While a version drains; its last request is still answered."""
     seconds = site.chance.uniform(2, 4)
     with site.slow_request(seconds) as client:
         site.hand_over()

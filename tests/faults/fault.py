@@ -1,4 +1,4 @@
-"""What a fault is."""
+"""The type of a fault."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.faults.site import Site
 
 @dataclass(frozen=True)
 class Fault:
-    """``happen`` does something to a site, repairs what only a person could, and returns what it did, in words; it fails
-    with any exception where hanoverd did not do what it must.
+    """``happen`` breaks something on a site, repairs what only a person can repair, and returns a description of it.  It
+    raises any exception if hanoverd did not do what it must.
 
-    ``may_fail``: the app, or the way to it, is taken away, so that some requests cannot be saved.  ``storms``: it may
-    happen in the middle of a storm of SIGHUPs, or of commands.  ``weight``: how often it is dealt in each round.
+    ``may_fail``: requests may fail meanwhile, because the app or the way to it is taken away.  ``storms``: it may happen
+    while many SIGHUPs or commands arrive.  ``weight``: how often it happens in each round of all faults.
     """
 
     name: str

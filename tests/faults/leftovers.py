@@ -1,4 +1,4 @@
-"""Hooks that leave processes behind, which are the user's: neither a handover nor a stop waits for them."""
+"""Hooks that leave processes running: hanoverd waits for them neither in a handover nor at its stop."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 
 from tests.faults.site import Site, end_process
 
-#: For longer than hanoverd would ever wait, in seconds.
+#: How long these processes run, in seconds: longer than hanoverd waits for anything.  It also identifies them.
 _LONG = "97531"
 
-#: Each leaves one process, with or without a session of its own, that holds the hook's output, or does not.
+#: Each leaves one process: in a session of its own or not, with the hook's output open or not.
 _HOOKS = (
     f"ready=setsid sleep {_LONG} &",
     f"live=setsid sleep {_LONG} &",
@@ -24,7 +24,7 @@ _LIVE_WITHIN = 15
 
 
 def hook_leaves_a_process(site: Site) -> str:
-    """At one handover after the other, and then a stop."""
+    """In two handovers, and then hanoverd is stopped."""
     hook = site.note = site.chance.choice(_HOOKS)
     site.stop()
     site.start(None, "--hook", hook)

@@ -1,4 +1,4 @@
-"""Somebody meddles with the live version, or with its rules, while hanoverd looks, or does not."""
+"""Faults of people and other programs, who change the live version's container or its rules."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from tests.faults.site import Site, wait_for
 
 
 def second_network(site: Site) -> str:
-    """The live version is connected to another network, of a name before or after the first's, and hanoverd started again:
-    it goes on serving.
+    """The live version is connected to a second network, and hanoverd is restarted: it adopts the version.
+
+    The network's name sorts before or after that of the first network.
     """
     network = site.note = site.chance.choice(("a-second", "z-second"))
     name = site.live()
@@ -24,14 +25,14 @@ def second_network(site: Site) -> str:
         site.start()
         site.become_right()
     finally:
-        # Of the container that it was, perhaps.
+        # The container may be gone by now.
         site.lab.docker("POST", f"/networks/{network}/disconnect", {"Container": name, "Force": True})
         site.lab.docker("DELETE", f"/networks/{network}")
     return f"{network}, {'killed' if is_killed else 'stopped'}"
 
 
 def rename(site: Site) -> str:
-    """The live version has another name, and is replaced."""
+    """The live version's container is renamed, and then replaced."""
     name = site.live()
     _ask(site, f"/containers/{name}/rename?name=renamed-{site.chance.randrange(10**6)}")
     site.hand_over()
@@ -39,8 +40,9 @@ def rename(site: Site) -> str:
 
 
 def flush_while_away(site: Site) -> str:
-    """No rules are left when hanoverd comes again: the version that served serves again, long before a new one could, and
-    from then on no request fails.
+    """The rules are flushed while hanoverd does not run: at its start it finds the version that served, and routes to it.
+
+    That happens before the new version can be ready, and no request fails from then on.
     """
     name = site.live()
     with site.load.off():
@@ -49,14 +51,14 @@ def flush_while_away(site: Site) -> str:
         site.write_app(READY_AFTER="3")
         site.start()
         answers: list[str] = []
-        wait_for(lambda: _note_answer(site, answers), "some version answers")
+        wait_for(lambda: _record_answer(site, answers), "some version answers")
         assert answers == [name], f"{answers[0]} answers first, and {name} was live"
     site.become_right()
     site.write_app()
     return f"from {site.source}"
 
 
-def _note_answer(site: Site, answers: list[str]) -> bool:
+def _record_answer(site: Site, answers: list[str]) -> bool:
     try:
         answers.append(site.answering())
     except ConnectionError:

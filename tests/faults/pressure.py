@@ -1,4 +1,4 @@
-"""The load that a site is under, which may stop for a while."""
+"""Load on the app, which can be interrupted."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from tests.lab.host import Lab
 
 
 class Pressure:
-    """Clients on the lab's second host, each request on a new connection; what they counted adds up."""
+    """Two clients on the lab's second host that use a new connection for each request; counts all of them."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._clients: Clients | None = None
         self.requests = self.failed = 0
-        #: What the clients saw, once each.
+        #: The errors that the clients saw, without repeats.
         self.errors: list[str] = []
 
     def start(self) -> None:
-        """Have them ask."""
+        """Start the clients."""
         self._clients = Clients(self._lab.in_client, self._lab.host_ip, "8080", "--workers", "2", "--pause", "0.005")
 
     def finish(self) -> None:
-        """Have them end; idempotent."""
+        """Stop the clients when their requests are answered, and add up their counts; idempotent."""
         clients, self._clients = self._clients, None
         if clients is None:
             return
@@ -35,7 +35,7 @@ class Pressure:
 
     @contextmanager
     def off(self) -> Iterator[None]:
-        """No load meanwhile: what could not be saved is not asked for."""
+        """Send no requests meanwhile: the app cannot serve any."""
         self.finish()
         yield
         self.start()

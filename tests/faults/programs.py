@@ -1,4 +1,4 @@
-"""Programs that hanoverd runs fail for a moment: those of the firewall, for another holds its lock, and conntrack."""
+"""Faults of the programs that hanoverd runs: iptables, because another program holds its lock, and conntrack."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tests.faults.site import Site, wait_for
 
 SAVE, RESTORE, CONNTRACK = "iptables-save", "iptables-restore", "conntrack"
 
-#: How iptables fails, by exit status (4 is a resource problem, as a lock that is held).
+#: How iptables fails: exit status and message (4 is a resource problem, for example a lock that is held).
 _WAYS = (
     (4, "Another app is currently holding the xtables lock. Perhaps you want to use the -w option?"),
     (4, "iptables: Resource temporarily unavailable."),
     (1, "iptables-restore v1.8.9 (nf_tables): line 4: RULE_REPLACE failed (Device or resource busy)"),
 )
 
-#: How long a version may drain after whose flip no request takes long, in seconds; if its connections cannot be counted,
-#: it is three times as many.
+#: How long a version without slow requests may drain, in seconds: less than the drain timeout of 30, which it takes if its
+#: connections cannot be counted.
 DRAINS_WITHIN = 10
 
 
 @contextmanager
 def failing_firewall(site: Site) -> Iterator[str]:
-    """The firewall's programs, or one of them, fail meanwhile; gives which."""
+    """Have one or both programs of the firewall fail meanwhile; yields which."""
     names = site.chance.choice(((SAVE, RESTORE), (SAVE,), (RESTORE,)))
     with _failing(site, names, *site.chance.choice(_WAYS)) as said:
         site.note = said
@@ -42,7 +42,7 @@ def firewall_fails(site: Site) -> str:
 
 
 def firewall_fails_in_a_handover(site: Site) -> str:
-    """At any moment of one, often about its flip."""
+    """At any moment of a handover, often near its flip."""
     site.write_app()
     mark = site.mark()
     site.daemon.hup()
@@ -57,7 +57,7 @@ def firewall_fails_in_a_handover(site: Site) -> str:
 
 
 def firewall_fails_at_a_death(site: Site) -> str:
-    """The live version dies meanwhile, so that its rules can be neither removed nor replaced."""
+    """When the live version dies, so that its rules cannot be removed or replaced at once."""
     with site.load.off():
         name = site.live()
         with failing_firewall(site) as said:
@@ -69,7 +69,7 @@ def firewall_fails_at_a_death(site: Site) -> str:
 
 
 def firewall_fails_at_a_start(site: Site) -> str:
-    """While hanoverd is started again, and takes over what serves."""
+    """While hanoverd is restarted and adopts the live version."""
     if site.chance.random() < 0.5:
         site.stop()
     else:
@@ -77,7 +77,7 @@ def firewall_fails_at_a_start(site: Site) -> str:
     begins_late = site.chance.random() < 0.5
     if begins_late:
         site.start()
-        # It has found nothing wrong before that.
+        # Its checks at the start have passed by now.
         wait_for(lambda: site.status() or site.daemon.has_ended, "hanoverd answers")
     with failing_firewall(site) as said:
         if not begins_late:
@@ -88,7 +88,7 @@ def firewall_fails_at_a_start(site: Site) -> str:
 
 
 def conntrack_fails(site: Site) -> str:
-    """While a version drains, which goes on to be drained."""
+    """While a version drains; its last request is still answered, and it does not drain for longer."""
     seconds = site.chance.uniform(2, 4)
     with site.slow_request(seconds) as client:
         site.hand_over()
@@ -101,7 +101,7 @@ def conntrack_fails(site: Site) -> str:
 
 
 def conntrack_fails_at_first(site: Site) -> str:
-    """At the first call of all; later ones succeed, and are what counts."""
+    """At the first call only: connections are counted again later."""
     site.stop()
     with _failing(site, (CONNTRACK,), 1, "conntrack v1.4.7 (conntrack-tools): Operation failed: no buffer space"):
         site.start()

@@ -1,4 +1,4 @@
-"""The engine is in trouble for a moment: it refuses what hanoverd asks for, or takes its time, or drops the connection."""
+"""Faults of the engine: for a moment it answers 503, or late, or its connections are closed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ENDS_WITHIN = 4
 
 
 def one_request(site: Site) -> str:
-    """Trouble for one request of a handover; if it is only late, the handover succeeds."""
+    """Trouble for one request of a handover, which must succeed if the request is only late."""
     trouble = _trouble(site, number=site.chance.randrange(_MOST))
     site.write_app()
     mark = site.mark()
@@ -27,13 +27,13 @@ def one_request(site: Site) -> str:
     site.daemon.hup()
     outcome = site.handover_after(mark, within=40)["outcome"]
     try:
-        # That may be one for the old version, which ends only now.
-        wait_for(lambda: trouble.befallen, "the request", _ENDS_WITHIN)
+        # The old version is stopped and kept only now, by further requests.
+        wait_for(lambda: trouble.affected, "the request", _ENDS_WITHIN)
     except AssertionError:
-        pass  # It has made fewer.
+        pass  # This handover made fewer requests.
     site.requests.disarm()
     assert trouble.kind != DELAY or outcome == WENT_LIVE, f"{outcome} after {trouble}"
-    return f"{_told(trouble)}: {outcome}"
+    return f"{_describe(trouble)}: {outcome}"
 
 
 def a_second(site: Site) -> str:
@@ -44,11 +44,11 @@ def a_second(site: Site) -> str:
     site.daemon.hup()
     time.sleep(site.chance.uniform(0, 1.5))
     _trouble_for_a_second(site, trouble)
-    return f"{_told(trouble)}: {site.handover_after(mark, within=40)['outcome']}"
+    return f"{_describe(trouble)}: {site.handover_after(mark, within=40)['outcome']}"
 
 
 def at_a_start(site: Site) -> str:
-    """Trouble while hanoverd is started again, and takes over what serves."""
+    """Trouble while hanoverd is restarted and adopts the live version."""
     trouble = _trouble(site, number=site.chance.choice((None, *range(8))))
     if site.chance.random() < 0.5:
         site.stop()
@@ -59,7 +59,7 @@ def at_a_start(site: Site) -> str:
     time.sleep(site.chance.uniform(1, 2.5))
     site.requests.disarm()
     site.come_up()
-    return _told(trouble)
+    return _describe(trouble)
 
 
 def at_a_stop(site: Site) -> str:
@@ -74,12 +74,13 @@ def at_a_stop(site: Site) -> str:
     site.requests.disarm()
     site.stopped()
     site.start()
-    return _told(trouble)
+    return _describe(trouble)
 
 
 def wait_refused(site: Site) -> str:
-    """The connections by which hanoverd waits for the end of the live version are cut, and the next wait is refused: the
-    version is well, and goes on to be live; and if it dies, it is noticed.
+    """All connections to the engine are closed, and the engine answers the next ``wait`` with 503.
+
+    The live version still runs, so it must stay live; when it dies afterwards, hanoverd must notice that.
     """
     name = site.live()
     trouble = Trouble(REFUSE, 0, rb"/wait")
@@ -89,15 +90,15 @@ def wait_refused(site: Site) -> str:
     while time.monotonic() < deadline:
         status = site.status()
         assert status is not None, "hanoverd does not answer"
-        assert (status["live"] or {}).get("version") == name, f"{name} was taken for dead"
+        assert (status["live"] or {}).get("version") == name, f"{name} was replaced, and still runs"
         time.sleep(0.05)
     site.requests.disarm()
-    die_noticed(site)
-    return _told(trouble)
+    kill_and_recover(site)
+    return _describe(trouble)
 
 
-def die_noticed(site: Site) -> None:
-    """The live version dies, when no request can fail, and another serves."""
+def kill_and_recover(site: Site) -> None:
+    """Kill the live version while there is no load, and wait for another one."""
     with site.load.off():
         name = site.live()
         site.lab.docker("POST", f"/containers/{name}/kill")
@@ -117,7 +118,7 @@ def _trouble_for_a_second(site: Site, trouble: Trouble) -> None:
     site.requests.disarm()
 
 
-def _told(trouble: Trouble) -> str:
+def _describe(trouble: Trouble) -> str:
     kind = f"delay by {trouble.seconds:.1f} s" if trouble.kind == DELAY else trouble.kind
-    more = f" and {len(trouble.befallen) - 1} more" if len(trouble.befallen) > 1 else ""
-    return f"{kind}: {trouble.befallen[0] if trouble.befallen else 'no request'}{more}"
+    more = f" and {len(trouble.affected) - 1} more" if len(trouble.affected) > 1 else ""
+    return f"{kind}: {trouble.affected[0] if trouble.affected else 'no request'}{more}"

@@ -1,4 +1,4 @@
-"""What is right, as far as it can be seen from outside: hanoverd, the rules and the engine say the same, and no more."""
+"""Decides whether an app is in order: hanoverd's status, the rules and the engine agree, and nothing is left over."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import Any
 
 from tests.faults.words import APP, CHAIN, COMMENT, IS_LIVE, KEPT
 
-#: How many versions hanoverd keeps that can be gone back to, where it is not told (--keep-versions).
+#: How many versions hanoverd keeps for a rollback by default (--keep-versions).
 MOST_KEPT = 1
 
 
 def complaints(status: Mapping[str, Any], rules: str, containers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is wrong, given what hanoverd's status says, what ``iptables-save`` prints of all tables, and all containers of the
-    engine, of any name, as it lists them.
+    """Return what is wrong, a sentence each.
+
+    ``status`` is hanoverd's, ``rules`` is the output of ``iptables-save``, and ``containers`` are all containers of the
+    engine, whatever their names, as it lists them.
     """
     live = (status["live"] or {}).get("version", "")
     if status["state"] != IS_LIVE or not live:
-        return [f"hanoverd says that the app is {status['state']}, and {live or 'no version'} is live"]
+        return [f"the status is {status['state']}, and {live or 'no version'} is live"]
     address = str(status["live"]["address"])
     return [
         *_of_hanoverd(status),
@@ -29,12 +31,12 @@ def complaints(status: Mapping[str, Any], rules: str, containers: Sequence[Mappi
 
 
 def named(rules: str) -> set[str]:
-    """The versions that the rules name."""
+    """Return the versions that the rules name."""
     return set(re.findall(rf'"{re.escape(COMMENT)}({re.escape(APP)}-\d+)"', rules))
 
 
 def name_of(container: Mapping[str, Any]) -> str:
-    """The name of a container as the engine lists it."""
+    """Return the name of a container as the engine lists it."""
     return str(container["Names"][0]).lstrip("/")
 
 
@@ -57,8 +59,8 @@ def _of_the_engine(
     kept = {name for name, state in states.items() if re.fullmatch(rf"{APP}-\d+{KEPT}", name) and state != "running"}
     listed = {f"{APP}-{one['generation']}{KEPT}" for one in status["kept"]}
     if kept != listed or len(kept) > MOST_KEPT:
-        wrong.append(f"kept are {sorted(kept)}, and hanoverd says {sorted(listed)}")
-    wrong += [f"{name} is forgotten, and {state}" for name, state in states.items() if name not in kept]
+        wrong.append(f"{sorted(kept)} are kept, and the status lists {sorted(listed)}")
+    wrong += [f"{name} is left over, and {state}" for name, state in states.items() if name not in kept]
     addresses = [
         network["IPAddress"]
         for container in containers
@@ -66,7 +68,7 @@ def _of_the_engine(
         for network in container["NetworkSettings"]["Networks"].values()
     ]
     if address not in addresses:
-        wrong.append(f"{live} is at {addresses}, and hanoverd says at {address}")
+        wrong.append(f"{live} is at {addresses}, and the status says {address}")
     return wrong
 
 
@@ -80,5 +82,5 @@ def _of_the_rules(saved: str, live: str, address: str) -> list[str]:
         wrong.append(f"the chains with jumps to ours are {sorted(jumps)}")
     targets = {found[1] for line in ours if (found := re.search(r"--to-destination ([\d.]+):", line))}
     if targets != {address}:
-        wrong.append(f"the rules lead to {sorted(targets)}, and {live} is at {address}")
+        wrong.append(f"the rules route to {sorted(targets)}, and {live} is at {address}")
     return wrong

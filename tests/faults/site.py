@@ -42,17 +42,17 @@ GIT_PORT, REGISTRY_PORT = 9418, 5000
 #: How much the engine can keep, in bytes.
 DISK = 600 * 1024 * 1024
 
-#: How long the world may take to become right again, in seconds: an old version may drain for 30 of them.
+#: How long everything may take to become right again, in seconds; the drain timeout is 30 of them.
 RIGHT_WITHIN = 45
 
-#: For how long it must be right, in seconds: what comes late is told of the fault that it comes of.
+#: For how long it must stay right, in seconds, so that a late effect is counted for the fault that causes it.
 CALM = 0.4
 
-#: How long hanoverd may take to end after SIGTERM, in seconds: hooks have 5, then an engine that does not answer has 10,
-#: and the app has its stop timeout, which is 10, as nothing else is asked for.
+#: How long hanoverd may take to end after SIGTERM, in seconds: it waits up to 5 for hooks, up to 10 for an engine that does
+#: not answer, and up to the app's stop timeout, by default 10, until the engine kills the app.
 STOP_WITHIN = 5 + 10 + 10
 
-#: A rule that does nothing, and stands before those of hanoverd, which repairs that.
+#: A rule without effect.  Inserted before those of hanoverd, it is a change that hanoverd repairs.
 _FOREIGN = ("PREROUTING", "-d", "203.0.113.1", "-j", "RETURN")
 
 _REGISTRY = """\
@@ -95,8 +95,9 @@ class Helper:
 
 
 class Site:
-    """The host, the app's sources, and the daemon of the checkout ``tree`` that serves it; ``chance`` decides what is left
-    open.
+    """The host, the app's sources, and the daemon, of the checkout ``tree``, that serves the app.
+
+    ``chance`` makes the random choices.
     """
 
     def __init__(self, lab: Lab, folder: Path, tree: Path) -> None:
@@ -105,7 +106,7 @@ class Site:
         self.chance = random.Random(0)
         self.source = FOLDER
         self.load = Pressure(lab)
-        #: What chance has decided of the fault that happens, for people.
+        #: Describes the random choices of the fault that happens, as long as it has not returned.
         self.note = ""
         #: How long each stop has taken, in seconds.
         self.stops: list[float] = []
@@ -146,7 +147,7 @@ class Site:
         return self.left()
 
     def abandon(self) -> None:
-        """End everything that runs here, whatever it does, but for the engine, which the lab ends."""
+        """Kill everything that runs here, except the engine, which the lab ends; idempotent."""
         self.load.finish()
         if self._daemon is not None:
             self._daemon.kill()
@@ -168,7 +169,7 @@ class Site:
         return self._daemon
 
     def start(self, source: str | None = None, *options: str, keep: bool = True) -> None:
-        """Start hanoverd, as a service manager would that had it vanish; it may be told another source, and more."""
+        """Start hanoverd as a service manager does, of ``source`` or a random one, with more options of its command line."""
         if self._daemon is not None:
             self._daemon.forget()
         self.source = source or self.chance.choice((FOLDER, GIT))
@@ -181,12 +182,12 @@ class Site:
         self._daemon = Daemon(self.lab, arguments, self.folder, env, program=self._program())
 
     def stop(self) -> float:
-        """Stop hanoverd by SIGTERM; how long it has taken, in seconds, which must be within ``STOP_WITHIN``."""
+        """Stop hanoverd by SIGTERM, which must finish within ``STOP_WITHIN``; return how long it took, in seconds."""
         self.daemon.signal(signal.SIGTERM)
         return self.stopped()
 
     def stopped(self) -> float:
-        """Wait for the end of a stop that begins now, as ``stop`` does."""
+        """As ``stop``, where SIGTERM was sent just now."""
         begun = time.monotonic()
         try:
             status = self.daemon.wait(STOP_WITHIN)
@@ -196,8 +197,8 @@ class Site:
         return self.stops[-1]
 
     def come_up(self) -> None:
-        """Wait until hanoverd answers; where it ends at its start, for what it needs is not there, start it again, as a
-        service manager would.
+        """Wait until hanoverd answers; restart it, as a service manager does, if it has ended because its checks at the start
+        failed.
         """
 
         def is_up() -> bool:
@@ -208,16 +209,16 @@ class Site:
         wait_for(is_up, "hanoverd runs")
 
     def status(self) -> dict[str, Any] | None:
-        """What hanoverd says of itself, at the socket of its commands; None while it does not answer."""
+        """Return hanoverd's status from its control socket, None while it does not answer."""
         found: dict[str, Any] | None = self._asked("/status")
         return found
 
     def handovers(self) -> list[dict[str, Any]]:
-        """The handovers so far, the oldest first."""
+        """Return hanoverd's history, the oldest handover first."""
         return self._asked("/history") or []
 
     def mark(self) -> int:
-        """The number of the last handover so far."""
+        """Return the number of the last handover so far."""
         return max((record["id"] for record in self.handovers()), default=0)
 
     def handover_after(
@@ -226,25 +227,25 @@ class Site:
         holds: Callable[[dict[str, Any]], object] = lambda record: record["took"] is not None,
         within: float = 30,
     ) -> dict[str, Any]:
-        """Wait for a handover after ``mark`` of which ``holds`` is true, which is that it is over if nothing is said."""
+        """Wait for a handover after ``mark`` for which ``holds`` is true, by default one that is over; return its record."""
         found: list[dict[str, Any]] = []
 
         def is_there() -> bool:
             found[:] = [record for record in self.handovers() if record["id"] > mark and holds(record)]
             return bool(found)
 
-        wait_for(is_there, "such a handover", within)
+        wait_for(is_there, "a handover that has come this far", within)
         return found[0]
 
     def hand_over(self) -> None:
-        """Have another version of the app live, with one trigger."""
+        """Hand over to another version of the app by one SIGHUP, which must succeed."""
         mark = self.mark()
         self.write_app()
         self.daemon.hup()
         self.handover_after(mark, lambda record: record["outcome"] == WENT_LIVE)
 
     def hand_over_until(self) -> str:
-        """Begin a handover, and come back at a phase of it, or at any moment."""
+        """Start a handover, and return at a random phase of it, or at any moment; returns when that was."""
         self.write_app()
         mark = self.mark()
         self.daemon.hup()
@@ -254,7 +255,7 @@ class Site:
             return f"{seconds:.2f} s after SIGHUP"
         phase = self.chance.choice(("begun", *PHASES, "live", "gone"))
         for _ in range(6):
-            # A newer trigger, or a command, may have cancelled it.
+            # A newer trigger, or a command, may have cancelled the handover.
             try:
                 self.handover_after(mark, lambda record: _has_come_to(phase, record), 5)
             except AssertionError:
@@ -266,7 +267,7 @@ class Site:
         return f"when {phase}"
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """``hanoverd`` with a command for the one that runs."""
+        """Run a command of ``hanoverd``, such as ``status``."""
         return subprocess.run(
             self.lab.in_host([*self._program(), *arguments]),
             env={**environment(self.lab), "PYTHONPATH": str(self._tree)},
@@ -288,7 +289,7 @@ class Site:
             return None
 
     def _program(self) -> list[str]:
-        """``twistd`` with hanoverd, of the checkout's own environment where it has one: it knows its plugins."""
+        """Return how hanoverd is run: by the checkout's own environment, if it has one, which knows its plugins."""
         program = twistd()
         own = self._tree / ".venv-tests" / "bin" / "twistd"
         return [str(own), *program[1:]] if own.exists() else program
@@ -344,21 +345,21 @@ class Site:
         return named(self.lab.iptables_save()).pop()
 
     def answering(self) -> str:
-        """The version that answers a client elsewhere; fails with ``ConnectionError``."""
+        """Return the version that answers a client on the other host; fails with ``ConnectionError``."""
         return hostname(self.lab.in_client, f"http://{self.lab.host_ip}:8080/")
 
     def process_of(self, container: str) -> int:
-        """The process ID of a container's first process."""
+        """Return the ID of a container's first process."""
         found: int = get_json(self.lab.engine.socket, f"/containers/{container}/json")["State"]["Pid"]
         return found
 
     @contextmanager
     def slow_request(self, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
-        """A curl that waits for so long for the answer of the version that is live now."""
+        """Have a client wait for so long for an answer of the version that is live now; yields its process, a curl."""
         url = f"http://{self.lab.host_ip}:8080/slow?{seconds}"
         curl = ["curl", "--silent", "--fail", "--max-time", str(seconds + 5), url]
         client = subprocess.Popen(self.lab.in_client(curl), stdout=subprocess.DEVNULL)
-        # It must have arrived before anything else happens.
+        # Its connection belongs to the live version from now on.
         wait_for(lambda: client.poll() is not None or self._is_asked(), "the request arrives")
         try:
             yield client
@@ -385,9 +386,7 @@ class Site:
     # -- right and wrong
 
     def become_right(self) -> float:
-        """Wait until all is right, as ``right.py`` has it, and still is a moment later; returns after how many seconds it
-        was.
-        """
+        """Wait until ``right.py`` finds nothing wrong, for a moment; return how long it took, in seconds."""
         begun = time.monotonic()
         right_since: float | None = None
         while right_since is None or time.monotonic() < right_since + CALM:
@@ -402,7 +401,7 @@ class Site:
         return right_since - begun
 
     def have_rules_repaired(self) -> None:
-        """Change the rules in a way that costs no request, and see it repaired: hanoverd still looks after them."""
+        """Change the rules in a way that costs no request, and wait until hanoverd has repaired them."""
         iptables = ["iptables", "--wait", "5", "-t", "nat"]
         subprocess.run(self.lab.in_host([*iptables, "-I", *_FOREIGN]), check=True)
         try:
@@ -416,19 +415,19 @@ class Site:
             subprocess.run(self.lab.in_host([*iptables, "-D", *_FOREIGN]), check=True)
 
     def left(self) -> list[str]:
-        """What is left behind once hanoverd has ended, and its app with it, by name."""
+        """Return what is left behind after hanoverd has ended, and its app with it."""
         left = [name_of(container) for container in self._containers()]
         left += [line for line in self._rules().splitlines() if CHAIN in line or COMMENT in line]
         left += [str(path) for path in (*self.lab.runtime.iterdir(), *self._temporary.iterdir())]
         left += [str(path) for path in self._state.glob("src/**/checkouts/*")]
-        # All but the engine and its parts run for hanoverd, or are ours.
+        # These are the engine, with its parts, and the site's own helpers.
         ours = (str(self.lab.folder), "docker-registry", "git daemon", "git-daemon", "hookbot")
         return left + [
             f"process {pid}: {line}" for pid, line in self._processes() if not any(word in line for word in ours)
         ]
 
     def processes(self, word: str) -> list[int]:
-        """The processes on the host with ``word`` in their command lines."""
+        """Return the processes on the host with ``word`` in their command lines."""
         return [pid for pid, line in self._processes() if word in line]
 
     def _complaints(self) -> list[str]:

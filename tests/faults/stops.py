@@ -1,4 +1,4 @@
-"""Stops at the worst moments: within milliseconds of the death of the live version."""
+"""Faults at a stop: SIGTERM within milliseconds of the death of the live version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import nullcontext
 
 from tests.faults.site import Site
 
-#: Between the death and SIGTERM, in seconds: the engine tells of it some 30 ms after.
+#: Between the death and SIGTERM, in seconds; the engine reports the death after some 30 ms.
 _DELAYS = (0.0, 0.005, 0.02, 0.05, 0.1)
 
 #: How long the request takes for which a version drains, in seconds.
@@ -17,23 +17,23 @@ _DRAINS_FOR = 6
 
 
 def keep_at_a_death(site: Site) -> str:
-    """The live version is to outlive hanoverd."""
+    """With ``--on-exit keep``."""
     return _stop_at_a_death(site, drains=False)
 
 
 def keep_at_a_death_in_a_drain(site: Site) -> str:
-    """And another version drains."""
+    """With ``--on-exit keep``, while another version drains."""
     return _stop_at_a_death(site, drains=True)
 
 
 def stop_at_a_death(site: Site) -> str:
-    """Nothing is to outlive hanoverd."""
+    """With ``--on-exit stop``: nothing may be left."""
     _become_stopping(site)
     return _stop_at_a_death(site, drains=False, keep=False)
 
 
 def stop_at_a_death_in_a_drain(site: Site) -> str:
-    """And another version drains."""
+    """With ``--on-exit stop``, while another version drains."""
     _become_stopping(site)
     return _stop_at_a_death(site, drains=True, keep=False)
 

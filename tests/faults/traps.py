@@ -1,4 +1,4 @@
-"""Traps between a process and the engine, and between it and the programs that it runs: they kill it, or make trouble."""
+"""Traps between a process and the engine or its programs: they kill the process, or have requests and programs fail."""
 
 from __future__ import annotations
 
@@ -59,16 +59,17 @@ exec {program} "$@"
 
 @dataclass
 class Trouble:
-    """Trouble of one ``kind`` for requests to the engine that match ``pattern``: for each of them, or, with ``number``, for
-    that one alone, counted from 0.  ``seconds`` is the delay.
+    """Trouble of one ``kind`` for requests to the engine whose first lines match ``pattern``.
+
+    It affects all of them, or, with ``number``, only that one, counted from 0.  ``seconds`` is the delay.
     """
 
     kind: str
     number: int | None = None
     pattern: bytes = rb""
     seconds: float = 0.0
-    #: The requests that it has befallen, in the words of HTTP.
-    befallen: list[str] = field(default_factory=list)
+    #: The requests that it has affected, as ``METHOD path``.
+    affected: list[str] = field(default_factory=list)
 
 
 class EngineTrap:
@@ -97,17 +98,17 @@ class EngineTrap:
         return self._armed is not None
 
     def disarm(self) -> None:
-        """Kill nothing, and make no trouble any more."""
+        """Kill nothing, and pass on all requests from now on."""
         with self._lock:
             self._armed = self._trouble = None
 
     def trouble(self, trouble: Trouble) -> None:
-        """Make trouble from now on, until it is disarmed."""
+        """Make this trouble from now on, until ``disarm``."""
         with self._lock:
             self._trouble = trouble
 
     def cut(self) -> None:
-        """Close all connections that are there."""
+        """Close all connections that are open now."""
         with self._lock:
             for client in self._clients:
                 _shut_down(client)
@@ -158,7 +159,7 @@ class EngineTrap:
                 if due:
                     pid = due.pop()
                     if pid is None:
-                        # The engine has acted, and the process does not hear of it.
+                        # The engine has acted, and the process gets no answer.
                         break
                     os.kill(pid, signal.SIGKILL)
                 client.sendall(data)
@@ -172,8 +173,9 @@ class EngineTrap:
             _shut_down(end)
 
     def _passes(self, data: bytes, client: socket.socket, due: list[int | None]) -> bool:
-        """Whether a request that begins with ``data`` is passed on; kills and delays on the way, and notes in ``due`` what is
-        to happen at its answer: the process to kill, or None to close the connection.
+        """Kill and delay as asked, and return whether the request that starts with ``data`` is to be passed on.
+
+        Adds to ``due`` what must happen at its answer: the process to kill, or None to close the connection.
         """
         pid, trouble = self._goes_off(data, due)
         if pid is not None:
@@ -189,9 +191,9 @@ class EngineTrap:
         return trouble.kind in (DELAY, DROP_AFTER)
 
     def _goes_off(self, data: bytes, due: list[int | None]) -> tuple[int | None, Trouble | None]:
-        """Count a request; returns the process to kill now, and the trouble that befalls the request."""
+        """Count a request; return the process to kill now, and the trouble that affects the request."""
         with self._lock:
-            trouble = self._befalls(data)
+            trouble = self._trouble_for(data)
             if self._armed is None:
                 return None, trouble
             number, when, pid = self._armed
@@ -204,7 +206,7 @@ class EngineTrap:
         due.append(pid)
         return None, trouble
 
-    def _befalls(self, data: bytes) -> Trouble | None:
+    def _trouble_for(self, data: bytes) -> Trouble | None:
         trouble = self._trouble
         line = data.partition(b"\r\n")[0]
         if trouble is None or not re.search(trouble.pattern, line):
@@ -214,7 +216,7 @@ class EngineTrap:
             if trouble.number >= 0:
                 return None
             self._trouble = None
-        trouble.befallen.append(line.decode("ascii", "replace").partition("?")[0].removesuffix(" HTTP/1.1"))
+        trouble.affected.append(line.decode("ascii", "replace").partition("?")[0].removesuffix(" HTTP/1.1"))
         return trouble
 
 
@@ -256,7 +258,7 @@ class ProgramTrap:
         written.rename(self._failing(name))
 
     def has_failed(self, name: str) -> bool:
-        """Whether the program ``name`` was run since it was made to fail."""
+        """Whether the program ``name`` was run since ``fail``."""
         return self._failed(name).exists()
 
     def succeed(self, name: str) -> None:

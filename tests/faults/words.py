@@ -1,23 +1,23 @@
-"""The words of hanoverd that the campaign listens to, all of them: what it cannot learn from the engine and the rules."""
+"""All words of hanoverd that the campaign relies on: names in its status, its containers, its rules and its log."""
 
 from __future__ import annotations
 
 APP = "faulty"
 
-#: States of ``hanoverd status``.
-IS_LIVE, IS_HANDING_OVER = "live", "handing over"
+#: The state in ``hanoverd status`` of an app that serves and has no handover under way.
+IS_LIVE = "live"
 
-#: Outcomes in ``hanoverd history``.
+#: Outcomes of a handover in ``hanoverd history``.
 WENT_LIVE, FAILED = "live", "failed"
 
 #: The phases of a handover in ``hanoverd status``, in their order.
 PHASES = ("obtained", "created", "started", "ready", "flipped")
 
-#: How the containers of versions that are only kept are called.
+#: The end of the names of the stopped containers that are kept for a rollback.
 KEPT = "-kept"
 
-#: What iptables calls the chains, and the comment that names the version.
+#: The beginnings of the names of its chains, and of the comments of its rules, which name the version.
 CHAIN, COMMENT = "HANOVERD-", "hanoverd: "
 
-#: The log has told of this often that hookbot is listened to: nothing else tells.
+#: The only line of the log that is needed: hanoverd is subscribed at hookbot.  Its status does not show that.
 LISTENS = "listening to "

@@ -1,4 +1,4 @@
-"""The judge of the fault campaign: what is right passes, and each thing that is wrong is named."""
+"""The fault campaign finds everything that is not in order, and nothing else."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_a_live_version_with_one_that_is_kept_is_right() -> None:
 
 
 @pytest.mark.parametrize("name", ["faulty-2", "renamed", "faulty-2-kept-by-hand"])
-def test_a_forgotten_container_is_wrong_whatever_its_name(name: str) -> None:
-    assert complaints(STATUS, RULES, [*CONTAINERS, container(name)]) == [f"{name} is forgotten, and running"]
+def test_a_container_that_is_left_over_is_wrong_whatever_its_name(name: str) -> None:
+    assert complaints(STATUS, RULES, [*CONTAINERS, container(name)]) == [f"{name} is left over, and running"]
 
 
 def test_a_kept_container_that_runs_or_is_not_listed_is_wrong() -> None:
@@ -71,7 +71,7 @@ def test_a_live_version_that_does_not_run_or_is_elsewhere_is_wrong() -> None:
         RULES.replace("-A OUTPUT", "-A OUTPUT-OLD"),
     ],
 )
-def test_rules_that_are_missing_double_or_lead_elsewhere_are_wrong(rules: str) -> None:
+def test_rules_that_are_missing_or_double_or_route_elsewhere_are_wrong(rules: str) -> None:
     assert complaints(STATUS, rules, CONTAINERS)
 
 

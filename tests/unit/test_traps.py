@@ -1,4 +1,4 @@
-"""The fault campaign's traps: the trouble that they make for requests to an engine, and for programs."""
+"""The traps of the fault campaign make requests to an engine, and programs, fail as asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.lab.api import call
 
 
 class FarEngine:
-    """An engine that answers everything, with the requests that it got."""
+    """An engine that answers every request, and records its path."""
 
     def __init__(self, path: str) -> None:
         got = self.got = list[str]()
@@ -84,13 +84,13 @@ def test_a_delayed_request_is_passed_on_late(trap: EngineTrap, engine: FarEngine
     assert time.monotonic() - begun > 0.1
 
 
-def test_trouble_with_a_number_befalls_that_request_alone_of_those_that_match(
+def test_trouble_with_a_number_affects_only_that_request_of_those_that_match(
     trap: EngineTrap, engine: FarEngine
 ) -> None:
     trouble = Trouble(REFUSE, 1, rb"/wait")
     trap.trouble(trouble)
     assert [ask(trap, path) for path in ("/a/wait", "/b", "/c/wait", "/d/wait")] == [200, 200, 503, 200]
-    assert trouble.befallen == ["GET /c/wait"]
+    assert trouble.affected == ["GET /c/wait"]
 
 
 def test_a_program_fails_until_it_succeeds_again(tmp_path: Path) -> None:
