@@ -38,8 +38,8 @@ AGAIN, REPAIRED = 0.1, 0.2
 #: How often, of 1, a storm of SIGHUPs, or of commands, goes on during a fault.
 STORMS, COMMANDS = 0.2, 0.15
 
-#: How much of hanoverd's log is printed where something is wrong, in characters.
-TAIL = 5000
+#: How much of hanoverd's log, of each of its last two runs, is printed where something is wrong, in characters.
+TAIL = 4000
 
 
 @dataclass
@@ -132,8 +132,9 @@ def run(seed: int, goes_on: Callable[[int], bool], only: Sequence[str] = (), tre
                     result = _one(where, next(dealt))
                     sums.results.append(result)
                     print(f"{len(sums.results):4} {result}", flush=True)
-                    if result.wrong:
+                    if result.log:
                         print(f"{result.log}\n", flush=True)
+                    if result.wrong:
                         break
                 else:
                     sums.left += _end(where)
@@ -178,9 +179,11 @@ def _one(where: Site, fault: Fault) -> Result:
         # Whatever it is, hanoverd did not do what it must.
         detail = detail or where.note
         wrong = f"{type(error).__name__}: {error}".partition("\n")[0]
-        log = where.daemon.log()[-TAIL:]
+        log = where.log(TAIL)
     finally:
         load.finish()
+    if load.failed and not fault.may_fail:
+        log = log or where.log(TAIL)
     return Result(fault, detail, load.requests, load.failed, seconds, load.errors, where.stops, wrong, log)
 
 

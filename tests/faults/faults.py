@@ -41,6 +41,8 @@ FAULTS = (
     Fault("stop (keep) at a death in a drain", stops.keep_at_a_death_in_a_drain, may_fail=True),
     Fault("stop at a death", stops.stop_at_a_death, may_fail=True),
     Fault("stop at a death in a drain", stops.stop_at_a_death_in_a_drain, may_fail=True),
+    Fault("stop while the firewall fails", stops.firewall_fails, may_fail=True),
+    Fault("stop in engine trouble", stops.engine_trouble, may_fail=True),
     Fault("second network", meddling.second_network),
     Fault("renamed", meddling.rename),
     Fault("rules flushed while away", meddling.flush_while_away),

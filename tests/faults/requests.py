@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 
 from tests.faults.site import Site, wait_for
@@ -20,7 +19,7 @@ _ENDS_WITHIN = 4
 
 def one_request(site: Site) -> str:
     """Trouble for one request of a handover, which must succeed if the request is only late."""
-    trouble = _trouble(site, number=site.chance.randrange(_MOST))
+    trouble = any_trouble(site, number=site.chance.randrange(_MOST))
     site.write_app()
     mark = site.mark()
     site.requests.trouble(trouble)
@@ -33,23 +32,23 @@ def one_request(site: Site) -> str:
         pass  # This handover made fewer requests.
     site.requests.disarm()
     assert trouble.kind != DELAY or outcome == WENT_LIVE, f"{outcome} after {trouble}"
-    return f"{_describe(trouble)}: {outcome}"
+    return f"{describe(trouble)}: {outcome}"
 
 
 def a_second(site: Site) -> str:
     """Trouble for all requests of a second, at any moment of a handover."""
-    trouble = _trouble(site)
+    trouble = any_trouble(site)
     site.write_app()
     mark = site.mark()
     site.daemon.hup()
     time.sleep(site.chance.uniform(0, 1.5))
     _trouble_for_a_second(site, trouble)
-    return f"{_describe(trouble)}: {site.handover_after(mark, within=40)['outcome']}"
+    return f"{describe(trouble)}: {site.handover_after(mark, within=40)['outcome']}"
 
 
 def at_a_start(site: Site) -> str:
     """Trouble while hanoverd is restarted and adopts the live version."""
-    trouble = _trouble(site, number=site.chance.choice((None, *range(8))))
+    trouble = any_trouble(site, number=site.chance.choice((None, *range(8))))
     if site.chance.random() < 0.5:
         site.stop()
     else:
@@ -59,22 +58,22 @@ def at_a_start(site: Site) -> str:
     time.sleep(site.chance.uniform(1, 2.5))
     site.requests.disarm()
     site.come_up()
-    return _describe(trouble)
+    return describe(trouble)
 
 
 def at_a_stop(site: Site) -> str:
     """Trouble while hanoverd stops in the middle of a handover."""
-    trouble = _trouble(site)
+    trouble = any_trouble(site)
     site.write_app()
     site.daemon.hup()
     time.sleep(site.chance.uniform(0, 1.5))
     site.requests.trouble(trouble)
-    site.daemon.signal(signal.SIGTERM)
+    site.begin_stop()
     time.sleep(1)
     site.requests.disarm()
     site.stopped()
     site.start()
-    return _describe(trouble)
+    return describe(trouble)
 
 
 def wait_refused(site: Site) -> str:
@@ -94,7 +93,7 @@ def wait_refused(site: Site) -> str:
         time.sleep(0.05)
     site.requests.disarm()
     kill_and_recover(site)
-    return _describe(trouble)
+    return describe(trouble)
 
 
 def kill_and_recover(site: Site) -> None:
@@ -106,7 +105,8 @@ def kill_and_recover(site: Site) -> None:
         assert site.live() != name, f"{name} is live, and was killed"
 
 
-def _trouble(site: Site, number: int | None = None) -> Trouble:
+def any_trouble(site: Site, number: int | None = None) -> Trouble:
+    """Return trouble of a random kind."""
     trouble = Trouble(site.chance.choice(_KINDS), number, seconds=site.chance.uniform(0.5, 3))
     site.note = f"{trouble.kind} {'all' if number is None else f'number {number}'}"
     return trouble
@@ -118,7 +118,8 @@ def _trouble_for_a_second(site: Site, trouble: Trouble) -> None:
     site.requests.disarm()
 
 
-def _describe(trouble: Trouble) -> str:
+def describe(trouble: Trouble) -> str:
+    """Return what a trouble was, and which requests it affected."""
     kind = f"delay by {trouble.seconds:.1f} s" if trouble.kind == DELAY else trouble.kind
     more = f" and {len(trouble.affected) - 1} more" if len(trouble.affected) > 1 else ""
     return f"{kind}: {trouble.affected[0] if trouble.affected else 'no request'}{more}"

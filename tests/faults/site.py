@@ -110,6 +110,8 @@ class Site:
         self.note = ""
         #: How long each stop has taken, in seconds.
         self.stops: list[float] = []
+        self._stop_began = 0.0
+        self._log_before = ""
         self._tree = tree
         self._state = folder
         self._clock = folder / "clock"
@@ -171,6 +173,7 @@ class Site:
     def start(self, source: str | None = None, *options: str, keep: bool = True) -> None:
         """Start hanoverd as a service manager does, of ``source`` or a random one, with more options of its command line."""
         if self._daemon is not None:
+            self._log_before = self._daemon.log()
             self._daemon.forget()
         self.source = source or self.chance.choice((FOLDER, GIT))
         env = self._environ()
@@ -183,18 +186,26 @@ class Site:
 
     def stop(self) -> float:
         """Stop hanoverd by SIGTERM, which must finish within ``STOP_WITHIN``; return how long it took, in seconds."""
-        self.daemon.signal(signal.SIGTERM)
+        self.begin_stop()
         return self.stopped()
 
+    def begin_stop(self) -> None:
+        """Send hanoverd SIGTERM; ``stopped`` must follow."""
+        self._stop_began = time.monotonic()
+        self.daemon.signal(signal.SIGTERM)
+
     def stopped(self) -> float:
-        """As ``stop``, where SIGTERM was sent just now."""
-        begun = time.monotonic()
+        """Wait for the end of a stop, as ``stop`` does."""
         try:
-            status = self.daemon.wait(STOP_WITHIN)
+            status = self.daemon.wait(max(0, self._stop_began + STOP_WITHIN - time.monotonic()))
         finally:
-            self.stops.append(time.monotonic() - begun)
+            self.stops.append(time.monotonic() - self._stop_began)
         assert status == 0, f"exit status {status}"
         return self.stops[-1]
+
+    def log(self, most: int) -> str:
+        """Return the last ``most`` characters of the log of the hanoverd that runs, and of that before it."""
+        return f"{self._log_before[-most:]}-- restarted --\n{self.daemon.log()[-most:]}"
 
     def come_up(self) -> None:
         """Wait until hanoverd answers; restart it, as a service manager does, if it has ended because its checks at the start

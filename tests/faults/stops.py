@@ -1,4 +1,4 @@
-"""Faults at a stop: SIGTERM within milliseconds of the death of the live version."""
+"""Faults at a stop: the live version dies within milliseconds, or the firewall or the engine fail for a moment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 import time
 from contextlib import nullcontext
 
+from tests.faults.programs import failing_firewall
+from tests.faults.requests import any_trouble, describe
 from tests.faults.site import Site
 
 #: Between the death and SIGTERM, in seconds; the engine reports the death after some 30 ms.
@@ -38,6 +40,29 @@ def stop_at_a_death_in_a_drain(site: Site) -> str:
     return _stop_at_a_death(site, drains=True, keep=False)
 
 
+def firewall_fails(site: Site) -> str:
+    """With ``--on-exit stop``, while iptables fails for a moment: nothing may be left."""
+    _become_stopping(site)
+    with failing_firewall(site) as said:
+        site.begin_stop()
+        time.sleep(site.chance.uniform(0.3, 1.5))
+    return f"{said}, in {_stopped_for_good(site):.1f} s"
+
+
+def engine_trouble(site: Site) -> str:
+    """With ``--on-exit stop``, in a handover, while the engine is in trouble for a moment: nothing may be left."""
+    _become_stopping(site)
+    trouble = any_trouble(site)
+    site.write_app()
+    site.daemon.hup()
+    time.sleep(site.chance.uniform(0, 1.5))
+    site.requests.trouble(trouble)
+    site.begin_stop()
+    time.sleep(1)
+    site.requests.disarm()
+    return f"{describe(trouble)}, in {_stopped_for_good(site):.1f} s"
+
+
 def _become_stopping(site: Site) -> None:
     site.stop()
     site.start(keep=False)
@@ -52,9 +77,17 @@ def _stop_at_a_death(site: Site, *, drains: bool, keep: bool = True) -> str:
             site.hand_over()
         os.kill(site.process_of(site.live()), signal.SIGKILL)
         time.sleep(delay)
-        took = site.stop()
-    if not keep:
-        left = site.left()
-        assert not left, f"left behind: {', '.join(left)}"
+        site.begin_stop()
+        if not keep:
+            return f"{site.note}, in {_stopped_for_good(site):.1f} s"
+        took = site.stopped()
     site.start()
     return f"{site.note}, in {took:.1f} s"
+
+
+def _stopped_for_good(site: Site) -> float:
+    took = site.stopped()
+    left = site.left()
+    assert not left, f"left behind: {', '.join(left)}"
+    site.start()
+    return took
