@@ -1,6 +1,4 @@
-"""A short campaign of faults, always the same ones, all kinds among them: what can be saved is saved, and the world becomes
-right again.
-"""
+"""A short campaign of faults, the same ones each time and of all kinds: everything becomes right again without a person."""
 
 from __future__ import annotations
 
