@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -209,6 +210,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], help="only faults whose names contain this")
     parser.add_argument("--tree", type=Path, default=PROJECT, help="the checkout whose hanoverd it is")
     given = parser.parse_args()
+    # So that its host is removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     end = time.monotonic() + given.seconds if given.seconds else None
     sums = run(
         given.seed,
