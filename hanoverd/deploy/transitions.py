@@ -430,6 +430,9 @@ def _kill_requested(step: Step, _event: ev.KillRequested) -> None:
 
 def _swept(step: Step, _event: ev.Swept) -> None:
     step.set(phase=Phase.ENDED, versions={})
+    if step.state.requests.is_paused:
+        # What was not to change is gone: the next start begins afresh.
+        step.emit(SavePause(is_paused=False))
     step.emit(Finish())
 
 
