@@ -17,7 +17,7 @@ from hanoverd.concurrency.polling import pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import EngineAddress
 from hanoverd.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
-from hanoverd.model.container import ContainerOptions, Image, Recipe, app_label, create_body
+from hanoverd.model.container import GIVEN, ContainerOptions, Image, Recipe, app_label, create_body
 from hanoverd.model.images import ImageName, built_name
 from hanoverd.model.inspection import recipe_of
 from hanoverd.sources.folder import FolderSource
@@ -254,6 +254,24 @@ class EngineContract(TestCase):
         self.assertEqual(
             (told.image.id, told.image.name.reference, told.image.obtained), (image.id, f"{image.name.reference}", True)
         )
+        # PORTS, too, which was taken away from what the image has.
+        self.assertEqual(told.options, options)
+        # Another of the same is the same.
+        await self.engine.remove(NAME)
+        await self.engine.create(NAME, create_body(APP, 0, NAME, told))
+        self.assertEqual(await self.recipe(), told)
+
+    async def test_what_a_container_of_hanoverd_0_4_was_made_of_can_be_told_from_it(self) -> None:
+        image = await self.image()
+        options = ContainerOptions(
+            command=("/server", "now"), env=("A=1", "PORTS"), ports=(self.port,), anonymous_volumes=("/cache",)
+        )
+        body = create_body(APP, 0, NAME, Recipe(image, options))
+        labels = body["Labels"]
+        assert isinstance(labels, dict)
+        del labels[GIVEN]
+        await self.engine.create(NAME, body)
+        told = await self.recipe()
         wanted = ("A=1", f"HANOVERD_IMAGE={image.name.reference}")
         self.assertTrue(set(wanted) <= set(told.options.env), told)
         # It was taken away from what the image has.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet import reactor
+from twisted.internet import process, reactor
 from twisted.trial.unittest import TestCase
 
+from hanoverd.concurrency.polling import pause
 from hanoverd.edges.firewall import Firewall
 from hanoverd.errors import FirewallError
 from hanoverd.model.rules import Claim, Route, claims, nothing
@@ -44,9 +46,9 @@ class FirewallContract(TestCase):
 
     async def test_all_ports_move_at_once_and_nothing_is_left_in_the_end(self) -> None:
         firewall = self.firewall()
-        await firewall.lead("app-0", [route(8080, 2), route(8081, 2)])
+        await firewall.route("app-0", [route(8080, 2), route(8081, 2)])
         self.assertEqual(self.destinations(), ["172.17.0.2:80", "172.17.0.2:80"])
-        await firewall.lead("app-1", [route(8080, 3), route(8081, 3)])
+        await firewall.route("app-1", [route(8080, 3), route(8081, 3)])
         self.assertEqual(self.destinations(), ["172.17.0.3:80", "172.17.0.3:80"])
         self.assertEqual(len([line for line in self.rules() if line.startswith(("-A PREROUTING", "-A OUTPUT"))]), 2)
         for _ in range(2):
@@ -55,26 +57,26 @@ class FirewallContract(TestCase):
 
     async def test_a_host_address_and_what_it_claims(self) -> None:
         firewall = self.firewall()
-        await firewall.lead("app-0", [route(8080, 2, "10.1.2.3"), route(8081, 2)])
+        await firewall.route("app-0", [route(8080, 2, "10.1.2.3"), route(8081, 2)])
         own = f"HANOVERD-{APP}-IN"
         self.assertEqual(claims(self.saved()), [Claim(own, "10.1.2.3", 8080), Claim(own, None, 8081)])
         await firewall.clear()
 
     async def test_apps_do_not_touch_each_other(self) -> None:
         first, second = self.firewall("first"), self.firewall("second")
-        await first.lead("first-0", [route(8080, 2)])
-        await second.lead("second-0", [route(8081, 3)])
+        await first.route("first-0", [route(8080, 2)])
+        await second.route("second-0", [route(8081, 3)])
         await first.clear()
         self.assertEqual(self.destinations(), ["172.17.0.3:80"])
         await second.clear()
 
     async def test_a_commit_that_fails_changes_nothing(self) -> None:
         firewall = self.firewall()
-        await firewall.lead("app-0", [route(8080, 2), route(8081, 2)])
+        await firewall.route("app-0", [route(8080, 2), route(8081, 2)])
         before = self.rules()
         try:
             # The second rule is wrong: the first must not come into force.
-            await firewall.lead("app-1", [route(8080, 3), route(8081, 3, "nowhere")])
+            await firewall.route("app-1", [route(8080, 3), route(8081, 3, "nowhere")])
         except FirewallError:
             pass
         else:
@@ -84,9 +86,12 @@ class FirewallContract(TestCase):
 
     async def test_a_jump_that_another_put_ahead_of_ours_is_overtaken(self) -> None:
         firewall = self.firewall()
-        await firewall.lead("app-0", [route(8080, 2)])
+        await firewall.route("app-0", [route(8080, 2)])
         self.restore("*nat\n:STRANGER - [0:0]\n-I PREROUTING 1 -j STRANGER\nCOMMIT\n")
-        await firewall.lead("app-1", [route(8080, 3)])
+        await firewall.route("app-1", [route(8080, 3)])
+        self.assertEqual(self.destinations(), ["172.17.0.3:80"])
+        self.assertIsNotNone(await firewall.repair())
+        self.assertEqual(self.destinations(), ["172.17.0.3:80"])
         jumps = [line for line in self.saved().splitlines() if line.startswith("-A PREROUTING")]
         self.assertIn("HANOVERD", jumps[0])
         self.assertIn("STRANGER", jumps[1])
@@ -94,20 +99,21 @@ class FirewallContract(TestCase):
         self.restore("*nat\n-D PREROUTING -j STRANGER\n-X STRANGER\nCOMMIT\n")
         await firewall.clear()
 
-    async def test_chains_that_were_taken_out_by_another_are_made_again(self) -> None:
+    async def test_chains_that_were_taken_out_by_another_are_created_again(self) -> None:
         firewall = self.firewall()
-        await firewall.lead("app-0", [route(8080, 2)])
+        await firewall.route("app-0", [route(8080, 2)])
         before = self.rules()
         await self.firewall().clear()
-        await firewall.lead("app-0", [route(8080, 2)])
+        await firewall.route("app-0", [route(8080, 2)])
+        self.assertIsNotNone(await firewall.repair())
         self.assertEqual(self.rules(), before)
         await firewall.clear()
 
-    async def test_what_others_change_is_seen_and_put_right(self) -> None:
+    async def test_what_others_change_is_seen_and_repaired(self) -> None:
         firewall = self.firewall()
-        await firewall.lead("app-0", [route(8080, 2), route(8081, 2, "10.1.2.3")])
-        self.assertEqual(await firewall.leads_to(), ("app-0", "172.17.0.2"))
-        self.assertIsNone(await firewall.mend())
+        await firewall.route("app-0", [route(8080, 2), route(8081, 2, "10.1.2.3")])
+        self.assertEqual(await firewall.found(), ("app-0", "172.17.0.2"))
+        self.assertIsNone(await firewall.repair())
         before = self.rules()
         own = f"HANOVERD-{APP}"
         for change, wrong in (
@@ -127,18 +133,76 @@ class FirewallContract(TestCase):
             ),
         ):
             self.restore(f"*nat\n{change}\nCOMMIT\n")
-            self.assertEqual(await firewall.mend(), wrong)
-            self.assertIsNone(await firewall.mend())
+            self.assertEqual(await firewall.repair(), wrong)
+            self.assertIsNone(await firewall.repair())
             self.assertEqual(sorted(self.rules()), sorted(before))
         self.restore("*nat\n-D PREROUTING -j STRANGER\n-X STRANGER\nCOMMIT\n")
         await firewall.clear()
-        self.assertIsNone(await firewall.mend())
-        self.assertIsNone(await firewall.leads_to())
+        self.assertIsNone(await firewall.repair())
+        self.assertIsNone(await firewall.found())
+
+    async def test_rules_that_an_earlier_run_made_are_found(self) -> None:
+        await self.firewall().route("app-7", [route(8080, 2)])
+        self.assertEqual(await self.firewall().found(), ("app-7", "172.17.0.2"))
+        await self.firewall().clear()
+
+    async def test_a_prepared_flip_works_as_any_other(self) -> None:
+        firewall = self.firewall()
+        for container in (2, 3):
+            firewall.prepare()
+            await firewall.route(f"app-{container}", [route(8080, container), route(8081, container)])
+            self.assertEqual(self.destinations(), [f"172.17.0.{container}:80"] * 2)
+            self.assertIsNone(await firewall.repair())
+        await firewall.clear()
+
+    async def test_a_prepared_flip_that_is_abandoned_changes_nothing(self) -> None:
+        firewall = self.firewall()
+        await firewall.route("app-0", [route(8080, 2)])
+        before = self.rules()
+        firewall.prepare()
+        for _ in range(2):
+            await firewall.abandon()
+            self.assertEqual(self.rules(), before)
+        await firewall.route("app-1", [route(8080, 3)])
+        self.assertEqual(self.destinations(), ["172.17.0.3:80"])
+        await firewall.clear()
+
+    async def test_a_prepared_program_that_died_is_replaced(self) -> None:
+        firewall = self.firewall()
+        for prepares_again in (False, True):
+            firewall.prepare()
+            [program] = process.reapProcessHandlers.values()
+            program.signalProcess("KILL")
+            await until(lambda: not process.reapProcessHandlers)
+            if prepares_again:
+                firewall.prepare()
+                self.assertEqual(len(process.reapProcessHandlers), 1)
+            await firewall.route("app-0", [route(8080, 2)])
+            self.assertEqual(self.destinations(), ["172.17.0.2:80"])
+            await firewall.clear()
+
+    async def test_two_preparations_start_one_program(self) -> None:
+        firewall = self.firewall()
+        firewall.prepare()
+        firewall.prepare()
+        self.assertEqual(len(process.reapProcessHandlers), 1)
+        await firewall.route("app-0", [route(8080, 2)])
+        self.assertEqual(self.destinations(), ["172.17.0.2:80"])
+        self.assertEqual(len(process.reapProcessHandlers), 0)
+        await firewall.clear()
 
     async def test_the_empty_commit_changes_nothing(self) -> None:
         before = self.saved().count("\n-A ")
         self.restore(nothing())
         self.assertEqual(self.saved().count("\n-A "), before)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait until something holds, turn by turn of the reactor."""
+    end = REACTOR.seconds() + 10
+    while not holds():
+        assert REACTOR.seconds() < end, "not within 10 seconds"
+        await pause(REACTOR, 0.005)
 
 
 def route(host_port: int, container: int, host_ip: str | None = None) -> Route:

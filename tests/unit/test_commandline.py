@@ -68,6 +68,7 @@ def test_without_arguments_the_folder_is_built_with_the_defaults() -> None:
         mounts=(),
         status_uri="/",
         status_timeout=300.0,
+        obtain_timeout=1800.0,
         disable_overlap=False,
         overlap_grace=1.0,
         drain_timeout=30.0,
@@ -91,6 +92,7 @@ def test_every_option_arrives() -> None:
         *("--mount", "type=tmpfs,dst=/tmp", "--name", "shop", "--status-uri", "/up?deep=1"),
         *(
             "--status-timeout=90s",
+            "--obtain-timeout=10m",
             "--disable-overlap",
             "--overlap-grace-duration",
             "0",
@@ -130,6 +132,7 @@ def test_every_option_arrives() -> None:
         mounts=({"Type": "tmpfs", "Target": "/tmp"},),  # a path in the container
         status_uri="/up?deep=1",
         status_timeout=90.0,
+        obtain_timeout=600.0,
         disable_overlap=True,
         overlap_grace=0.0,
         drain_timeout=120.0,
@@ -216,6 +219,8 @@ def test_a_volume_given_twice_counts_once() -> None:
         (["--overlap-grace-duration=-1ms"], "--overlap-grace-duration cannot be negative"),
         (["--status-timeout=-1s"], "--status-timeout cannot be negative"),
         (["--status-timeout=0s"], "--status-timeout 0 leaves a version no time to get ready"),
+        (["--obtain-timeout=-1s"], "--obtain-timeout cannot be negative"),
+        (["--obtain-timeout", "0"], "--obtain-timeout 0 leaves no time to obtain an image: give it more, as in 30m"),
         (
             ["--disable-overlap=no"],
             'invalid argument "no" for "--disable-overlap" flag: strconv.ParseBool: parsing',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanoverd import __version__
-from hanoverd.model.container import ContainerOptions, Image, Recipe, create_body
+from hanoverd.model.container import ContainerOptions, Image, Recipe, create_body, record_of
 from hanoverd.model.images import ImageName
 
 IMAGE = Image("sha256:abc", ImageName.parse("localhost:5000/web:v1"), (80,))
@@ -38,6 +38,7 @@ def test_labels_tell_whose_it_is() -> None:
         "hanoverd.image": "sha256:abc",
         "hanoverd.image-name": "localhost:5000/web:v1",
         "hanoverd.obtained": "false",
+        "hanoverd.given": record_of(ContainerOptions()),
         "hanoverd.version": __version__,
     }
 

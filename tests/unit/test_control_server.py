@@ -37,6 +37,9 @@ class Far:
     def status(self) -> dict[str, str]:
         return {"app": "far"}
 
+    def is_known(self, number: int) -> bool:
+        return number == self.record.id
+
     async def over(self, number: int) -> Record:
         ended: Deferred[Record] = Deferred()
         self.history.on_end(ended.callback)
@@ -133,6 +136,11 @@ class ServerTests(TestCase):
         answer = await deferToThread(read_all, connection)
         self.assertIn("on the way", answer)
         self.assertIn('"outcome": "live"', answer)
+
+    async def test_a_handover_that_is_not_known_is_not_waited_for(self) -> None:
+        for number in ("2", "x"):
+            self.assertIn("404", await self.answer(f"GET /handovers/{number}"))
+        self.assertEqual(self.log.followers, set())
 
     async def test_who_waits_at_the_end_is_let_go(self) -> None:
         connection = await deferToThread(self.connect, "GET /handovers/1")

@@ -35,8 +35,8 @@ class Triggers:
     def trigger(self, _reason: str, revision: str | None) -> None:
         self.events.append(("trigger", revision))
 
-    def missed(self, newest: str) -> None:
-        self.events.append(("missed", newest))
+    def found(self, newest: str) -> None:
+        self.events.append(("found", newest))
 
 
 class FollowerTests(SynchronousTestCase):
@@ -64,15 +64,15 @@ class FollowerTests(SynchronousTestCase):
         events = self.follow("github.com/repo/me/app/branch/main")
         self.push("main", recursive=False)
         self.connected()
-        self.assertEqual(events, [("missed", HEAD), ("trigger", PUSHED), ("missed", HEAD)])
+        self.assertEqual(events, [("found", HEAD), ("trigger", PUSHED), ("found", HEAD)])
 
     def test_where_all_branches_are_followed_a_reconnect_does_not_go_back_to_the_default_branch(self) -> None:
         events = self.follow("github.com/repo/me/app/branch/")
         self.push("feature", recursive=True)
         self.connected()
-        self.assertEqual(events, [("missed", HEAD), ("trigger", PUSHED)])
+        self.assertEqual(events, [("found", HEAD), ("trigger", PUSHED)])
 
     def test_until_a_push_is_followed_the_default_branch_is_the_one(self) -> None:
         events = self.follow("github.com/repo/me/app/branch/")
         self.connected()
-        self.assertEqual(events, [("missed", HEAD)] * 2)
+        self.assertEqual(events, [("found", HEAD)] * 2)

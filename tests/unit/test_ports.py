@@ -71,6 +71,37 @@ def test_one_that_needs_a_certain_port_gets_it_before_one_with_a_choice(free: in
     release_ports(held)
 
 
+def test_the_port_of_an_earlier_run_is_chosen_again_where_any_would_do(free: int) -> None:
+    [held] = hold_ports([Publish(LOOPBACK, None, 80)], {80: [free]})
+    assert held.host_port == free
+    release_ports([held])
+
+
+def test_of_a_range_the_port_of_an_earlier_run_is_chosen_again(free: int) -> None:
+    [held] = hold_ports([at(free - 5, free)], {80: [free]})
+    assert held.host_port == free
+    release_ports([held])
+
+
+def test_several_ports_of_an_earlier_run_are_all_chosen_again(free: int) -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        other: int = listener.getsockname()[1]
+    held = hold_ports([Publish(LOOPBACK, None, 80)] * 2, {80: [free, other]})
+    assert [port.host_port for port in held] == [free, other]
+    release_ports(held)
+
+
+def test_a_port_of_an_earlier_run_is_not_chosen_where_it_would_not_do(free: int) -> None:
+    # It is of another container port, or another one was asked for, or another program listens on it by now.
+    [held] = hold_ports([at(free)], {80: [free + 1], 81: [free + 2]})
+    assert held.host_port == free
+    release_ports([held])
+    with socket.create_server((LOOPBACK, free)):
+        [held] = hold_ports([Publish(LOOPBACK, None, 80)], {80: [free]})
+    assert held.host_port != free
+    release_ports([held])
+
+
 def test_a_port_of_just_closed_connections_can_be_held(free: int) -> None:
     with socket.create_server((LOOPBACK, free)) as listener:
         client = socket.create_connection((LOOPBACK, free))

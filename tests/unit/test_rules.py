@@ -11,9 +11,10 @@ from hanoverd.model.rules import (
     chains_of,
     claims,
     filled,
-    jumps_are_right,
+    host_ports,
     nothing,
     removed,
+    what_is_wrong,
 )
 
 DOCKER = """\
@@ -93,11 +94,22 @@ def test_jumps_that_are_not_looked_at_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("jumps", "right"),
-    [((JUMP_IN, JUMP_OUT), True), ((JUMP_OUT,), False), ((JUMP_IN, JUMP_IN, JUMP_OUT), False), ((), False)],
+    ("jumps", "wrong"),
+    [
+        ((JUMP_IN, JUMP_OUT), None),
+        ((JUMP_OUT,), "the jump from PREROUTING to HANOVERD-web-IN is gone"),
+        ((JUMP_IN, JUMP_IN, JUMP_OUT), "PREROUTING jumps to HANOVERD-web-IN twice"),
+        ((), "the jump from PREROUTING to HANOVERD-web-IN is gone"),
+    ],
 )
-def test_jumps_are_right_when_there_is_one_each(jumps: tuple[str, ...], right: bool) -> None:
-    assert jumps_are_right("web", after(*jumps)) is right
+def test_jumps_are_right_when_there_is_one_each(jumps: tuple[str, ...], wrong: str | None) -> None:
+    assert what_is_wrong("web", "web-0", [], after(*jumps)) == wrong
+
+
+def test_a_repair_changes_the_jumps_only_where_they_are_wrong() -> None:
+    assert "-I " not in filled("web", "web-0", [], after(JUMP_IN, JUMP_OUT))
+    for jumps in ((JUMP_OUT,), (JUMP_IN, JUMP_IN, JUMP_OUT), ()):
+        assert "-I PREROUTING 1" in filled("web", "web-0", [], after(*jumps))
 
 
 def test_a_jump_may_stand_behind_those_of_other_apps() -> None:
@@ -167,3 +179,19 @@ def test_claims_are_read_back_from_the_rules_as_iptables_save_prints_them() -> N
         "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9000 -j DNAT --to-destination 172.17.0.2:80\n"
     )
     assert claims(saved) == [Claim("HANOVERD-web-IN", None, 8080), Claim("HANOVERD-api-IN", "10.0.0.1", 81)]
+
+
+def test_the_host_ports_of_an_app_are_read_back_from_its_rules() -> None:
+    saved = (
+        '-A HANOVERD-web-IN -p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0" -j DNAT --to-destination 1:80\n'
+        '-A HANOVERD-web-IN -p tcp -m tcp --dport 8081 -m comment --comment "hanoverd: web-0" -j DNAT --to-destination 1:80\n'
+        '-A HANOVERD-web-IN -d 10.0.0.1/32 -p tcp -m tcp --dport 443 -m comment --comment "x" -j DNAT --to-destination 1:99\n'
+        '-A HANOVERD-web-OUT -p tcp -m tcp --dport 82 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
+        '-A HANOVERD-api-IN -p tcp -m tcp --dport 81 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
+    )
+    assert host_ports("web", saved) == {80: [8080, 8081], 99: [443]}
+    assert host_ports("other", saved) == {}
+
+
+def test_the_host_ports_that_a_flip_routes_are_those_that_are_read_back() -> None:
+    assert host_ports("web", filled("web", "web-0", [WEB, ADMIN])) == {80: [8080], 443: [8443]}
