@@ -165,7 +165,11 @@ def _made_room(step: Step, event: ev.MadeRoom) -> None:
 
 def _flipped(step: Step, event: ev.Flipped) -> None:
     state = step.state
-    version = state.versions[event.number]
+    version = state.versions.get(event.number)
+    if version is None:
+        # A stop removed it during the flip, which ignores cancellation.
+        step.emit(Unroute(event.number))
+        return
     attempt = state.attempt_of(event.number)
     for old in state.in_role(Role.LIVE):
         step.stop_serving(old, Role.DRAINING)
@@ -173,7 +177,7 @@ def _flipped(step: Step, event: ev.Flipped) -> None:
             step.emit(Retire(old.number, drain=True, keep=True))
     for old in state.in_role(Role.STANDBY):
         step.stop_serving(old, Role.STOPPING)
-        if attempt is None:
+        if state.room_for != event.number:
             # Else the handover for which it was stopped removes it.
             step.emit(Retire(old.number, drain=False, keep=True))
     for old in state.in_role(Role.RETURNING):
