@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import time
 
@@ -220,5 +221,7 @@ def storm(site: Site, chance: random.Random) -> None:
     for _ in range(30):
         if daemon.has_ended:
             return
-        daemon.hup()
+        # A process that has only just started is ended by SIGHUP, as any is before it takes the signal.
+        if daemon.takes(signal.SIGHUP):
+            daemon.hup()
         time.sleep(chance.uniform(0, 0.15))

@@ -99,6 +99,15 @@ class Daemon:
         """Send it a signal."""
         self._process.send_signal(number)
 
+    def takes(self, number: signal.Signals) -> bool:
+        """Whether it has a handler for a signal (proc_pid_status(5), SigCgt)."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return False
+        caught = re.search(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
     def hup(self) -> None:
         """Trigger a handover."""
         self.signal(signal.SIGHUP)
