@@ -8,14 +8,16 @@ after its start:
 * the floor: a cached build, the same create, start, inspect, and the first answer, by plain requests to the engine;
 * a handover: from SIGHUP to the first answer of the new version, asked every few milliseconds from another host.
 
-Prints medians in milliseconds: both, the difference of each pair, which is what hanoverd adds, and the time from the moment
-at which the app listens to that first answer.  Then the daemon's resident memory, its use of the processor when idle, and the
-time of ``hanoverd --help``.
+Prints medians in milliseconds: both, the difference of each pair, which is what hanoverd adds, the time from the moment at
+which the app listens to that first answer, and each phase of both.  The first answer can come before the end of the flip: the
+new rules take effect before the program that sets them has exited.  Then the daemon's resident memory, its use of the
+processor when idle, and the time of ``hanoverd --help``.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import statistics
@@ -30,7 +32,7 @@ from pathlib import Path
 
 from hanoverd.model.container import ContainerOptions, Image, Recipe, create_body
 from hanoverd.model.images import ImageName
-from tests.lab.api import call
+from tests.lab.api import call, get_json
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
 from tests.lab.images import import_base, write_app
@@ -43,6 +45,9 @@ IDLE_SECONDS = 10
 #: The kernel goes on to take down a container's network after the engine has said that it is gone, and holds up the next
 #: start meanwhile.
 SETTLE_SECONDS = 2.0
+
+#: The phases of a handover; the floor has all but the last, and is ready with its first answer.
+PHASES = ("obtained", "created", "started", "ready", "flipped")
 
 #: Told where, asks until a certain version answers; prints when, and since when that listens, by the clock that all
 #: processes share.  The pause leaves the two processors to what is measured.
@@ -74,6 +79,8 @@ class Times:
     floors: list[float] = field(default_factory=list)
     handovers: list[float] = field(default_factory=list)
     after_readiness: list[float] = field(default_factory=list)
+    floor_phases: list[Sequence[float]] = field(default_factory=list)
+    phases: list[Sequence[float]] = field(default_factory=list)
 
     def added(self) -> list[float]:
         """What hanoverd adds to the floor, pair by pair."""
@@ -101,26 +108,30 @@ class Asking:
         return float(answered), float(since)
 
 
-def floor(lab: Lab, folder: Path, number: int) -> float:
-    """The engine's own time for one version, in milliseconds."""
+def floor(lab: Lab, folder: Path, number: int) -> Sequence[float]:
+    """The engine's own time for one version, in milliseconds, by phases."""
     name = f"floor-{number}"
     asking = Asking(lab.in_host([]))
     time.sleep(SETTLE_SECONDS)
-    begun = time.monotonic()
+    times = [time.monotonic()]
     with io.BytesIO() as buffer:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for file in sorted(folder.iterdir()):
                 tar.add(file, file.name)
         call(lab.engine.socket, "POST", "/build?t=floor&rm=1", buffer.getvalue())
     image = Image(json.loads(lab.docker("GET", "/images/floor/json")[1])["Id"], ImageName("floor"), (80,))
+    times.append(time.monotonic())
     body = create_body("floor", number, name, Recipe(image, ContainerOptions(ports=[80])))
     lab.docker("POST", f"/containers/create?name={name}", body)
+    times.append(time.monotonic())
     lab.docker("POST", f"/containers/{name}/start")
     address = json.loads(lab.docker("GET", f"/containers/{name}/json")[1])["NetworkSettings"]["IPAddress"]
+    times.append(time.monotonic())
     asking.begin(address, 80, name)
     answered, _ = asking.answered()
+    times.append(answered)
     lab.docker("DELETE", f"/containers/{name}?force=1")
-    return (answered - begun) * 1000
+    return [(later - earlier) * 1000 for earlier, later in itertools.pairwise(times)]
 
 
 def handover(lab: Lab, hanoverd: Daemon, name: str) -> tuple[float, float]:
@@ -134,23 +145,48 @@ def handover(lab: Lab, hanoverd: Daemon, name: str) -> tuple[float, float]:
     return (answered - begun) * 1000, (answered - since) * 1000
 
 
+def phases(lab: Lab, name: str) -> Sequence[float]:
+    """The phases of the handover to the version ``name`` as the daemon has recorded them, in milliseconds."""
+    history = get_json(str(lab.runtime / f"{name.rpartition('-')[0]}.sock"), "/history")
+    [times] = [
+        {phase["phase"]: phase["seconds"] * 1000 for phase in record["phases"]}
+        for record in history
+        if record["version"] == name
+    ]
+    return [times[phase] for phase in PHASES]
+
+
 def measure(lab: Lab, folder: Path, hanoverd: Daemon, rounds: int) -> Times:
     """Floor and handover in turn."""
     times = Times()
     app = folder.name
     hanoverd.wait_for(f"{app}-0 is live")
     floor(lab, folder, 0)
+
+    def measure_floor(number: int) -> None:
+        found = floor(lab, folder, number)
+        times.floors.append(sum(found))
+        times.floor_phases.append(found)
+
     for number in range(1, rounds + 1):
         # Each goes first as often as the other.
         if number % 2:
-            times.floors.append(floor(lab, folder, number))
+            measure_floor(number)
         taken, after_readiness = handover(lab, hanoverd, f"{app}-{number}")
         times.handovers.append(taken)
         times.after_readiness.append(after_readiness)
         hanoverd.wait_for(f"{app}-{number - 1} is gone")
+        times.phases.append(phases(lab, f"{app}-{number}"))
         if not number % 2:
-            times.floors.append(floor(lab, folder, number))
+            measure_floor(number)
     return times
+
+
+def phase_cell(times: Times, number: int) -> str:
+    """The medians of one phase, as ``floor / handover``."""
+    floors = [one[number] for one in times.floor_phases if number < len(one)]
+    ours = [one[number] for one in times.phases]
+    return f"{f'{statistics.median(floors):.1f}' if floors else '-'} / {statistics.median(ours):.1f}"
 
 
 def resident_megabytes(pid: int) -> float:
@@ -210,6 +246,9 @@ def main() -> None:
         ("first answer after readiness", lambda times: times.after_readiness),
     ):
         print(row.ljust(32), *(f"{statistics.median(values(times)):20.1f}" for times in columns.values()))
+    print("phases: floor / handover")
+    for number, phase in enumerate(PHASES):
+        print(f"  {phase}".ljust(32), *(phase_cell(times, number).rjust(20) for times in columns.values()))
     print(f"resident memory after {rounds} handovers: {memory:.1f} MB; idle: {idle:.2f} % of a processor")
     hanoverd_help = command_milliseconds(str(Path(sys.executable).with_name("hanoverd")), "--help")
     bare = command_milliseconds(sys.executable, "-c", "pass")

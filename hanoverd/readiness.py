@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from hanoverd.concurrency.cancellation import uncancellable
-from hanoverd.concurrency.polling import growing, pause
+from hanoverd.concurrency.polling import pause
 from hanoverd.edges.health import Health, Probe
 
 #: The only HTTP status that means ready.
 OK = 200
 
-#: The first probe is sent at once; the times from one to the next grow between these two, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.010, 0.250
 
-#: So slowly do they grow that none is longer than the first and 2 % of the time that has passed: what takes long to be
-#: ready is found to be so almost as promptly.
-GROWTH = 1.02
+@dataclass(frozen=True)
+class Pace:
+    """The time from the start of one probe to the start of the next: ``first`` seconds, plus ``share`` of the time that the
+    port has been behaving as it does.
+    """
+
+    first: float
+    share: float
+
+    def wait(self, seconds: float) -> float:
+        """The time to the next probe when the port has behaved the same for so many ``seconds``."""
+        return min(self.first + self.share * seconds, LONGEST_WAIT)
+
+
+#: The longest time from one probe to the next, in seconds.
+LONGEST_WAIT = 0.250
+
+#: For a port that accepts no connection: an attempt costs a fraction of a millisecond, and the app does not notice it.
+CONNECTING = Pace(first=0.001, share=0.005)
+
+#: For a port that accepts connections and does not answer 200 yet: each probe is a request that the app has to answer.
+ASKING = Pace(first=0.010, share=0.02)
 
 
 class Readiness:
@@ -57,14 +74,19 @@ class Readiness:
             await uncancellable(gatherResults(pollers))
 
     async def _poll(self, port: int) -> None:
-        for wait in growing(FIRST_WAIT, LONGEST_WAIT, GROWTH):
+        accepts, since = False, self._clock.seconds()
+        while True:
             self.probes += 1
-            due = self._clock.seconds() + wait
+            started = self._clock.seconds()
             probe = await self._health.probe(self._address, port, lambda: self._accepted(port))
             self._note(probe)
             if probe.status == OK:
                 return
-            await pause(self._clock, max(0.0, due - self._clock.seconds()))
+            now = self._clock.seconds()
+            if probe.accepts != accepts:
+                accepts, since = probe.accepts, now
+            pace = ASKING if accepts else CONNECTING
+            await pause(self._clock, max(0.0, started + pace.wait(now - since) - now))
 
     def _accepted(self, port: int) -> None:
         self._note(replace(self._latest[port], accepts=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -66,11 +67,15 @@ class HanoverdService(RunningService):
             "hanoverd is running: process {pid}; `kill -HUP {pid}` begins a handover, `kill {pid}` or Ctrl-C stops it",
             pid=os.getpid(),
         )
+        if self._app.orchestrator.state.requests.is_paused:
+            log.info("hanoverd is paused, as before: `hanoverd resume {app}` ends that", app=self._app.versions.app)
         self._app.start()
         self._app.orchestrator.trigger("start")
         self._systemd.ready()
         if self._follower is not None:
             self._follower.start()
+        # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
+        gc.freeze()
         Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
             lambda failure: log.failure("conntrack", failure)
         )

@@ -165,9 +165,9 @@ class Watch:
                 # Docker's words for a wait that was broken off (StateStatus in moby's container/state.go).
             except NotFound:
                 return KILLED
-            except EngineError as error:
+            except EngineError:
                 # Whatever the engine says of itself, or a proxy before it, says nothing of the container.
-                log.debug("waiting for the end of {name}: {error}", name=self._name, error=error)
+                pass
             if self._clock.seconds() - begun > LONGEST_WAIT:
                 waits = growing(FIRST_WAIT, LONGEST_WAIT, 2.0)
             await pause(self._clock, next(waits))

@@ -1,4 +1,4 @@
-"""Prints constraints for pip by which every dependency is installed in the oldest version that setup.py admits."""
+"""Prints requirements for pip: every dependency in the oldest version that setup.py admits."""
 
 import re
 from pathlib import Path

@@ -59,12 +59,12 @@ install_packages() {
 }
 
 # need_environment FOLDER PIP-ARGUMENT...: a virtual environment with what pip is told to install; made anew whenever
-# setup.py or the arguments change.
+# Python, setup.py or the arguments change.
 need_environment() {
     local folder=$1 stamp wanted
     shift
     stamp="$folder/installed"
-    wanted="$(cat setup.py) $*"
+    wanted="$(/usr/bin/python3 --version) $(cat setup.py) $*"
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
         return 0
     fi

@@ -62,7 +62,7 @@ class Requests:
         """A trigger, which is held while paused."""
         if self.is_paused:
             return replace(self, held=(*self.held, Held(reason, revision)))
-        return self._trigger(reason, revision)
+        return self.taking(reason, revision)
 
     def ask(self, order: Order) -> Requests:
         """An order, which is not held while paused."""
@@ -100,7 +100,7 @@ class Requests:
         for held in self.held:
             if held.is_missed and held.revision == self.obtained and requests.revision in (None, self.obtained):
                 continue
-            requests = requests._trigger(held.reason, held.revision)
+            requests = requests.taking(held.reason, held.revision)
         return requests
 
     def cleared(self) -> Requests:
@@ -116,7 +116,8 @@ class Requests:
         """With one more reason for the request that waits."""
         return replace(self, reasons=(*self.reasons, reason))
 
-    def _trigger(self, reason: str, revision: str | None) -> Requests:
+    def taking(self, reason: str, revision: str | None) -> Requests:
+        """With one more trigger, paused or not."""
         requests = self._without_order()
         if revision is not None:
             requests = replace(requests, revision=revision)

@@ -126,10 +126,10 @@ class State:
     policy: Policy
     phase: Phase = Phase.STARTING
     versions: Mapping[int, Version] = field(default_factory=dict)
-    requests: Requests = Requests()
+    requests: Requests = field(default_factory=Requests)
     deploy: Attempt | None = None
     restart: Attempt | None = None
-    restarts: Restarts = Restarts()
+    restarts: Restarts = field(default_factory=Restarts)
     #: The candidate for which the live versions were stopped.
     room_for: int | None = None
     #: How often in a row a version could not be made live again, and whether the next try waits for its timer.

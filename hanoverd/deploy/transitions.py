@@ -165,7 +165,11 @@ def _made_room(step: Step, event: ev.MadeRoom) -> None:
 
 def _flipped(step: Step, event: ev.Flipped) -> None:
     state = step.state
-    version = state.versions[event.number]
+    version = state.versions.get(event.number)
+    if version is None:
+        # A stop removed it during the flip, which ignores cancellation.
+        step.emit(Unroute(event.number))
+        return
     attempt = state.attempt_of(event.number)
     for old in state.in_role(Role.LIVE):
         step.stop_serving(old, Role.DRAINING)
@@ -173,7 +177,7 @@ def _flipped(step: Step, event: ev.Flipped) -> None:
             step.emit(Retire(old.number, drain=True, keep=True))
     for old in state.in_role(Role.STANDBY):
         step.stop_serving(old, Role.STOPPING)
-        if attempt is None:
+        if state.room_for != event.number:
             # Else the handover for which it was stopped removes it.
             step.emit(Retire(old.number, drain=False, keep=True))
     for old in state.in_role(Role.RETURNING):
@@ -380,18 +384,22 @@ def _due(step: Step, event: ev.Due) -> None:
         case TimerKind.RESTART:
             step.set(restarts=replace(step.state.restarts, is_due=step.state.restarts.wanted is not None))
         case TimerKind.RETURN:
-            if version is None or version.role is not Role.RETURNING or not step.state.is_return_delayed:
-                return
-            if version.has_exited:
-                _return_failed(step, ev.ReturnFailed(version.number, "it exited", is_gone=True))
-            else:
-                return_version(step, version)
+            _return_due(step, version)
         case TimerKind.PROVED:
             if version is not None and version.role is Role.LIVE:
                 step.set(restarts=replace(step.state.restarts, count=0))
         case TimerKind.SETTLED:
             if version is not None and version.role is Role.LIVE:
                 step.change(version, has_settled=True)
+
+
+def _return_due(step: Step, version: Version | None) -> None:
+    if version is None or version.role is not Role.RETURNING or not step.state.is_return_delayed:
+        return
+    if version.has_exited:
+        _return_failed(step, ev.ReturnFailed(version.number, "it exited", is_gone=True))
+    else:
+        return_version(step, version)
 
 
 # -- the stop
@@ -426,6 +434,9 @@ def _kill_requested(step: Step, _event: ev.KillRequested) -> None:
 
 def _swept(step: Step, _event: ev.Swept) -> None:
     step.set(phase=Phase.ENDED, versions={})
+    if step.state.requests.is_paused:
+        # What was not to change is gone: the next start begins afresh.
+        step.emit(SavePause(is_paused=False))
     step.emit(Finish())
 
 

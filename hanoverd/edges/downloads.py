@@ -60,7 +60,7 @@ def version_of(location: str, shown: str) -> str | None:
         try:
             with (
                 _explained(shown),
-                urllib.request.urlopen(_request(location, "HEAD"), timeout=CONNECT_WITHIN) as answer,  # noqa: S310  # its scheme is looked at above
+                _ask(_request(location, "HEAD"), CONNECT_WITHIN) as answer,
             ):
                 return _version(answer)
         except _HeadRefused:
@@ -94,7 +94,7 @@ def _file(location: str, shown: str, abort: Abort) -> Iterator[Download]:
 @contextmanager
 def _http(location: str, shown: str, abort: Abort) -> Iterator[Download]:
     with _explained(shown):
-        answer: http.client.HTTPResponse = urllib.request.urlopen(_request(location, "GET"), timeout=PIECE_WITHIN)  # noqa: S310  # as above
+        answer = _ask(_request(location, "GET"), PIECE_WITHIN)
     with answer:
         _watch(abort, getattr(getattr(answer.fp, "raw", None), "_sock", None))
         yield Download(answer, _version(answer))
@@ -118,10 +118,16 @@ def _watch(abort: Abort, sock: socket.socket | None) -> None:
         abort.watch(socket.socket(fileno=os.dup(sock.fileno())))
 
 
+def _ask(request: urllib.request.Request, seconds: float) -> http.client.HTTPResponse:
+    # Not urlopen: from Python 3.12 on it trusts, as long as the process runs, the certificates that it found at first.
+    answer: http.client.HTTPResponse = urllib.request.build_opener().open(request, timeout=seconds)
+    return answer
+
+
 def _request(location: str, method: str) -> urllib.request.Request:
     url = urlsplit(location)
     host = url.netloc.rpartition("@")[2]
-    request = urllib.request.Request(url._replace(netloc=host, fragment="").geturl(), method=method)  # noqa: S310  # as above
+    request = urllib.request.Request(url._replace(netloc=host, fragment="").geturl(), method=method)  # noqa: S310  # its scheme is looked at above
     if url.username is not None:
         login = f"{unquote(url.username)}:{unquote(url.password or '')}"
         # Unredirected: another host must not get it.

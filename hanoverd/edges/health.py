@@ -7,15 +7,7 @@ from dataclasses import dataclass
 
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.internet.interfaces import (
-    IProtocol,
-    IProtocolFactory,
-    IReactorTCP,
-    IReactorTime,
-    IStreamClientEndpoint,
-    ITransport,
-)
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITransport
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, RequestGenerationFailed, ResponseFailed
 from twisted.web.http_headers import Headers
@@ -24,13 +16,10 @@ from zope.interface import implementer
 
 from hanoverd import __version__
 from hanoverd.concurrency.cancellation import over
+from hanoverd.edges.connect_race import ConnectReactor, RacingEndpoint
 
 #: How long one probe may take in all, in seconds.
 PROBE_WITHIN = 5.0
-
-
-class HealthReactor(IReactorTCP, IReactorTime):
-    """What a reactor must be able to do to probe."""
 
 
 class TooLate(Exception):
@@ -51,10 +40,10 @@ class Probe:
 
 class Health:
     """Sends GET requests for ``uri`` (which begins with ``/``) straight to containers: past every proxy, following
-    no redirect, reading no body, on a connection of its own each time.
+    no redirect, reading no body, each on a connection of its own.
     """
 
-    def __init__(self, reactor: HealthReactor, uri: str) -> None:
+    def __init__(self, reactor: ConnectReactor, uri: str) -> None:
         self._reactor = reactor
         self._uri = uri
 
@@ -90,8 +79,8 @@ class Health:
 class _Connection:
     """The one connection of one probe, which tells when it is made, and can be dropped."""
 
-    def __init__(self, reactor: HealthReactor, address: str, port: int, on_accept: Callable[[], object]) -> None:
-        self._endpoint = TCP4ClientEndpoint(reactor, address, port, timeout=PROBE_WITHIN)
+    def __init__(self, reactor: ConnectReactor, address: str, port: int, on_accept: Callable[[], object]) -> None:
+        self._endpoint = RacingEndpoint(reactor, address, port, PROBE_WITHIN)
         self._on_accept = on_accept
         self._transport: ITransport | None = None
 

@@ -1,123 +1,204 @@
-"""One fault after another, under load from the client host, and what came of it.
+"""Break one thing after another on a host that serves an app under load, and see whether hanoverd recovers.
 
-usage: python -m tests.faults.campaign [--faults N | --seconds N] [--seed N] [--only NAME]    (as root, from the project's root)
+usage: python -m tests.faults.campaign [--faults N | --seconds N] [--seed N] [--only NAME]... [--tree DIR]
+(as root, from the project's root)
 
-Each fault hits a daemon that serves an app and, mostly, is about to hand over: at a phase that its log tells, or at any
-moment.  Then the world must become right again without a person: hanoverd is started again where it was killed, as a
-service manager would, and that is all the help it gets.  Prints a line a fault, and the sums.  The same seed makes the same
-faults.
+Each fault (faults.py) happens while a daemon serves an app, and often during a handover: at a phase that its status shows,
+or at any moment.  Then everything must become right (right.py) without a person: hanoverd is only restarted where it has
+ended, as a service manager does.  If it does not become right, the end of hanoverd's log is printed, and the campaign
+continues on a fresh host.  Requests must not fail, except where the fault itself takes the app away, and each stop of
+hanoverd must finish within a limit.  Prints a line for each fault, and a table; the exit status is 1 if anything was wrong.
+
+The same seed makes the same faults, with the same random choices in each, whatever the results: use it to compare this
+hanoverd with that of another checkout, DIR.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from tests.faults.faults import FAULTS, Fault, storm
-from tests.faults.site import APP, Site, site
-from tests.lab.clients import Clients
+from tests.faults.basic import storm
+from tests.faults.commands import blow
+from tests.faults.fault import Fault
+from tests.faults.faults import FAULTS
+from tests.faults.pressure import Pressure
+from tests.faults.site import Site, site
+from tests.lab.daemon import PROJECT
 
-#: How often a handover follows that is left in peace, of 1.
-AGAIN = 0.1
+#: How often, of 1, a fault is followed by an undisturbed handover, and by a look at whether rules are still repaired.
+AGAIN, REPAIRED = 0.1, 0.2
 
-#: How often a storm of SIGHUPs goes on meanwhile, of 1.
-STORMS = 0.25
+#: How often, of 1, a storm of SIGHUPs, or of commands, goes on during a fault.
+STORMS, COMMANDS = 0.2, 0.15
+
+#: How much of hanoverd's log, of each of its last two runs, is printed where something is wrong, in characters.
+TAIL = 4000
 
 
 @dataclass
 class Result:
-    """What came of one fault, ``detail`` of which is for people."""
+    """The result of one fault; ``detail`` describes it, ``wrong`` is why it did not become right, "" if it did."""
 
     fault: Fault
     detail: str
     requests: int
     failed: int
+    #: How long it took to become right, in seconds.
     seconds: float
-    #: What the clients saw, once each.
+    #: The errors that the clients saw, without repeats.
     errors: list[str]
+    #: How long each stop took, in seconds.
+    stops: list[float] = field(default_factory=list)
+    wrong: str = ""
+    log: str = ""
+
+    @property
+    def wrongly_failed(self) -> int:
+        """Requests that should have been saved."""
+        return 0 if self.fault.may_fail else self.failed
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it became right, and no request was lost."""
+        return not self.wrong and not self.wrongly_failed
 
     def __str__(self) -> str:
         what = f"{self.fault.name} {self.detail}".strip()
-        errors = "" if self.fault.may_fail else " ".join(self.errors)
-        return (
-            f"{what:50} {self.requests:6} requests {self.failed:4} failed  right after {self.seconds:5.2f} s {errors}"
-        ).rstrip()
+        errors = "; ".join(self.errors[:3]) if self.wrongly_failed else ""
+        end = f"NOT RIGHT: {self.wrong}" if self.wrong else f"right after {self.seconds:5.2f} s"
+        return f"{what:60} {self.requests:6} requests {self.failed:4} failed  {end} {errors}".rstrip()
 
 
 @dataclass
 class Sums:
-    """What came of all, and what was left behind at the end."""
+    """All results, and what was left behind at the end."""
 
     results: list[Result] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
     @property
-    def wrongly_failed(self) -> int:
-        """Requests that should have been saved."""
-        return sum(result.failed for result in self.results if not result.fault.may_fail)
+    def not_right(self) -> list[Result]:
+        """The results that are wrong."""
+        return [result for result in self.results if not result.is_right]
 
     def __str__(self) -> str:
-        kinds = Counter(result.fault.name for result in self.results)
-        requests = sum(result.requests for result in self.results)
-        failed = sum(result.failed for result in self.results)
-        slowest = max(self.results, key=lambda result: result.seconds)
-        listed = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
-        return (
-            f"{len(self.results)} faults ({listed}); {requests} requests, {failed} failed, of which {self.wrongly_failed} "
-            f"should have been saved; right again within {slowest.seconds:.1f} s at the most ({slowest.fault.name}); "
-            f"left behind: {', '.join(self.left) or 'nothing'}"
+        lines = [
+            f"{'fault':40} {'times':>5} {'not right':>9} {'requests':>9} {'wrongly failed':>14} {'slowest stop':>12}"
+        ]
+        for name in dict.fromkeys(fault.name for fault in FAULTS):
+            some = [result for result in self.results if result.fault.name == name]
+            if some:
+                wrong = sum(not result.is_right for result in some)
+                requests, failed = sum(one.requests for one in some), sum(one.wrongly_failed for one in some)
+                slowest = max((stop for one in some for stop in one.stops), default=None)
+                stop = "" if slowest is None else f"{slowest:.1f} s"
+                lines.append(f"{name:40} {len(some):5} {wrong:9} {requests:9} {failed:14} {stop:>12}".rstrip())
+        right = [result for result in self.results if not result.wrong]
+        slowest_right = max(right, key=lambda result: result.seconds, default=None)
+        stops = [(stop, result.fault.name) for result in self.results for stop in result.stops]
+        lines.append(
+            f"{len(self.not_right)} of {len(self.results)} not right; "
+            f"{sum(result.requests for result in self.results)} requests, "
+            f"{sum(result.wrongly_failed for result in self.results)} failed that should have been saved"
         )
+        if slowest_right is not None:
+            lines.append(f"right again within {slowest_right.seconds:.1f} s at the most ({slowest_right.fault.name})")
+        if stops:
+            lines.append("slowest of {} stops: {:.1f} s ({})".format(len(stops), *max(stops)))
+        lines.append(f"left behind: {', '.join(self.left) or 'nothing'}")
+        return "\n".join(lines)
 
 
-def run(seed: int, goes_on: Callable[[int], bool], only: str = "") -> Sums:
-    """Fault after fault on a site of its own, for as long as ``goes_on`` says of their number; then the end.
+def run(seed: int, goes_on: Callable[[int], bool], only: Sequence[str] = (), tree: Path = PROJECT) -> Sums:
+    """Run faults while ``goes_on`` returns true for their number so far; return all results.
 
-    With ``only``, the faults whose names hold it.
+    With ``only``, run only the faults whose names contain one of these.
     """
-    chance = random.Random(seed)
-    faults = [fault for fault in FAULTS if only in fault.name]
     sums = Sums()
-    with site(chance) as where:
-        where.begin()
-        try:
-            while goes_on(len(sums.results)):
-                [fault] = chance.choices(faults, [fault.weight for fault in faults])
-                sums.results.append(_one(where, fault))
-                print(f"{len(sums.results):4} {sums.results[-1]}", flush=True)
-        finally:
-            sums.left = where.end()
+    dealt = _dealt(seed, [fault for fault in FAULTS if not only or any(name in fault.name for name in only)])
+    while goes_on(len(sums.results)):
+        with site(tree) as where:
+            try:
+                where.begin()
+                while goes_on(len(sums.results)):
+                    where.chance = random.Random(f"{seed} {len(sums.results)}")
+                    result = _one(where, next(dealt))
+                    sums.results.append(result)
+                    print(f"{len(sums.results):4} {result}", flush=True)
+                    if result.log:
+                        print(f"{result.log}\n", flush=True)
+                    if result.wrong:
+                        break
+                else:
+                    sums.left += _end(where)
+            finally:
+                where.abandon()
     return sums
 
 
-def _one(where: Site, fault: Fault) -> Result:
-    clients = Clients(where.lab.in_client, where.lab.host_ip, "8080", "--workers", "2", "--pause", "0.005")
-    time.sleep(0.1)
-    blowing = None
-    if fault.storms and where.chance.random() < STORMS:
-        blowing = threading.Thread(target=storm, args=(where.daemon, random.Random(where.chance.random())))
-        blowing.start()
+def _end(where: Site) -> list[str]:
     try:
-        detail = fault.happen(where)
-        if blowing is not None:
-            blowing.join()
-            detail = f"{detail}, in a storm".lstrip(", ")
+        return where.end()
+    except Exception as error:
+        # Whatever it is, the results are worth more than a traceback.
+        return [f"no end: {type(error).__name__}: {error}"]
+
+
+def _dealt(seed: int, faults: Sequence[Fault]) -> Iterator[Fault]:
+    """Yield the faults without end, shuffled as a pack of cards, so that all of them are in each round."""
+    chance = random.Random(seed)
+    while True:
+        pack = [fault for fault in faults for _ in range(fault.weight)]
+        chance.shuffle(pack)
+        yield from pack
+
+
+def _one(where: Site, fault: Fault) -> Result:
+    load = where.load = Pressure(where.lab)
+    where.stops, where.note = [], ""
+    load.start()
+    time.sleep(0.1)
+    detail, seconds, wrong, log = "", 0.0, "", ""
+    try:
+        detail = _happen(where, fault)
         seconds = where.become_right()
         if where.chance.random() < AGAIN:
-            # Still, after all of that, it hands over.
-            before = len(where.daemon.log())
-            where.write_app()
-            where.daemon.hup()
-            where.daemon.wait_for(rf"{APP}-\d+ is live", after=before)
+            # It can still hand over.
+            where.hand_over()
             where.become_right()
+        if where.chance.random() < REPAIRED:
+            where.have_rules_repaired()
+    except Exception as error:
+        # Whatever it is, hanoverd did not do what it must.
+        detail = detail or where.note
+        wrong = f"{type(error).__name__}: {error}".partition("\n")[0]
+        log = where.log(TAIL)
     finally:
-        counted = clients.finish()
-    return Result(fault, detail, counted["requests"], counted["failed"] + counted["cut"], seconds, counted["errors"])
+        load.finish()
+    if load.failed and not fault.may_fail:
+        log = log or where.log(TAIL)
+    return Result(fault, detail, load.requests, load.failed, seconds, load.errors, where.stops, wrong, log)
+
+
+def _happen(where: Site, fault: Fault) -> str:
+    """Have the fault happen, sometimes during a storm; return its description when both are over."""
+    drawn, chance = where.chance.random(), random.Random(where.chance.random())
+    if not fault.storms or drawn > STORMS + COMMANDS:
+        return fault.happen(where)
+    blows, name = (storm, "a storm of SIGHUPs") if drawn < STORMS else (blow, "a storm of commands")
+    with ThreadPoolExecutor(1) as pool:
+        blowing = pool.submit(blows, where, chance)
+        detail = fault.happen(where)
+        blowing.result()
+    return f"{detail}, in {name}".lstrip(", ")
 
 
 def main() -> None:
@@ -126,12 +207,20 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=300)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="faults whose names hold this")
+    parser.add_argument("--only", action="append", default=[], help="only faults whose names contain this")
+    parser.add_argument("--tree", type=Path, default=PROJECT, help="the checkout whose hanoverd it is")
     given = parser.parse_args()
+    # So that its host is removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     end = time.monotonic() + given.seconds if given.seconds else None
-    sums = run(given.seed, lambda count: time.monotonic() < end if end else count < given.faults, given.only)
+    sums = run(
+        given.seed,
+        lambda count: time.monotonic() < end if end else count < given.faults,
+        given.only,
+        given.tree.resolve(strict=True),
+    )
     print(sums)
-    sys.exit(1 if sums.wrongly_failed or sums.left else 0)
+    sys.exit(1 if sums.not_right or sums.left else 0)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import os
@@ -17,18 +18,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from tests.faults.pressure import Pressure
+from tests.faults.right import complaints, name_of, named
 from tests.faults.traps import EngineTrap, ProgramTrap
-from tests.integration.asking import hostname, names
+from tests.faults.words import APP, CHAIN, COMMENT, PHASES, WENT_LIVE
+from tests.integration.asking import hostname
+from tests.lab.api import get_json
 from tests.lab.daemon import HOOKBOT_KEY, HOOKBOT_PORT, PROJECT, Daemon, environment, hookbot_url, twistd
 from tests.lab.git import Repository
 from tests.lab.host import Lab
 from tests.lab.images import import_base, write_app
 
-APP = "faulty"
-ARGUMENTS = ("-p", "8080:80", "--name", APP, "--on-exit", "keep")
+#: The app's options; with ``keep``, it outlives hanoverd.
+ARGUMENTS = ("-p", "8080:80", "--name", APP)
 
-#: The places that an image comes from: the folder, at a word of hookbot; or the git host.
+#: The places that an image comes from: the folder, at a message of hookbot; or the git host.
 FOLDER, GIT = "folder", "git"
 
 GIT_PORT, REGISTRY_PORT = 9418, 5000
@@ -36,24 +42,18 @@ GIT_PORT, REGISTRY_PORT = 9418, 5000
 #: How much the engine can keep, in bytes.
 DISK = 600 * 1024 * 1024
 
-#: What the log says at the phases of a handover.
-PHASES = {
-    "begun": r"handover: SIGHUP",
-    "obtaining": rf"{APP}-\d+: build",
-    "obtained": rf"{APP}-\d+: obtained",
-    "created": rf"{APP}-\d+: created",
-    "started": rf"{APP}-\d+: started",
-    "ready": rf"{APP}-\d+: ready",
-    "flipped": rf"{APP}-\d+: flipped",
-    "live": rf"{APP}-\d+ is live",
-    "gone": rf"{APP}-\d+ is gone",
-}
+#: How long everything may take to become right again, in seconds; the drain timeout is 30 of them.
+RIGHT_WITHIN = 45
 
-#: What the log says at the end of one.
-OVER = (" is live: ", "waiting for the next trigger", "handover cancelled", "started again in")
+#: For how long it must stay right, in seconds, so that a late effect is counted for the fault that causes it.
+CALM = 0.4
 
-#: How long the world may take to become right again, in seconds.
-RIGHT_WITHIN = 60
+#: How long hanoverd may take to end after SIGTERM, in seconds: it waits up to 5 for hooks, up to 10 for an engine that does
+#: not answer, and up to the app's stop timeout, by default 10, until the engine kills the app.
+STOP_WITHIN = 5 + 10 + 10
+
+#: A rule without effect.  Inserted before those of hanoverd, it is a change that hanoverd repairs.
+_FOREIGN = ("PREROUTING", "-d", "203.0.113.1", "-j", "RETURN")
 
 _REGISTRY = """\
 version: 0.1
@@ -95,13 +95,24 @@ class Helper:
 
 
 class Site:
-    """The host, the app's sources, and the daemon that serves it; ``chance`` decides what is left open."""
+    """The host, the app's sources, and the daemon, of the checkout ``tree``, that serves the app.
 
-    def __init__(self, lab: Lab, folder: Path, chance: random.Random) -> None:
+    ``chance`` makes the random choices.
+    """
+
+    def __init__(self, lab: Lab, folder: Path, tree: Path) -> None:
         self.lab = lab
         self.folder = folder / "app"
-        self.chance = chance
+        self.chance = random.Random(0)
         self.source = FOLDER
+        self.load = Pressure(lab)
+        #: Describes the random choices of the fault that happens, as long as it has not returned.
+        self.note = ""
+        #: How long each stop has taken, in seconds.
+        self.stops: list[float] = []
+        self._stop_began = 0.0
+        self._log_before = ""
+        self._tree = tree
         self._state = folder
         self._clock = folder / "clock"
         self._temporary = folder / "tmp"
@@ -131,18 +142,25 @@ class Site:
 
     def end(self) -> list[str]:
         """Have hanoverd end, and its app with it; what is left behind, by name."""
-        try:
-            if self._daemon is not None:
-                self._daemon.terminate()
-                self._daemon.forget()
-                self._daemon = None
-            with Daemon(self.lab, ["-p", "8080:80", "--name", APP], self.folder, self._environ()) as last:
-                last.wait_for("is live")
-            return self._left()
-        finally:
-            self.requests.close()
-            for helper in (self.registry, self.git_host, self.hookbot):
-                helper.kill()
+        self.stop()
+        self.start(FOLDER, keep=False)
+        self.become_right()
+        self.stop()
+        return self.left()
+
+    def abandon(self) -> None:
+        """Kill everything that runs here, except the engine, which the lab ends; idempotent."""
+        self.load.finish()
+        if self._daemon is not None:
+            self._daemon.kill()
+            self._daemon.forget()
+            self._daemon = None
+        self.requests.close()
+        for helper in (self.registry, self.git_host, self.hookbot):
+            helper.kill()
+        for pid, line in self._processes():
+            if str(self.lab.folder) not in line:
+                end_process(pid)
 
     # -- hanoverd
 
@@ -152,24 +170,118 @@ class Site:
         assert self._daemon is not None
         return self._daemon
 
-    def start(self, source: str | None = None) -> None:
-        """Start hanoverd, as a service manager would that had it vanish; it may be told another source."""
+    def start(self, source: str | None = None, *options: str, keep: bool = True) -> None:
+        """Start hanoverd as a service manager does, of ``source`` or a random one, with more options of its command line."""
         if self._daemon is not None:
+            self._log_before = self._daemon.log()
             self._daemon.forget()
         self.source = source or self.chance.choice((FOLDER, GIT))
         env = self._environ()
+        arguments = [*ARGUMENTS, *(["--on-exit", "keep"] if keep else []), *options]
         if self.source == GIT:
-            arguments = [*ARGUMENTS, f"--state-dir={self._state}", f"git://127.0.0.1:{GIT_PORT}/app"]
+            arguments += [f"--state-dir={self._state}", f"git://127.0.0.1:{GIT_PORT}/app"]
         else:
-            arguments = [*ARGUMENTS]
             env["HOOKBOT_URL"] = hookbot_url("/sub/hanoverd/cwd")
-        self._daemon = Daemon(self.lab, arguments, self.folder, env)
+        self._daemon = Daemon(self.lab, arguments, self.folder, env, program=self._program())
+
+    def stop(self) -> float:
+        """Stop hanoverd by SIGTERM, which must finish within ``STOP_WITHIN``; return how long it took, in seconds."""
+        self.begin_stop()
+        return self.stopped()
+
+    def begin_stop(self) -> None:
+        """Send hanoverd SIGTERM; ``stopped`` must follow."""
+        self._stop_began = time.monotonic()
+        self.daemon.signal(signal.SIGTERM)
+
+    def stopped(self) -> float:
+        """Wait for the end of a stop, as ``stop`` does."""
+        try:
+            status = self.daemon.wait(max(0, self._stop_began + STOP_WITHIN - time.monotonic()))
+        finally:
+            self.stops.append(time.monotonic() - self._stop_began)
+        assert status == 0, f"exit status {status}"
+        return self.stops[-1]
+
+    def log(self, most: int) -> str:
+        """Return the last ``most`` characters of the log of the hanoverd that runs, and of that before it."""
+        return f"{self._log_before[-most:]}-- restarted --\n{self.daemon.log()[-most:]}"
+
+    def come_up(self) -> None:
+        """Wait until hanoverd answers; restart it, as a service manager does, if it has ended because its checks at the start
+        failed.
+        """
+
+        def is_up() -> bool:
+            if self.daemon.has_ended:
+                self.start(self.source)
+            return self.status() is not None
+
+        wait_for(is_up, "hanoverd runs")
+
+    def status(self) -> dict[str, Any] | None:
+        """Return hanoverd's status from its control socket, None while it does not answer."""
+        found: dict[str, Any] | None = self._asked("/status")
+        return found
+
+    def handovers(self) -> list[dict[str, Any]]:
+        """Return hanoverd's history, the oldest handover first."""
+        return self._asked("/history") or []
+
+    def mark(self) -> int:
+        """Return the number of the last handover so far."""
+        return max((record["id"] for record in self.handovers()), default=0)
+
+    def handover_after(
+        self,
+        mark: int,
+        holds: Callable[[dict[str, Any]], object] = lambda record: record["took"] is not None,
+        within: float = 30,
+    ) -> dict[str, Any]:
+        """Wait for a handover after ``mark`` for which ``holds`` is true, by default one that is over; return its record."""
+        found: list[dict[str, Any]] = []
+
+        def is_there() -> bool:
+            found[:] = [record for record in self.handovers() if record["id"] > mark and holds(record)]
+            return bool(found)
+
+        wait_for(is_there, "a handover that has come this far", within)
+        return found[0]
+
+    def hand_over(self) -> None:
+        """Hand over to another version of the app by one SIGHUP, which must succeed."""
+        mark = self.mark()
+        self.write_app()
+        self.daemon.hup()
+        self.handover_after(mark, lambda record: record["outcome"] == WENT_LIVE)
+
+    def hand_over_until(self) -> str:
+        """Start a handover, and return at a random phase of it, or at any moment; returns when that was."""
+        self.write_app()
+        mark = self.mark()
+        self.daemon.hup()
+        if self.chance.random() < 0.3:
+            seconds = self.chance.uniform(0, 1.5)
+            time.sleep(seconds)
+            return f"{seconds:.2f} s after SIGHUP"
+        phase = self.chance.choice(("begun", *PHASES, "live", "gone"))
+        for _ in range(6):
+            # A newer trigger, or a command, may have cancelled the handover.
+            try:
+                self.handover_after(mark, lambda record: _has_come_to(phase, record), 5)
+            except AssertionError:
+                self.daemon.hup()
+            else:
+                break
+        if phase == "gone":
+            wait_for(lambda: not (self.status() or {"draining": True})["draining"], "no version drains", 40)
+        return f"when {phase}"
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """``hanoverd`` with a command for the one that runs."""
+        """Run a command of ``hanoverd``, such as ``status``."""
         return subprocess.run(
-            self.lab.in_host(twistd(*arguments)),
-            env=environment(self.lab),
+            self.lab.in_host([*self._program(), *arguments]),
+            env={**environment(self.lab), "PYTHONPATH": str(self._tree)},
             cwd="/",
             capture_output=True,
             text=True,
@@ -177,26 +289,25 @@ class Site:
             check=False,
         )
 
-    def hand_over_until(self) -> str:
-        """Begin a handover, and come back at a phase of it, or at any moment."""
-        self.write_app()
-        before = len(self.daemon.log())
-        self.daemon.hup()
-        if self.chance.random() < 0.3:
-            seconds = self.chance.uniform(0, 1.5)
-            time.sleep(seconds)
-            return f"{seconds:.2f} s after SIGHUP"
-        phase = self.chance.choice(list(PHASES))
-        self.daemon.wait_for(PHASES[phase], after=before)
-        return f"when {phase}"
-
     def set_clock(self, seconds: float) -> None:
         """Have hanoverd see another time of day than there is."""
         self._clock.write_text(f"{seconds:+.0f}\n")
 
+    def _asked(self, path: str) -> Any:
+        try:
+            return get_json(str(self.lab.runtime / f"{APP}.sock"), path)
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+
+    def _program(self) -> list[str]:
+        """Return how hanoverd is run: by the checkout's own environment, if it has one, which knows its plugins."""
+        program = twistd()
+        own = self._tree / ".venv-tests" / "bin" / "twistd"
+        return [str(own), *program[1:]] if own.exists() else program
+
     def _environ(self) -> dict[str, str]:
         return {
-            "PYTHONPATH": f"{Path(__file__).with_name('clock')}:{PROJECT}",
+            "PYTHONPATH": f"{Path(__file__).with_name('clock')}:{self._tree}",
             "CLOCK_FILE": str(self._clock),
             "TMPDIR": str(self._temporary),
             "DOCKER_HOST": f"unix://{self.requests.path}",
@@ -241,12 +352,35 @@ class Site:
 
     def live(self) -> str:
         """The version that the rules lead to."""
-        wait_for(self._led, "a live version")
-        return self._led()
+        wait_for(lambda: named(self.lab.iptables_save()), "a live version")
+        return named(self.lab.iptables_save()).pop()
 
-    def _led(self) -> str:
-        found = re.search(r'"hanoverd: ([^"]+)"', self.lab.iptables_save())
-        return found[1] if found else ""
+    def answering(self) -> str:
+        """Return the version that answers a client on the other host; fails with ``ConnectionError``."""
+        return hostname(self.lab.in_client, f"http://{self.lab.host_ip}:8080/")
+
+    def process_of(self, container: str) -> int:
+        """Return the ID of a container's first process."""
+        found: int = get_json(self.lab.engine.socket, f"/containers/{container}/json")["State"]["Pid"]
+        return found
+
+    @contextmanager
+    def slow_request(self, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
+        """Have a client wait for so long for an answer of the version that is live now; yields its process, a curl."""
+        url = f"http://{self.lab.host_ip}:8080/slow?{seconds}"
+        curl = ["curl", "--silent", "--fail", "--max-time", str(seconds + 5), url]
+        client = subprocess.Popen(self.lab.in_client(curl), stdout=subprocess.DEVNULL)
+        # Its connection belongs to the live version from now on.
+        wait_for(lambda: client.poll() is not None or self._is_asked(), "the request arrives")
+        try:
+            yield client
+        finally:
+            client.kill()
+            client.wait()
+
+    def _is_asked(self) -> bool:
+        argv = self.lab.in_client(["ss", "-Htnp", "state", "established", "dport = :8080"])
+        return "curl" in subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
@@ -263,56 +397,87 @@ class Site:
     # -- right and wrong
 
     def become_right(self) -> float:
-        """One version is left, it is the one that the rules name, and it answers; in so many seconds."""
+        """Wait until ``right.py`` finds nothing wrong, for a moment; return how long it took, in seconds."""
         begun = time.monotonic()
-        while not self._is_right():
-            assert time.monotonic() < begun + RIGHT_WITHIN, (
-                f"not right: {self._describe()}\n{self.daemon.log()[-5000:]}"
-            )
+        right_since: float | None = None
+        while right_since is None or time.monotonic() < right_since + CALM:
+            wrong = self._complaints()
+            if not wrong:
+                right_since = right_since or time.monotonic()
+            else:
+                right_since = None
+                assert not self.daemon.has_ended, f"hanoverd has ended by itself ({self.daemon.wait()})"
+                assert time.monotonic() < begun + RIGHT_WITHIN, f"not right within {RIGHT_WITHIN} s: {'; '.join(wrong)}"
             time.sleep(0.05)
-        return time.monotonic() - begun
+        return right_since - begun
 
-    def _is_right(self) -> bool:
+    def have_rules_repaired(self) -> None:
+        """Change the rules in a way that costs no request, and wait until hanoverd has repaired them."""
+        iptables = ["iptables", "--wait", "5", "-t", "nat"]
+        subprocess.run(self.lab.in_host([*iptables, "-I", *_FOREIGN]), check=True)
         try:
-            found = names(self.lab.containers(APP))
-            if len(found) != 1 or f'"hanoverd: {found[0]}"' not in self.lab.iptables_save():
-                return False
-            url = f"http://{self.lab.host_ip}:8080/"
-            return self._is_quiet() and hostname(self.lab.in_client, url) == found[0]
-        except (OSError, AssertionError):
-            return False
 
-    def _is_quiet(self) -> bool:
-        """Whether no handover is under way: that of the start must be over as well."""
-        log = self.daemon.log()
-        return log.rfind("handover: ") < max(log.rfind(end) for end in OVER)
+            def is_repaired() -> bool:
+                first = re.search(r"^-A PREROUTING (.*)$", self.lab.iptables_save(), re.MULTILINE)
+                return first is not None and CHAIN in first[1]
 
-    def _describe(self) -> str:
-        rules = [line for line in self.lab.iptables_save().splitlines() if "HANOVERD" in line]
-        return f"containers {names(self.lab.containers(APP))}, rules {rules}"
+            wait_for(is_repaired, "the rules are first again", 10)
+        finally:
+            subprocess.run(self.lab.in_host([*iptables, "-D", *_FOREIGN]), check=True)
 
-    def _left(self) -> list[str]:
-        left = names(self.lab.containers())
-        left += [line for line in self.lab.iptables_save().splitlines() if "HANOVERD" in line]
+    def left(self) -> list[str]:
+        """Return what is left behind after hanoverd has ended, and its app with it."""
+        left = [name_of(container) for container in self._containers()]
+        left += [line for line in self._rules().splitlines() if CHAIN in line or COMMENT in line]
         left += [str(path) for path in (*self.lab.runtime.iterdir(), *self._temporary.iterdir())]
         left += [str(path) for path in self._state.glob("src/**/checkouts/*")]
-        # All but the engine and its parts run for hanoverd, or are ours.
+        # These are the engine, with its parts, and the site's own helpers.
         ours = (str(self.lab.folder), "docker-registry", "git daemon", "git-daemon", "hookbot")
-        for pid in subprocess.run(
-            ["ip", "netns", "pids", self.lab.host], capture_output=True, text=True, check=True
-        ).stdout.split():
+        return left + [
+            f"process {pid}: {line}" for pid, line in self._processes() if not any(word in line for word in ours)
+        ]
+
+    def processes(self, word: str) -> list[int]:
+        """Return the processes on the host with ``word`` in their command lines."""
+        return [pid for pid, line in self._processes() if word in line]
+
+    def _complaints(self) -> list[str]:
+        status = self.status()
+        if status is None:
+            return ["hanoverd does not answer"]
+        try:
+            wrong = complaints(status, self._rules(), self._containers())
+            # Only then: it takes long where nothing answers.
+            if not wrong and (answering := self.answering()) != status["live"]["version"]:
+                wrong.append(f"{answering} answers, and {status['live']['version']} is live")
+        except (OSError, AssertionError, RuntimeError, http.client.HTTPException) as error:
+            return [str(error)]
+        return wrong
+
+    def _containers(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = get_json(self.lab.engine.socket, "/containers/json?all=1")
+        return found
+
+    def _rules(self) -> str:
+        argv = self.lab.in_host(["iptables-save"])
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+    def _processes(self) -> list[tuple[int, str]]:
+        found = []
+        argv = ["ip", "netns", "pids", self.lab.host]
+        for pid in subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split():
             try:
                 line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-            if line and not any(word in line for word in ours):
-                left.append(f"process {pid}: {line}")
-        return left
+            if line:
+                found.append((int(pid), line))
+        return found
 
 
 @contextmanager
-def site(chance: random.Random) -> Iterator[Site]:
-    """A site of its own, with its own lab."""
+def site(tree: Path = PROJECT) -> Iterator[Site]:
+    """A site of its own, with its own lab, for the hanoverd of the checkout ``tree``."""
     lab = Lab()
     disk = lab.folder / "engine" / "data"
     disk.mkdir(parents=True)
@@ -321,7 +486,7 @@ def site(chance: random.Random) -> Iterator[Site]:
         lab.start()
         import_base(lab)
         with tempfile.TemporaryDirectory(prefix="hanoverd-faults-") as folder:
-            yield Site(lab, Path(folder), chance)
+            yield Site(lab, Path(folder), tree)
     finally:
         lab.engine.kill()
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
@@ -334,6 +499,20 @@ def wait_for(holds: Callable[[], object], what: object, within: float = 30) -> N
     while not holds():
         assert time.monotonic() < deadline, f"not within {within} s: {what}"
         time.sleep(0.02)
+
+
+def end_process(pid: int) -> None:
+    """Kill a process; idempotent."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _has_come_to(phase: str, record: dict[str, Any]) -> bool:
+    if phase in PHASES:
+        return phase in [one["phase"] for one in record["phases"]]
+    return phase == "begun" or record["outcome"] == WENT_LIVE
 
 
 _NOBODY = base64.urlsafe_b64encode(json.dumps({}).encode()).decode()

@@ -1,4 +1,4 @@
-"""Traps: a process is killed at one of the requests that it makes of the engine, or at one of the programs that it runs."""
+"""Traps between a process and the engine or its programs: they kill the process, or have requests and programs fail."""
 
 from __future__ import annotations
 
@@ -8,18 +8,39 @@ import signal
 import socket
 import stat
 import threading
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 #: Whether a trap goes off before what it waits for is done, or when it is done and before the process hears of it.
 BEFORE, AFTER = "before", "after"
 
+#: The kinds of trouble: a request is answered 503, is passed on late, or its connection is closed, before or after the
+#: engine has acted.
+REFUSE, DELAY, DROP_BEFORE, DROP_AFTER = "refuse", "delay", "drop before", "drop after"
+
 _REQUEST = re.compile(rb"(?:GET|POST|PUT|DELETE|HEAD) /")
 
-#: A program that counts its runs while it is armed, and kills whom it is told at one of them.
+_BODY = b'{"message":"the engine is busy: try again"}\n'
+_REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+    % (
+        len(_BODY),
+        _BODY,
+    )
+)
+
+#: A program that counts its runs while it is armed, and kills the process that it is armed against at one of them.  While
+#: there is a file "failing-NAME", it fails as that says, and leaves a file "failed-NAME".
 _SCRIPT = """\
 #!/bin/sh
 armed={armed}
+if read -r status message 2>/dev/null <"{failing}"; then
+    : >"{failed}"
+    echo "$message" >&2
+    exit "$status"
+fi
 if read -r left phase pid 2>/dev/null <"$armed"; then
     if [ "$left" -gt 0 ]; then
         echo "$((left - 1)) $phase $pid" >"$armed"
@@ -36,6 +57,21 @@ exec {program} "$@"
 """
 
 
+@dataclass
+class Trouble:
+    """Trouble of one ``kind`` for requests to the engine whose first lines match ``pattern``.
+
+    It affects all of them, or, with ``number``, only that one, counted from 0.  ``seconds`` is the delay.
+    """
+
+    kind: str
+    number: int | None = None
+    pattern: bytes = rb""
+    seconds: float = 0.0
+    #: The requests that it has affected, as ``METHOD path``.
+    affected: list[str] = field(default_factory=list)
+
+
 class EngineTrap:
     """Stands between a process and the engine at ``engine``, at the socket ``path``."""
 
@@ -44,6 +80,8 @@ class EngineTrap:
         self._engine = engine
         self._lock = threading.Lock()
         self._armed: tuple[int, str, int] | None = None
+        self._trouble: Trouble | None = None
+        self._clients: set[socket.socket] = set()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
         self._listener.listen(128)
@@ -60,13 +98,24 @@ class EngineTrap:
         return self._armed is not None
 
     def disarm(self) -> None:
-        """Kill nobody."""
+        """Kill nothing, and pass on all requests from now on."""
         with self._lock:
-            self._armed = None
+            self._armed = self._trouble = None
+
+    def trouble(self, trouble: Trouble) -> None:
+        """Make this trouble from now on, until ``disarm``."""
+        with self._lock:
+            self._trouble = trouble
+
+    def cut(self) -> None:
+        """Close all connections that are open now."""
+        with self._lock:
+            for client in self._clients:
+                _shut_down(client)
 
     def close(self) -> None:
-        """Listen no more."""
-        self._listener.shutdown(socket.SHUT_RDWR)
+        """Stop listening."""
+        _shut_down(self._listener)
         self._listener.close()
 
     def _serve(self) -> None:
@@ -84,48 +133,91 @@ class EngineTrap:
                 engine.connect(self._engine)
             except OSError:
                 return
-            due: list[int] = []
+            with self._lock:
+                self._clients.add(client)
+            due: list[int | None] = []
             back = threading.Thread(target=self._relay_back, args=(engine, client, due), daemon=True)
             back.start()
             try:
                 while data := client.recv(65536):
-                    if _REQUEST.match(data) and (pid := self._goes_off(BEFORE, due)) is not None:
-                        os.kill(pid, signal.SIGKILL)
+                    if _REQUEST.match(data) and not self._passes(data, client, due):
+                        _shut_down(client)
+                        _shut_down(engine)
+                        break
                     engine.sendall(data)
-                engine.shutdown(socket.SHUT_WR)
+                else:
+                    engine.shutdown(socket.SHUT_WR)
             except OSError:
                 pass
             back.join()
+            with self._lock:
+                self._clients.discard(client)
 
-    def _relay_back(self, engine: socket.socket, client: socket.socket, due: list[int]) -> None:
+    def _relay_back(self, engine: socket.socket, client: socket.socket, due: list[int | None]) -> None:
         try:
             while data := engine.recv(65536):
                 if due:
-                    os.kill(due.pop(), signal.SIGKILL)
+                    pid = due.pop()
+                    if pid is None:
+                        # The engine has acted, and the process gets no answer.
+                        break
+                    os.kill(pid, signal.SIGKILL)
                 client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
+            else:
+                client.shutdown(socket.SHUT_WR)
+                return
         except OSError:
-            # Half of it is gone: so is the other half.
-            for end in (engine, client):
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            pass
+        # Half of it is gone: so is the other half.
+        for end in (engine, client):
+            _shut_down(end)
 
-    def _goes_off(self, phase: str, due: list[int]) -> int | None:
-        """Count a request; gives whom to kill now, and notes in ``due`` whom to kill at its answer."""
+    def _passes(self, data: bytes, client: socket.socket, due: list[int | None]) -> bool:
+        """Kill and delay as asked, and return whether the request that starts with ``data`` is to be passed on.
+
+        Adds to ``due`` what must happen at its answer: the process to kill, or None to close the connection.
+        """
+        pid, trouble = self._goes_off(data, due)
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        if trouble is None:
+            return True
+        if trouble.kind == REFUSE:
+            client.sendall(_REFUSAL)
+        elif trouble.kind == DELAY:
+            time.sleep(trouble.seconds)
+        elif trouble.kind == DROP_AFTER:
+            due.append(None)
+        return trouble.kind in (DELAY, DROP_AFTER)
+
+    def _goes_off(self, data: bytes, due: list[int | None]) -> tuple[int | None, Trouble | None]:
+        """Count a request; return the process to kill now, and the trouble that affects the request."""
         with self._lock:
+            trouble = self._trouble_for(data)
             if self._armed is None:
-                return None
+                return None, trouble
             number, when, pid = self._armed
             if number > 0:
                 self._armed = number - 1, when, pid
-                return None
+                return None, trouble
             self._armed = None
-        if when == phase:
-            return pid
+        if when == BEFORE:
+            return pid, trouble
         due.append(pid)
-        return None
+        return None, trouble
+
+    def _trouble_for(self, data: bytes) -> Trouble | None:
+        trouble = self._trouble
+        line = data.partition(b"\r\n")[0]
+        if trouble is None or not re.search(trouble.pattern, line):
+            return None
+        if trouble.number is not None:
+            trouble.number -= 1
+            if trouble.number >= 0:
+                return None
+            self._trouble = None
+        trouble.affected.append(line.decode("ascii", "replace").partition("?")[0].removesuffix(" HTTP/1.1"))
+        return trouble
 
 
 class ProgramTrap:
@@ -136,8 +228,12 @@ class ProgramTrap:
         self._armed = folder / "armed"
         folder.mkdir()
         for program in programs:
-            script = folder / Path(program).name
-            script.write_text(_SCRIPT.format(armed=self._armed, program=program))
+            name = Path(program).name
+            script = folder / name
+            text = _SCRIPT.format(
+                armed=self._armed, program=program, failing=self._failing(name), failed=self._failed(name)
+            )
+            script.write_text(text)
             script.chmod(script.stat().st_mode | stat.S_IXUSR)
 
     def arm(self, number: int, phase: str, pid: int) -> None:
@@ -150,5 +246,34 @@ class ProgramTrap:
         return self._armed.exists()
 
     def disarm(self) -> None:
-        """Kill nobody."""
+        """Kill nothing."""
         self._armed.unlink(missing_ok=True)
+
+    def fail(self, name: str, status: int, message: str) -> None:
+        """Have the program ``name`` fail from now on."""
+        self._failed(name).unlink(missing_ok=True)
+        written = self.folder / f"writing-{name}"
+        written.write_text(f"{status} {message}\n")
+        # A run meanwhile reads all of it, or nothing.
+        written.rename(self._failing(name))
+
+    def has_failed(self, name: str) -> bool:
+        """Whether the program ``name`` was run since ``fail``."""
+        return self._failed(name).exists()
+
+    def succeed(self, name: str) -> None:
+        """Have it work again."""
+        self._failing(name).unlink(missing_ok=True)
+
+    def _failing(self, name: str) -> Path:
+        return self.folder / f"failing-{name}"
+
+    def _failed(self, name: str) -> Path:
+        return self.folder / f"failed-{name}"
+
+
+def _shut_down(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass

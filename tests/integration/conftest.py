@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -47,14 +48,14 @@ def lab(lab_of_the_run: Lab) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def app_folder(tmp_path: Path) -> Path:
+def app_folder() -> Iterator[Path]:
     """A folder that builds the app under test, and that any user may read."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_mode & 0o777 == 0o700:
-            parent.chmod(0o755)
-    folder = tmp_path / "app"
-    write_app(folder)
-    return folder
+    # Not below pytest's own folder: the next run on this machine would shut it to other users.
+    with tempfile.TemporaryDirectory(prefix="hanoverd-app-") as parent:
+        Path(parent).chmod(0o755)
+        folder = Path(parent, "app")
+        write_app(folder)
+        yield folder
 
 
 @pytest.fixture

@@ -91,10 +91,13 @@ def test_a_firewall_that_may_not_be_changed(lab: Lab, app_folder: Path) -> None:
 
 
 def test_a_firewall_program_that_is_missing(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "iptables-save").write_text("#!/bin/sh\ntouch /executed-from-the-current-folder\n")
-    code, out, err = run_to_end(lab, ["-p", "8080:80"], tmp_path / "app", {"PATH": "/nowhere"})
+    program = app_folder / "iptables-save"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/executed\n")
+    program.chmod(0o755)
+    code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder, {"PATH": "/nowhere"})
     assert (code, out) == (START, "")
     assert "iptables-save is not on PATH" in err
+    assert not (tmp_path / "executed").exists()
     assert not Path("/executed-from-the-current-folder").exists()
 
 

@@ -324,7 +324,7 @@ class TestOrders:
             assert "paused: triggers are held" in commands("pause", "web")
             for _ in range(3):
                 hanoverd.hup()
-            hanoverd.wait_for("SIGHUP: held, for hanoverd is paused")
+            hanoverd.wait_for("SIGHUP: held, because hanoverd is paused")
             assert "web-1 (hanoverd/web:latest) is live" in commands("deploy", "web", "--wait")
             # What dies is started again, paused or not.
             lab.docker("POST", "/containers/web-1/kill")

@@ -1,4 +1,4 @@
-"""A short campaign of faults, always the same ones: what can be saved is saved, and the world becomes right again."""
+"""A short campaign of faults, the same ones each time and of all kinds: everything becomes right again without a person."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ FAULTS, SEED = 60, 4
 def test_sixty_faults() -> None:
     sums = run(SEED, lambda count: count < FAULTS)
     print(sums)
-    assert (len(sums.results), sums.wrongly_failed, sums.left) == (FAULTS, 0, [])
+    assert (len(sums.results), [str(result) for result in sums.not_right], sums.left) == (FAULTS, [], [])

@@ -100,7 +100,7 @@ def test_a_firewall_that_was_flushed_is_put_right_within_two_seconds(
             begun = time.monotonic()
             with pytest.raises(ConnectionError):
                 ask(lab.in_client, f"http://{lab.host_ip}:8080/", 0.3)
-            hanoverd.wait_for(rf"the firewall was changed by somebody else: .*: put right \(number {count}\)")
+            hanoverd.wait_for(rf"another program changed the firewall: .*: repaired \(number {count}\)")
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "flushed-0"
             assert time.monotonic() - begun < 2
         hanoverd.hup()

@@ -53,20 +53,41 @@ def test_the_first_probe_is_sent_at_once() -> None:
     assert results == [None]
 
 
-def test_probes_follow_after_10_ms_then_more_slowly_up_to_a_quarter_of_a_second() -> None:
-    health = ScriptedHealth({80: [503]})
+def waits_while(answers: list[int | None], seconds: int) -> list[float]:
+    """The times between the probes of a port that answers so, and at last always as the last of these."""
+    health = ScriptedHealth({80: answers})
     _, results, deferred = begun(health, 80)
-    for _ in range(15000):
-        health.clock.advance(0.001)
-    times = [time for time, _ in health.asked]
-    waits = [round(later - earlier, 3) for earlier, later in itertools.pairwise(times)]
-    assert times[0] == 0
-    assert waits[0] == pytest.approx(0.010, abs=0.0015)
-    assert waits == sorted(waits)
-    assert waits[-1] == pytest.approx(0.250, abs=0.0015)
+    for _ in range(seconds * 2000):
+        health.clock.advance(0.0005)
     deferred.cancel()
     assert results[0].type is CancelledError  # type: ignore[attr-defined]
     assert health.clock.getDelayedCalls() == []
+    times = [time for time, _ in health.asked]
+    assert times[0] == 0
+    return [round(later - earlier, 3) for earlier, later in itertools.pairwise(times)]
+
+
+def test_a_port_that_refuses_is_probed_every_millisecond_then_more_slowly_up_to_a_quarter_of_a_second() -> None:
+    waits = waits_while([None], 60)
+    assert waits[0] == pytest.approx(0.001, abs=0.001)
+    assert all(later >= earlier - 0.0015 for earlier, later in itertools.pairwise(waits))
+    assert waits[-1] == pytest.approx(0.250, abs=0.001)
+
+
+def test_a_port_that_answers_other_than_200_is_probed_every_10_ms_then_more_slowly_up_to_a_quarter_of_a_second() -> (
+    None
+):
+    waits = waits_while([503], 15)
+    assert waits[0] == pytest.approx(0.010, abs=0.001)
+    assert all(later >= earlier - 0.0015 for earlier, later in itertools.pairwise(waits))
+    assert waits[-1] == pytest.approx(0.250, abs=0.001)
+
+
+def test_an_app_that_listens_late_is_asked_as_often_as_one_that_listens_at_once() -> None:
+    refused: list[int | None] = [None] * 500
+    waits = waits_while([*refused, 503], 4)
+    assert waits[499] > 0.010
+    assert waits[500] == pytest.approx(0.010, abs=0.001)
 
 
 def test_not_200_and_refused_both_mean_not_yet() -> None:

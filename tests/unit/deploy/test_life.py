@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.state import Kind, Phase, Policy, Role
 from hanoverd.model.restart import RestartPolicy
-from tests.unit.deploy.simulation import Simulation
+from tests.unit.deploy.simulation import Simulation, Work
 
 #: More steps than any stop needs.
 MANY = 400
+
+#: How many lives, and how many things happen in each, at the most.
+LIVES, STEPS = 1000, 40
+
+#: A stop comes after so many requests at the earliest: most of a life is before it, and each life ends with one.
+ENOUGH = 4
 
 
 class Life(RuleBasedStateMachine):
@@ -21,18 +36,31 @@ class Life(RuleBasedStateMachine):
 
     sim: Simulation
 
+    #: What has happened in all lives.
+    happened: Counter[tuple[str, Phase]] = Counter()
+    lives = 0
+    steps = 0
+
     @initialize(
         overlap=st.booleans(),
         keep=st.booleans(),
         settle=st.sampled_from([0.0, 30.0]),
         restart=st.sampled_from([RestartPolicy("always"), RestartPolicy("no"), RestartPolicy("on-failure", 2)]),
+        adopted=st.sampled_from(["serving", "nothing", "serving", "nothing", "unready", "fails", ""]),
+        is_late=st.booleans(),
     )
-    def start(self, *, overlap: bool, keep: bool, settle: float, restart: RestartPolicy) -> None:
+    def start(
+        self, *, overlap: bool, keep: bool, settle: float, restart: RestartPolicy, adopted: str, is_late: bool
+    ) -> None:
+        #: Whether the stop comes too late for what it cancels.
+        self.is_late = is_late
         self.sim = Simulation(Policy(restart, settle, overlap, keep))
         self.requests = 0
         self.newest = ""
         self.sim.send(ev.Started())
         self.trigger()
+        if adopted:
+            self.sim.advance(self.sim.work[0], lambda _ways: adopted)
 
     def new_request(self) -> str:
         self.requests += 1
@@ -45,7 +73,17 @@ class Life(RuleBasedStateMachine):
         if not is_held:
             self.newest = reason
 
-    @rule(kind=st.sampled_from(["trigger", "trigger", "order", "found", "cancel", "pause", "resume"]))
+    def ready_work(self, *names: str, draining: bool = False) -> list[Work]:
+        """The work that can go on, of these names or of all, without the drains, or these alone."""
+        return [
+            one
+            for one in self.sim.work
+            if (not names or one.name in names)
+            and not self.sim.is_blocked(one)
+            and (one.name == "retire" and one.stage == "draining") is draining
+        ]
+
+    @rule(kind=st.sampled_from(["trigger", "trigger", "trigger", "trigger", "order", "found", "cancel", "pause", "resume"]))
     def request(self, kind: str) -> None:
         if kind == "trigger":
             self.trigger()
@@ -54,9 +92,10 @@ class Life(RuleBasedStateMachine):
             self.sim.order(self.newest, self.requests)
         else:
             self.newest = ""
+            self.sim.newest_commit = f"commit {self.requests}"
             self.sim.send(
                 {
-                    "found": ev.Found(f"commit {self.requests}"),
+                    "found": ev.Found(self.sim.newest_commit),
                     "cancel": ev.CancelRequested("as a person asked"),
                     "pause": ev.Paused(),
                     "resume": ev.Resumed(),
@@ -74,19 +113,35 @@ class Life(RuleBasedStateMachine):
     def unhealthy(self, data: st.DataObject) -> None:
         self.sim.send(ev.Unhealthy(data.draw(st.sampled_from(sorted(self.sim.state.live))), "port 80: refused"))
 
-    @precondition(lambda self: self.sim.work)
+    @precondition(lambda self: self.ready_work())
     @rule(data=st.data())
     def work(self, data: st.DataObject) -> None:
-        work = self.sim.work[data.draw(st.integers(0, len(self.sim.work) - 1))]
+        work = data.draw(st.sampled_from(self.ready_work()))
         self.sim.advance(work, lambda ways: data.draw(st.sampled_from(ways)))
 
-    @precondition(lambda self: self.sim.work)
+    @precondition(lambda self: self.ready_work())
     @rule(steps=st.integers(1, 6), last=st.booleans())
     def go_on(self, *, steps: int, last: bool) -> None:
         """Work goes on undisturbed for a while, the oldest or the newest first."""
         for _ in range(steps):
-            if self.sim.work:
-                self.sim.advance(self.sim.work[-1 if last else 0], lambda ways: ways[0])
+            ready = self.ready_work()
+            if ready:
+                self.sim.advance(ready[-1 if last else 0], lambda ways: ways[0])
+
+    @precondition(lambda self: self.ready_work("attempt", "return"))
+    @rule(data=st.data(), steps=st.integers(1, 6))
+    def bring_up(self, data: st.DataObject, steps: int) -> None:
+        """One version comes up, or nearly."""
+        work = data.draw(st.sampled_from(self.ready_work("attempt", "return")))
+        for _ in range(steps):
+            if work in self.sim.work and not self.sim.is_blocked(work):
+                self.sim.advance(work, lambda ways: ways[0])
+
+    @precondition(lambda self: self.ready_work(draining=True))
+    @rule(data=st.data())
+    def connections_end(self, data: st.DataObject) -> None:
+        """A drain is over: nothing else ends it."""
+        self.sim.advance(data.draw(st.sampled_from(self.ready_work(draining=True))), lambda ways: ways[0])
 
     @precondition(lambda self: self.sim.state.live)
     @rule(code=st.sampled_from([0, 1]))
@@ -101,18 +156,19 @@ class Life(RuleBasedStateMachine):
     def time(self, data: st.DataObject) -> None:
         self.sim.fire(self.sim.timers[data.draw(st.integers(0, len(self.sim.timers) - 1))])
 
-    @precondition(lambda self: self.requests > 1)
+    @precondition(lambda self: self.requests > ENOUGH)
     @rule()
     def stop(self) -> None:
         self.sim.send(ev.StopRequested())
 
-    @precondition(lambda self: self.sim.state.is_stopping)
+    @precondition(lambda self: self.sim.state.is_stopping and not self.sim.is_finished)
     @rule()
     def kill(self) -> None:
         self.sim.send(ev.KillRequested())
 
     @invariant()
     def every_version_is_attended(self) -> None:
+        Life.steps += 1
         if not hasattr(self, "sim") or self.sim.is_finished:
             return
         for number in self.sim.state.versions:
@@ -136,8 +192,12 @@ class Life(RuleBasedStateMachine):
             assert is_timed or state.restarts.is_due or state.restart is not None, "a restart is forgotten"
         if not state.requests.is_empty:
             assert state.deploy is not None or state.is_engine_lost, "a request is forgotten"
+        if state.deploy is None and not state.requests.is_paused and not state.is_engine_lost:
+            assert state.requests.missed is None, "what was found is forgotten"
+        for attempt in state.attempts:
+            assert (attempt.number is None) <= state.is_engine_lost, "an attempt waits for nothing"
         if state.is_engine_lost:
-            assert any(one.name == "engine" for one in self.sim.work)
+            assert self.sim.works("engine")
 
     @invariant()
     def the_newest_request_is_the_last_one_tried(self) -> None:
@@ -154,45 +214,74 @@ class Life(RuleBasedStateMachine):
             # A commit that was found before comes after a trigger that means an older one.
             assert self.newest in tried[-1] or tried[-1][0].startswith("hookbot was away"), (self.newest, tried)
 
-    @invariant()
-    def nothing_follows_the_end(self) -> None:
-        if hasattr(self, "sim") and self.sim.is_finished:
-            assert not self.sim.state.attempts
-            assert not self.sim.state.in_role(*(set(Role) - {Role.KEPT}))
-
     def teardown(self) -> None:
-        """A stop always finishes, and leaves nothing, or what serves."""
+        """A stop always finishes, though nothing else does, and leaves nothing, or what serves."""
         if not hasattr(self, "sim"):
             return
         sim = self.sim
-        was_live = [number for number in sim.state.live if sim.containers[number].runs]
+        can_serve = {number for number in sim.state.live if sim.containers[number].runs}
         was_stopping = sim.state.is_stopping
+        sim.is_silent = True
         sim.send(ev.StopRequested())
         for _ in range(MANY):
             if sim.is_finished:
                 break
-            if sim.work:
-                sim.advance(sim.work[0], lambda ways: ways[0])
+            ready = self.ready_work() + self.ready_work(draining=True)
+            if ready:
+                sim.advance(ready[0], lambda ways: "too late" if self.is_late and "too late" in ways else ways[0])
             else:
                 returns = [one for one in sim.timers if one.timer is ef.TimerKind.RETURN]
-                assert returns, f"the stop hangs: {sim.state}"
+                assert returns, f"the stop hangs: {sim.state} {sim.work}"
                 sim.fire(returns[0])
         assert sim.is_finished, "the stop does not finish"
+        for one in list(sim.work):
+            if one in sim.work:
+                sim.advance(one, lambda ways: ways[0])
         if not sim.policy.keep:
             assert (sim.containers, sim.routed) == ({}, None)
-        elif was_live and not was_stopping:
-            assert set(was_live) <= sim.left
-            assert sim.routed in was_live
-        for one in list(sim.work):
-            sim.advance(one, lambda ways: ways[0])
+        elif can_serve and not was_stopping:
+            assert sim.routed in sim.left
+            assert sim.containers[sim.routed].runs
+        Life.lives += 1
+        Life.happened.update(sim.happened)
 
 
-TestLife = Life.TestCase
-TestLife.settings = settings(
-    max_examples=1000,
-    stateful_step_count=30,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+#: What a life must have led to for its promises to be worth something.
+NEEDED = [
+    *((kind.__name__, Phase.STARTING) for kind in (ev.Triggered, ev.Adopted, ev.AdoptionFailed, ev.StopRequested)),
+    *(
+        (kind.__name__, Phase.RUNNING)
+        for kind in ev.Event.__args__
+        if kind
+        not in (ev.Started, ev.Adopted, ev.AdoptionFailed, ev.AdoptionCancelled, ev.Swept, ev.KillRequested)
+    ),
+    *(
+        (kind.__name__, phase)
+        for kind in (ev.Flipped, ev.AttemptFailed, ev.AttemptCancelled, ev.Exited, ev.Gone, ev.KillRequested, ev.Adopted)
+        for phase in (Phase.LEAVING, Phase.STOPPING)
+    ),
+    (ev.ReturnFailed.__name__, Phase.LEAVING),
+    (ev.Swept.__name__, Phase.SWEEPING),
+]
+
+
+def test_whatever_happens_the_life_of_an_app_keeps_its_promises() -> None:
+    Life.happened, Life.lives, Life.steps = Counter(), 0, 0
+    run_state_machine_as_test(
+        Life,
+        settings=settings(
+            max_examples=LIVES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            report_multiple_bugs=False,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )
+    print(f"{Life.lives} lives, {Life.steps} steps, {Life.happened.total()} events:")
+    for (name, phase), count in sorted(Life.happened.items(), key=lambda item: -item[1]):
+        print(f"{count:7} {name} while {phase.value}")
+    assert Life.lives >= LIVES
+    missing = [need for need in NEEDED if not Life.happened[need]]
+    assert missing == [], "no life has seen these"

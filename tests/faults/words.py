@@ -1,0 +1,23 @@
+"""All words of hanoverd that the campaign relies on: names in its status, its containers, its rules and its log."""
+
+from __future__ import annotations
+
+APP = "faulty"
+
+#: The state in ``hanoverd status`` of an app that serves and has no handover under way.
+IS_LIVE = "live"
+
+#: Outcomes of a handover in ``hanoverd history``.
+WENT_LIVE, FAILED = "live", "failed"
+
+#: The phases of a handover in ``hanoverd status``, in their order.
+PHASES = ("obtained", "created", "started", "ready", "flipped")
+
+#: The end of the names of the stopped containers that are kept for a rollback.
+KEPT = "-kept"
+
+#: The beginnings of the names of its chains, and of the comments of its rules, which name the version.
+CHAIN, COMMENT = "HANOVERD-", "hanoverd: "
+
+#: The only line of the log that is needed: hanoverd is subscribed at hookbot.  Its status does not show that.
+LISTENS = "listening to "

@@ -1,0 +1,97 @@
+"""A probe is one connection with one request; a port that refuses sees nothing of it."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from hanoverd.edges.health import Health, Probe
+
+REACTOR: Any = reactor
+HOST = "127.0.0.1"
+
+
+class App(Factory):
+    """Answers each request with ``answer``, if there is one; counts its connections, and keeps what they have sent."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.received: list[bytes] = []
+        self.asked: Deferred[None] = Deferred()
+        self.closed: Deferred[None] = Deferred()
+
+    def buildProtocol(self, _address: IAddress | None) -> _Conversation:
+        self.received.append(b"")
+        return _Conversation(self)
+
+
+class _Conversation(Protocol):
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def dataReceived(self, data: bytes) -> None:
+        self._app.received[-1] += data
+        if b"\r\n\r\n" in self._app.received[-1]:
+            self.transport.write(self._app.answer)  # type: ignore[union-attr]
+            self._app.asked.callback(None)
+
+    def connectionLost(self, _reason: Failure = connectionDone) -> None:
+        self._app.closed.callback(None)
+
+
+class ProbeTests(TestCase):
+    """Against real sockets."""
+
+    def listen(self, answer: bytes) -> tuple[App, int]:
+        """An app, and the port that it listens on until the test is over."""
+        app = App(answer)
+        port = REACTOR.listenTCP(0, app, interface=HOST)
+        self.addCleanup(port.stopListening)
+        address: IPv4Address = port.getHost()
+        return app, address.port
+
+    async def probe(self, port: int, accepts: list[str] | None = None) -> Probe:
+        accepted: list[str] = [] if accepts is None else accepts
+        return await Health(REACTOR, "/health").probe(HOST, port, lambda: accepted.append("accepted"))
+
+    async def test_the_request_is_sent_on_the_connection_that_was_accepted(self) -> None:
+        app, port = self.listen(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        accepts: list[str] = []
+        found = await self.probe(port, accepts)
+        await app.closed
+        self.assertEqual(found, Probe(port, accepts=True, status=200, said=f"port {port}: HTTP status 200"))
+        self.assertEqual(accepts, ["accepted"])
+        self.assertEqual(len(app.received), 1)
+        self.assertTrue(app.received[0].startswith(b"GET /health HTTP/1.1\r\n"), app.received)
+
+    async def test_a_redirect_is_reported_and_not_followed(self) -> None:
+        app, port = self.listen(b"HTTP/1.1 301 Moved\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n")
+        found = await self.probe(port)
+        await app.closed
+        self.assertEqual(
+            (found.status, found.said), (301, f"port {port}: HTTP status 301 to /login (redirects are not followed)")
+        )
+
+    async def test_a_port_that_nothing_listens_on_refuses(self) -> None:
+        with socket.create_server((HOST, 0)) as taken:
+            port = taken.getsockname()[1]
+        found = await self.probe(port)
+        self.assertEqual((found.accepts, found.status), (False, None))
+        self.assertIn("refused", found.said)
+
+    async def test_a_cancel_drops_the_connection(self) -> None:
+        app, port = self.listen(b"")
+        probing = Deferred.fromCoroutine(self.probe(port))
+        await app.asked
+        probing.cancel()
+        with self.assertRaises(CancelledError):
+            await probing
+        await app.closed
