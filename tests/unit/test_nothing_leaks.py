@@ -1,4 +1,4 @@
-"""Cancelled, or deserted by its engine, at any point whatever, a handover leaves nothing behind and harms nothing.
+"""Cancelled, or deserted by its engine, at any point, a handover leaves nothing behind and harms nothing.
 
 The engine and the firewall are fakes, so that every point can be hit; all else is real: docker-py, the threads, the
 processes, the HTTP probes.
@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import time
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import Any
 from unittest import mock
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import blockingCallFromThread
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency.cancellation import Outcome
-from hanoverd.concurrency.polling import pause
-from hanoverd.discards import Discards
-from hanoverd.errors import HanoverdError
-from hanoverd.version import Live
-from tests.fakes.engine import HangUp
-from tests.fakes.world import REACTOR, World
+from hanoverd.deploy.events import CancelRequested
+from hanoverd.deploy.handover import Handovers
+from hanoverd.deploy.removals import Removals
+from hanoverd.deploy.state import Attempt, Phase, Role
+from hanoverd.version import Container
+from tests.fakes.engine import HangUp, Refusal
+from tests.fakes.world import REACTOR, Daemon, World, until
 
 #: More requests, or awaits, than a handover has.
 MANY = 60
 
 BEFORE, AFTER = "before", "after"
 
-#: The requests of a handover up to the one that starts the container, when the engine's version is known: build,
-#: inspect the image, create.
+#: The requests of a handover up to the one that starts the container: build, inspect the image, create.
 STARTED = 3
 
-#: The second version is live, and alone.
-IN_ORDER = (["app-1"], ["app-1"], ["app-1"])
+#: How a handover that was cancelled, or that failed, ends; and one that was too far for that.
+CANCELLED, FAILED, LIVE = "cancelled", "failed", "live"
 
 
 class AtEveryRequest(TestCase):
@@ -64,36 +63,42 @@ class AtEveryRequest(TestCase):
         for phase in (BEFORE, AFTER):
             cancelled = 0
             for k in range(MANY):
-                world = World(overlap=overlap)
+                world = World()
                 try:
-                    cancelled += await self.cancel_at(world, k, phase, live=live, again=again)
+                    daemon = await started(world, overlap=overlap, live=live)
+                    cancelled += await self.cancel_at(daemon, k, phase, again=again)
                 finally:
                     await world.close()
                 if k >= self.requests:
                     break
+            self.assertLess(k, MANY - 1)
             # All to the start at least; what comes too late must do no harm either.
             self.assertGreaterEqual(cancelled, 5)
 
-    async def cancel_at(self, world: World, k: int, phase: str, *, live: bool, again: bool) -> bool:
+    async def cancel_at(self, daemon: Daemon, k: int, phase: str, *, again: bool) -> bool:
         """Whether the handover was cancelled."""
-        if live:
-            await world.handovers.hand_over(0)
-        begun = len(world.engine.requests)
+        engine = daemon.world.engine
+        begun = len(engine.requests)
+        number = daemon.orchestrator.state.next_number
 
         def on_request(this: int, when: str, _what: str) -> None:
-            if (this == begun + k or (again and this > begun + k)) and when == phase and not outcome.is_over:
-                blockingCallFromThread(REACTOR, handover.cancel)
-                if phase == BEFORE:
-                    # A busy engine: it acts on what it was asked only when we might think that it never will.
-                    time.sleep(0.02)
+            if when != phase or this < begun + k or (this > begun + k and not again):
+                return
+            cancel = partial(daemon.orchestrator.send, CancelRequested("cancelled by the test"))
+            if this > begun + k:
+                # It is asked for only once; the work must bear more.
+                cancel = partial(daemon.orchestrator._cancel, "hand over", number)
+            blockingCallFromThread(REACTOR, cancel)
+            if phase == BEFORE:
+                # A busy engine: it acts on what it was asked only when we might think that it never will.
+                time.sleep(0.02)
 
-        handover = Deferred.fromCoroutine(world.handovers.hand_over(int(live)))
-        outcome = Outcome(handover)
-        world.engine.on_request = on_request
-        await outcome.wait()
-        world.engine.on_request = lambda *_: None
-        self.requests = len(world.engine.requests) - begun
-        return check(self, world, outcome, int(live), (CancelledError,))
+        engine.on_request = on_request
+        daemon.trigger("a handover")
+        await at_rest(daemon)
+        engine.on_request = lambda *_: None
+        self.requests = len(engine.requests) - begun
+        return check(self, daemon, number, CANCELLED) == CANCELLED
 
 
 class AtEveryAwait(TestCase):
@@ -111,17 +116,19 @@ class AtEveryAwait(TestCase):
         """For every await."""
         cancelled = 0
         for k in range(MANY):
-            world = World(overlap=overlap)
+            world = World()
             try:
-                await world.handovers.hand_over(0)
+                daemon = await started(world, overlap=overlap)
                 awaits = Awaits(cancel=range(k, k + times))
-                outcome = Outcome(Deferred.fromCoroutine(awaits.watch(world.handovers.hand_over(1))))
-                await outcome.wait()
-                cancelled += check(self, world, outcome, 1, (CancelledError,))
+                with awaits.of_handovers():
+                    daemon.trigger("a handover")
+                    await at_rest(daemon)
+                cancelled += check(self, daemon, 1, CANCELLED) == CANCELLED
             finally:
                 await world.close()
             if awaits.seen <= k:
                 break
+        self.assertLess(k, MANY - 1)
         # Build, create, start, poll.
         self.assertGreaterEqual(cancelled, 4)
 
@@ -133,19 +140,23 @@ class Awaits:
         self.seen = 0
         self._cancel = cancel
 
-    async def watch(self, coroutine: Coroutine[Deferred[Any], Any, Live]) -> Live:
-        """Does what ``coroutine`` does."""
-        return await self._watch(coroutine)
+    def of_handovers(self) -> Any:
+        """The context in which it watches the handovers that begin."""
+        hand_over = Handovers.hand_over
+
+        def watched(handovers: Handovers, attempt: Attempt, container: Container) -> Awaitable[None]:
+            return self._watch(hand_over(handovers, attempt, container))
+
+        return mock.patch.object(Handovers, "hand_over", watched)
 
     @types.coroutine
-    def _watch(self, coroutine: Coroutine[Deferred[Any], Any, Live]) -> Generator[Deferred[Any], Any, Live]:
+    def _watch(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> Generator[Deferred[Any], Any, None]:
         step: Callable[[], Deferred[Any]] = partial(coroutine.send, None)
         while True:
             try:
                 awaited = step()
-            except StopIteration as end:
-                result: Live = end.value
-                return result
+            except StopIteration:
+                return
             if self.seen in self._cancel:
                 REACTOR.callLater(0, awaited.cancel)
             self.seen += 1
@@ -153,7 +164,7 @@ class Awaits:
 
 
 def _resumed(
-    awaited: Deferred[Any], coroutine: Coroutine[Deferred[Any], Any, Live]
+    awaited: Deferred[Any], coroutine: Coroutine[Deferred[Any], Any, None]
 ) -> Generator[Deferred[Any], Any, Callable[[], Deferred[Any]]]:
     try:
         value = yield awaited
@@ -164,120 +175,177 @@ def _resumed(
 
 
 class DesertedTests(TestCase):
-    """The engine hangs up at the k-th request, and is away for a moment."""
+    """The engine does not do what it should at the k-th request, for every k."""
 
-    async def test_before_it_acts(self) -> None:
-        await self.desert_everywhere(BEFORE)
+    async def test_it_hangs_up_before_it_acts_and_is_away_for_a_moment(self) -> None:
+        await self.hang_up_everywhere(BEFORE)
 
-    async def test_after_it_acted(self) -> None:
-        await self.desert_everywhere(AFTER)
+    async def test_it_hangs_up_after_it_acted_and_is_away_for_a_moment(self) -> None:
+        await self.hang_up_everywhere(AFTER)
 
-    async def desert_everywhere(self, phase: str) -> None:
-        """For every k."""
-        failed = 0
+    async def test_it_refuses_before_it_acts(self) -> None:
+        await self.refuse_everywhere(BEFORE)
+
+    async def test_it_refuses_after_it_acted(self) -> None:
+        await self.refuse_everywhere(AFTER)
+
+    async def hang_up_everywhere(self, phase: str) -> None:
+        """The handover begins anew when the engine is back."""
+        begun_anew = await self.desert_everywhere(phase, 3, HangUp)
+        self.assertGreaterEqual(begun_anew.count(LIVE), 5)
+
+    async def refuse_everywhere(self, phase: str) -> None:
+        """The handover fails, as a rule."""
+        outcomes = await self.desert_everywhere(phase, 1, lambda: Refusal(500, "out of order"))
+        self.assertGreaterEqual(outcomes.count(FAILED), 4)
+
+    async def desert_everywhere(self, phase: str, times: int, error: Callable[[], Exception]) -> list[str]:
+        """For every k; what the handovers came to whose first attempt was lost, or failed."""
+        outcomes = []
         for k in range(MANY):
             world = World()
             try:
-                await world.handovers.hand_over(0)
+                daemon = await started(world)
                 begun = len(world.engine.requests)
 
                 def on_request(this: int, when: str, _what: str, first: int = begun + k) -> None:
-                    if first <= this < first + 3 and when == phase:
-                        raise HangUp
+                    if first <= this < first + times and when == phase:
+                        raise error()
 
                 world.engine.on_request = on_request
-                outcome = Outcome(Deferred.fromCoroutine(world.handovers.hand_over(1)))
-                await outcome.wait()
+                daemon.trigger("a handover")
+                await at_rest(daemon)
                 world.engine.on_request = lambda *_: None
-                failed += check(self, world, outcome, 1, (HanoverdError,))
                 made = len(world.engine.requests) - begun
+                outcome = check(self, daemon, daemon.orchestrator.state.next_number - 1, FAILED)
+                last = daemon.app.history.last
+                if outcome == FAILED or (last is not None and last.losses):
+                    outcomes.append(outcome)
             finally:
                 await world.close()
             if k >= made:
                 break
-        self.assertGreaterEqual(failed, 5)
+        self.assertLess(k, MANY - 1)
+        return outcomes
 
 
-class WithTheSupervisor(TestCase):
-    """Something happens at the k-th request after the start, for every k."""
+class SomethingElseHappens(TestCase):
+    """At the k-th request after the start, for every k."""
 
     async def test_a_newer_trigger_ends_with_one_live_version(self) -> None:
         for k in range(MANY):
             world = World()
             try:
-                await self.started(world)
+                daemon = await started(world)
                 begun = len(world.engine.requests)
-                at_request(world, begun + k, lambda world=world: world.supervisor.triggers.trigger("newer"))  # type: ignore[misc]
-                world.supervisor.triggers.trigger("older")
-                await self.at_rest(world)
+                at_request(world, begun + k, lambda daemon=daemon: daemon.trigger("newer"))  # type: ignore[misc]
+                daemon.trigger("older")
+                await at_rest(daemon)
                 self.assertEqual((len(world.leads_to), *world.state()[:2]), (1, world.leads_to, world.leads_to))
                 made = len(world.engine.requests) - begun
                 if k < STARTED:
                     # The older one was cancelled, and gave its number back.
                     self.assertEqual(world.leads_to, ["app-1"])
-                await world.supervisor.stop()
+                await daemon.stop()
                 self.assertEqual(world.state(), ([], [], []))
             finally:
                 await world.close()
             if k >= made:
                 break
-        self.assertGreaterEqual(k, 8)
+        self.assertTrue(8 <= k < MANY - 1)
 
-    async def test_stopping(self) -> None:
+    async def test_a_stop(self) -> None:
+        await self.stop_everywhere(overlap=True)
+
+    async def test_a_stop_without_overlap(self) -> None:
+        await self.stop_everywhere(overlap=False)
+
+    async def test_a_stop_while_a_version_fails_without_overlap(self) -> None:
+        await self.stop_everywhere(overlap=False, STATUS="500")
+
+    async def test_a_stop_that_leaves_the_live_version(self) -> None:
+        await self.stop_everywhere(overlap=True, keep=True)
+
+    async def test_a_stop_that_leaves_the_live_version_without_overlap(self) -> None:
+        await self.stop_everywhere(overlap=False, keep=True)
+
+    async def stop_everywhere(self, *, overlap: bool, keep: bool = False, **env: str) -> None:
+        """A stop at every request of a handover to a version with this environment."""
         for k in range(MANY):
             world = World()
             try:
-                await self.started(world)
+                daemon = await started(world, overlap=overlap, keep=keep)
+                world.write_app(**env)
                 begun = len(world.engine.requests)
                 stopped: list[Deferred[None]] = []
                 at_request(
                     world,
                     begun + k,
-                    lambda world=world, stopped=stopped: stopped.append(  # type: ignore[misc]
-                        Deferred.fromCoroutine(world.supervisor.stop())
+                    lambda daemon=daemon, stopped=stopped: stopped.append(  # type: ignore[misc]
+                        Deferred.fromCoroutine(daemon.stop())
                     ),
                 )
-                world.supervisor.triggers.trigger("a handover")
-                await until(lambda world=world, stopped=stopped: stopped or world.state() == IN_ORDER)  # type: ignore[misc]
-                await (stopped[0] if stopped else world.supervisor.stop())
+                daemon.trigger("a handover")
+                await until(lambda daemon=daemon, stopped=stopped: stopped or is_at_rest(daemon))  # type: ignore[misc]
+                await (stopped[0] if stopped else daemon.stop())
+                if keep:
+                    await self.take_over(world)
                 self.assertEqual(world.state(), ([], [], []))
                 made = len(world.engine.requests) - begun
             finally:
                 await world.close()
             if k >= made:
                 break
-        self.assertGreaterEqual(k, 8)
+        self.assertTrue(8 <= k < MANY - 1)
 
-    async def started(self, world: World) -> None:
-        """The first version is live."""
-        world.supervisor.triggers.start()
-        world.supervisor.triggers.trigger("start")
-        await until(lambda: world.leads_to)
-
-    async def at_rest(self, world: World) -> None:
-        """One version is live, one that came after the first, and there is no other; so it stays."""
-
-        def rests() -> bool:
-            is_led = world.leads_to not in ([], ["app-0"]) and sorted(world.engine.containers) == world.leads_to
-            return is_led and not world.supervisor.triggers.is_busy
-
-        quiet = 0
-        while quiet < 10:
-            await until(rests)
-            quiet = quiet + 1 if rests() else 0
+    async def take_over(self, world: World) -> None:
+        """What serves is left serving, and the next daemon puts all else in order."""
+        live = world.leads_to
+        self.assertEqual(len(live), 1)
+        self.assertLessEqual(set(live), set(world.engine.running()))
+        successor = await started(world, live=False)
+        self.assertEqual(world.state(), (live, live, live))
+        await successor.stop()
 
 
 class TheCheckItself(TestCase):
     """Without the clean-up that it is about, the check fails."""
 
     async def test_it_sees_a_container_that_is_left(self) -> None:
-        with mock.patch.object(Discards, "discard", return_value=succeed(None)):
-            world = World()
-            try:
-                with self.assertRaises(AssertionError):
-                    await AtEveryRequest().cancel_at(world, 4, AFTER, live=False, again=False)
-            finally:
-                await world.close()
+        def remove(removals: Removals, container: Container) -> Deferred[None]:
+            removals._on_gone(container.number)
+            return succeed(None)
+
+        world = World()
+        try:
+            daemon = await started(world, live=False)
+            with mock.patch.object(Removals, "remove", remove), self.assertRaises(AssertionError):
+                await AtEveryRequest().cancel_at(daemon, STARTED, AFTER, again=False)
+            self.assertEqual(list(world.engine.containers), ["app-0"])
+        finally:
+            await world.close()
+
+
+async def started(world: World, *, live: bool = True, overlap: bool = True, keep: bool = False) -> Daemon:
+    """A daemon whose first version is live, if ``live``."""
+    daemon = world.daemon(overlap=overlap, keep=keep, status_timeout=0.3)
+    daemon.app.start()
+    if live:
+        daemon.trigger("start")
+    await at_rest(daemon)
+    return daemon
+
+
+def is_at_rest(daemon: Daemon) -> bool:
+    """Whether nothing is under way, or about to start."""
+    state = daemon.orchestrator.state
+    is_asked = bool(state.attempts) or not state.requests.is_empty or state.phase is not Phase.RUNNING
+    return not (is_asked or len(daemon.orchestrator._tasks))
+
+
+async def at_rest(daemon: Daemon) -> None:
+    """Wait until nothing is under way."""
+    await until(lambda: is_at_rest(daemon), 20.0, lambda: f"it goes on and on: {daemon.orchestrator.state}")
 
 
 def at_request(world: World, number: int, act: Callable[[], object]) -> None:
@@ -290,27 +358,13 @@ def at_request(world: World, number: int, act: Callable[[], object]) -> None:
     world.engine.on_request = on_request
 
 
-def check(
-    case: TestCase, world: World, outcome: Outcome[Live], number: int, kinds: tuple[type[Exception], ...]
-) -> bool:
-    """Whether version ``number`` failed, as it may with ``kinds``; either way all must be as it should be."""
-    old = [f"app-{number - 1}"] if number else []
-    try:
-        live = outcome.get()
-    except kinds:
-        case.assertEqual(world.state(), (old, old, old))
-        return True
-    new = [live.name]
-    # The one before is the supervisor's to retire, or was stopped.
-    case.assertEqual((world.state()[0], world.leads_to), ([*old, *new], new))
-    case.assertIn(live.name, world.engine.running())
-    return False
-
-
-async def until(holds: Callable[[], object]) -> None:
-    """Wait for it, turn by turn of the reactor."""
-    for _ in range(2000):
-        if holds():
-            return
-        await pause(REACTOR, 0.005)
-    raise AssertionError("not within 10 seconds")
+def check(case: TestCase, daemon: Daemon, number: int, may_end: str) -> str:
+    """The outcome of the handover to version ``number``: live, or as it ``may_end``; either way all must be in order."""
+    _, outcome = daemon.outcomes()[-1]
+    case.assertIn(outcome, (LIVE, may_end))
+    live = [f"app-{number}"] if outcome == LIVE else ["app-0"] if len(daemon.outcomes()) > 1 else []
+    case.assertEqual(daemon.world.state(), (live, live, live))
+    case.assertEqual([running.name for running in daemon.app.live()], live)
+    # No version is forgotten, and none is thought to be there.
+    case.assertEqual([version.role for version in daemon.orchestrator.state.versions.values()], [Role.LIVE] * len(live))
+    return outcome

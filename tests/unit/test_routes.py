@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -173,9 +174,7 @@ class RoutesTests(TestCase):
             asked.append((number, self.live()))
             return True
 
-        await gatherResults(
-            [Deferred.fromCoroutine(self.flip(number, lambda number=number: wanted(number))) for number in range(3)]
-        )
+        await gatherResults([Deferred.fromCoroutine(self.flip(number, partial(wanted, number))) for number in range(3)])
         self.assertEqual(asked, [(0, []), (1, [0]), (2, [1])])
         self.assertEqual(self.destinations(), ["192.0.2.4:80", "192.0.2.4:443"])
 
