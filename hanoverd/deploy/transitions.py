@@ -73,8 +73,9 @@ def transition(state: State, event: ev.Event) -> tuple[State, tuple[Effect, ...]
 
 
 def _started(step: Step, _event: ev.Started) -> None:
-    step.set(is_adopting=True)
-    step.emit(Adopt())
+    if step.state.phase is Phase.STARTING and not step.state.is_adopting:
+        step.set(is_adopting=True)
+        step.emit(Adopt())
 
 
 def _adopted(step: Step, event: ev.Adopted) -> None:
@@ -379,8 +380,7 @@ def _due(step: Step, event: ev.Due) -> None:
     version = step.state.versions.get(event.number)
     match event.timer:
         case TimerKind.ADOPT:
-            if step.state.phase is Phase.STARTING and not step.state.is_adopting:
-                _started(step, ev.Started())
+            _started(step, ev.Started())
         case TimerKind.RESTART:
             step.set(restarts=replace(step.state.restarts, is_due=step.state.restarts.wanted is not None))
         case TimerKind.RETURN:
