@@ -160,17 +160,18 @@ def gone_live(number: int, **more: object) -> dict[str, object]:
     return {**changed, **more}
 
 
-#: What a candidate that goes live changes, beyond that.
-FIRST_TIME = {"is_verified": True, "has_settled": True}
-
-
-def first_live(number: int, **more: object) -> dict[str, object]:
-    """What a candidate that goes live changes, where nothing is to be settled."""
-    return gone_live(
-        number,
-        **{f"{number}.recipe": recipe(f"v{number}"), f"{number}.is_verified": True, f"{number}.has_settled": True},
-        **more,
-    )
+def first_live(number: int, *, stays: bool = True, **more: object) -> dict[str, object]:
+    """What a candidate that goes live changes, where nothing is to be settled; one that does not stay live is stopped."""
+    changed = {
+        **gone_live(number),
+        f"{number}.recipe": recipe(f"v{number}"),
+        f"{number}.is_verified": True,
+        f"{number}.has_settled": True,
+    }
+    if not stays:
+        changed[f"{number}.role"] = "stopping"
+        del changed[f"{number}.share"]
+    return {**changed, **more}
 
 
 def proved(number: int) -> ef.StartTimer:

@@ -260,7 +260,6 @@ NEEDED = [
         for kind in (ev.Flipped, ev.AttemptFailed, ev.AttemptCancelled, ev.Exited, ev.Gone, ev.KillRequested, ev.Adopted)
         for phase in (Phase.LEAVING, Phase.STOPPING)
     ),
-    (ev.ReturnFailed.__name__, Phase.LEAVING),
     (ev.Swept.__name__, Phase.SWEEPING),
 ]
 

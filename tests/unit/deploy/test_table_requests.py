@@ -23,6 +23,7 @@ from tests.unit.deploy.table import (
     start,
     stopping,
     waiting,
+    wanted,
 )
 
 STARTING = app(phase=Phase.STARTING, is_adopting=True)
@@ -171,6 +172,13 @@ CANCELS = [
         CANCEL,
         {"deploy": None},
         (ef.ReportCancelled(deploy(None, losses=1, cancelled="as asked")),),
+    ),
+    Case(
+        "a cancel of a restart that waits for the engine has it tried again, as a cancel of any restart",
+        app(attempts=[restart(None, losses=1)], is_engine_lost=True, restarts=wanted(1)),
+        CANCEL,
+        {"restart": None, "restarts.count": 2},
+        (ef.ReportCancelled(restart(None, losses=1, cancelled="as asked")), ef.StartTimer(ef.TimerKind.RESTART, 0.2)),
     ),
     Case("a cancel changes nothing where no handover is under way", RUNNING, CANCEL, {}),
     *(Case(f"a cancel changes nothing in a stop {which}", state, CANCEL, {}) for which, state in STOPS),
