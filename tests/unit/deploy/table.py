@@ -151,7 +151,12 @@ def start(number: int = NUMBER, request: Request | None = None, **more: Any) -> 
 
 
 #: What a started deploy changes.
-STARTED: Mapping[str, object] = {"next_number": NUMBER + 1, "next_attempt": ATTEMPT + 1, "deploy": NUMBER, "+20": "candidate"}
+STARTED: Mapping[str, object] = {
+    "next_number": NUMBER + 1,
+    "next_attempt": ATTEMPT + 1,
+    "deploy": NUMBER,
+    "+20": "candidate",
+}
 
 
 def gone_live(number: int, **more: object) -> dict[str, object]:
@@ -196,7 +201,9 @@ def changes(before: State, after: State) -> dict[str, object]:
             found.update(_field_changes(f"{number}.", old, new))
     for name in ("requests", "restarts"):
         found.update(_field_changes(f"{name}.", getattr(before, name), getattr(after, name)))
-    others = [one.name for one in fields(State) if one.name not in ("deploy", "restart", "versions", "requests", "restarts")]
+    others = [
+        one.name for one in fields(State) if one.name not in ("deploy", "restart", "versions", "requests", "restarts")
+    ]
     found.update({name: getattr(after, name) for name in others if getattr(before, name) != getattr(after, name)})
     return {name: value.value if isinstance(value, (Role, Phase)) else value for name, value in found.items()}
 
