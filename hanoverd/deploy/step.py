@@ -16,6 +16,7 @@ from hanoverd.deploy.effects import (
 )
 from hanoverd.deploy.requests import Request, Requests
 from hanoverd.deploy.state import Attempt, Kind, Phase, Role, State, Version
+from hanoverd.deploy.targets import Restart
 from hanoverd.model.container import Recipe
 
 #: Between two restarts in a row, as Docker's own: the first delay and the longest, in seconds.
@@ -83,11 +84,20 @@ class Step:
         if attempt.number is None:
             self.set_attempt(attempt.kind, None)
             self.emit(ReportCancelled(cancelled))
+            self.restart_again(cancelled)
         else:
             self.set_attempt(attempt.kind, cancelled)
             self.emit(CancelAttempt(attempt.number, why))
 
     # -- restarts
+
+    def restart_again(self, attempt: Attempt) -> float | None:
+        """After an attempt that did not succeed: have a restart tried again; returns the delay until then, in seconds."""
+        if attempt.kind is not Kind.RESTART or self.state.restarts.wanted is None:
+            return None
+        target = attempt.request.target
+        assert isinstance(target, Restart)  # noqa: S101  # a restart has no other target
+        return self.schedule_restart(target.recipe, None)
 
     def schedule_restart(self, recipe: Recipe, code: int | None, *, always: bool = False) -> float | None:
         """Have another container of ``recipe`` started; returns the delay in seconds, None where the policy forbids it.

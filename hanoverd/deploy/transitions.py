@@ -46,9 +46,8 @@ from hanoverd.deploy.effects import (
     WaitForEngine,
 )
 from hanoverd.deploy.requests import NEWER
-from hanoverd.deploy.state import WHOLE, Attempt, Kind, Phase, Restarts, Role, State, Version
+from hanoverd.deploy.state import WHOLE, Attempt, Phase, Restarts, Role, State, Version
 from hanoverd.deploy.step import Step, backoff
-from hanoverd.deploy.targets import Restart
 
 #: After so many seconds of being live, a version has proved itself, and restarts are counted from 0 again, as Docker does.
 PROVED_AFTER = 10.0
@@ -73,8 +72,9 @@ def transition(state: State, event: ev.Event) -> tuple[State, tuple[Effect, ...]
 
 
 def _started(step: Step, _event: ev.Started) -> None:
-    step.set(is_adopting=True)
-    step.emit(Adopt())
+    if step.state.phase is Phase.STARTING and not step.state.is_adopting:
+        step.set(is_adopting=True)
+        step.emit(Adopt())
 
 
 def _adopted(step: Step, event: ev.Adopted) -> None:
@@ -171,19 +171,7 @@ def _flipped(step: Step, event: ev.Flipped) -> None:
         step.emit(Unroute(event.number))
         return
     attempt = state.attempt_of(event.number)
-    for old in state.in_role(Role.LIVE):
-        step.stop_serving(old, Role.DRAINING)
-        if old.number not in event.replaced:
-            step.emit(Retire(old.number, drain=True, keep=True))
-    for old in state.in_role(Role.STANDBY):
-        step.stop_serving(old, Role.STOPPING)
-        if state.room_for != event.number:
-            # Else the handover for which it was stopped removes it.
-            step.emit(Retire(old.number, drain=False, keep=True))
-    for old in state.in_role(Role.RETURNING):
-        if old.number != event.number:
-            step.stop_serving(old, Role.DRAINING)
-            step.emit(CancelReturn(old.number), Retire(old.number, drain=True, keep=True))
+    _replace_others(step, event)
     version = step.change(
         version,
         role=Role.LIVE,
@@ -204,6 +192,24 @@ def _flipped(step: Step, event: ev.Flipped) -> None:
         _live_exited(step, version, version.exit_code)
 
 
+def _replace_others(step: Step, event: ev.Flipped) -> None:
+    """Retire the versions that served, or were about to, before ``event``."""
+    state = step.state
+    for old in state.in_role(Role.LIVE):
+        step.stop_serving(old, Role.DRAINING)
+        if old.number not in event.replaced:
+            step.emit(Retire(old.number, drain=True, keep=True))
+    for old in state.in_role(Role.STANDBY):
+        step.stop_serving(old, Role.STOPPING)
+        if state.room_for != event.number:
+            # Else the handover for which it was stopped removes it.
+            step.emit(Retire(old.number, drain=False, keep=True))
+    for old in state.in_role(Role.RETURNING):
+        if old.number != event.number:
+            step.stop_serving(old, Role.DRAINING)
+            step.emit(CancelReturn(old.number), Retire(old.number, drain=True, keep=True))
+
+
 def _succeeded(step: Step, attempt: Attempt) -> None:
     step.set_attempt(attempt.kind, None)
     step.set(restarts=Restarts(step.state.restarts.count))
@@ -220,7 +226,7 @@ def _attempt_failed(step: Step, event: ev.AttemptFailed) -> None:
         _attempt_cancelled(step, ev.AttemptCancelled(event.number))
         return
     _end_attempt(step, attempt, event.number)
-    delay = _restart_again(step, attempt)
+    delay = step.restart_again(attempt)
     serving = step.state.newest_live
     step.emit(
         ReportFailed(attempt, event.number, event.error, None if serving is None else serving.number, delay), Tidy()
@@ -236,7 +242,7 @@ def _attempt_cancelled(step: Step, event: ev.AttemptCancelled) -> None:
         # Its container was never there, or is gone: the next version takes its number.
         step.set(next_number=event.number)
     step.emit(ReportCancelled(attempt), Tidy())
-    _restart_again(step, attempt)
+    step.restart_again(attempt)
 
 
 def _end_attempt(step: Step, attempt: Attempt, number: int) -> None:
@@ -246,15 +252,6 @@ def _end_attempt(step: Step, attempt: Attempt, number: int) -> None:
     version = step.state.versions.get(number)
     if version is not None:
         step.stop_serving(version, Role.STOPPING)
-
-
-def _restart_again(step: Step, attempt: Attempt) -> float | None:
-    """After a restart that did not succeed: the delay until the next one."""
-    if attempt.kind is not Kind.RESTART or step.state.restarts.wanted is None:
-        return None
-    target = attempt.request.target
-    assert isinstance(target, Restart)  # noqa: S101  # a restart has no other target
-    return step.schedule_restart(target.recipe, None)
 
 
 def _engine_lost(step: Step, event: ev.EngineLost) -> None:
@@ -379,8 +376,7 @@ def _due(step: Step, event: ev.Due) -> None:
     version = step.state.versions.get(event.number)
     match event.timer:
         case TimerKind.ADOPT:
-            if step.state.phase is Phase.STARTING and not step.state.is_adopting:
-                _started(step, ev.Started())
+            _started(step, ev.Started())
         case TimerKind.RESTART:
             step.set(restarts=replace(step.state.restarts, is_due=step.state.restarts.wanted is not None))
         case TimerKind.RETURN:

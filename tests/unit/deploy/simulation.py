@@ -85,7 +85,9 @@ class Simulation:
         self.state, effects = transition(self.state, event)
         match event:
             case ev.AttemptFailed() | ev.AttemptCancelled() | ev.EngineLost():
-                assert self.state.live == before.live or self.state.is_stopping, "a failed candidate changed what is live"
+                assert self.state.live == before.live or self.state.is_stopping, (
+                    "a failed candidate changed what is live"
+                )
             case ev.Flipped() if before.deploy is not None and before.deploy.number == event.number:
                 restart = self.state.restart
                 assert restart is None or restart.cancelled, "a restart goes on although a deploy is live"

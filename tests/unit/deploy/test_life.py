@@ -83,7 +83,11 @@ class Life(RuleBasedStateMachine):
             and (one.name == "retire" and one.stage == "draining") is draining
         ]
 
-    @rule(kind=st.sampled_from(["trigger", "trigger", "trigger", "trigger", "order", "found", "cancel", "pause", "resume"]))
+    @rule(
+        kind=st.sampled_from(
+            ["trigger", "trigger", "trigger", "trigger", "order", "found", "cancel", "pause", "resume"]
+        )
+    )
     def request(self, kind: str) -> None:
         if kind == "trigger":
             self.trigger()
@@ -252,15 +256,21 @@ NEEDED = [
     *(
         (kind.__name__, Phase.RUNNING)
         for kind in ev.Event.__args__
-        if kind
-        not in (ev.Started, ev.Adopted, ev.AdoptionFailed, ev.AdoptionCancelled, ev.Swept, ev.KillRequested)
+        if kind not in (ev.Started, ev.Adopted, ev.AdoptionFailed, ev.AdoptionCancelled, ev.Swept, ev.KillRequested)
     ),
     *(
         (kind.__name__, phase)
-        for kind in (ev.Flipped, ev.AttemptFailed, ev.AttemptCancelled, ev.Exited, ev.Gone, ev.KillRequested, ev.Adopted)
+        for kind in (
+            ev.Flipped,
+            ev.AttemptFailed,
+            ev.AttemptCancelled,
+            ev.Exited,
+            ev.Gone,
+            ev.KillRequested,
+            ev.Adopted,
+        )
         for phase in (Phase.LEAVING, Phase.STOPPING)
     ),
-    (ev.ReturnFailed.__name__, Phase.LEAVING),
     (ev.Swept.__name__, Phase.SWEEPING),
 ]
 

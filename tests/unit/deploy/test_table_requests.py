@@ -1,0 +1,226 @@
+"""The transition table: requests for handovers, and their cancellation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hanoverd.deploy import effects as ef
+from hanoverd.deploy import events as ev
+from hanoverd.deploy.requests import NEWER, Held, Request, Requests
+from hanoverd.deploy.state import Phase
+from hanoverd.deploy.targets import Source
+from tests.unit.deploy.table import (
+    NUMBER,
+    STARTED,
+    Case,
+    app,
+    candidate,
+    deploy,
+    each,
+    live,
+    order,
+    restart,
+    start,
+    stopping,
+    waiting,
+    wanted,
+)
+
+STARTING = app(phase=Phase.STARTING, is_adopting=True)
+RUNNING = app(live())
+PAUSED = replace(RUNNING, requests=Requests(is_paused=True))
+DEPLOYING = app(live(), candidate(2), attempts=[deploy()])
+BOTH = app(live(), candidate(2), candidate(3), attempts=[deploy(), restart()])
+AWAY = app(live(), attempts=[deploy(None, losses=1)], is_engine_lost=True)
+#: Stops that wait for a version to stop.
+LEAVING = app(live(), stopping(9), phase=Phase.LEAVING)
+STOPPING = app(stopping(9), phase=Phase.STOPPING)
+SWEEPING = app(phase=Phase.SWEEPING)
+STOPS = [("that leaves the live version", LEAVING), ("of all versions", STOPPING), ("at its last look", SWEEPING)]
+
+PUSH = ev.Triggered("push")
+CANCEL = ev.CancelRequested("as asked")
+BY_HAND = Request(("as a person asked",), Source(), order())
+MISSED = "hookbot was away, and the source has changed: c2"
+
+
+def always(says: str, event: ev.Event, changed: dict[str, object], effects: tuple[ef.Effect, ...] = ()) -> list[Case]:
+    """What follows in the same way at the start and during each stop."""
+    states = [("at the start", STARTING), *((f"in a stop {which}", state) for which, state in STOPS)]
+    return [Case(f"{says} {when}", state, event, changed, effects) for when, state in states]
+
+
+TRIGGERS = [
+    Case("a trigger waits until the start is complete", STARTING, PUSH, {"requests.reasons": ("push",)}),
+    Case("a trigger starts a deploy", RUNNING, PUSH, {**STARTED}, (start(),)),
+    Case(
+        "a trigger names the revision of its deploy",
+        RUNNING,
+        ev.Triggered("push", "c1"),
+        {**STARTED, "requests.revision": "c1"},
+        (start(request=Request(("push",), Source("c1"))),),
+    ),
+    Case(
+        "a trigger cancels the deploy under way, and waits for its end",
+        DEPLOYING,
+        PUSH,
+        {"requests.reasons": ("push",), "deploy.cancelled": NEWER},
+        (ef.CancelAttempt(2, NEWER),),
+    ),
+    Case(
+        "a trigger joins the one that waits, and a deploy is cancelled once",
+        app(live(), candidate(2), attempts=[deploy(cancelled=NEWER)], requests=waiting("push 1")),
+        PUSH,
+        {"requests.reasons": ("push 1", "push")},
+    ),
+    Case(
+        "a trigger leaves a restart alone",
+        app(live(), candidate(3), attempts=[restart()]),
+        PUSH,
+        {**STARTED},
+        (start(),),
+    ),
+    Case(
+        "a trigger replaces the deploy that waits for the engine, and waits itself",
+        AWAY,
+        PUSH,
+        {"requests.reasons": ("push",), "deploy": None},
+        (ef.ReportCancelled(deploy(None, losses=1, cancelled=NEWER)),),
+    ),
+    Case(
+        "a trigger replaces an order that waits, which is reported",
+        app(live(), candidate(2), attempts=[deploy(cancelled=NEWER)], requests=waiting(order().reason, order=order())),
+        PUSH,
+        {"requests.reasons": ("push",), "requests.order": None},
+        (ef.ReportDropped(order(), NEWER),),
+    ),
+    Case(
+        "a trigger is held while paused",
+        PAUSED,
+        PUSH,
+        {"requests.held": (Held("push", None),)},
+        (ef.ReportHeld("push"),),
+    ),
+    *(Case(f"a trigger is ignored in a stop {which}", state, PUSH, {}) for which, state in STOPS),
+]
+
+ORDERS = [
+    Case(
+        "an order waits until the start is complete",
+        STARTING,
+        ev.Ordered(order()),
+        {"requests.reasons": (order().reason,), "requests.order": order()},
+    ),
+    Case("an order starts a deploy", RUNNING, ev.Ordered(order()), {**STARTED}, (start(request=BY_HAND),)),
+    Case("an order starts a deploy while paused", PAUSED, ev.Ordered(order()), {**STARTED}, (start(request=BY_HAND),)),
+    Case(
+        "an order replaces one that waits, which is reported",
+        app(live(), candidate(2), attempts=[deploy(cancelled=NEWER)], requests=waiting(order().reason, order=order())),
+        ev.Ordered(order(2)),
+        {"requests.order": order(2)},
+        (ef.ReportDropped(order(), NEWER),),
+    ),
+    *(
+        Case(
+            f"an order is reported as dropped in a stop {which}",
+            state,
+            ev.Ordered(order()),
+            {},
+            (ef.ReportDropped(order(), "hanoverd stops"),),
+        )
+        for which, state in STOPS
+    ),
+]
+
+FOUND = [
+    *always("a commit that the source has is noted", ev.Found("c2"), {"requests.missed": "c2"}),
+    Case(
+        "a commit that the source has starts a deploy",
+        RUNNING,
+        ev.Found("c2"),
+        {**STARTED, "requests.revision": "c2"},
+        (start(request=Request((MISSED,), Source("c2"))),),
+    ),
+    Case(
+        "a commit that was obtained before starts nothing",
+        replace(RUNNING, requests=Requests(obtained="c2")),
+        ev.Found("c2"),
+        {},
+    ),
+    Case("a commit waits for the end of the deploy under way", DEPLOYING, ev.Found("c2"), {"requests.missed": "c2"}),
+    Case("a commit is held while paused", PAUSED, ev.Found("c2"), {"requests.held": (Held(MISSED, "c2", True),)}),
+]
+
+CANCELS = [
+    Case(
+        "a cancel drops what waits for the start",
+        replace(STARTING, requests=waiting("push", order().reason, order=order())),
+        CANCEL,
+        {"requests.reasons": (), "requests.order": None},
+        (ef.ReportDropped(order(), "as asked"),),
+    ),
+    Case(
+        "a cancel cancels a deploy and a restart",
+        BOTH,
+        CANCEL,
+        {"deploy.cancelled": "as asked", "restart.cancelled": "as asked"},
+        (ef.CancelAttempt(2, "as asked"), ef.CancelAttempt(3, "as asked")),
+    ),
+    Case(
+        "a cancel ends a handover that waits for the engine at once",
+        AWAY,
+        CANCEL,
+        {"deploy": None},
+        (ef.ReportCancelled(deploy(None, losses=1, cancelled="as asked")),),
+    ),
+    Case(
+        "a cancel of a restart that waits for the engine has it tried again, as a cancel of any restart",
+        app(attempts=[restart(None, losses=1)], is_engine_lost=True, restarts=wanted(1)),
+        CANCEL,
+        {"restart": None, "restarts.count": 2},
+        (ef.ReportCancelled(restart(None, losses=1, cancelled="as asked")), ef.StartTimer(ef.TimerKind.RESTART, 0.2)),
+    ),
+    Case("a cancel changes nothing where no handover is under way", RUNNING, CANCEL, {}),
+    *(Case(f"a cancel changes nothing in a stop {which}", state, CANCEL, {}) for which, state in STOPS),
+]
+
+PAUSES = [
+    *always("a pause is saved", ev.Paused(), {"requests.is_paused": True}, (ef.SavePause(is_paused=True),)),
+    Case(
+        "a pause holds triggers, and lets the deploy under way go on",
+        DEPLOYING,
+        ev.Paused(),
+        {"requests.is_paused": True},
+        (ef.SavePause(is_paused=True),),
+    ),
+    *always("the end of a pause is saved", ev.Resumed(), {}, (ef.SavePause(is_paused=False),)),
+    Case(
+        "the end of a pause starts what was held, as one deploy",
+        app(live(), requests=Requests(is_paused=True, held=(Held("a", "c1"), Held("b", None)))),
+        ev.Resumed(),
+        {**STARTED, "requests.is_paused": False, "requests.held": (), "requests.revision": "c1"},
+        (ef.SavePause(is_paused=False), start(request=Request(("a", "b"), Source("c1")))),
+    ),
+]
+
+OBTAINED = [
+    *always("what a deploy obtained is noted", ev.Obtained("c1"), {"requests.obtained": "c1"}),
+    Case("what a deploy obtained is noted", DEPLOYING, ev.Obtained("c1"), {"requests.obtained": "c1"}),
+    Case(
+        "a commit that was found, and obtained since, starts nothing more",
+        app(live(), requests=Requests(missed="c1")),
+        ev.Obtained("c1"),
+        {"requests.obtained": "c1", "requests.missed": None},
+    ),
+]
+
+CASES = [*TRIGGERS, *ORDERS, *FOUND, *CANCELS, *PAUSES, *OBTAINED]
+
+
+@each(CASES)
+def test_requests(case: Case) -> None:
+    case.check()
+
+
+def test_the_next_version_gets_the_next_number() -> None:
+    assert STARTED["next_number"] == NUMBER + 1

@@ -1,0 +1,145 @@
+"""The transition table: what an earlier run has left is taken over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hanoverd.deploy import effects as ef
+from hanoverd.deploy import events as ev
+from hanoverd.deploy.requests import Held, Requests
+from hanoverd.deploy.state import Phase
+from tests.unit.deploy.simulation import recipe
+from tests.unit.deploy.table import NUMBER, TURN, Case, app, each, live, proved, start, waiting
+
+STARTING = app(phase=Phase.STARTING)
+ADOPTING = replace(STARTING, is_adopting=True)
+LEAVING = app(phase=Phase.LEAVING, is_adopting=True)
+STOPPING = app(phase=Phase.STOPPING, is_adopting=True)
+
+FOUND = ev.Adopted(1, recipe("v1"), is_ready=True, next_number=4)
+
+CASES = [
+    Case("the start takes over what was left", STARTING, ev.Started(), {"is_adopting": True}, (ef.Adopt(),)),
+    Case("a second start changes nothing while the first is under way", ADOPTING, ev.Started(), {}),
+    Case(
+        "what serves is live at once",
+        replace(ADOPTING, next_number=0),
+        FOUND,
+        {"is_adopting": False, "phase": "running", "+1": "live", "next_number": 4, "next_turn": TURN + 1},
+        (proved(1),),
+    ),
+    Case(
+        "what was left drains, is removed or is kept",
+        ADOPTING,
+        ev.Adopted(draining=((1, True), (2, False)), unusable=(3,), kept=(4,), next_number=5),
+        {"is_adopting": False, "phase": "running", "+1": "draining", "+2": "draining", "+3": "stopping", "+4": "kept"},
+        (ef.Retire(1, drain=True, keep=True), ef.Retire(2, drain=True, keep=False), ef.Discard(3)),
+    ),
+    Case(
+        "the request that waited starts when the take-over is complete",
+        replace(ADOPTING, requests=waiting("push")),
+        ev.Adopted(),
+        {
+            "is_adopting": False,
+            "phase": "running",
+            "requests.reasons": (),
+            "+20": "candidate",
+            "deploy": NUMBER,
+            "next_number": NUMBER + 1,
+            "next_attempt": 31,
+        },
+        (start(),),
+    ),
+    Case(
+        "a pause does not keep an app down: what was held starts where nothing serves",
+        replace(ADOPTING, requests=Requests(is_paused=True, held=(Held("push", None),))),
+        ev.Adopted(),
+        {
+            "is_adopting": False,
+            "phase": "running",
+            "requests.held": (),
+            "+20": "candidate",
+            "deploy": NUMBER,
+            "next_number": NUMBER + 1,
+            "next_attempt": 31,
+        },
+        (start(),),
+    ),
+    Case(
+        "a pause goes on where a version serves",
+        replace(ADOPTING, requests=Requests(is_paused=True, held=(Held("push", None),))),
+        FOUND,
+        {"is_adopting": False, "phase": "running", "+1": "live", "next_turn": TURN + 1},
+        (proved(1),),
+    ),
+    Case(
+        "a version that serves is left, when the stop came too late for the take-over",
+        LEAVING,
+        FOUND,
+        {"is_adopting": False, "phase": "ended", "next_turn": TURN + 1},
+        (proved(1), ef.Leave(1), ef.Finish()),
+    ),
+    Case(
+        "a version that serves is stopped, when the stop came too late for the take-over",
+        STOPPING,
+        FOUND,
+        {"is_adopting": False, "+1": "stopping", "next_turn": TURN + 1},
+        (proved(1), ef.Unroute(1), ef.Retire(1, drain=False, keep=False)),
+    ),
+    Case(
+        "a version that drains is stopped at once, when the stop came too late for the take-over",
+        STOPPING,
+        ev.Adopted(draining=((1, True),)),
+        {"is_adopting": False, "+1": "stopping"},
+        (ef.Retire(1, drain=True, keep=True), ef.EndDrain(1)),
+    ),
+    Case(
+        "a take-over that failed is tried again later, each time after a longer delay",
+        replace(ADOPTING, failed_adoptions=3),
+        ev.AdoptionFailed("no iptables"),
+        {"is_adopting": False, "failed_adoptions": 4},
+        (ef.ReportAdoptionFailed("no iptables", 0.8), ef.StartTimer(ef.TimerKind.ADOPT, 0.8)),
+    ),
+    Case(
+        "a take-over that failed does not hold up a stop that leaves the live version",
+        LEAVING,
+        ev.AdoptionFailed("no iptables"),
+        {"is_adopting": False, "phase": "ended"},
+        (ef.Finish(),),
+    ),
+    Case(
+        "a take-over that failed does not hold up a stop",
+        STOPPING,
+        ev.AdoptionFailed("no iptables"),
+        {"is_adopting": False, "phase": "sweeping"},
+        (ef.Sweep(),),
+    ),
+    Case(
+        "a cancelled take-over ends a stop that leaves the live version",
+        LEAVING,
+        ev.AdoptionCancelled(),
+        {"is_adopting": False, "phase": "ended"},
+        (ef.Finish(),),
+    ),
+    Case(
+        "a cancelled take-over lets a stop go on",
+        STOPPING,
+        ev.AdoptionCancelled(),
+        {"is_adopting": False, "phase": "sweeping"},
+        (ef.Sweep(),),
+    ),
+    Case(
+        "the take-over is tried again when its timer has run out",
+        STARTING,
+        ev.Due(ef.TimerKind.ADOPT),
+        {"is_adopting": True},
+        (ef.Adopt(),),
+    ),
+    Case("the take-over is not started twice", ADOPTING, ev.Due(ef.TimerKind.ADOPT), {}),
+    Case("a complete take-over is not tried again", app(live()), ev.Due(ef.TimerKind.ADOPT), {}),
+]
+
+
+@each(CASES)
+def test_what_was_left_is_taken_over(case: Case) -> None:
+    case.check()
