@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from hanoverd.deploy.events import Unhealthy
 from hanoverd.deploy.state import Role
 from tests.fakes import firewall
-from tests.fakes.engine import FakeEngine, HangUp, _Handler
+from tests.fakes.engine import FakeEngine, HangUp, Refusal, _Handler
 from tests.fakes.world import REACTOR, Daemon, World, until
+
+T = TypeVar("T")
 
 BEFORE, AFTER = "before", "after"
 
@@ -87,6 +90,23 @@ class ScenarioCase(TestCase):
     def becomes_ready(self, name: str) -> None:
         """Have a container answer that it is ready from now on."""
         self.world.engine.containers[name].env["STATUS"] = "200"
+
+    def gate(self, request: str) -> Gate:
+        """Hold up this request of the engine, when it comes."""
+        return Gate(self.world.engine, request)
+
+    def refuse_once(self, request: str) -> list[str]:
+        """Have the engine answer this request with 503, once; returns what it refused."""
+        engine = self.world.engine
+        refused: list[str] = []
+
+        def hook(_number: int, when: str, what: str) -> None:
+            if when == BEFORE and not refused and named(engine, what) == request:
+                refused.append(what)
+                raise Refusal(503, "service unavailable")
+
+        engine.on_request = hook
+        return refused
 
     def falls_ill(self, name: str) -> None:
         """Have a container answer that it is not ready from now on."""
@@ -183,3 +203,8 @@ def streams_that_can_be_cut() -> Iterator[threading.Event]:
 
     with mock.patch.object(_Handler, "_until_ended", until_ended):
         yield cutting
+
+
+def start(work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+    """Start a coroutine."""
+    return Deferred.fromCoroutine(work)
