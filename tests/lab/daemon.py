@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from signal import Signals
 from types import TracebackType
 from typing import Self
 
@@ -99,7 +100,7 @@ class Daemon:
         """Send it a signal."""
         self._process.send_signal(number)
 
-    def takes(self, number: signal.Signals) -> bool:
+    def takes(self, number: Signals) -> bool:
         """Whether it has a handler for a signal (proc_pid_status(5), SigCgt)."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_text()
