@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import ClassVar, get_args
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -37,7 +38,7 @@ class Life(RuleBasedStateMachine):
     sim: Simulation
 
     #: What has happened in all lives.
-    happened: Counter[tuple[str, Phase]] = Counter()
+    happened: ClassVar[Counter[tuple[str, Phase]]] = Counter()
     lives = 0
     steps = 0
 
@@ -97,14 +98,13 @@ class Life(RuleBasedStateMachine):
         else:
             self.newest = ""
             self.sim.newest_commit = f"commit {self.requests}"
-            self.sim.send(
-                {
-                    "found": ev.Found(self.sim.newest_commit),
-                    "cancel": ev.CancelRequested("as a person asked"),
-                    "pause": ev.Paused(),
-                    "resume": ev.Resumed(),
-                }[kind]
-            )
+            events: dict[str, ev.Event] = {
+                "found": ev.Found(self.sim.newest_commit),
+                "cancel": ev.CancelRequested("as a person asked"),
+                "pause": ev.Paused(),
+                "resume": ev.Resumed(),
+            }
+            self.sim.send(events[kind])
 
     @precondition(lambda self: any(one.runs for one in self.sim.containers.values()))
     @rule(data=st.data(), code=st.sampled_from([0, 1]))
@@ -255,7 +255,7 @@ NEEDED = [
     *((kind.__name__, Phase.STARTING) for kind in (ev.Triggered, ev.Adopted, ev.AdoptionFailed, ev.StopRequested)),
     *(
         (kind.__name__, Phase.RUNNING)
-        for kind in ev.Event.__args__
+        for kind in get_args(ev.Event)
         if kind not in (ev.Started, ev.Adopted, ev.AdoptionFailed, ev.AdoptionCancelled, ev.Swept, ev.KillRequested)
     ),
     *(
