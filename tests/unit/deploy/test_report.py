@@ -58,7 +58,8 @@ class Parts:
         self.routes, self.hooks = DummyRoutes(), DummyHooks()
         state = app()
         neighbours: list[Any] = [DummyVersions(), self.routes, self.hooks]
-        self.reporter = Reporter(self.clock, *neighbours, self.history, lambda: state)
+        versions, routes, hooks = neighbours
+        self.reporter = Reporter(self.clock, versions, routes, hooks, self.history, lambda: state)
 
     def start(self, attempt: Attempt) -> Attempt:
         with capturedLogs() as logged:
