@@ -220,6 +220,13 @@ FLIPS = [
         ),
     ),
     Case(
+        "a version that a stop stops during its flip has its routes removed",
+        app(stopping(1), phase=Phase.STOPPING),
+        flipped(1),
+        {},
+        (ef.Unroute(1),),
+    ),
+    Case(
         "a version that a stop has removed during its flip has its routes removed",
         STOPPING,
         flipped(5),
