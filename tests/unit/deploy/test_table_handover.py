@@ -321,6 +321,13 @@ CANCELS = [
         (ef.ReportCancelled(deploy(NUMBER - 1, cancelled="as asked")), ef.Tidy()),
     ),
     Case(
+        "a cancelled deploy keeps its number as long as its container is there",
+        app(live(), candidate(NUMBER - 1), attempts=[deploy(NUMBER - 1, cancelled="as asked")]),
+        ev.AttemptCancelled(NUMBER - 1),
+        {"19.role": "stopping", "deploy": None},
+        (ef.ReportCancelled(deploy(NUMBER - 1, cancelled="as asked")), ef.Tidy()),
+    ),
+    Case(
         "a cancelled deploy keeps its number where a later version has one",
         app(live(), attempts=[deploy(cancelled="as asked")]),
         ev.AttemptCancelled(2),
