@@ -40,7 +40,7 @@ class Parts:
         return Result(self.routes.flip(Ready(running(number)), may_go_live, flipped))
 
 
-def test_a_flip_is_reported_before_the_next_one_is_asked_for_leave() -> None:
+def test_a_flip_is_known_before_the_next_one_is_decided() -> None:
     it = Parts()
     it.flip(1)
     it.flip(2)

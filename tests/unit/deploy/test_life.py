@@ -26,7 +26,7 @@ from tests.unit.deploy.simulation import Simulation, Work
 MANY = 400
 
 #: How many lives, and how many things happen in each, at the most.
-LIVES, STEPS = 1000, 40
+LIVES, STEPS = 1200, 40
 
 #: A stop comes after so many requests at the earliest: most of a life is before it, and each life ends with one.
 ENOUGH = 4
@@ -140,6 +140,14 @@ class Life(RuleBasedStateMachine):
         for _ in range(steps):
             if work in self.sim.work and not self.sim.is_blocked(work):
                 self.sim.advance(work, lambda ways: ways[0])
+
+    @precondition(lambda self: self.ready_work("attempt"))
+    @rule(data=st.data())
+    def engine_goes_away(self, data: st.DataObject) -> None:
+        """One handover loses the engine, as far as it is not at its end."""
+        work = data.draw(st.sampled_from(self.ready_work("attempt")))
+        while work in self.sim.work and not self.sim.is_blocked(work):
+            self.sim.advance(work, lambda ways: "engine" if "engine" in ways else ways[0])
 
     @precondition(lambda self: self.ready_work(draining=True))
     @rule(data=st.data())

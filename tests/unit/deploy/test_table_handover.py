@@ -104,7 +104,7 @@ FLIPS = [
         (proved(2), RESTART_TIMER, ef.ReportLive(deploy()), ef.Tidy()),
     ),
     Case(
-        "a version that stood by for another candidate, which is on its way out, is retired",
+        "a version that stood by for another candidate, which has failed and is being removed, is retired",
         app(
             standby(1),
             candidate(2),
@@ -142,7 +142,7 @@ FLIPS = [
         (ef.CancelReturn(1), retire(1, drain=True), proved(2), RESTART_TIMER, ef.ReportLive(deploy()), ef.Tidy()),
     ),
     Case(
-        "a deploy that goes live cancels the restart, and counts on",
+        "a deploy that goes live cancels the restart, and keeps the count",
         app(candidate(2), candidate(3), attempts=[deploy(), restart()], restarts=wanted(4)),
         flipped(2),
         first_live(
