@@ -166,8 +166,8 @@ def _made_room(step: Step, event: ev.MadeRoom) -> None:
 def _flipped(step: Step, event: ev.Flipped) -> None:
     state = step.state
     version = state.versions.get(event.number)
-    if version is None:
-        # A stop removed it during the flip, which ignores cancellation.
+    if version is None or version.role is Role.STOPPING:
+        # The stop came after the point of no return, and has the container.
         step.emit(Unroute(event.number))
         return
     attempt = state.attempt_of(event.number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -76,6 +76,7 @@ class DeployWorkers:
             self._send(ev.AdoptionFailed(f"internal error: {error}"))
         else:
             self._send(adopted)
+            self._send_exits([adopted.serves, *(number for number, _ in adopted.draining)])
 
     async def hand_over(self, attempt: Attempt, number: int) -> None:
         """Bring up a version.  Cancel removes it, up to the flip."""
@@ -169,6 +170,13 @@ class DeployWorkers:
     def save_pause(self, *, is_paused: bool) -> None:
         """Remember over a restart whether triggers are held."""
         self._pause_file.save(is_paused=is_paused)
+
+    def _send_exits(self, numbers: Iterable[int | None]) -> None:
+        """Send the exits of adopted versions that came before these were known."""
+        found = [self._versions.running(number) for number in numbers if number is not None]
+        for running in found:
+            if running is not None and running.has_exited:
+                self._send(ev.Exited(running.number, running.watch.exit.get()))
 
     def _container(self, number: int) -> Container:
         running: Running | None = self._versions.running(number)

@@ -421,8 +421,8 @@ class Simulation:
             assert not left, f"versions {left} are forgotten at the end"
             assert not state.attempts
             for work in self.work:
-                assert work.name not in ("adopt", "engine", "attempt"), f"nobody has ended {work}"
-                assert work.name != "return" or work.stage == "flipping", f"nobody has ended {work}"
+                assert work.name not in ("adopt", "engine", "attempt"), f"{work} goes on after the end"
+                assert work.name != "return" or work.stage == "flipping", f"{work} goes on after the end"
 
     def is_attended(self, number: int) -> bool:
         """Whether something will happen to this version without any event from outside."""

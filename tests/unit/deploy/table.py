@@ -50,7 +50,7 @@ class Case:
         assert (changes(self.state, after), effects) == (self.changed, self.effects)
 
 
-def each(cases: Iterable[Case]) -> Any:
+def each(cases: Iterable[Case]) -> pytest.MarkDecorator:
     """Parametrise a test by cases."""
     return pytest.mark.parametrize("case", [pytest.param(case, id=case.says.replace(" ", "_")) for case in cases])
 
@@ -165,7 +165,7 @@ def gone_live(number: int, **more: object) -> dict[str, object]:
     return {**changed, **more}
 
 
-def first_live(number: int, *, stays: bool = True, **more: object) -> dict[str, object]:
+def first_live(number: int, more: Mapping[str, object] | None = None, *, stays: bool = True) -> dict[str, object]:
     """What a candidate that goes live changes, where nothing is to be settled; one that does not stay live is stopped."""
     changed = {
         **gone_live(number),
@@ -176,7 +176,7 @@ def first_live(number: int, *, stays: bool = True, **more: object) -> dict[str, 
     if not stays:
         changed[f"{number}.role"] = "stopping"
         del changed[f"{number}.share"]
-    return {**changed, **more}
+    return {**changed, **(more or {})}
 
 
 def proved(number: int) -> ef.StartTimer:

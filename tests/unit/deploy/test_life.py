@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import ClassVar, get_args
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from tests.unit.deploy.simulation import Simulation, Work
 MANY = 400
 
 #: How many lives, and how many things happen in each, at the most.
-LIVES, STEPS = 1000, 40
+LIVES, STEPS = 1200, 40
 
 #: A stop comes after so many requests at the earliest: most of a life is before it, and each life ends with one.
 ENOUGH = 4
@@ -37,7 +38,7 @@ class Life(RuleBasedStateMachine):
     sim: Simulation
 
     #: What has happened in all lives.
-    happened: Counter[tuple[str, Phase]] = Counter()
+    happened: ClassVar[Counter[tuple[str, Phase]]] = Counter()
     lives = 0
     steps = 0
 
@@ -97,14 +98,13 @@ class Life(RuleBasedStateMachine):
         else:
             self.newest = ""
             self.sim.newest_commit = f"commit {self.requests}"
-            self.sim.send(
-                {
-                    "found": ev.Found(self.sim.newest_commit),
-                    "cancel": ev.CancelRequested("as a person asked"),
-                    "pause": ev.Paused(),
-                    "resume": ev.Resumed(),
-                }[kind]
-            )
+            events: dict[str, ev.Event] = {
+                "found": ev.Found(self.sim.newest_commit),
+                "cancel": ev.CancelRequested("as a person asked"),
+                "pause": ev.Paused(),
+                "resume": ev.Resumed(),
+            }
+            self.sim.send(events[kind])
 
     @precondition(lambda self: any(one.runs for one in self.sim.containers.values()))
     @rule(data=st.data(), code=st.sampled_from([0, 1]))
@@ -140,6 +140,14 @@ class Life(RuleBasedStateMachine):
         for _ in range(steps):
             if work in self.sim.work and not self.sim.is_blocked(work):
                 self.sim.advance(work, lambda ways: ways[0])
+
+    @precondition(lambda self: self.ready_work("attempt"))
+    @rule(data=st.data())
+    def engine_goes_away(self, data: st.DataObject) -> None:
+        """One handover loses the engine, as far as it is not at its end."""
+        work = data.draw(st.sampled_from(self.ready_work("attempt")))
+        while work in self.sim.work and not self.sim.is_blocked(work):
+            self.sim.advance(work, lambda ways: "engine" if "engine" in ways else ways[0])
 
     @precondition(lambda self: self.ready_work(draining=True))
     @rule(data=st.data())
@@ -255,7 +263,7 @@ NEEDED = [
     *((kind.__name__, Phase.STARTING) for kind in (ev.Triggered, ev.Adopted, ev.AdoptionFailed, ev.StopRequested)),
     *(
         (kind.__name__, Phase.RUNNING)
-        for kind in ev.Event.__args__
+        for kind in get_args(ev.Event)
         if kind not in (ev.Started, ev.Adopted, ev.AdoptionFailed, ev.AdoptionCancelled, ev.Swept, ev.KillRequested)
     ),
     *(

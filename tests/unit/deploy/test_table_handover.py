@@ -69,14 +69,14 @@ FLIPS = [
         "a candidate goes live, and the one who replaced a version retires it",
         DEPLOYING,
         flipped(2, 1),
-        first_live(2, **{"1.role": "draining", "1.share": 0, "deploy": None}),
+        first_live(2, {"1.role": "draining", "1.share": 0, "deploy": None}),
         (proved(2), RESTART_TIMER, ef.ReportLive(deploy()), ef.Tidy()),
     ),
     Case(
         "a live version without routes, which the flip has not replaced, is retired",
         DEPLOYING,
         flipped(2),
-        first_live(2, **{"1.role": "draining", "1.share": 0, "deploy": None}),
+        first_live(2, {"1.role": "draining", "1.share": 0, "deploy": None}),
         (retire(1, drain=True), proved(2), RESTART_TIMER, ef.ReportLive(deploy()), ef.Tidy()),
     ),
     Case(
@@ -100,11 +100,11 @@ FLIPS = [
         "a version that stood by for this candidate is stopped by its handover",
         app(standby(1), candidate(2), attempts=[deploy()], room_for=2, policy=ROOMLESS),
         flipped(2),
-        first_live(2, **{"1.role": "stopping", "deploy": None, "room_for": None}),
+        first_live(2, {"1.role": "stopping", "deploy": None, "room_for": None}),
         (proved(2), RESTART_TIMER, ef.ReportLive(deploy()), ef.Tidy()),
     ),
     Case(
-        "a version that stood by for another candidate, which is on its way out, is retired",
+        "a version that stood by for another candidate, which has failed and is being removed, is retired",
         app(
             standby(1),
             candidate(2),
@@ -117,7 +117,7 @@ FLIPS = [
         flipped(2),
         first_live(
             2,
-            **{
+            {
                 "1.role": "stopping",
                 "deploy": None,
                 "room_for": None,
@@ -138,16 +138,16 @@ FLIPS = [
         "an earlier version that was to be live again drains again",
         app(returning(1), candidate(2), attempts=[deploy()], is_return_delayed=True, failed_returns=2),
         flipped(2),
-        first_live(2, **{"1.role": "draining", "deploy": None, "is_return_delayed": False, "failed_returns": 0}),
+        first_live(2, {"1.role": "draining", "deploy": None, "is_return_delayed": False, "failed_returns": 0}),
         (ef.CancelReturn(1), retire(1, drain=True), proved(2), RESTART_TIMER, ef.ReportLive(deploy()), ef.Tidy()),
     ),
     Case(
-        "a deploy that goes live cancels the restart, and counts on",
+        "a deploy that goes live cancels the restart, and keeps the count",
         app(candidate(2), candidate(3), attempts=[deploy(), restart()], restarts=wanted(4)),
         flipped(2),
         first_live(
             2,
-            **{"deploy": None, "restart.cancelled": "another version is live", "restarts.wanted": None},
+            {"deploy": None, "restart.cancelled": "another version is live", "restarts.wanted": None},
         ),
         (
             proved(2),
@@ -161,7 +161,7 @@ FLIPS = [
         "a restart that goes live lets a deploy go on",
         app(candidate(2), candidate(3), attempts=[deploy(), restart()], restarts=wanted(1)),
         flipped(3),
-        first_live(3, **{"restart": None, "restarts.wanted": None}),
+        first_live(3, {"restart": None, "restarts.wanted": None}),
         (proved(3), RESTART_TIMER, ef.ReportLive(restart()), ef.Tidy()),
     ),
     Case(
@@ -202,14 +202,14 @@ FLIPS = [
         "a version that goes live during a stop that leaves it is left later",
         LEAVING,
         flipped(2, 1),
-        first_live(2, **{"1.role": "draining", "1.share": 0, "deploy": None}),
+        first_live(2, {"1.role": "draining", "1.share": 0, "deploy": None}),
         (proved(2), RESTART_TIMER, ef.ReportLive(deploy(cancelled=STOPS)), ef.Tidy()),
     ),
     Case(
         "a version that goes live during a stop is stopped",
         STOPPING,
         flipped(2),
-        first_live(2, stays=False, deploy=None),
+        first_live(2, {"deploy": None}, stays=False),
         (
             proved(2),
             RESTART_TIMER,
@@ -218,6 +218,13 @@ FLIPS = [
             ef.Unroute(2),
             ef.Retire(2, drain=False, keep=False),
         ),
+    ),
+    Case(
+        "a version that a stop stops during its flip has its routes removed",
+        app(stopping(1), phase=Phase.STOPPING),
+        flipped(1),
+        {},
+        (ef.Unroute(1),),
     ),
     Case(
         "a version that a stop has removed during its flip has its routes removed",
@@ -311,6 +318,13 @@ CANCELS = [
         app(live(), attempts=[deploy(NUMBER - 1, cancelled="as asked")]),
         ev.AttemptCancelled(NUMBER - 1),
         {"deploy": None, "next_number": NUMBER - 1},
+        (ef.ReportCancelled(deploy(NUMBER - 1, cancelled="as asked")), ef.Tidy()),
+    ),
+    Case(
+        "a cancelled deploy keeps its number as long as its container is there",
+        app(live(), candidate(NUMBER - 1), attempts=[deploy(NUMBER - 1, cancelled="as asked")]),
+        ev.AttemptCancelled(NUMBER - 1),
+        {"19.role": "stopping", "deploy": None},
         (ef.ReportCancelled(deploy(NUMBER - 1, cancelled="as asked")), ef.Tidy()),
     ),
     Case(

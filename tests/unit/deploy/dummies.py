@@ -1,0 +1,83 @@
+"""Small neighbours for the parts of an app's life: they note in one flat list what they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import LogEvent, eventAsText
+
+from hanoverd.concurrency.cancellation import Outcome
+from hanoverd.model.container import ContainerOptions, Recipe
+from hanoverd.model.container import Image as ImageOf
+from hanoverd.model.images import ImageName
+from hanoverd.version import Container, Created, Running
+
+RECIPE = Recipe(ImageOf("sha256:1", ImageName("app"), (80,)), ContainerOptions())
+
+
+class DummyWatch:
+    """The monitor of a container, which exits when ``end`` is called."""
+
+    def __init__(self) -> None:
+        self.ending: Deferred[int] = Deferred()
+        self.exit = Outcome(self.ending)
+
+    def end(self, code: int) -> None:
+        self.ending.callback(code)
+
+
+def container(number: int) -> Container:
+    return Container(number, f"app-{number}", f"id-{number}")
+
+
+def running(number: int) -> Running:
+    """A version that runs, with a monitor of its own (``exit_of``)."""
+    watch: Any = DummyWatch()
+    return Running(Created(container(number), RECIPE, (80,)), f"172.17.0.{number}", (f"172.17.0.{number}",), {}, watch)
+
+
+def exit_of(one: Running, code: int) -> None:
+    """Have it exit."""
+    watch: Any = one.watch
+    watch.end(code)
+
+
+class Calls:
+    """Calls that go on until a test answers them; each is noted with its name."""
+
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
+        self.waiting: dict[str, Deferred[Any]] = {}
+
+    async def call(self, name: str) -> Any:
+        self.events.append(name)
+        self.waiting[name] = Deferred()
+        try:
+            return await self.waiting[name]
+        except CancelledError:
+            self.events.append(f"{name} cancelled")
+            raise
+
+    def answer(self, name: str, result: object = None) -> None:
+        """Answer a call, with an exception too."""
+        waiting = self.waiting.pop(name)
+        if isinstance(result, Exception):
+            waiting.errback(result)
+        else:
+            waiting.callback(result)
+
+
+class Result:
+    """What a coroutine comes to: ``values`` is empty as long as it goes on."""
+
+    def __init__(self, work: Any) -> None:
+        self.values: list[object] = []
+        self.work: Deferred[Any] = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
+        self.work.addCallbacks(self.values.append, lambda failure: self.values.append(failure.type))
+
+
+def texts(logged: Sequence[LogEvent]) -> list[str]:
+    """What a person reads in the log."""
+    return [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in logged]

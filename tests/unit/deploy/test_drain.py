@@ -1,0 +1,147 @@
+"""A drain waits for the connections of a version, but not for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from hanoverd.deploy.drain import Drain, DrainOptions
+from hanoverd.errors import EngineUnreachable
+from tests.unit.deploy.dummies import Result, exit_of, running, texts
+
+
+class DummyEngine:
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
+        self.error: Exception | None = None
+
+    async def kill(self, ref: str, signal: str) -> None:
+        self.events.append(f"{signal} to {ref}")
+        if self.error is not None:
+            raise self.error
+
+
+class DummyConntrack:
+    """Has so many connections, one count after the other; the last one stays."""
+
+    def __init__(self, events: list[str], *counts: int | None) -> None:
+        self.events = events
+        self.counts = list(counts)
+
+    async def count(self, addresses: Any) -> int | None:
+        self.events.append(f"count {','.join(addresses)}")
+        return self.counts.pop(0) if len(self.counts) > 1 else self.counts[0]
+
+
+class Draining:
+    """A drain under way."""
+
+    def __init__(
+        self, *counts: int | None, grace: float = 0.0, timeout: float = 60.0, signal: str | None = None
+    ) -> None:
+        self.events: list[str] = []
+        self.clock = Clock()
+        self.old = running(1)
+        engine: Any = DummyEngine(self.events)
+        conntrack: Any = DummyConntrack(self.events, *counts)
+        self.engine = engine
+        self.drain = Drain(self.clock, engine, conntrack, DrainOptions(grace, timeout, signal))
+
+    def start(self) -> Result:
+        return Result(self.drain.finished(self.old))
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, in small steps."""
+        for _ in range(round(seconds * 20)):
+            self.clock.advance(0.05)
+
+
+def test_a_drain_is_over_when_the_last_connection_has_ended() -> None:
+    it = Draining(2, 1, 0)
+    result = it.start()
+    it.wait(0.1)
+    assert result.values == []
+    it.wait(1)
+    assert result.values == [0]
+    assert it.events == ["count 172.17.0.1"] * 3
+    assert it.clock.getDelayedCalls() == []
+
+
+def test_a_version_without_connections_is_drained_when_its_grace_is_over() -> None:
+    it = Draining(0, grace=2.0)
+    result = it.start()
+    it.wait(1.9)
+    assert (result.values, it.events) == ([], [])
+    it.wait(0.2)
+    assert result.values == [0]
+
+
+def test_a_drain_ends_at_its_timeout_which_counts_from_the_flip() -> None:
+    it = Draining(3, grace=2.0, timeout=5.0)
+    result = it.start()
+    it.wait(4.9)
+    assert result.values == []
+    it.wait(0.2)
+    assert result.values == [3]
+
+
+def test_a_drain_takes_its_whole_time_where_connections_cannot_be_counted() -> None:
+    it = Draining(None, timeout=5.0)
+    result = it.start()
+    it.wait(4.9)
+    assert result.values == []
+    it.wait(0.2)
+    assert result.values == [None]
+
+
+def test_a_version_that_has_exited_is_not_drained() -> None:
+    it = Draining(3, signal="SIGUSR1")
+    exit_of(it.old, 0)
+    assert it.start().values == [None]
+    assert it.events == []
+
+
+def test_a_version_that_exits_during_its_grace_is_drained_at_once() -> None:
+    it = Draining(3, grace=10.0)
+    result = it.start()
+    it.wait(1)
+    exit_of(it.old, 0)
+    # Its address may be another's: nothing is counted.
+    assert (result.values, it.events) == ([0], [])
+    assert it.clock.getDelayedCalls() == []
+
+
+def test_a_version_that_exits_between_two_counts_is_drained_at_once() -> None:
+    it = Draining(3)
+    result = it.start()
+    it.wait(1)
+    exit_of(it.old, 0)
+    assert result.values == [0]
+
+
+def test_a_cancel_gives_up_and_leaves_no_timer() -> None:
+    it = Draining(3)
+    result = it.start()
+    it.wait(1)
+    result.work.cancel()
+    assert result.values == [CancelledError]
+    assert it.clock.getDelayedCalls() == []
+
+
+def test_the_drain_signal_is_sent_at_the_flip() -> None:
+    it = Draining(0, grace=2.0, signal="SIGUSR1")
+    it.start()
+    assert it.events == ["SIGUSR1 to id-1"]
+
+
+def test_a_drain_signal_that_cannot_be_sent_is_logged_and_ends_nothing() -> None:
+    it = Draining(0, signal="SIGUSR1")
+    it.engine.error = EngineUnreachable("no engine")
+    with capturedLogs() as logged:
+        result = it.start()
+    assert texts(logged) == ["the drain signal could not be sent to app-1: no engine"]
+    it.wait(0.1)
+    assert result.values == [0]

@@ -1,0 +1,285 @@
+"""What people and programs hear of the life of an app: log lines, the history, and hooks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+
+from hanoverd.deploy import effects as ef
+from hanoverd.deploy.report import Phases, Reporter
+from hanoverd.deploy.requests import Order, Request
+from hanoverd.deploy.state import Attempt, Kind
+from hanoverd.deploy.targets import Source
+from hanoverd.model import events as public
+from hanoverd.model.history import History
+from hanoverd.network.routes import Live
+from tests.unit.deploy.dummies import RECIPE, container, running, texts
+from tests.unit.deploy.table import app, deploy
+
+ORDER = Order("as a person asked", Source(), 1)
+
+
+class DummyVersions:
+    app = "app"
+
+    def __init__(self) -> None:
+        self.known = {1: running(1)}
+
+    def container(self, number: int) -> Any:
+        return replace(container(number), id="")
+
+    def running(self, number: int) -> Any:
+        return self.known.get(number)
+
+
+class DummyRoutes:
+    def __init__(self) -> None:
+        self.live: tuple[Live, ...] = (Live(running(1)),)
+
+
+class DummyHooks:
+    def __init__(self) -> None:
+        self.told: list[public.Event] = []
+
+    def tell(self, event: public.Event) -> None:
+        self.told.append(event)
+
+
+class Parts:
+    """A reporter, and its dummy neighbours."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.history = History(lambda: 1000.0, self.clock.seconds)
+        self.routes, self.hooks = DummyRoutes(), DummyHooks()
+        state = app()
+        neighbours: list[Any] = [DummyVersions(), self.routes, self.hooks]
+        versions, routes, hooks = neighbours
+        self.reporter = Reporter(self.clock, versions, routes, hooks, self.history, lambda: state)
+
+    def start(self, attempt: Attempt) -> Attempt:
+        with capturedLogs() as logged:
+            self.reporter.started(attempt)
+        assert texts(logged) == [f"handover: {', '.join(attempt.request.reasons)}"]
+        return attempt
+
+    def report(self, effect: ef.Effect) -> list[tuple[str, str]]:
+        """Report, and return what is logged then."""
+        with capturedLogs() as logged:
+            self.reporter.report(effect)
+        levels = [event["log_level"] for event in logged]
+        return [
+            ("error" if level is LogLevel.error else "info", text)
+            for level, text in zip(levels, texts(logged), strict=True)
+        ]
+
+    def outcomes(self) -> list[tuple[int, str, str]]:
+        return [(record.id, record.outcome, record.why) for record in self.history]
+
+
+# -- the history
+
+
+def test_a_handover_is_recorded_from_its_start() -> None:
+    it = Parts()
+    it.start(deploy())
+    assert it.outcomes() == [(1, "under way", "")]
+
+
+def test_a_handover_that_a_person_asked_for_has_the_id_that_the_person_knows() -> None:
+    it = Parts()
+    assert [it.history.reserve(), it.history.reserve()] == [1, 2]
+    it.start(deploy(request=Request(("asked",), Source(), ORDER)))
+    assert it.outcomes() == [(1, "under way", "")]
+
+
+def test_a_handover_that_starts_again_after_the_engine_was_lost_is_one_record() -> None:
+    it = Parts()
+    it.start(deploy())
+    it.start(deploy(3, losses=1))
+    [record] = it.history
+    assert record.losses == 1
+
+
+def test_a_handover_that_succeeds_is_recorded_with_its_time() -> None:
+    it = Parts()
+    it.start(deploy())
+    it.clock.advance(2.5)
+    assert it.report(ef.ReportLive(deploy())) == []
+    [record] = it.history
+    assert (record.outcome, record.took) == ("live", 2.5)
+
+
+def test_a_handover_that_is_cancelled_is_recorded_with_the_reason() -> None:
+    it = Parts()
+    attempt = it.start(deploy())
+    logged = it.report(ef.ReportCancelled(replace(attempt, cancelled="a newer one begins")))
+    assert logged == [("info", "handover cancelled: a newer one begins")]
+    assert it.outcomes() == [(1, "cancelled", "a newer one begins")]
+
+
+def test_an_order_that_never_started_is_recorded_as_cancelled() -> None:
+    it = Parts()
+    it.history.reserve()
+    assert it.report(ef.ReportDropped(ORDER, "hanoverd stops")) == []
+    assert it.outcomes() == [(1, "cancelled", "hanoverd stops")]
+
+
+def test_two_handovers_have_a_record_each() -> None:
+    it = Parts()
+    first = it.start(deploy())
+    second = it.start(Attempt(8, Kind.RESTART, first.request, 3))
+    it.report(ef.ReportCancelled(replace(first, cancelled="as asked")))
+    it.report(ef.ReportLive(second))
+    assert [outcome for _, outcome, _ in it.outcomes()] == ["cancelled", "live"]
+
+
+# -- failures
+
+
+@pytest.mark.parametrize(
+    ("serving", "delay", "last"),
+    [
+        (1, None, "app-1 goes on serving; waiting for the next trigger (SIGHUP)"),
+        (None, None, "no version is live; waiting for the next trigger (SIGHUP)"),
+        (None, 0.4, "no version is live; the same image is started again in 400ms"),
+    ],
+)
+def test_a_failure_is_logged_with_what_serves_and_what_comes_next(
+    serving: int | None, delay: float | None, last: str
+) -> None:
+    it = Parts()
+    attempt = it.start(deploy())
+    logged = it.report(ef.ReportFailed(attempt, 2, "app-2 failed: it exited", serving, delay))
+    assert logged == [("error", "app-2 failed: it exited"), ("info", last)]
+    assert it.outcomes() == [(1, "failed", "app-2 failed: it exited")]
+
+
+def test_a_failure_is_an_event_for_hooks_with_the_image_as_far_as_it_is_known() -> None:
+    it = Parts()
+    attempt = it.start(deploy())
+    with capturedLogs():
+        it.reporter.phases(attempt, container(2)).obtained(RECIPE.image)
+    it.report(ef.ReportFailed(attempt, 2, "it exited", 1, None))
+    assert it.hooks.told == [
+        public.Event(
+            public.FAILED,
+            "app",
+            new=public.Party("app-2"),
+            old=public.Party("app-1", "id-1"),
+            image=RECIPE.image.name.reference,
+            image_id="sha256:1",
+            reason="it exited",
+        )
+    ]
+
+
+def test_a_live_version_that_exits_is_logged_and_an_event_for_hooks() -> None:
+    it = Parts()
+    it.routes.live = ()
+    with capturedLogs() as logged:
+        it.reporter.died(running(1), "exited with code 3", "; its last 1 lines: …", ef.CleanUpDead(1, 3, None, 0.1))
+    assert texts(logged) == [
+        "app-1 was live and has exited with code 3: no version is live; the same image is started again in 100ms"
+        "; its last 1 lines: …"
+    ]
+    [event] = it.hooks.told
+    assert (event.kind, event.new, event.old) == (public.DIED, public.Party("app-1", "id-1"), public.NOBODY)
+    assert event.reason == "exited with code 3; its last 1 lines: …"
+
+
+def test_a_live_version_that_exits_is_logged_with_the_one_that_takes_its_place() -> None:
+    it = Parts()
+    with capturedLogs() as logged:
+        it.reporter.died(running(2), "exited with code 3", "", ef.CleanUpDead(2, 3, 1, None))
+    assert texts(logged) == [
+        "app-2 was live and has exited with code 3: app-1 takes its place; waiting for the next trigger (SIGHUP)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("effect", "line"),
+    [
+        (ef.ReportEngineLost(deploy(None), "lost"), "lost: the handover begins again when it is back"),
+        (
+            ef.ReportUnhealthy(1, "refused", None, 0.2),
+            "app-1 is replaced: refused; the same image is started again in 200ms",
+        ),
+        (
+            ef.ReportReturnFailed(1, "iptables", 0.4),
+            "app-1 could not be made live again: iptables; the next try follows in 400ms",
+        ),
+        (
+            ef.ReportReturnFailed(1, "iptables", None),
+            "app-1 could not be made live again: iptables; not tried again",
+        ),
+        (
+            ef.ReportAdoptionFailed("iptables", 0.8),
+            "what an earlier run left could not be taken over: iptables: trying again in 800ms",
+        ),
+    ],
+)
+def test_trouble_is_logged_as_an_error(effect: ef.Effect, line: str) -> None:
+    it = Parts()
+    assert it.report(effect) == [("error", line)]
+    assert it.hooks.told == []
+
+
+def test_a_trigger_that_is_held_is_logged() -> None:
+    assert Parts().report(ef.ReportHeld("push")) == [("info", "push: held, because hanoverd is paused")]
+
+
+def test_a_version_that_is_rejected_is_logged_and_an_event_for_hooks() -> None:
+    it = Parts()
+    assert it.report(ef.ReportUnhealthy(1, "refused", 0, None)) == [
+        (
+            "error",
+            "app-1 has not settled: refused: app-0 takes its place; waiting for the next trigger (SIGHUP)",
+        )
+    ]
+    [event] = it.hooks.told
+    assert (event.kind, event.new, event.reason) == (public.FAILED, public.Party("app-1", "id-1"), "refused")
+
+
+def test_a_rejected_version_that_is_not_monitored_any_more_is_known_by_its_name() -> None:
+    it = Parts()
+    it.report(ef.ReportUnhealthy(5, "refused", 0, None))
+    assert it.hooks.told[0].new == public.Party("app-5")
+
+
+def test_what_is_not_a_report_is_a_mistake() -> None:
+    with pytest.raises(AssertionError, match="not a report"):
+        Parts().reporter.report(ef.Finish())
+
+
+# -- phases
+
+
+def test_each_phase_is_logged_and_recorded_with_its_own_time() -> None:
+    it = Parts()
+    attempt = it.start(deploy())
+    with capturedLogs() as logged:
+        phases = it.reporter.phases(attempt, container(2))
+        it.clock.advance(1.5)
+        phases.obtained(RECIPE.image)
+        it.clock.advance(0.2)
+        phases.done("started", "at 172.17.0.2")
+    assert texts(logged) == [
+        f"app-2: obtained {RECIPE.image.name.reference} (sha256:1) in 1.5s",
+        "app-2: started at 172.17.0.2 in 200ms",
+    ]
+    [record] = it.history
+    assert (record.version, record.old, record.image_id) == ("app-2", "app-1", "sha256:1")
+    assert [(phase, round(time, 3)) for phase, time in record.phases] == [("obtained", 1.5), ("started", 0.2)]
+
+
+def test_an_image_that_was_there_before_was_not_obtained() -> None:
+    it = Parts()
+    record = it.history.begin(["push"])
+    with capturedLogs() as logged:
+        Phases(it.clock, record, "app-2", "").obtained(RECIPE.image, "has")
+    assert texts(logged) == [f"app-2: has {RECIPE.image.name.reference} (sha256:1) in 0s"]
