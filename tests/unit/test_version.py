@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.trial.unittest import TestCase
 
-from hanoverd.errors import VersionFailed
 from tests.fakes.world import World
 
 
@@ -12,16 +11,20 @@ class FailureTests(TestCase):
     """With the fake engine."""
 
     async def reason(self, **env: str) -> str:
-        """The message of a version with this environment."""
+        """Why a version with this environment failed, as the history has it."""
         world = World()
         try:
             world.write_app(**env)
-            await world.handovers.hand_over(0)
-        except VersionFailed as error:
-            return str(error)
+            daemon = world.daemon()
+            daemon.start()
+            await daemon.at_rest()
+            self.assertEqual(daemon.outcomes(), [("start", "failed")])
+            self.assertEqual(world.state(), ([], [], []))
+            [record] = daemon.app.history
+            self.assertTrue(world.logged(record.why))
+            return record.why
         finally:
             await world.close()
-        raise AssertionError("the version did not fail")
 
     async def test_out_of_memory(self) -> None:
         # A limit of memory is not among the options yet, and the machine's own memory is not a test's to fill.
