@@ -4,7 +4,42 @@ from __future__ import annotations
 
 from twisted.trial.unittest import TestCase
 
-from tests.fakes.world import World
+from hanoverd.watch import LAST_OUTPUT_WITHIN
+from tests.fakes.world import PORT, REACTOR, World
+
+
+class LookingAwayTests(TestCase):
+    """With the fake engine."""
+
+    async def test_a_stop_that_leaves_the_live_version_does_not_wait_for_its_output(self) -> None:
+        world = World()
+        try:
+            daemon = world.daemon(keep=True)
+            daemon.start()
+            await daemon.live("app-0")
+            begun = REACTOR.seconds()
+            await daemon.stop()
+            self.assertLess(REACTOR.seconds() - begun, LAST_OUTPUT_WITHIN)
+            self.assertEqual(world.state(), (["app-0"], ["app-0"], ["app-0"]))
+        finally:
+            await world.close()
+
+    async def test_taking_over_does_not_wait_for_the_output_of_a_version_that_is_not_ready(self) -> None:
+        world = World()
+        try:
+            earlier = world.daemon(keep=True)
+            earlier.start()
+            await earlier.live("app-0")
+            await earlier.stop()
+            # It lacks a port, and serves until the first flip.
+            daemon = world.daemon(ports=(PORT, PORT + 1))
+            begun = REACTOR.seconds()
+            daemon.app.start()
+            await daemon.live("app-0")
+            self.assertLess(REACTOR.seconds() - begun, LAST_OUTPUT_WITHIN)
+            self.assertTrue(world.logged("it does not have all the ports that are published now"))
+        finally:
+            await world.close()
 
 
 class FailureTests(TestCase):
