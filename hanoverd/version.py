@@ -245,7 +245,7 @@ class Versions:
 
         Fails with the ``EngineError`` family, or with ``VersionFailed`` where it cannot be reached.
         """
-        await self.look_away(container.number)
+        await self.look_away(container.number, runs_on=True)
         found = await self._engine.inspect_container(container.ref)
         recipe = await self.recipe_of(found)
         addresses = addresses_of(found)
@@ -385,15 +385,15 @@ class Versions:
                 )
 
     async def look_away_from_all(self) -> None:
-        """Leave the containers to themselves: fires when none of them is monitored."""
+        """Leave the containers, which run on, to themselves: fires when none of them is monitored."""
         for number in list(self._running):
-            await self.look_away(number)
+            await self.look_away(number, runs_on=True)
 
-    async def look_away(self, number: int) -> None:
-        """Do not monitor a version any longer; idempotent."""
+    async def look_away(self, number: int, *, runs_on: bool = False) -> None:
+        """Do not monitor a version any longer; idempotent.  The last output of one that does not run on is waited for."""
         running = self._running.pop(number, None)
         if running is not None:
-            await running.watch.close()
+            await (running.watch.abandon() if runs_on else running.watch.close())
 
     async def exited(self, running: Running) -> VersionFailed:
         """The error for a version that exited before it was live."""

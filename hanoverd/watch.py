@@ -84,6 +84,11 @@ class Watch:
             self._ending.cancel()
             await uncancellable(self.exit.wait())
 
+    async def abandon(self) -> None:
+        """As ``close``, for a container that runs on: its output, which has no end, is not waited for."""
+        self._following.cancel()
+        await self.close()
+
     async def _follow(self) -> None:
         """Show the output until the container has ended, or it is cancelled."""
         try:

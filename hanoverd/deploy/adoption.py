@@ -82,7 +82,7 @@ class Adoption:
                 return await self._ready(one, one.addresses[0]), True
             except VersionFailed as error:
                 log.warn("{name} was left by an earlier run: {error}", name=one.container.name, error=error)
-                await self._versions.look_away(one.container.number)
+                await self._versions.look_away(one.container.number, runs_on=True)
         return None
 
     async def _take_over(self, one: Found, address: str) -> tuple[Running, bool] | None:

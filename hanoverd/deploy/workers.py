@@ -133,7 +133,7 @@ class DeployWorkers:
         """Do not monitor a version any longer."""
         running = self._versions.running(number)
         is_live = any(live.number == number for live in self._routes.live)
-        await self._versions.look_away(number)
+        await self._versions.look_away(number, runs_on=True)
         if running is not None and is_live:
             log.info("{name} goes on serving without hanoverd, as --on-exit keep says", name=running.name)
 

@@ -6,11 +6,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import process, reactor
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, eventAsText, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 from twisted.python.threadpool import ThreadPool
 
 from hanoverd.concurrency.cancellation import Outcome
@@ -62,7 +62,7 @@ class World:
         self.firewall = FakeFirewall(self.folder)
         self.log: list[str] = []
         self._daemons: list[Daemon] = []
-        self._observer: Any = self._observe
+        self._observer = cast("ILogObserver", self._observe)
         globalLogPublisher.addObserver(self._observer)
 
     def daemon(self, **options: Any) -> Daemon:

@@ -196,6 +196,11 @@ class WatchTests(TestCase):
         self.assertEqual(watch.tail, ["last words"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_the_output_of_a_container_that_runs_on_is_not_waited_for(self) -> None:
+        watch = self.watch()
+        self.successResultOf(Deferred.fromCoroutine(watch.abandon()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_closing_is_prompt_while_the_engine_is_away(self) -> None:
         self.engine.is_away = True
         watch = self.watch()

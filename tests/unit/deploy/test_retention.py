@@ -1,0 +1,182 @@
+"""What is kept to be rolled back to, and what is removed."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import TestCase
+
+from hanoverd.deploy.targets import Rollback
+from hanoverd.errors import NothingKept
+from hanoverd.model.container import Image
+from hanoverd.model.images import ImageName
+from hanoverd.version import Running
+from tests.fakes.engine import HangUp
+from tests.fakes.world import Daemon, World, until
+
+
+class RetentionTests(TestCase):
+    """On a fake engine, whose containers are called app-N."""
+
+    async def test_the_last_ones_that_differ(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 2, "a", "b", "c", "c", "b", "d")
+            # Of b the newer one; of c too.
+            self.assertEqual(kept(daemon), [4, 3])
+            self.assertEqual(sorted(world.engine.containers), ["app-3-kept", "app-4-kept", "app-5"])
+            # By name and by ID.
+            self.assertEqual(len([name for name in world.engine.images if name.startswith("sha256:")]), 3)
+        finally:
+            await world.close()
+
+    async def test_a_version_that_is_the_same_as_the_live_one_is_not_kept(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 3, "a", "b", "a")
+            self.assertEqual(kept(daemon), [1])
+        finally:
+            await world.close()
+
+    async def test_a_rollback_is_to_the_version_before_or_to_one_by_its_number(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 3, "a", "b", "c")
+            for target, build in ((Rollback(), "BUILD=b"), (Rollback(0), "BUILD=a")):
+                daemon.orchestrator.order("rollback", target)
+                await at_rest(daemon)
+                self.assertEqual(daemon.outcomes()[-1], ("rollback", "live"))
+                self.assertIn(build, built(world, live(daemon)))
+            with self.assertRaisesRegex(NothingKept, r"no version 9 to go back to; kept are: 3 \(.*\), 2 \("):
+                await daemon.app.retention.recipe(9, live(daemon))
+        finally:
+            await world.close()
+
+    async def test_a_rollback_to_what_is_not_kept_fails_and_changes_nothing(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 3, "a")
+            daemon.orchestrator.order("rollback", Rollback())
+            await at_rest(daemon)
+            self.assertEqual(daemon.outcomes()[-1], ("rollback", "failed"))
+            self.assertTrue(world.logged("there is no version before the live one to go back to; kept are: none"))
+            self.assertEqual(world.state(), (["app-0"], ["app-0"], ["app-0"]))
+        finally:
+            await world.close()
+
+    async def test_a_version_that_still_drains_is_gone_back_to_as_well(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 1, "a", "b", drain=600.0)
+            world.keep_busy()
+            world.write_app(BUILD="c")
+            daemon.trigger("c")
+            await daemon.live("app-2")
+            self.assertEqual(kept(daemon), [1, 0])
+            await self.assert_goes_back_to_b(daemon)
+            daemon.app.retirement.end_drain(1)
+            await at_rest(daemon)
+            # The older one has given way to it.
+            self.assertEqual(kept(daemon), [1])
+            await self.assert_goes_back_to_b(daemon)
+        finally:
+            await world.close()
+
+    async def assert_goes_back_to_b(self, daemon: Daemon) -> None:
+        recipe = await daemon.app.retention.recipe(None, live(daemon))
+        self.assertEqual(daemon.world.engine.images[recipe.image.id].env["BUILD"], "b")
+
+    async def test_without_kept_versions_none_is_gone_back_to_though_it_still_drains(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 0, "a", drain=600.0)
+            world.keep_busy()
+            world.write_app(BUILD="b")
+            daemon.trigger("b")
+            await daemon.live("app-1")
+            self.assertEqual([running.name for running in daemon.app.draining()], ["app-0"])
+            self.assertEqual(kept(daemon), [])
+            with self.assertRaises(NothingKept):
+                await daemon.app.retention.recipe(None, live(daemon))
+        finally:
+            await world.close()
+
+    async def test_images_that_are_not_ours_stay(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 0, "a", "b")
+            ours = [name for name in world.engine.images if name.startswith("sha256:")]
+            self.assertEqual(ours, [live(daemon).created.image.id])
+            add_image(world, "sha256:other")
+            for obtained in (False, True):
+                daemon.app.retention.pass_over(Image("sha256:other", ImageName("x"), (), obtained=obtained))
+                await daemon.app.retention.tidy(live(daemon))
+                self.assertEqual("sha256:other" in world.engine.images, not obtained)
+        finally:
+            await world.close()
+
+    async def test_no_image_is_removed_while_one_is_obtained(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 0, "a")
+            add_image(world, "sha256:old")
+            retention = daemon.app.retention
+            retention.pass_over(Image("sha256:old", ImageName("x"), (), obtained=True))
+            async with retention.obtaining():
+                await retention.tidy(live(daemon))
+                self.assertIn("sha256:old", world.engine.images)
+            await retention.tidy(live(daemon))
+            self.assertNotIn("sha256:old", world.engine.images)
+        finally:
+            await world.close()
+
+    async def test_an_engine_that_is_away_is_no_failure(self) -> None:
+        def hang_up(*_: object) -> None:
+            raise HangUp
+
+        world = World()
+        try:
+            daemon = await versions(world, 1, "a")
+            world.engine.on_request = hang_up
+            self.assertEqual(await daemon.app.retention.tidy(live(daemon)), ())
+            world.engine.on_request = lambda *_: None
+            self.assertTrue(world.logged("old versions and images could not be removed"))
+        finally:
+            await world.close()
+
+
+async def versions(world: World, most: int, *builds: str, drain: float = 0.0) -> Daemon:
+    """A version of each build was live, one after another; the last one is."""
+    daemon = world.daemon(kept=most, drain=drain)
+    daemon.app.start()
+    for build in builds:
+        world.write_app(BUILD=build)
+        daemon.trigger(build)
+        await at_rest(daemon)
+    return daemon
+
+
+async def at_rest(daemon: Daemon) -> None:
+    """Wait until nothing is under way, and nothing is about to start."""
+    await daemon.at_rest()
+    await until(lambda: not len(daemon.orchestrator._tasks))
+
+
+def live(daemon: Daemon) -> Running:
+    """The live version."""
+    [running] = daemon.app.live()
+    return running
+
+
+def kept(daemon: Daemon) -> list[int]:
+    """The versions that can be rolled back to."""
+    return [one.generation for one in daemon.app.retention.kept(live(daemon))]
+
+
+def built(world: World, running: Running) -> list[str]:
+    """The environment of a version's image."""
+    return [f"{name}={value}" for name, value in world.engine.images[running.created.image.id].env.items()]
+
+
+def add_image(world: World, image_id: str) -> None:
+    """An image that no build has made."""
+    image = next(iter(world.engine.images.values()))
+    world.engine.images[image_id] = type(image)(image_id, {}, ())
