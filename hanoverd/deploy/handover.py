@@ -35,7 +35,7 @@ from hanoverd.hooks import Hooks
 from hanoverd.model import events as public
 from hanoverd.model.container import Image, Recipe
 from hanoverd.model.durations import format_duration
-from hanoverd.network.routes import Live, Routes
+from hanoverd.network.routes import Flip, Live, Routes
 from hanoverd.sources import Progress, Source
 from hanoverd.version import Container, Created, Ready, Running, Versions
 
@@ -133,12 +133,9 @@ class Handovers:
                 ready = await self._versions.wait_until_ready(running)
                 phases.done("ready")
                 await self._hooks.ask(self._event(public.READY, created.container.party, created.image))
-                flip = await self._routes.flip(ready, lambda: self._state().may_go_live(running.number))
-                if flip is None:
-                    raise await self._not_wanted(running)
+                flip = await self._flip(ready)
                 phases.done("flipped")
                 replaced = flip.replaced or stopped
-                self._send(Flipped(running.number, created.recipe, frozenset(live.number for live in flip.replaced)))
         except Exception:
             # A cancel, too.
             self._retention.pass_over(created.image)
@@ -182,10 +179,7 @@ class Handovers:
             if was_stopped:
                 running = await self._versions.start(old.created, again=True)
                 ready = await self._versions.wait_until_ready(running)
-            flip = await self._routes.flip(ready, lambda: self._state().may_go_live(old.number))
-            if flip is None:
-                raise await self._not_wanted(ready.running)
-            self._send(Flipped(old.number, old.created.recipe, frozenset(live.number for live in flip.replaced)))
+            flip = await self._flip(ready)
         finally:
             self._room.release()
         log.info("{name} {how}", name=old.name, how="was started again and is live" if was_stopped else "is live again")
@@ -264,6 +258,18 @@ class Handovers:
             yield stopped
         finally:
             self._room.release()
+
+    async def _flip(self, ready: Ready) -> Flip:
+        running = ready.running
+
+        def send(flip: Flip) -> None:
+            replaced = frozenset(live.number for live in flip.replaced)
+            self._send(Flipped(running.number, running.created.recipe, replaced))
+
+        flip = await self._routes.flip(ready, lambda: self._state().may_go_live(running.number), send)
+        if flip is None:
+            raise await self._not_wanted(running)
+        return flip
 
     async def _not_wanted(self, running: Running) -> Exception:
         """Why a version that is ready does not go live."""

@@ -138,6 +138,9 @@ def _cancel_requested(step: Step, event: ev.CancelRequested) -> None:
     step.set_requests(step.state.requests.cleared(), event.why)
     for attempt in step.state.attempts:
         step.cancel_attempt(attempt, event.why)
+        if attempt.number is None:
+            # It waited for the engine, so that no other event says that it has ended.
+            _restart_again(step, attempt)
 
 
 def _paused(step: Step, _event: ev.Paused) -> None:
@@ -165,21 +168,13 @@ def _made_room(step: Step, event: ev.MadeRoom) -> None:
 
 def _flipped(step: Step, event: ev.Flipped) -> None:
     state = step.state
-    version = state.versions[event.number]
+    version = state.versions.get(event.number)
+    if version is None or version.role is Role.STOPPING:
+        # The stop came after the point of no return, and has the container.
+        step.emit(Unroute(event.number))
+        return
     attempt = state.attempt_of(event.number)
-    for old in state.in_role(Role.LIVE):
-        step.stop_serving(old, Role.DRAINING)
-        if old.number not in event.replaced:
-            step.emit(Retire(old.number, drain=True, keep=True))
-    for old in state.in_role(Role.STANDBY):
-        step.stop_serving(old, Role.STOPPING)
-        if attempt is None:
-            # Else the handover for which it was stopped removes it.
-            step.emit(Retire(old.number, drain=False, keep=True))
-    for old in state.in_role(Role.RETURNING):
-        if old.number != event.number:
-            step.stop_serving(old, Role.DRAINING)
-            step.emit(CancelReturn(old.number), Retire(old.number, drain=True, keep=True))
+    _replace_others(step, event, is_return=attempt is None)
     version = step.change(
         version,
         role=Role.LIVE,
@@ -198,6 +193,22 @@ def _flipped(step: Step, event: ev.Flipped) -> None:
     step.emit(Tidy())
     if version.exit_code is not None:
         _live_exited(step, version, version.exit_code)
+
+
+def _replace_others(step: Step, event: ev.Flipped, *, is_return: bool) -> None:
+    for old in step.state.in_role(Role.LIVE):
+        step.stop_serving(old, Role.DRAINING)
+        if old.number not in event.replaced:
+            step.emit(Retire(old.number, drain=True, keep=True))
+    for old in step.state.in_role(Role.STANDBY):
+        step.stop_serving(old, Role.STOPPING)
+        if is_return:
+            # Else the handover for which it was stopped removes it.
+            step.emit(Retire(old.number, drain=False, keep=True))
+    for old in step.state.in_role(Role.RETURNING):
+        if old.number != event.number:
+            step.stop_serving(old, Role.DRAINING)
+            step.emit(CancelReturn(old.number), Retire(old.number, drain=True, keep=True))
 
 
 def _succeeded(step: Step, attempt: Attempt) -> None:

@@ -62,11 +62,13 @@ class Routes:
         """Give up what ``prepare`` started; fires when it has gone.  Idempotent."""
         await self._firewall.abandon()
 
-    async def flip(self, ready: Ready, may_go_live: Callable[[], bool]) -> Flip | None:
+    async def flip(
+        self, ready: Ready, may_go_live: Callable[[], bool], on_flipped: Callable[[Flip], object] = lambda _flip: None
+    ) -> Flip | None:
         """Route all ports to ``ready``, in one commit of the firewall.
 
         ``may_go_live`` is asked in the last moment, when no other change is under way: if not, nothing is done, and the
-        result is None.  The point of no return: ignores cancellation.  Fails with ``HanoverdError``, and then the routes are
+        result is None.  ``on_flipped`` is called before any other change starts.  The point of no return: ignores cancellation.  Fails with ``HanoverdError``, and then the routes are
         as before.
         """
 
@@ -77,6 +79,7 @@ class Routes:
             await self._firewall.route(ready.name, self._routes(ready.running))
             flip = Flip(live, self.live)
             self.live, self.live_since = (live,), time.time()
+            on_flipped(flip)
             return flip
 
         return await uncancellable(self._alone(flipping))

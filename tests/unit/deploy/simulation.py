@@ -86,7 +86,10 @@ class Simulation:
                 assert not [one for one in self.work if one.name == "return"], "two versions return at once"
                 self.work.append(Work("return", number))
             case ef.CancelReturn(number):
-                self.work = [one for one in self.work if (one.name, one.number) != ("return", number)]
+                # A flip that has started ignores the cancel.
+                self.work = [
+                    one for one in self.work if (one.name, one.number) != ("return", number) or one.stage == "flipping"
+                ]
             case ef.Unroute(number):
                 self.work.append(Work("unroute", -1 if number is None else number))
             case ef.Retire(number, drain, _):
@@ -118,6 +121,11 @@ class Simulation:
                 self.find("adopt", -1).is_cancelled = True
             case _:
                 self.reports.append(effect)
+
+    @property
+    def oldest(self) -> Work:
+        """The work that goes on first: a change of the rules that has started is not disturbed."""
+        return next((one for one in self.work if one.stage == "flipping"), self.work[0])
 
     def find(self, name: str, number: int) -> Work:
         """The work of this name for this version."""
@@ -159,7 +167,7 @@ class Simulation:
             work.stage = "created"
         elif work.stage == "created":
             needs_room = not self.policy.overlap and self.state.live
-            if needs_room and (self.state.room_for is not None or self.state.in_role(Role.RETURNING)):
+            if self.state.room_for is not None or (needs_room and self.state.in_role(Role.RETURNING)):
                 return  # Another one has the room.
             if needs_room:
                 work.replaced = tuple(self.state.live)
@@ -170,7 +178,7 @@ class Simulation:
             work.stage = "started"
         elif self.containers[work.number].runs:
             self.containers[work.number].passed = True
-            if self.state.may_go_live(work.number):
+            if not self._is_flipping and self.state.may_go_live(work.number):
                 self.work.remove(work)
                 self._flip(work)
         else:
@@ -188,7 +196,8 @@ class Simulation:
     def _flip(self, work: Work) -> None:
         replaced = frozenset() if self.routed is None else frozenset([self.routed])
         self.routed = work.number
-        assert self.containers[work.number].passed, "routed to a version that has not passed its readiness check"
+        container = self.containers.get(work.number)
+        assert container is None or container.passed, "routed to a version that has not passed its readiness check"
         self.send(ev.Flipped(work.number, recipe(f"v{work.number}"), replaced))
         for number in {*replaced, *work.replaced}:
             if self.state.role(number) in (Role.DRAINING, Role.STOPPING) and not self._has("retire", number):
@@ -202,6 +211,9 @@ class Simulation:
 
     def _return(self, work: Work, choose: Callable[[list[str]], str]) -> None:
         self.work.remove(work)
+        if work.stage == "flipping":
+            self._flip(work)
+            return
         # What drained is not drained any longer.
         self.work = [one for one in self.work if (one.name, one.number) != ("retire", work.number)]
         container = self.containers.get(work.number)
@@ -213,11 +225,19 @@ class Simulation:
         else:
             container.runs = container.passed = True
             if self.state.may_go_live(work.number):
-                self._flip(work)
+                work.stage = "flipping"
+                self.work.append(work)
             else:
                 self.send(ev.ReturnFailed(work.number, "exited"))
 
+    @property
+    def _is_flipping(self) -> bool:
+        """Whether the rules are being changed, one change at a time."""
+        return any(one.stage == "flipping" for one in self.work)
+
     def _unroute(self, work: Work, _choose: Callable[[list[str]], str]) -> None:
+        if self._is_flipping:
+            return
         self.work.remove(work)
         if work.number in (-1, self.routed):
             self.routed = None
@@ -249,6 +269,8 @@ class Simulation:
         self.send(ev.EngineBack())
 
     def _sweep(self, work: Work, _choose: Callable[[list[str]], str]) -> None:
+        if self._is_flipping:
+            return
         self.work.remove(work)
         self.routed = None
         self.containers.clear()

@@ -172,7 +172,7 @@ class Life(RuleBasedStateMachine):
             if sim.is_finished:
                 break
             if sim.work:
-                sim.advance(sim.work[0], lambda ways: ways[0])
+                sim.advance(sim.oldest, lambda ways: ways[0])
             else:
                 returns = [one for one in sim.timers if one.timer is ef.TimerKind.RETURN]
                 assert returns, f"the stop hangs: {sim.state}"
