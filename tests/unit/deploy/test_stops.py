@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.threads import blockingCallFromThread
 
+from hanoverd import watch
 from hanoverd.concurrency.cancellation import Outcome
 from hanoverd.concurrency.polling import pause
 from tests.fakes.world import REACTOR, Daemon, until
@@ -42,6 +43,11 @@ class DeathTests(ScenarioCase):
 class AdoptionTests(ScenarioCase):
     """A stop at the k-th request that the engine gets during adoption, for every k."""
 
+    def setUp(self) -> None:
+        super().setUp()
+        # A container that is left running says no more; this is only waiting time.
+        self.patch(watch, "LAST_OUTPUT_WITHIN", 0.05)
+
     async def test_with_on_exit_keep_the_version_that_serves_goes_on(self) -> None:
         await self.left_running()
         for k in range(MANY):
@@ -55,6 +61,7 @@ class AdoptionTests(ScenarioCase):
     async def test_without_it_nothing_is_left(self) -> None:
         for k in range(MANY):
             await self.left_running()
+            self.assertEqual(self.world.engine.running(), ["app-0"])
             daemon, was_adopting = await self.stopped_at(k, keep=False)
             await daemon.stop()
             self.assert_nothing_left()
@@ -169,8 +176,8 @@ class ForkTests(ScenarioCase):
         with self.one_fork_fails("iptables-save") as failed:
             self.world.kill("app-0")
             await until(lambda: failed)
-        await until(lambda: daemon.live_name)
-        await self.alone(str(daemon.live_name))
+        await daemon.live("app-1")
+        await self.alone("app-1")
 
 
 class EngineTests(ScenarioCase):
