@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hanoverd import watch
+from typing import Any
+
 from hanoverd.deploy import adoption
 from hanoverd.deploy.events import Paused, Resumed
 from hanoverd.deploy.state import Role
@@ -12,12 +13,7 @@ from tests.unit.deploy.scenario import LONG, ScenarioCase, role
 
 
 class AdoptionCase(ScenarioCase):
-    def setUp(self) -> None:
-        super().setUp()
-        # A container that is left running says no more; this is only waiting time.
-        self.patch(watch, "LAST_OUTPUT_WITHIN", 0.05)
-
-    async def restarted(self, **options: object) -> Daemon:
+    async def restarted(self, **options: Any) -> Daemon:
         """The next hanoverd, whose own first handover has failed: only what it took over can serve."""
         self.world.break_app()
         daemon = self.world.daemon(keep=True, **options)
@@ -96,7 +92,7 @@ class FallbackTests(AdoptionCase):
         await until(lambda: daemon.live_name not in (None, "app-0"))
         await self.alone(str(daemon.live_name))
 
-    async def fallback(self, **options: object) -> Daemon:
+    async def fallback(self, **options: Any) -> Daemon:
         """A daemon whose live version is not ready."""
         await self.left_running()
         self.falls_ill("app-0")
@@ -134,7 +130,11 @@ class RecipeTests(AdoptionCase):
         self.assertFalse([value for value in labels.values() if "a secret" in value])
         daemon = await self.restarted(container=options)
         adopted = daemon.orchestrator.state.versions[0].recipe
-        self.assertEqual(adopted, created)
+        assert created is not None
+        assert adopted is not None
+        self.assertEqual(adopted.options, created.options)
+        self.assertEqual(adopted.image.id, created.image.id)
+        self.assertEqual(adopted.image.name.reference, created.image.name.reference)
 
 
 class PauseTests(AdoptionCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from hanoverd.concurrency.polling import pause
 from tests.fakes.world import REACTOR, until
@@ -24,7 +25,7 @@ class RemovalTests(ScenarioCase):
     async def test_none_piles_up_without_overlap(self) -> None:
         await self.deploy_several(overlap=False, drain=0.3)
 
-    async def deploy_several(self, **options: object) -> None:
+    async def deploy_several(self, **options: Any) -> None:
         daemon = await self.started(restart="always", **options)
         for number in range(1, SEVERAL):
             await self.replace(daemon, f"app-{number}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.internet.threads import blockingCallFromThread
 
-from hanoverd import watch
 from hanoverd.concurrency.cancellation import Outcome
 from hanoverd.concurrency.polling import pause
 from tests.fakes.world import REACTOR, Daemon, until
@@ -42,11 +41,6 @@ class DeathTests(ScenarioCase):
 
 class AdoptionTests(ScenarioCase):
     """A stop at the k-th request that the engine gets during adoption, for every k."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        # A container that is left running says no more; this is only waiting time.
-        self.patch(watch, "LAST_OUTPUT_WITHIN", 0.05)
 
     async def test_with_on_exit_keep_the_version_that_serves_goes_on(self) -> None:
         await self.left_running()
@@ -128,13 +122,13 @@ class UnhealthyTests(ScenarioCase):
 
     async def test_with_a_version_that_can_return(self) -> None:
         for seconds in (0, 0.005, 0.3):
-            self.world.keep_busy()
-            daemon = await self.started(restart="always", settle=0.3)
+            daemon = await self.started(restart="always", settle=LONG)
             await self.replace(daemon, "app-1")
             complain(daemon, 1)
             await pause(REACTOR, seconds)
             await self.replace(daemon, "app-2")
-            self.world.conntrack("exit 0")
+            for draining in (0, 1):
+                daemon.app.retirement.end_drain(draining)
             await self.alone("app-2")
             await daemon.stop()
             self.assert_nothing_left()
