@@ -40,7 +40,7 @@ class ScenarioCase(TestCase):
         self._last_output_within, watch.LAST_OUTPUT_WITHIN = watch.LAST_OUTPUT_WITHIN, 0.05
         self.world = World()
 
-    async def tearDown(self) -> None:
+    async def tearDown(self) -> None:  # type: ignore[override]  # trial waits for it
         self.world.engine.on_request = lambda *_: None
         log = list(self.world.log)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.threads import blockingCallFromThread
 
-from hanoverd.concurrency.cancellation import Outcome
+from hanoverd.concurrency.cancellation import Outcome, uncancellable
 from hanoverd.concurrency.polling import pause
 from tests.fakes.world import REACTOR, Daemon, until
 from tests.unit.deploy.scenario import BEFORE, LONG, ScenarioCase, complain, start, streams_that_can_be_cut
@@ -71,8 +71,9 @@ class AdoptionTests(ScenarioCase):
         route = daemon.app.routes._firewall.route
 
         async def stopped_while_routing(*arguments: object) -> None:
-            if not stops:
-                stops.append(Outcome(start(daemon.stop(within=5))))
+            REACTOR.callLater(0, lambda: stops.append(Outcome(start(daemon.stop(within=5)))))
+            # The stop comes before the rules are changed.
+            await uncancellable(pause(REACTOR, 0.05))
             await route(*arguments)  # type: ignore[arg-type]
 
         self.patch(daemon.app.routes._firewall, "route", stopped_while_routing)

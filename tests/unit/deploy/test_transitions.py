@@ -15,7 +15,8 @@ ALWAYS = Policy(RestartPolicy("always"))
 
 def after(*events: ev.Event, policy: Policy = ALWAYS) -> tuple[State, list[ef.Effect]]:
     """The state after these events, and all effects."""
-    state, effects = State(policy), []
+    state = State(policy)
+    effects: list[ef.Effect] = []
     for event in events:
         state, new = transition(state, event)
         effects += new
