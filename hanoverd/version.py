@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.concurrency.polling import growing, pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.health import Health
@@ -50,6 +51,9 @@ log = Logger()
 
 #: What Docker itself allows a container to end after its stop signal, in seconds.
 DEFAULT_STOP_TIMEOUT = 10
+
+#: How long the exit of a container may take to be seen after the engine has said that it is stopped, in seconds.
+EXIT_SEEN_WITHIN = 5.0
 
 #: From this HTTP status on, an answer says that the engine, or a proxy before it, could not do its part (RFC 9110, 15.6);
 #: and how long such answers are taken for a passing trouble, in seconds.
@@ -318,6 +322,18 @@ class Versions:
         """
         timeout = DEFAULT_STOP_TIMEOUT if self._options.stop_timeout is None else self._options.stop_timeout
         await self._insist(f"{container.name} is not stopped yet", lambda: self._engine.stop(container.ref, timeout))
+
+    async def stop_and_wait(self, running: Running) -> None:
+        """As ``stop``, and fires when the exit was seen: until then the container seems to run.
+
+        A cancel kills the container, and is raised when its exit was seen.
+        """
+        try:
+            await self.stop(running.container)
+        finally:
+            seen = running.watch.exit.wait()
+            seen.addTimeout(EXIT_SEEN_WITHIN, self._clock, onTimeoutCancel=lambda _result, _seconds: None)
+            await uncancellable(seen)
 
     async def put_away(self, container: Container) -> None:
         """Rename the container, which was stopped, to its kept name; fails with the ``EngineError`` family."""

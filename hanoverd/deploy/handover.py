@@ -251,8 +251,7 @@ class Handovers:
                 # Refused is a better answer than none, which is what a stopped container gives.  A cancel is heard after it.
                 await over(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
                 for live in stopped:
-                    await self._versions.stop(live.running.container)
-                    await live.running.watch.exit.wait()
+                    await self._versions.stop_and_wait(live.running)
                     phases.done("stopped", live.running.name)
             yield stopped
         finally:

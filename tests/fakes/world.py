@@ -113,9 +113,10 @@ class World:
             for daemon in self._daemons:
                 await daemon.stop()
         finally:
+            # The engine first: where a stop has failed, threads still wait for it.
+            self.engine.stop()
             for daemon in self._daemons:
                 daemon.pools.stop()
-            self.engine.stop()
             globalLogPublisher.removeObserver(self._observer)
         left: list[object] = [*process.reapProcessHandlers, *(set(threading.enumerate()) - self._threads)]
         if not any(daemon.keep for daemon in self._daemons):

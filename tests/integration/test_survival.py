@@ -437,6 +437,8 @@ class TestHealth:
             hanoverd.hup()
             hanoverd.wait_for("ill-1 is live")
             lab.docker("POST", "/containers/ill-1/kill")
-            hanoverd.wait_for("ill-1 was live and has exited with code 137: ill-0 takes its place; waiting for the next")
+            hanoverd.wait_for(
+                "ill-1 was live and has exited with code 137: ill-0 takes its place; waiting for the next"
+            )
             hanoverd.wait_for("ill-0 is live again")
             assert alive(lab) == "ill-0"

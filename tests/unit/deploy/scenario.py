@@ -12,6 +12,7 @@ from unittest import mock
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
+from hanoverd import watch
 from hanoverd.deploy.events import Unhealthy
 from hanoverd.deploy.state import Role
 from tests.fakes import firewall
@@ -35,14 +36,18 @@ class ScenarioCase(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
+        # What a container that is left running may still say is not waited for.
+        self._last_output_within, watch.LAST_OUTPUT_WITHIN = watch.LAST_OUTPUT_WITHIN, 0.05
         self.world = World()
 
-    async def tearDown(self) -> None:
+    async def tearDown(self) -> None:  # type: ignore[override]  # trial waits for it
         self.world.engine.on_request = lambda *_: None
         log = list(self.world.log)
         try:
             await self.world.close()
         finally:
+            # Not by ``patch``: trial undoes that before this.
+            watch.LAST_OUTPUT_WITHIN = self._last_output_within
             # pytest shows it where the test has failed.
             print("\n".join(log))
 

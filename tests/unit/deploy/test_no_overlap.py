@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from unittest import mock
 
-from hanoverd.concurrency.cancellation import Outcome
+from hanoverd.concurrency.cancellation import Outcome, uncancellable
+from hanoverd.concurrency.polling import pause
 from tests.fakes.engine import HangUp
-from tests.fakes.world import until
+from tests.fakes.world import REACTOR, until
 from tests.unit.deploy.scenario import LONG, ScenarioCase, named, on_request, start
 
 
@@ -66,13 +68,14 @@ class StopTests(ScenarioCase):
         unroute = daemon.app.routes.unroute
 
         async def stopped_while_unrouting(number: int | None = None) -> None:
-            unrouting = Outcome(start(unroute(number)))
-            if not stops:
-                stops.append(Outcome(start(daemon.stop(within=5))))
-            await unrouting.wait()
-            unrouting.get()
+            patched.stop()
+            REACTOR.callLater(0, lambda: stops.append(Outcome(start(daemon.stop(within=5)))))
+            # The stop comes before the rules are gone.
+            await uncancellable(pause(REACTOR, 0.05))
+            await unroute(number)
 
-        self.patch(daemon.app.routes, "unroute", stopped_while_unrouting)
+        patched = mock.patch.object(daemon.app.routes, "unroute", stopped_while_unrouting)
+        patched.start()
         self.world.write_app(STATUS="503")
         daemon.trigger("a version that is never ready")
         await until(lambda: stops and stops[0].is_over)

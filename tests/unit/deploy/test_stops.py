@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.threads import blockingCallFromThread
 
-from hanoverd.concurrency.cancellation import Outcome
+from hanoverd.concurrency.cancellation import Outcome, uncancellable
 from hanoverd.concurrency.polling import pause
 from tests.fakes.world import REACTOR, Daemon, until
 from tests.unit.deploy.scenario import BEFORE, LONG, ScenarioCase, complain, start, streams_that_can_be_cut
@@ -55,6 +55,7 @@ class AdoptionTests(ScenarioCase):
     async def test_without_it_nothing_is_left(self) -> None:
         for k in range(MANY):
             await self.left_running()
+            self.assertEqual(self.world.engine.running(), ["app-0"])
             daemon, was_adopting = await self.stopped_at(k, keep=False)
             await daemon.stop()
             self.assert_nothing_left()
@@ -70,8 +71,9 @@ class AdoptionTests(ScenarioCase):
         route = daemon.app.routes._firewall.route
 
         async def stopped_while_routing(*arguments: object) -> None:
-            if not stops:
-                stops.append(Outcome(start(daemon.stop(within=5))))
+            REACTOR.callLater(0, lambda: stops.append(Outcome(start(daemon.stop(within=5)))))
+            # The stop comes before the rules are changed.
+            await uncancellable(pause(REACTOR, 0.05))
             await route(*arguments)  # type: ignore[arg-type]
 
         self.patch(daemon.app.routes._firewall, "route", stopped_while_routing)
@@ -121,13 +123,13 @@ class UnhealthyTests(ScenarioCase):
 
     async def test_with_a_version_that_can_return(self) -> None:
         for seconds in (0, 0.005, 0.3):
-            self.world.keep_busy()
-            daemon = await self.started(restart="always", settle=0.3)
+            daemon = await self.started(restart="always", settle=LONG)
             await self.replace(daemon, "app-1")
             complain(daemon, 1)
             await pause(REACTOR, seconds)
             await self.replace(daemon, "app-2")
-            self.world.conntrack("exit 0")
+            for draining in (0, 1):
+                daemon.app.retirement.end_drain(draining)
             await self.alone("app-2")
             await daemon.stop()
             self.assert_nothing_left()
@@ -169,8 +171,8 @@ class ForkTests(ScenarioCase):
         with self.one_fork_fails("iptables-save") as failed:
             self.world.kill("app-0")
             await until(lambda: failed)
-        await until(lambda: daemon.live_name)
-        await self.alone(str(daemon.live_name))
+        await daemon.live("app-1")
+        await self.alone("app-1")
 
 
 class EngineTests(ScenarioCase):

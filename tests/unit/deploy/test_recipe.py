@@ -1,0 +1,84 @@
+"""What a version was made from is read back from its container, whatever its image says itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hanoverd.model.container import GIVEN, ContainerOptions, Image, Recipe, create_body
+from hanoverd.model.images import ImageName
+from hanoverd.model.inspection import recipe_of
+
+IMAGE = Image("sha256:abc", ImageName.parse("web:v1"), (80,), obtained=True)
+
+#: What an image says that says all it can.
+OF_THE_IMAGE: dict[str, Any] = {
+    "Cmd": ["from", "the", "image"],
+    "Env": ["PATH=/bin", "LANG=C", "TAKEN=away"],
+    "Volumes": {"/of-the-image": {}},
+    "StopSignal": "SIGQUIT",
+    "StopTimeout": 7,
+    "ExposedPorts": {"80/tcp": {}},
+}
+
+ALL = ContainerOptions(
+    command=("serve", "--all"),
+    env=("WITH=a secret", "EMPTY=", "TAKEN", "LANG=C"),
+    ports=(80, 443),
+    binds=("data:/data",),
+    anonymous_volumes=("/cache",),
+    mounts=({"Type": "tmpfs", "Target": "/scratch"},),
+    stop_signal="SIGINT",
+    stop_timeout=3,
+)
+
+
+def inspected(options: ContainerOptions) -> dict[str, Any]:
+    """What the engine says of a container with these options: the image's settings and its own, as one."""
+    body: dict[str, Any] = create_body("web", 0, "web-0", Recipe(IMAGE, options))
+    env = {entry.partition("=")[0]: entry for entry in (*OF_THE_IMAGE["Env"], *body["Env"])}
+    return {
+        "Image": IMAGE.id,
+        "Config": {
+            "Labels": body["Labels"],
+            "Cmd": body.get("Cmd", OF_THE_IMAGE["Cmd"]),
+            # A variable without "=" is taken away.
+            "Env": [entry for entry in env.values() if "=" in entry],
+            "Volumes": {**OF_THE_IMAGE["Volumes"], **body["Volumes"]},
+            "StopSignal": body.get("StopSignal", OF_THE_IMAGE["StopSignal"]),
+            "StopTimeout": body.get("StopTimeout", OF_THE_IMAGE["StopTimeout"]),
+            "ExposedPorts": {**OF_THE_IMAGE["ExposedPorts"], **body["ExposedPorts"]},
+        },
+        "HostConfig": body["HostConfig"],
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ContainerOptions(),
+        ContainerOptions(command=("serve",)),
+        ContainerOptions(env=("WITH=a secret", "EMPTY=", "LANG=C")),
+        ContainerOptions(env=("TAKEN",)),
+        ContainerOptions(anonymous_volumes=("/cache", "/of-the-image")),
+        ContainerOptions(stop_signal="SIGINT"),
+        ContainerOptions(stop_timeout=3),
+        ALL,
+    ],
+)
+def test_it_has_the_options_that_were_given_and_no_others(options: ContainerOptions) -> None:
+    assert recipe_of(inspected(options), {"Config": OF_THE_IMAGE}).options == options
+
+
+def test_a_container_that_is_made_again_of_it_is_the_same() -> None:
+    again = recipe_of(inspected(ALL), {"Config": OF_THE_IMAGE})
+    body, expected = (create_body("web", 0, "web-0", recipe) for recipe in (again, Recipe(IMAGE, ALL)))
+    assert body == expected
+
+
+def test_no_value_of_a_variable_is_in_a_label() -> None:
+    labels: Any = create_body("web", 0, "web-0", Recipe(IMAGE, ALL))["Labels"]
+    assert "a secret" not in json.dumps(labels)
+    assert "WITH" in labels[GIVEN]

@@ -1,0 +1,50 @@
+"""Requests for handovers, and what is recorded of them."""
+
+from __future__ import annotations
+
+from hanoverd.concurrency.cancellation import uncancellable
+from hanoverd.concurrency.polling import pause
+from hanoverd.deploy.targets import Source
+from hanoverd.model.container import Image
+from tests.fakes.world import REACTOR, Daemon, until
+from tests.unit.deploy.scenario import ScenarioCase
+
+
+class OrderTests(ScenarioCase):
+    async def test_it_is_recorded_once_where_the_live_version_exits_meanwhile(self) -> None:
+        daemon, order = await self.ordered()
+        self.world.kill("app-0")
+        await self.goes_on(daemon, order)
+
+    async def test_it_is_recorded_once_where_a_newer_trigger_comes_meanwhile(self) -> None:
+        daemon, order = await self.ordered()
+        daemon.trigger("newer")
+        await self.goes_on(daemon, order)
+        self.assertEqual({record.id: record.outcome for record in daemon.app.history}[order], "cancelled")
+
+    async def ordered(self) -> tuple[Daemon, int]:
+        """A daemon that obtains for an order, deaf to a cancel for a moment."""
+        daemon = await self.started(restart="always")
+        obtain = daemon.source.obtain
+        obtaining: list[str] = []
+
+        async def deaf(*arguments: object) -> Image:
+            image = await obtain(*arguments)  # type: ignore[arg-type]
+            if not obtaining:
+                obtaining.append("once")
+                await uncancellable(pause(REACTOR, 0.3))
+            return image
+
+        self.patch(daemon.source, "obtain", deaf)
+        self.world.write_app(BUILD="b")
+        order = daemon.orchestrator.order("hanoverd deploy", Source())
+        await until(lambda: obtaining)
+        return daemon, order
+
+    async def goes_on(self, daemon: Daemon, order: int) -> None:
+        await until(lambda: order in [record.id for record in daemon.app.history if record.is_over])
+        await daemon.at_rest()
+        daemon.trigger("one more")
+        await until(lambda: ("one more", "live") in daemon.outcomes())
+        numbers = [record.id for record in daemon.app.history]
+        self.assertEqual(len(numbers), len(set(numbers)))
