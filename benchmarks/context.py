@@ -25,12 +25,12 @@ import os, sys
 from pathlib import Path
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.python.threadpool import ThreadPool
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import EngineAddress
+from hanoverd.edges.pools import Pools
 from hanoverd.sources.folder import FolderSource
 from tests.fakes.surroundings import surroundings
-pool = ThreadPool(0, 5)
+pool = Pools.of(5, 5, 5)
 pool.start()
 engine = Engine(reactor, pool, EngineAddress(os.environ["DOCKER_HOST"], None, "the benchmark"))
 source = FolderSource(".", surroundings(reactor, engine, Path(sys.argv[1]), "large"))

@@ -203,6 +203,9 @@ class Handovers:
     async def _recipe(self, attempt: Attempt, container: Container, phases: Phases) -> Recipe:
         match attempt.request.target:
             case Restart(recipe):
+                if not self._routes.has_ports(recipe.options.ports):
+                    # It was left by an earlier run that published other ports.
+                    recipe = self._versions.recipe(recipe.image)
                 phases.obtained(recipe.image, "has")
                 return recipe
             case Rollback(generation):

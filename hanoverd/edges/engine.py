@@ -42,9 +42,9 @@ class Engine:
     request is waited for, at most ``PATIENCE`` seconds.  A single pool of threads serves requests of all kinds.
     """
 
-    def __init__(self, reactor: EngineReactor, pool: Pools | ThreadPool, address: EngineAddress) -> None:
+    def __init__(self, reactor: EngineReactor, pools: Pools, address: EngineAddress) -> None:
         self._reactor = reactor
-        self._pools = pool if isinstance(pool, Pools) else Pools(pool, pool, pool)
+        self._pools = pools
         self.address = address
         # None: to be asked for.
         self._api_version: str | None = None

@@ -19,6 +19,12 @@ class Pools:
     stops: ThreadPool
     streams: ThreadPool
 
+    @classmethod
+    def of(cls, requests: int, stops: int, streams: int) -> Pools:
+        """Pools of at most so many threads."""
+        sizes = {"requests": requests, "stops": stops, "streams": streams}
+        return cls(*(ThreadPool(0, most, name) for name, most in sizes.items()))
+
     def start(self) -> None:
         """Let requests be made; a thread starts when it is needed."""
         for pool in self._all:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -106,7 +106,11 @@ class Routes:
 
     def has_ports_of(self, running: Running) -> bool:
         """Whether ``running``, which may be older than the published ports, has all of them."""
-        return all(port.publish.container_port in running.loopback_ports for port in self._ports)
+        return self.has_ports(running.loopback_ports)
+
+    def has_ports(self, ports: Collection[int]) -> bool:
+        """Whether all published ports are among ``ports`` of a container."""
+        return all(port.publish.container_port in ports for port in self._ports)
 
     async def found(self) -> tuple[str, str] | None:
         """The version that the rules lead to, and its address, whoever made them; fails with ``HanoverdError``."""

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from twisted.python.threadpool import ThreadPool
-
 from hanoverd.commandline.settings import Obtaining
 from hanoverd.edges.credentials import Credentials
 from hanoverd.edges.engine import Engine
@@ -21,11 +19,7 @@ MOST_REQUESTS, MOST_STOPS, MOST_STREAMS = 50, 250, 1000
 
 def make_pool() -> Pools:
     """The threads for the engine."""
-    return Pools(
-        requests=ThreadPool(minthreads=0, maxthreads=MOST_REQUESTS, name="requests to the engine"),
-        stops=ThreadPool(minthreads=0, maxthreads=MOST_STOPS, name="stops by the engine"),
-        streams=ThreadPool(minthreads=0, maxthreads=MOST_STREAMS, name="streams of the engine"),
-    )
+    return Pools.of(MOST_REQUESTS, MOST_STOPS, MOST_STREAMS)
 
 
 def make_surroundings(

@@ -10,12 +10,12 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 
 from hanoverd.concurrency.polling import pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import EngineAddress
+from hanoverd.edges.pools import Pools
 from hanoverd.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
 from hanoverd.model.container import GIVEN, ContainerOptions, Image, Recipe, app_label, create_body
 from hanoverd.model.images import ImageName, built_name
@@ -37,7 +37,7 @@ class EngineContract(TestCase):
 
     def begin(self) -> None:
         """An engine at ``url``, and a folder of an app."""
-        self.pool = ThreadPool(0, 20)
+        self.pool = Pools.of(20, 20, 20)
         self.pool.start()
         self.addCleanup(self.pool.stop)
         self.engine = Engine(REACTOR, self.pool, EngineAddress(self.url, None, "the test"))

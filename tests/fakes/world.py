@@ -11,7 +11,6 @@ from typing import Any, cast
 from twisted.internet import process, reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
-from twisted.python.threadpool import ThreadPool
 
 from hanoverd.concurrency.cancellation import Outcome
 from hanoverd.concurrency.polling import pause
@@ -161,7 +160,7 @@ class Daemon:
     ) -> None:
         self.world = world
         self.keep = keep
-        self.pools = Pools(ThreadPool(0, 20), ThreadPool(0, 20), ThreadPool(0, 50))
+        self.pools = Pools.of(20, 20, 50)
         self.pools.start()
         engine = Engine(REACTOR, self.pools, EngineAddress(f"unix://{world.engine.socket}", None, "the test"))
         around = surroundings(REACTOR, engine, world.app_folder, APP)

@@ -14,12 +14,12 @@ import pytest
 from twisted.internet import process, reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.threads import deferToThread
-from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 
 from hanoverd.concurrency.polling import pause
 from hanoverd.edges.engine import Engine
 from hanoverd.edges.engine_address import EngineAddress
+from hanoverd.edges.pools import Pools
 from hanoverd.errors import HanoverdError
 from hanoverd.model.build import BuildOptions
 from hanoverd.model.container import Image
@@ -44,7 +44,7 @@ class SourceCase(TestCase):
         self.lab = lab
 
     def setUp(self) -> None:
-        self.pool = ThreadPool(0, 20)
+        self.pool = Pools.of(20, 20, 20)
         self.pool.start()
         self.addCleanup(self.pool.stop)
         self.engine = Engine(REACTOR, self.pool, EngineAddress(self.lab.docker_host, None, "the test"))

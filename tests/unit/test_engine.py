@@ -10,7 +10,6 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 
 from hanoverd.concurrency.polling import pause
@@ -27,7 +26,7 @@ class PoolsTests(TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        pools = Pools(ThreadPool(0, 1), ThreadPool(0, 1), ThreadPool(0, 1))
+        pools = Pools.of(1, 1, 1)
         pools.start()
         self.addCleanup(pools.stop)
         # It is stopped first, which frees the threads.

@@ -151,10 +151,20 @@ class PauseTests(AdoptionCase):
         await daemon.live("app-1")
 
     async def test_it_does_not_keep_an_app_down(self) -> None:
+        daemon = await self.started(keep=True)
+        daemon.orchestrator.send(Paused())
+        await daemon.stop()
+        self.world.kill("app-0")
+        daemon = self.world.daemon()
+        daemon.start()
+        await daemon.live("app-1")
+        self.assertTrue(daemon.orchestrator.state.requests.is_paused)
+
+    async def test_it_ends_with_the_app(self) -> None:
         daemon = await self.started()
         daemon.orchestrator.send(Paused())
         await daemon.stop()
         daemon = self.world.daemon()
         daemon.start()
         await daemon.live("app-0")
-        self.assertTrue(daemon.orchestrator.state.requests.is_paused)
+        self.assertFalse(daemon.orchestrator.state.requests.is_paused)
