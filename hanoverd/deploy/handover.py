@@ -117,7 +117,6 @@ class Handovers:
     async def _bring_up(self, attempt: Attempt, container: Container, phases: Phases) -> Sequence[Live]:
         """The story up to the flip; returns what it replaced."""
         begun = self._clock.seconds()
-        old = self._routes.live
         async with self._retention.obtaining():
             created = await self._create(attempt, container, phases)
         try:
@@ -146,7 +145,7 @@ class Handovers:
             total=format_duration(self._clock.seconds() - begun),
         )
         event = self._event(public.LIVE, running.container.party, created.image)
-        self._hooks.tell(replace(event, old=old[0].running.container.party if old else public.NOBODY))
+        self._hooks.tell(replace(event, old=replaced[0].running.container.party if replaced else public.NOBODY))
         return replaced
 
     async def bring_back(self, old: Running) -> None:
@@ -171,10 +170,9 @@ class Handovers:
             await self._retirement.retire(one.running.container, drain=True, keep=self._is_worth_keeping(one))
 
     async def _bring_back(self, old: Running) -> Sequence[Live]:
-        was_stopped = old.has_exited
         await self._room.acquire()
         try:
-            ready = Ready(old)
+            was_stopped, ready = old.has_exited, Ready(old)
             if was_stopped:
                 running = await self._versions.start(old.created, again=True)
                 ready = await self._versions.wait_until_ready(running)
@@ -278,6 +276,9 @@ class Handovers:
         """Why a version that is ready does not go live."""
         if running.has_exited:
             return await self._versions.exited(running)
+        if self._state().role(running.number) is Role.RETURNING:
+            # An exit that was seen late: it is tried again.
+            return VersionFailed(f"{running.name} exited in the meantime")
         return CancelledError()
 
     async def _discard(self, container: Container) -> None:
