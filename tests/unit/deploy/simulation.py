@@ -184,7 +184,7 @@ class Simulation:
             return True
         if work.name == "return" and work.stage == "waiting" and has_no_room:
             return True
-        return (work.stage == "ready" or work.name == "unroute") and self.flipping not in (None, work)
+        return (work.stage == "ready" or work.name in ("unroute", "sweep")) and self.flipping not in (None, work)
 
     def advance(self, work: Work, choose: Choose) -> None:
         """Take ``work``, which is not blocked, one step further."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
+from hanoverd.deploy.requests import Order
 from hanoverd.deploy.state import Phase, Policy, Role, State
 from hanoverd.deploy.targets import Source
 from hanoverd.deploy.transitions import PROVED_AFTER, transition
@@ -108,6 +109,15 @@ def paused_before(adopted: ev.Adopted) -> tuple[State, list[ef.Effect]]:
     state, effects = transition(state, adopted)
     assert state.phase is Phase.RUNNING
     return state, list(effects)
+
+
+def test_an_order_of_before_the_start_is_not_replaced_by_triggers_that_were_held_earlier() -> None:
+    order = Order("deploy web:2", Source("abc"), 7)
+    state, effects = after(ev.Paused(), ev.Triggered("SIGHUP"), ev.Ordered(order), ev.Started(), ev.Adopted())
+    [started] = [one.attempt.request for one in effects if isinstance(one, ef.StartAttempt)]
+    assert started.order is order
+    assert [held.reason for held in state.requests.held] == ["SIGHUP"]
+    assert not [one for one in effects if isinstance(one, ef.ReportDropped)]
 
 
 def test_a_replacement_of_an_unhealthy_version_is_proved_after_a_while_as_any_restart_is() -> None:
