@@ -96,6 +96,9 @@ def _adopted(step: Step, event: ev.Adopted) -> None:
         step.state = step.state.with_version(Version(number, Role.KEPT))
     if step.state.phase is Phase.STARTING:
         step.set(phase=Phase.RUNNING)
+        if event.serves is not None:
+            # Finds out what can be rolled back to.
+            step.emit(Tidy())
         if event.serves is None and step.state.requests.is_paused and step.state.requests.is_empty:
             # A pause holds changes of the live version; it does not keep an app down.
             step.set(requests=step.state.requests.release())

@@ -31,6 +31,7 @@ from tests.faults.fault import Fault
 from tests.faults.faults import FAULTS
 from tests.faults.pressure import Pressure
 from tests.faults.site import Site, site
+from tests.faults.words import APP
 from tests.lab.daemon import PROJECT
 
 #: How often, of 1, a fault is followed by an undisturbed handover, and by a look at whether rules are still repaired.
@@ -198,6 +199,9 @@ def _happen(where: Site, fault: Fault) -> str:
         blowing = pool.submit(blows, where, chance)
         detail = fault.happen(where)
         blowing.result()
+    if blows is blow:
+        # Of a hanoverd that was started meanwhile, too: a pause goes on over its restart.
+        where.command("resume", APP)
     return f"{detail}, in {name}".lstrip(", ")
 
 

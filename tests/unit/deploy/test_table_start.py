@@ -26,7 +26,7 @@ CASES = [
         replace(ADOPTING, next_number=0),
         FOUND,
         {"is_adopting": False, "phase": "running", "+1": "live", "next_number": 4, "next_turn": TURN + 1},
-        (proved(1),),
+        (proved(1), ef.Tidy()),
     ),
     Case(
         "what was left drains, is removed or is kept",
@@ -70,7 +70,7 @@ CASES = [
         replace(ADOPTING, requests=Requests(is_paused=True, held=(Held("push", None),))),
         FOUND,
         {"is_adopting": False, "phase": "running", "+1": "live", "next_turn": TURN + 1},
-        (proved(1),),
+        (proved(1), ef.Tidy()),
     ),
     Case(
         "a version that serves is left, when the stop came too late for the take-over",
