@@ -270,7 +270,6 @@ NEEDED = [
         (kind.__name__, phase)
         for kind in (
             ev.Flipped,
-            ev.AttemptFailed,
             ev.AttemptCancelled,
             ev.Exited,
             ev.Gone,
