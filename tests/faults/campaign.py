@@ -30,7 +30,7 @@ from tests.faults.commands import blow
 from tests.faults.fault import Fault
 from tests.faults.faults import FAULTS
 from tests.faults.pressure import Pressure
-from tests.faults.site import Site, site
+from tests.faults.site import Site, site, wait_for
 from tests.faults.words import APP
 from tests.lab.daemon import PROJECT
 
@@ -201,7 +201,7 @@ def _happen(where: Site, fault: Fault) -> str:
         blowing.result()
     if blows is blow:
         # Of a hanoverd that was started meanwhile, too: a pause goes on over its restart.
-        where.command("resume", APP)
+        wait_for(lambda: where.command("resume", APP).returncode == 0, "hanoverd resumes")
     return f"{detail}, in {name}".lstrip(", ")
 
 
