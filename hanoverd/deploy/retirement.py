@@ -48,11 +48,6 @@ class Retirement:
         #: Called with a version that is gone, or was put away, in its regular course.
         self.on_drained: Callable[[Container], object] = lambda _container: None
 
-    @property
-    def draining(self) -> list[int]:
-        """The numbers of the versions that are drained now."""
-        return list(self._drains)
-
     def end_drain(self, number: int) -> None:
         """Do not wait for the connections of a version any longer."""
         drain = self._drains.get(number)

@@ -39,11 +39,6 @@ def app_name_from(text: str) -> str:
     return valid[:LONGEST_APP_NAME].rstrip("_.-") or _FALLBACK
 
 
-def generation_in(name: str) -> int:
-    """The number that ``version_name`` put into a version's name."""
-    return int(name.rpartition("-")[2])
-
-
 _KEPT = "-kept"
 
 
