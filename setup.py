@@ -54,7 +54,7 @@ setup(
             "wheel",
         ],
     },
-    entry_points={"console_scripts": ["hanoverd = hanoverd.cli:main"]},
+    entry_points={"console_scripts": ["hanoverd = hanoverd.cli.main:main"]},
     classifiers=[
         "Framework :: Twisted",
         "Operating System :: POSIX :: Linux",

@@ -25,10 +25,10 @@ import os, sys
 from pathlib import Path
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from hanoverd.edges.engine import Engine
-from hanoverd.edges.engine_address import EngineAddress
-from hanoverd.edges.pools import Pools
-from hanoverd.sources.folder import FolderSource
+from hanoverd.docker.engine import Engine
+from hanoverd.docker.address import EngineAddress
+from hanoverd.docker.pools import Pools
+from hanoverd.images.folder import FolderSource
 from tests.fakes.surroundings import surroundings
 pool = Pools.of(5, 5, 5)
 pool.start()

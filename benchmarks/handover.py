@@ -30,8 +30,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hanoverd.model.container import ContainerOptions, Image, Recipe, create_body
-from hanoverd.model.images import ImageName
+from hanoverd.spec.container import ContainerOptions, Image, Recipe, create_body
+from hanoverd.spec.image_name import ImageName
 from tests.lab.api import call, get_json
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab

@@ -30,9 +30,9 @@ from typing import Any
 
 from twisted.internet import reactor
 
-from hanoverd.edges.websocket import certificates, listen
 from hanoverd.hookbot.follower import Follower
-from hanoverd.model.hookbot import HookbotURL, Subscription, token
+from hanoverd.hookbot.websocket import certificates, listen
+from hanoverd.spec.hookbot import HookbotURL, Subscription, token
 
 REACTOR: Any = reactor
 KEY = "the benchmark's"

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from twisted.python.usage import Options as TwistdOptions
 
-from hanoverd.errors import HanoverdError
-from hanoverd.exits import complain, settings_or_exit
+from hanoverd.cli.process import complain, settings_or_exit
+from hanoverd.runtime.errors import HanoverdError
+from hanoverd.spec.settings import AnySettings, BuilderSettings, ServeSettings
 
 if TYPE_CHECKING:
-    from twisted.application.service import IService
-
-    from hanoverd.commandline.settings import AnySettings
+    from twisted.application.service import IService, Service
 
 START_FAILED = 1
+
+#: What only this process need know: git, ssh and docker do without.
+_OWN_SECRETS = (
+    "HOOKBOT_URL",
+    "HOOKBOT_MONITOR_URL",
+    "HOOKBOT_DOCKER_NOTIFY_URL",
+    "HOOKBOT_KEY",
+    "HOOKBOT_GITHUB_SECRET",
+    "HANOVERD_SECRETS",
+)
 
 
 class Options(TwistdOptions):
@@ -38,11 +47,9 @@ def makeService(options: Options) -> IService:
     """The daemon as a service, after its checks; a check that fails is told on standard error, with exit status 1."""
     from twisted.internet import reactor  # noqa: PLC0415  # the one place that takes the global reactor
 
-    from hanoverd.commandline.remote import mistyped  # noqa: PLC0415
-    from hanoverd.commandline.settings import BuilderSettings  # noqa: PLC0415  # late, so that --help is quick
-    from hanoverd.edges.signals import hangups_before  # noqa: PLC0415
-    from hanoverd.edges.steady_time import keep_steady_time  # noqa: PLC0415
-    from hanoverd.wiring import assemble, run_builder_once  # noqa: PLC0415
+    from hanoverd.cli.remote import mistyped  # noqa: PLC0415
+    from hanoverd.runtime.signals import hangups_before  # noqa: PLC0415
+    from hanoverd.runtime.steady_time import keep_steady_time  # noqa: PLC0415
 
     command = mistyped(options.settings)
     if command is not None:
@@ -65,3 +72,33 @@ def _log_to_terminal() -> None:
     from twisted.logger import globalLogBeginner, textFileLogObserver  # noqa: PLC0415
 
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)], redirectStandardIO=False)
+
+
+def assemble(settings: AnySettings, environ: Mapping[str, str], reactor: Any, stdin: int) -> Service:
+    """Check what can be checked at start, take hold of what must be one's own, and build the service.
+
+    Fails with ``HanoverdError``, and then holds nothing.  Blocks for as long as the checks take.
+    """
+    # Late, all of them: a program loads what it needs, and not what another does.
+    if isinstance(settings, ServeSettings):
+        from hanoverd.hookbot.wiring import assemble_server  # noqa: PLC0415
+
+        return assemble_server(settings, reactor)
+    if isinstance(settings, BuilderSettings):
+        from hanoverd.builder.wiring import assemble_builder  # noqa: PLC0415
+
+        return assemble_builder(settings, _for_children(environ), reactor)
+    from hanoverd.daemon import assemble_daemon  # noqa: PLC0415
+
+    return assemble_daemon(settings, _for_children(environ), reactor, stdin)
+
+
+def run_builder_once(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> bool:
+    """Run the reactor for one build; whether all of it worked.  Fails with ``HanoverdError`` where it cannot begin."""
+    from hanoverd.builder.wiring import run_once  # noqa: PLC0415  # as above
+
+    return run_once(settings, _for_children(environ), reactor)
+
+
+def _for_children(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name not in _OWN_SECRETS}

@@ -10,17 +10,17 @@ import io
 import tarfile
 from collections.abc import Iterator
 
-from hanoverd.edges.abort import Abort
-from hanoverd.edges.blocking_engine import BuildRequest
-from hanoverd.errors import ObtainFailed, UsageError
-from hanoverd.model.container import Image
-from hanoverd.model.images import built_name
-from hanoverd.sources import Progress, Surroundings
-from hanoverd.sources.images import image_of
+from hanoverd.docker.abort import Abort
+from hanoverd.docker.blocking_engine import BuildRequest
+from hanoverd.images import Progress, Surroundings
+from hanoverd.images.obtained import image_of
+from hanoverd.runtime.errors import ObtainFailed, UsageError
+from hanoverd.spec.container import Image
+from hanoverd.spec.image_name import built_name
 
 
 class GreetingSource:
-    """A source, as ``hanoverd.sources.Source`` describes it."""
+    """A source, as ``hanoverd.images.Source`` describes it."""
 
     def __init__(self, text: str, around: Surroundings) -> None:
         base, slash, words = text.rpartition("/")

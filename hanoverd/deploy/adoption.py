@@ -9,11 +9,11 @@ from typing import Any
 from twisted.logger import Logger
 
 from hanoverd.deploy.events import Adopted
-from hanoverd.errors import VersionFailed
-from hanoverd.model.inspection import addresses_of
-from hanoverd.model.names import is_kept
+from hanoverd.docker.inspection import addresses_of
 from hanoverd.network.routes import Routes
-from hanoverd.version import Container, Running, Versions
+from hanoverd.runtime.errors import VersionFailed
+from hanoverd.spec.names import is_kept
+from hanoverd.versions.version import Container, Running, Versions
 
 log = Logger()
 

@@ -12,6 +12,7 @@ from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.drain import Drain, DrainOptions
 from hanoverd.deploy.events import Exited, Gone, Unhealthy
 from hanoverd.deploy.handover import Handovers
+from hanoverd.deploy.history import History
 from hanoverd.deploy.liveness import Liveness, LivenessOptions
 from hanoverd.deploy.orchestrator import Orchestrator
 from hanoverd.deploy.pause import PauseFile
@@ -22,18 +23,17 @@ from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Policy, Role, State
 from hanoverd.deploy.workers import DeployWorkers
-from hanoverd.edges.conntrack import Conntrack
-from hanoverd.edges.engine import Engine
-from hanoverd.edges.firewall import Firewall
-from hanoverd.edges.health import Health
-from hanoverd.edges.ports import HeldPort
-from hanoverd.hooks import Hooks
-from hanoverd.model.container import ContainerOptions
-from hanoverd.model.history import History
+from hanoverd.docker.engine import Engine
+from hanoverd.images import Progress, Source
+from hanoverd.network.conntrack import Conntrack
+from hanoverd.network.firewall import Firewall
+from hanoverd.network.host_ports import HeldPort
 from hanoverd.network.reconciler import Reconciler
 from hanoverd.network.routes import Routes
-from hanoverd.sources import Progress, Source
-from hanoverd.version import Running, Versions
+from hanoverd.notify.hooks import Hooks
+from hanoverd.spec.container import ContainerOptions
+from hanoverd.versions.health import Health
+from hanoverd.versions.version import Running, Versions
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.polling import growing, pause
-from hanoverd.edges.conntrack import Conntrack
-from hanoverd.edges.engine import Engine
-from hanoverd.errors import EngineError
-from hanoverd.version import Running
+from hanoverd.docker.engine import Engine
+from hanoverd.network.conntrack import Conntrack
+from hanoverd.runtime.errors import EngineError
+from hanoverd.runtime.polling import growing, pause
+from hanoverd.versions.version import Running
 
 log = Logger()
 

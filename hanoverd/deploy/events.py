@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hanoverd.deploy.effects import TimerKind
 from hanoverd.deploy.requests import Order
-from hanoverd.model.container import Recipe
+from hanoverd.spec.container import Recipe
 
 
 @dataclass(frozen=True)

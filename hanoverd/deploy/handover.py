@@ -10,7 +10,6 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.cancellation import over, uncancellable
 from hanoverd.deploy.events import (
     AttemptCancelled,
     AttemptFailed,
@@ -30,14 +29,15 @@ from hanoverd.deploy.state import Attempt, Role, State
 from hanoverd.deploy.targets import Image as ImageTarget
 from hanoverd.deploy.targets import Restart, Rollback
 from hanoverd.deploy.targets import Source as SourceTarget
-from hanoverd.errors import EngineUnreachable, HanoverdError, NameInUse, NotFound, ObtainFailed, VersionFailed
-from hanoverd.hooks import Hooks
-from hanoverd.model import events as public
-from hanoverd.model.container import Image, Recipe
-from hanoverd.model.durations import format_duration
+from hanoverd.images import Progress, Source
 from hanoverd.network.routes import Flip, Live, Routes
-from hanoverd.sources import Progress, Source
-from hanoverd.version import Container, Created, Ready, Running, Versions
+from hanoverd.notify.hooks import Hooks
+from hanoverd.runtime.cancellation import over, uncancellable
+from hanoverd.runtime.errors import EngineUnreachable, HanoverdError, NameInUse, NotFound, ObtainFailed, VersionFailed
+from hanoverd.spec import events as public
+from hanoverd.spec.container import Image, Recipe
+from hanoverd.text.durations import format_duration
+from hanoverd.versions.version import Container, Created, Ready, Running, Versions
 
 log = Logger()
 

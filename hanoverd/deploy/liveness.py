@@ -9,9 +9,9 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.concurrency.tasks import Tasks
-from hanoverd.version import Running, Versions
+from hanoverd.runtime.polling import pause
+from hanoverd.runtime.tasks import Tasks
+from hanoverd.versions.version import Running, Versions
 
 log = Logger()
 

@@ -10,15 +10,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
-from hanoverd.concurrency.tasks import Tasks
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
+from hanoverd.deploy.history import History
 from hanoverd.deploy.requests import Order
 from hanoverd.deploy.state import Attempt, State
 from hanoverd.deploy.targets import Target
 from hanoverd.deploy.transitions import transition
-from hanoverd.model.history import History
+from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.tasks import Tasks
 
 log = Logger()
 

@@ -8,11 +8,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
-from hanoverd.concurrency.polling import growing, pause
-from hanoverd.errors import HanoverdError
 from hanoverd.network.routes import Routes
-from hanoverd.version import Container, Versions
+from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.errors import HanoverdError
+from hanoverd.runtime.polling import growing, pause
+from hanoverd.versions.version import Container, Versions
 
 log = Logger()
 

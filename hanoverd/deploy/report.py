@@ -9,15 +9,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.deploy import effects as ef
+from hanoverd.deploy import history
+from hanoverd.deploy.history import History, Record
 from hanoverd.deploy.state import Attempt, State
-from hanoverd.hooks import Hooks
-from hanoverd.model import history
-from hanoverd.model.container import Image
-from hanoverd.model.durations import format_duration
-from hanoverd.model.events import DIED, FAILED, NOBODY, Event, Party
-from hanoverd.model.history import History, Record
 from hanoverd.network.routes import Routes
-from hanoverd.version import Container, Running, Versions
+from hanoverd.notify.hooks import Hooks
+from hanoverd.spec.container import Image
+from hanoverd.spec.events import DIED, FAILED, NOBODY, Event, Party
+from hanoverd.text.durations import format_duration
+from hanoverd.versions.version import Container, Running, Versions
 
 log = Logger()
 

@@ -10,13 +10,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
-from hanoverd.edges.engine import Engine
-from hanoverd.errors import Conflict, HanoverdError, NotFound, NothingKept
-from hanoverd.model.container import Image, Recipe
-from hanoverd.model.images import ImageName, is_newest_build
-from hanoverd.model.inspection import image_in
-from hanoverd.model.names import is_kept
-from hanoverd.version import Container, Running, Versions
+from hanoverd.docker.engine import Engine
+from hanoverd.docker.inspection import image_in
+from hanoverd.runtime.errors import Conflict, HanoverdError, NotFound, NothingKept
+from hanoverd.spec.container import Image, Recipe
+from hanoverd.spec.image_name import ImageName, is_newest_build
+from hanoverd.spec.names import is_kept
+from hanoverd.versions.version import Container, Running, Versions
 
 log = Logger()
 

@@ -8,14 +8,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.cancellation import Outcome, over, uncancellable
 from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import DrainEnded, Event, Gone, Kept
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.state import Role
-from hanoverd.errors import EngineError, HanoverdError
-from hanoverd.model.durations import format_duration
-from hanoverd.version import Container, Versions
+from hanoverd.runtime.cancellation import Outcome, over, uncancellable
+from hanoverd.runtime.errors import EngineError, HanoverdError
+from hanoverd.text.durations import format_duration
+from hanoverd.versions.version import Container, Versions
 
 log = Logger()
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from hanoverd.deploy.requests import Request, Requests
-from hanoverd.model.container import Recipe
-from hanoverd.model.restart import RestartPolicy
+from hanoverd.spec.container import Recipe
+from hanoverd.spec.restart import RestartPolicy
 
 #: The share of a version that gets all new connections, in percent.
 WHOLE = 100

@@ -17,7 +17,7 @@ from hanoverd.deploy.effects import (
 from hanoverd.deploy.requests import Request, Requests
 from hanoverd.deploy.state import Attempt, Kind, Phase, Role, State, Version
 from hanoverd.deploy.targets import Restart
-from hanoverd.model.container import Recipe
+from hanoverd.spec.container import Recipe
 
 #: Between two restarts in a row, as Docker's own: the first delay and the longest, in seconds.
 FIRST_DELAY, LONGEST_DELAY = 0.1, 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hanoverd.model.container import Recipe
+from hanoverd.spec.container import Recipe
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from hanoverd.concurrency.cancellation import uncancellable
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.adoption import Adoption
@@ -18,12 +17,13 @@ from hanoverd.deploy.report import Reporter
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Attempt, State
-from hanoverd.edges.conntrack import Conntrack
-from hanoverd.errors import HanoverdError
-from hanoverd.hooks import Hooks
-from hanoverd.model.events import DRAINED
+from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.routes import Routes
-from hanoverd.version import Container, Running, Versions
+from hanoverd.notify.hooks import Hooks
+from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.errors import HanoverdError
+from hanoverd.spec.events import DRAINED
+from hanoverd.versions.version import Container, Running, Versions
 
 log = Logger()
 

@@ -8,12 +8,12 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.polling import growing, pause
-from hanoverd.concurrency.tasks import Tasks
-from hanoverd.errors import HanoverdError
 from hanoverd.hookbot.listener import Connect, Listener
-from hanoverd.model.hookbot import Subscription
-from hanoverd.sources import Source
+from hanoverd.images import Source
+from hanoverd.runtime.errors import HanoverdError
+from hanoverd.runtime.polling import growing, pause
+from hanoverd.runtime.tasks import Tasks
+from hanoverd.spec.hookbot import Subscription
 
 log = Logger()
 

@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.polling import growing, pause
-from hanoverd.concurrency.tasks import Tasks
-from hanoverd.errors import HookbotError
-from hanoverd.model.durations import format_duration
+from hanoverd.runtime.errors import HookbotError
+from hanoverd.runtime.polling import growing, pause
+from hanoverd.runtime.tasks import Tasks
+from hanoverd.text.durations import format_duration
 
 log = Logger()
 
@@ -22,7 +22,7 @@ FIRST_WAIT, LONGEST_WAIT, JITTER = 1.0, 60.0, 0.2
 
 
 class Connect(Protocol):
-    """Makes one connection; see ``hanoverd.edges.websocket.listen``."""
+    """Makes one connection; see ``hanoverd.hookbot.websocket.listen``."""
 
     def __call__(
         self,

@@ -14,9 +14,9 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from hanoverd.edges.websocket import Connection, connections
-from hanoverd.model.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, decoded_path, is_token_for, route_github
-from hanoverd.model.quoting import quoted
+from hanoverd.hookbot.websocket import Connection, connections
+from hanoverd.spec.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, decoded_path, is_token_for, route_github
+from hanoverd.text.quoting import quoted
 
 log = Logger()
 

@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.logger import Logger
 
-from hanoverd.edges.signals import take_signals
-from hanoverd.errors import HookbotError
 from hanoverd.hookbot.server import Server
+from hanoverd.runtime.errors import HookbotError
+from hanoverd.runtime.signals import take_signals
 
 log = Logger()
 

@@ -1,4 +1,5 @@
-"""Where new connections go: the routes of an app, and their repair.
+"""How clients reach the live version: host ports, routes, firewall rules and connection tracking.
 
-What is not here: the rules as text (``model.rules``) and the programs that apply them (``edges.firewall``).
+Here: the rules as values (pure), the programs that apply them, and their repair. Not here: which version is live
+(``deploy``).
 """

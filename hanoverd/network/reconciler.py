@@ -5,10 +5,10 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.concurrency.tasks import Tasks
-from hanoverd.errors import HanoverdError
 from hanoverd.network.routes import Routes
+from hanoverd.runtime.errors import HanoverdError
+from hanoverd.runtime.polling import pause
+from hanoverd.runtime.tasks import Tasks
 
 log = Logger()
 

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 
-from hanoverd.concurrency.cancellation import uncancellable
-from hanoverd.edges.bridge import lets_loopback_through
-from hanoverd.edges.firewall import Firewall
-from hanoverd.edges.ports import HeldPort
-from hanoverd.model.rules import Route
-from hanoverd.version import Ready, Running
+from hanoverd.network.bridge import lets_loopback_through
+from hanoverd.network.firewall import Firewall
+from hanoverd.network.host_ports import HeldPort
+from hanoverd.network.rules import Route
+from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.versions.version import Ready, Running
 
 T = TypeVar("T")
 

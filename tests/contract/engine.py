@@ -12,15 +12,15 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.edges.engine import Engine
-from hanoverd.edges.engine_address import EngineAddress
-from hanoverd.edges.pools import Pools
-from hanoverd.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
-from hanoverd.model.container import GIVEN, ContainerOptions, Image, Recipe, app_label, create_body
-from hanoverd.model.images import ImageName, built_name
-from hanoverd.model.inspection import recipe_of
-from hanoverd.sources.folder import FolderSource
+from hanoverd.docker.address import EngineAddress
+from hanoverd.docker.engine import Engine
+from hanoverd.docker.inspection import recipe_of
+from hanoverd.docker.pools import Pools
+from hanoverd.images.folder import FolderSource
+from hanoverd.runtime.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.container import GIVEN, ContainerOptions, Image, Recipe, app_label, create_body
+from hanoverd.spec.image_name import ImageName, built_name
 from tests.fakes.surroundings import surroundings
 from tests.lab.images import BASE, write_app
 

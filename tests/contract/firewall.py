@@ -8,10 +8,10 @@ from typing import Any
 from twisted.internet import process, reactor
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.edges.firewall import Firewall
-from hanoverd.errors import FirewallError
-from hanoverd.model.rules import Claim, Route, claims, nothing
+from hanoverd.network.firewall import Firewall
+from hanoverd.network.rules import Claim, Route, claims, nothing
+from hanoverd.runtime.errors import FirewallError
+from hanoverd.runtime.polling import pause
 
 REACTOR: Any = reactor
 

@@ -21,7 +21,7 @@ from hanoverd.deploy.events import CancelRequested
 from hanoverd.deploy.handover import Handovers
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.state import Attempt, Phase, Role
-from hanoverd.version import Container
+from hanoverd.versions.version import Container
 from tests.fakes.engine import HangUp, Refusal
 from tests.fakes.world import REACTOR, Daemon, World, until
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hanoverd.edges.credentials import Credentials
-from hanoverd.model.build import BuildOptions
-from hanoverd.sources import Surroundings
+from hanoverd.docker.credentials import Credentials
+from hanoverd.images import Surroundings
+from hanoverd.spec.build import BuildOptions
 
 
 def surroundings(

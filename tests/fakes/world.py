@@ -12,22 +12,22 @@ from twisted.internet import process, reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 
-from hanoverd.concurrency.cancellation import Outcome
-from hanoverd.concurrency.polling import pause
 from hanoverd.deploy.app import App, AppOptions
 from hanoverd.deploy.drain import DrainOptions
 from hanoverd.deploy.liveness import LivenessOptions
 from hanoverd.deploy.state import Policy
-from hanoverd.edges.engine import Engine
-from hanoverd.edges.engine_address import EngineAddress
-from hanoverd.edges.pools import Pools
-from hanoverd.edges.ports import HeldPort
-from hanoverd.hooks import Hook, Hooks
-from hanoverd.model.container import ContainerOptions
-from hanoverd.model.publish import Publish
-from hanoverd.model.restart import RestartPolicy
-from hanoverd.sources.folder import FolderSource
-from hanoverd.sources.registry import RegistrySource
+from hanoverd.docker.address import EngineAddress
+from hanoverd.docker.engine import Engine
+from hanoverd.docker.pools import Pools
+from hanoverd.images.folder import FolderSource
+from hanoverd.images.registry import RegistrySource
+from hanoverd.network.host_ports import HeldPort
+from hanoverd.notify.hooks import Hook, Hooks
+from hanoverd.runtime.cancellation import Outcome
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.container import ContainerOptions
+from hanoverd.spec.publish import Publish
+from hanoverd.spec.restart import RestartPolicy
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
 from tests.fakes.surroundings import surroundings

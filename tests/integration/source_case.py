@@ -16,14 +16,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.edges.engine import Engine
-from hanoverd.edges.engine_address import EngineAddress
-from hanoverd.edges.pools import Pools
-from hanoverd.errors import HanoverdError
-from hanoverd.model.build import BuildOptions
-from hanoverd.model.container import Image
-from hanoverd.sources import Source, Surroundings
+from hanoverd.docker.address import EngineAddress
+from hanoverd.docker.engine import Engine
+from hanoverd.docker.pools import Pools
+from hanoverd.images import Source, Surroundings
+from hanoverd.runtime.errors import HanoverdError
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.build import BuildOptions
+from hanoverd.spec.container import Image
 from tests.fakes.surroundings import surroundings
 from tests.lab.host import Lab
 from tests.lab.images import BASE

@@ -12,8 +12,8 @@ from pathlib import Path
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency.processes import ProcessReactor
-from hanoverd.edges.conntrack import Conntrack
+from hanoverd.network.conntrack import Conntrack
+from hanoverd.runtime.processes import ProcessReactor
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
 

@@ -71,7 +71,7 @@ def test_a_package_of_ones_own_adds_a_source(
     install = installing(bin_folder)
     for package in (sources, plugin):
         run(*install, package)
-    listed = "from hanoverd.sources.kinds import source_kinds; print(*sorted(source_kinds()))"
+    listed = "from hanoverd.images.kinds import source_kinds; print(*sorted(source_kinds()))"
     kinds = ["docker-archive", "folder", "git", "greeting", "image"]
     assert run(bin_folder / "python", "-c", listed).split() == kinds
     program = ["env", "PYTHONPATH=", str(bin_folder / "hanoverd")]

@@ -23,11 +23,11 @@ from moto.server import ThreadedMotoServer
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.errors import ObtainFailed, UsageError
-from hanoverd.model.container import Image
-from hanoverd.sources.archive import ArchiveSource
-from hanoverd.sources.folder import FolderSource
+from hanoverd.images.archive import ArchiveSource
+from hanoverd.images.folder import FolderSource
+from hanoverd.runtime.errors import ObtainFailed, UsageError
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.container import Image
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.certificates import write_certificates
 

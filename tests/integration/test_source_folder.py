@@ -7,12 +7,12 @@ import subprocess
 
 from twisted.internet.defer import Deferred
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.edges.abort import Abort
-from hanoverd.edges.build_context import BuildContext
-from hanoverd.model.build import BuildOptions
-from hanoverd.model.container import Image
-from hanoverd.sources.folder import FolderSource
+from hanoverd.docker.abort import Abort
+from hanoverd.docker.build_context import BuildContext
+from hanoverd.images.folder import FolderSource
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.build import BuildOptions
+from hanoverd.spec.container import Image
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.contexts import IGNORES, dockers_context, entries, write_files
 from tests.lab.images import BASE

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.errors import UsageError
-from hanoverd.model.build import BuildOptions
-from hanoverd.sources.git import GitSource
+from hanoverd.images.git import GitSource
+from hanoverd.runtime.errors import UsageError
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.build import BuildOptions
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.git import PASSWORD, USER, Host, Repository, https_host, ssh_host
 from tests.lab.images import BASE

@@ -17,12 +17,12 @@ from urllib.parse import quote
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.errors import LoginFailed, ObtainFailed
-from hanoverd.model.container import Image
-from hanoverd.sources import registry as module
-from hanoverd.sources.folder import FolderSource
-from hanoverd.sources.registry import RegistrySource
+from hanoverd.images import registry as module
+from hanoverd.images.folder import FolderSource
+from hanoverd.images.registry import RegistrySource
+from hanoverd.runtime.errors import LoginFailed, ObtainFailed
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.container import Image
 from tests.integration.asking import eventually
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.daemon import Daemon

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hanoverd.edges.bridge import lets_loopback_through
+from hanoverd.network.bridge import lets_loopback_through
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from hanoverd.edges.abort import Abort
-from hanoverd.edges.build_context import PIECE, BuildContext
-from hanoverd.errors import EngineUnreachable, ObtainFailed
-from hanoverd.sources.building import build_context
+from hanoverd.docker.abort import Abort
+from hanoverd.docker.build_context import PIECE, BuildContext
+from hanoverd.images.building import build_context
+from hanoverd.runtime.errors import EngineUnreachable, ObtainFailed
 
 
 @pytest.fixture

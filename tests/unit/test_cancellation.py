@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from hanoverd.concurrency.cancellation import Outcome, over, uncancellable
+from hanoverd.runtime.cancellation import Outcome, over, uncancellable
 
 
 class Run:

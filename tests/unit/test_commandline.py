@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from hanoverd import __version__
-from hanoverd.commandline.help import usage_text
-from hanoverd.commandline.parse import InfoRequested, parse
-from hanoverd.commandline.secrets import SECRETS, with_secrets, without_secrets
-from hanoverd.commandline.settings import Asked, Obtaining, Settings
-from hanoverd.errors import UsageError
-from hanoverd.model.build import BuildOptions
-from hanoverd.model.publish import Publish
-from hanoverd.model.restart import RestartPolicy
-from hanoverd.model.source_name import SourceName
+from hanoverd.cli.help import usage_text
+from hanoverd.cli.parse import InfoRequested, parse
+from hanoverd.cli.secrets import SECRETS, with_secrets, without_secrets
+from hanoverd.runtime.errors import UsageError
+from hanoverd.spec.build import BuildOptions
+from hanoverd.spec.publish import Publish
+from hanoverd.spec.restart import RestartPolicy
+from hanoverd.spec.settings import Asked, Obtaining, Settings
+from hanoverd.spec.source_name import SourceName
 
 
 def settings(*arguments: str) -> Settings:

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from hanoverd.edges.connect_race import RacingEndpoint
+from hanoverd.versions.connect_race import RacingEndpoint
 
 
 class Race:

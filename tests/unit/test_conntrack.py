@@ -12,10 +12,10 @@ from twisted.internet import process, reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.concurrency.processes import ProcessReactor
-from hanoverd.edges import conntrack as module
-from hanoverd.edges.conntrack import Conntrack, under_way
+from hanoverd.network import conntrack as module
+from hanoverd.network.conntrack import Conntrack, under_way
+from hanoverd.runtime.polling import pause
+from hanoverd.runtime.processes import ProcessReactor
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
 

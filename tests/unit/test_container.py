@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hanoverd import __version__
-from hanoverd.model.container import ContainerOptions, Image, Recipe, create_body, record_of
-from hanoverd.model.images import ImageName
+from hanoverd.spec.container import ContainerOptions, Image, Recipe, create_body, record_of
+from hanoverd.spec.image_name import ImageName
 
 IMAGE = Image("sha256:abc", ImageName.parse("localhost:5000/web:v1"), (80,))
 

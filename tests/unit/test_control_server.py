@@ -13,13 +13,13 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.control.control import Control
-from hanoverd.control.server import MOST_WAITING, ControlServer
-from hanoverd.edges.control_socket import listen
-from hanoverd.edges.recent_log import MOST, RecentLog
-from hanoverd.errors import ControlError
-from hanoverd.model.history import LIVE, History, Record
+from hanoverd.api.control import Control
+from hanoverd.api.control_socket import listen
+from hanoverd.api.server import MOST_WAITING, ControlServer
+from hanoverd.deploy.history import LIVE, History, Record
+from hanoverd.runtime.errors import ControlError
+from hanoverd.runtime.polling import pause
+from hanoverd.runtime.recent_log import MOST, RecentLog
 
 REACTOR: Any = reactor
 log = Logger()

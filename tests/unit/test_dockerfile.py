@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.dockerfile import buildkit_only
+from hanoverd.docker.dockerfile import buildkit_only
 
 
 @pytest.mark.parametrize(

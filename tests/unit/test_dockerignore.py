@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hanoverd.edges.build_context import BuildContext
-from hanoverd.model.dockerignore import Ignored
+from hanoverd.docker.build_context import BuildContext
+from hanoverd.docker.dockerignore import Ignored
 from tests.lab.contexts import write_files
 
 RECORDED: dict[str, list[str]] = json.loads(Path(__file__).with_name("contexts.json").read_text())

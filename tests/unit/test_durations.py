@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.durations import format_duration, parse_duration, parse_whole_seconds
+from hanoverd.text.durations import format_duration, parse_duration, parse_whole_seconds
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.edges.engine import Engine
-from hanoverd.edges.engine_address import EngineAddress
-from hanoverd.edges.pools import Pools
+from hanoverd.docker.address import EngineAddress
+from hanoverd.docker.engine import Engine
+from hanoverd.docker.pools import Pools
+from hanoverd.runtime.polling import pause
 from tests.fakes.containers import FakeContainer
 from tests.fakes.engine import FakeEngine
 

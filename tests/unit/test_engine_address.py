@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hanoverd.edges.engine_address import TLS, engine_address
-from hanoverd.errors import EngineMisconfigured
+from hanoverd.docker.address import TLS, engine_address
+from hanoverd.runtime.errors import EngineMisconfigured
 
 
 def write_context(config: Path, name: str, host: str, *, tls: bool = False, skip: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.environment import parse_env
+from hanoverd.spec.environment import parse_env
 
 ENVIRON = {"COLOUR": "blue", "EMPTY": "", "BROKEN": "\udcff"}
 

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hanoverd.hookbot.follower import Follower
-from hanoverd.model.hookbot import HookbotURL, Subscription
+from hanoverd.spec.hookbot import HookbotURL, Subscription
 
 HEAD, PUSHED = "1" * 40, "2" * 40
 

@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from hanoverd.edges.health import Health, Probe
+from hanoverd.versions.health import Health, Probe
 
 REACTOR: Any = reactor
 HOST = "127.0.0.1"

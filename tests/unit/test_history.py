@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from hanoverd.model.history import CANCELLED, LIVE, MOST, UNDER_WAY, History, Record
+from hanoverd.deploy.history import CANCELLED, LIVE, MOST, UNDER_WAY, History, Record
 
 
 def test_a_handover_from_its_beginning_to_its_end() -> None:

@@ -18,15 +18,15 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.edges import websocket
-from hanoverd.edges.publishing import publish
-from hanoverd.edges.websocket import certificates, listen
-from hanoverd.errors import HookbotError
+from hanoverd.hookbot import websocket
 from hanoverd.hookbot.listener import Listener
+from hanoverd.hookbot.publishing import publish
 from hanoverd.hookbot.server import Server
 from hanoverd.hookbot.service import ServerService
-from hanoverd.model.hookbot import MOST_BYTES, HookbotURL, token
+from hanoverd.hookbot.websocket import certificates, listen
+from hanoverd.runtime.errors import HookbotError
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.hookbot import MOST_BYTES, HookbotURL, token
 from tests.lab.certificates import write_certificates
 
 REACTOR: Any = reactor

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from hanoverd.model.hookbot import HookbotURL, Subscription, image_of_notify, is_token_for, token, with_token
-from hanoverd.model.source_name import SourceName
+from hanoverd.spec.hookbot import HookbotURL, Subscription, image_of_notify, is_token_for, token, with_token
+from hanoverd.spec.source_name import SourceName
 
 COMMIT = "1234567890" * 4
 

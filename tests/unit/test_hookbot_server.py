@@ -23,10 +23,10 @@ from twisted.trial.unittest import TestCase
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from hanoverd.edges import websocket
 from hanoverd.hookbot import server as module
+from hanoverd.hookbot import websocket
 from hanoverd.hookbot.server import Server
-from hanoverd.model.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, token
+from hanoverd.spec.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, token
 
 REACTOR: Any = reactor
 KEY = "the key"

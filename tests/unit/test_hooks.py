@@ -21,11 +21,11 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from hanoverd import hooks as module
-from hanoverd.concurrency.polling import pause
-from hanoverd.errors import VersionFailed
-from hanoverd.hooks import Hook, Hooks
-from hanoverd.model.events import LONGEST_STRING, Event, Party, parse_hook
+from hanoverd.notify import hooks as module
+from hanoverd.notify.hooks import Hook, Hooks
+from hanoverd.runtime.errors import VersionFailed
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.events import LONGEST_STRING, Event, Party, parse_hook
 
 REACTOR: Any = reactor
 EVENT = Event(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.images import ImageName, built_name
+from hanoverd.spec.image_name import ImageName, built_name
 
 SHA = "sha256:" + "0123456789abcdef" * 4
 

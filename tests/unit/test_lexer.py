@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.commandline.lexer import lex
-from hanoverd.commandline.table import Kind, Option
-from hanoverd.errors import UsageError
+from hanoverd.cli.lexer import lex
+from hanoverd.cli.options import Kind, Option
+from hanoverd.runtime.errors import UsageError
 
 OPTIONS = (
     Option("colour", "", letter="c", metavar="NAME"),

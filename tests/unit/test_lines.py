@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from hanoverd.model.lines import LONGEST_LINE, LineCutter
+from hanoverd.text.lines import LONGEST_LINE, LineCutter
 
 
 def test_pieces_become_lines_wherever_they_were_cut() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.comma_fields import comma_fields
-from hanoverd.model.mounts import parse_mount
-from hanoverd.model.sizes import parse_size
+from hanoverd.spec.mounts import parse_mount
+from hanoverd.text.comma_fields import comma_fields
+from hanoverd.text.sizes import parse_size
 
 CWD = "/home/u/shop"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.names import LONGEST_APP_NAME, app_name_from, check_app_name, version_name
+from hanoverd.spec.names import LONGEST_APP_NAME, app_name_from, check_app_name, version_name
 
 
 @pytest.mark.parametrize("name", ["web", "w", "Web_2.x-y", "0", "w" * LONGEST_APP_NAME])

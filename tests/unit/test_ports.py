@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from hanoverd.edges.ports import hold_name, hold_ports, release_ports
-from hanoverd.errors import NameTaken, PortTaken
-from hanoverd.model.publish import Publish
+from hanoverd.network.host_ports import hold_name, hold_ports, release_ports
+from hanoverd.runtime.errors import NameTaken, PortTaken
+from hanoverd.spec.publish import Publish
 
 #: An address that no other process uses: tests run in several at once.
 LOOPBACK = f"127.78.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"

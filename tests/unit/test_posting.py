@@ -15,9 +15,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS
 
-from hanoverd.concurrency.polling import pause
-from hanoverd.edges.posting import post
-from hanoverd.edges.websocket import certificates
+from hanoverd.hookbot.websocket import certificates
+from hanoverd.runtime.polling import pause
+from hanoverd.runtime.posting import post
 from tests.lab.certificates import write_certificates
 
 REACTOR: Any = reactor

@@ -15,10 +15,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency import processes
-from hanoverd.concurrency.polling import pause
-from hanoverd.concurrency.processes import Ended, ProcessReactor, run, start_waiting
-from hanoverd.errors import ProgramMissing, ProgramNotStarted
+from hanoverd.runtime import processes
+from hanoverd.runtime.errors import ProgramMissing, ProgramNotStarted
+from hanoverd.runtime.polling import pause
+from hanoverd.runtime.processes import Ended, ProcessReactor, run, start_waiting
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
 ENVIRON = {"PATH": os.environ["PATH"]}

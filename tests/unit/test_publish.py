@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.publish import Publish, check_publish, parse_publish
+from hanoverd.spec.publish import Publish, check_publish, parse_publish
 
 
 def one(port: int) -> range:

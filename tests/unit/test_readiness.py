@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from hanoverd.edges.health import Probe
-from hanoverd.readiness import Readiness, is_ready
+from hanoverd.versions.health import Probe
+from hanoverd.versions.readiness import Readiness, is_ready
 
 
 class ScriptedHealth:

@@ -9,8 +9,8 @@ from pathlib import Path
 import docutils.core
 import pytest
 
-from hanoverd.commandline.commands import COMMANDS, DAEMON, Command
-from hanoverd.commandline.help import rst
+from hanoverd.cli.commands import COMMANDS, DAEMON, Command
+from hanoverd.cli.help import rst
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.rst").read_text()
@@ -25,9 +25,7 @@ def test_it_is_well_formed(name: str) -> None:
 
 @pytest.mark.parametrize("command", [DAEMON, *COMMANDS], ids=lambda command: command.name or "hanoverd")
 def test_the_options_are_those_of_the_table(command: Command) -> None:
-    assert rst(command) in README, (
-        "put into README.rst what `.venv-tests/bin/python -m hanoverd.commandline.help` prints"
-    )
+    assert rst(command) in README, "put into README.rst what `.venv-tests/bin/python -m hanoverd.cli.help` prints"
 
 
 def test_the_environment_is_told() -> None:

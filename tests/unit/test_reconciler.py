@@ -9,10 +9,10 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from hanoverd.concurrency.cancellation import uncancellable
-from hanoverd.errors import FirewallError
 from hanoverd.network.reconciler import EVERY, Reconciler
 from hanoverd.network.routes import Routes
+from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.errors import FirewallError
 
 
 class Far:

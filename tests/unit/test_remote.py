@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from hanoverd.commandline.parse import parse
-from hanoverd.commandline.remote import mistyped
-from hanoverd.commandline.settings import RemoteSettings, Settings
-from hanoverd.errors import ControlError, UsageError
-from hanoverd.model.runtime import runtime_folder, searched_folders
-from hanoverd.remote.tables import history_row, list_row, outcome, status_text, table
-from hanoverd.remote.talk import daemon_of
+from hanoverd.cli.client.connection import daemon_of
+from hanoverd.cli.client.tables import history_row, list_row, outcome, status_text, table
+from hanoverd.cli.parse import parse
+from hanoverd.cli.remote import mistyped
+from hanoverd.runtime.errors import ControlError, UsageError
+from hanoverd.runtime.sockets import runtime_folder, searched_folders
+from hanoverd.spec.settings import RemoteSettings, Settings
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_what_a_handover_came_to(changes: dict[str, str], told: str) -> None:
 
 def test_they_load_none_of_the_libraries(tmp_path: Path) -> None:
     code = (
-        "import sys; from hanoverd.cli import main\n"
+        "import sys; from hanoverd.cli.main import main\n"
         "try: main(['list'])\n"
         "except SystemExit: pass\n"
         "sys.exit(' '.join({'twisted', 'docker', 'treq', 'requests', 'autobahn', 'boto3'} & set(sys.modules)) or 0)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.restart import RestartPolicy, parse_restart
+from hanoverd.spec.restart import RestartPolicy, parse_restart
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,16 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from hanoverd.edges.firewall import Firewall
-from hanoverd.edges.ports import HeldPort
-from hanoverd.errors import FirewallError
-from hanoverd.model.container import ContainerOptions, Image, Recipe
-from hanoverd.model.images import ImageName
-from hanoverd.model.publish import Publish
-from hanoverd.model.rules import Route
+from hanoverd.network.firewall import Firewall
+from hanoverd.network.host_ports import HeldPort
 from hanoverd.network.routes import Flip, Routes
-from hanoverd.version import Container, Created, Ready, Running
-from hanoverd.watch import Watch
+from hanoverd.network.rules import Route
+from hanoverd.runtime.errors import FirewallError
+from hanoverd.spec.container import ContainerOptions, Image, Recipe
+from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.publish import Publish
+from hanoverd.versions.monitor import Watch
+from hanoverd.versions.version import Container, Created, Ready, Running
 from tests.fakes import table
 from tests.fakes.firewall import FakeFirewall
 from tests.fakes.world import World

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.rules import (
+from hanoverd.network.rules import (
     LONGEST_CHAIN_NAME,
     Claim,
     Route,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.signals import parse_signal
+from hanoverd.text.signals import parse_signal
 
 
 @pytest.mark.parametrize(

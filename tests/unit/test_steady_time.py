@@ -14,7 +14,7 @@ CLOCK = Path(__file__).parents[1] / "faults" / "clock"
 PROGRAM = """
 import sys
 from twisted.internet import reactor
-from hanoverd.edges.steady_time import keep_steady_time
+from hanoverd.runtime.steady_time import keep_steady_time
 if sys.argv[1] == "steady":
     keep_steady_time(reactor)
 reactor.callLater(0.3, reactor.stop)

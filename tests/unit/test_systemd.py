@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from hanoverd.edges.systemd import Systemd
+from hanoverd.runtime.systemd import Systemd
 
 #: An address that no other process uses: tests run in several at once.
 ADDRESS = f"hanoverd-test-of-systemd-{os.getpid()}"

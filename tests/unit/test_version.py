@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import TestCase
 
-from hanoverd.watch import LAST_OUTPUT_WITHIN
+from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN
 from tests.fakes.world import PORT, REACTOR, World
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.model.volumes import AnonymousVolume, Bind, check_mount_points, parse_volume
+from hanoverd.spec.volumes import AnonymousVolume, Bind, check_mount_points, parse_volume
 
 CWD = "/home/u/shop"
 

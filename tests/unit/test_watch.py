@@ -12,9 +12,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from hanoverd import watch as module
-from hanoverd.errors import EngineRefused, EngineUnreachable, NotFound
-from hanoverd.watch import KILLED, LAST_OUTPUT_WITHIN, Watch
+from hanoverd.runtime.errors import EngineRefused, EngineUnreachable, NotFound
+from hanoverd.versions import monitor as module
+from hanoverd.versions.monitor import KILLED, LAST_OUTPUT_WITHIN, Watch
 
 AWAY = EngineUnreachable("no engine answers")
 BUSY = EngineRefused("cannot wait", 503, "service unavailable")

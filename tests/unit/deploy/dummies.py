@@ -8,11 +8,11 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import LogEvent, eventAsText
 
-from hanoverd.concurrency.cancellation import Outcome
-from hanoverd.model.container import ContainerOptions, Recipe
-from hanoverd.model.container import Image as ImageOf
-from hanoverd.model.images import ImageName
-from hanoverd.version import Container, Created, Running
+from hanoverd.runtime.cancellation import Outcome
+from hanoverd.spec.container import ContainerOptions, Recipe
+from hanoverd.spec.container import Image as ImageOf
+from hanoverd.spec.image_name import ImageName
+from hanoverd.versions.version import Container, Created, Running
 
 RECIPE = Recipe(ImageOf("sha256:1", ImageName("app"), (80,)), ContainerOptions())
 

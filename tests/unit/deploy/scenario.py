@@ -12,9 +12,9 @@ from unittest import mock
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from hanoverd import watch
 from hanoverd.deploy.events import Unhealthy
 from hanoverd.deploy.state import Role
+from hanoverd.versions import monitor as watch
 from tests.fakes import firewall
 from tests.fakes.engine import FakeEngine, HangUp, Refusal, _Handler
 from tests.fakes.world import REACTOR, Daemon, World, until

@@ -16,8 +16,8 @@ from hanoverd.deploy.requests import Order
 from hanoverd.deploy.state import Kind, Phase, Policy, Role, State
 from hanoverd.deploy.targets import Source
 from hanoverd.deploy.transitions import transition
-from hanoverd.model.container import ContainerOptions, Image, Recipe
-from hanoverd.model.images import ImageName
+from hanoverd.spec.container import ContainerOptions, Image, Recipe
+from hanoverd.spec.image_name import ImageName
 
 Choose = Callable[[list[str]], str]
 

@@ -14,7 +14,7 @@ from hanoverd.deploy.requests import Order, Request, Requests
 from hanoverd.deploy.state import WHOLE, Attempt, Kind, Phase, Policy, Restarts, Role, State, Version
 from hanoverd.deploy.targets import Restart, Source
 from hanoverd.deploy.transitions import transition
-from hanoverd.model.restart import RestartPolicy
+from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import recipe
 
 ALWAYS = Policy(RestartPolicy("always"))

@@ -8,7 +8,7 @@ from twisted.logger import capturedLogs
 
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.workers import DeployWorkers
-from hanoverd.errors import HanoverdError
+from hanoverd.runtime.errors import HanoverdError
 from tests.unit.deploy.dummies import Calls, Result, exit_of, running
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hanoverd.deploy import adoption
 from hanoverd.deploy.events import Paused, Resumed
 from hanoverd.deploy.state import Role
-from hanoverd.model.container import ContainerOptions
+from hanoverd.spec.container import ContainerOptions
 from tests.fakes.world import PORT, Daemon, until
 from tests.unit.deploy.scenario import LONG, ScenarioCase, role
 

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from hanoverd.deploy.drain import Drain, DrainOptions
-from hanoverd.errors import EngineUnreachable
+from hanoverd.runtime.errors import EngineUnreachable
 from tests.unit.deploy.dummies import Result, exit_of, running, texts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hanoverd.network.routes import Flip, Routes
-from hanoverd.version import Ready
+from hanoverd.versions.version import Ready
 from tests.unit.deploy.dummies import Calls, Result, running
 
 

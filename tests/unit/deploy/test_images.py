@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from hanoverd.concurrency.polling import pause
+from hanoverd.runtime.polling import pause
 from tests.fakes.world import REACTOR, until
 from tests.unit.deploy.scenario import AFTER, LONG, ScenarioCase, on_request
 

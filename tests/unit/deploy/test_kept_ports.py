@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import socket
 
-from hanoverd.edges.ports import hold_ports, release_ports
-from hanoverd.model.publish import Publish
-from hanoverd.model.rules import Route, filled, host_ports
+from hanoverd.network.host_ports import hold_ports, release_ports
+from hanoverd.network.rules import Route, filled, host_ports
+from hanoverd.spec.publish import Publish
 
 #: An address that no other process uses: tests run in several at once.
 LOOPBACK = f"127.79.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.state import Kind, Phase, Policy, Role
-from hanoverd.model.restart import RestartPolicy
+from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import Simulation, Work
 
 #: More steps than any stop needs.

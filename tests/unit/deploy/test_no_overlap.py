@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from unittest import mock
 
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
-from hanoverd.concurrency.polling import pause
+from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.polling import pause
 from tests.fakes.engine import HangUp
 from tests.fakes.world import REACTOR, until
 from tests.unit.deploy.scenario import LONG, ScenarioCase, named, on_request, start

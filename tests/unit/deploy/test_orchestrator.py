@@ -14,11 +14,11 @@ from twisted.logger import capturedLogs
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy import orchestrator as module
+from hanoverd.deploy.history import History
 from hanoverd.deploy.orchestrator import PATIENCE_AT_THE_END, Orchestrator
 from hanoverd.deploy.state import Attempt, Phase, Policy, State
 from hanoverd.deploy.targets import Image
-from hanoverd.model.history import History
-from hanoverd.model.restart import RestartPolicy
+from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import recipe
 from tests.unit.deploy.table import app, deploy, draining, live, order, returning, stopping
 

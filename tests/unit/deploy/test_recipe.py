@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hanoverd.model.container import GIVEN, ContainerOptions, Image, Recipe, create_body
-from hanoverd.model.images import ImageName
-from hanoverd.model.inspection import recipe_of
+from hanoverd.docker.inspection import recipe_of
+from hanoverd.spec.container import GIVEN, ContainerOptions, Image, Recipe, create_body
+from hanoverd.spec.image_name import ImageName
 
 IMAGE = Image("sha256:abc", ImageName.parse("web:v1"), (80,), obtained=True)
 

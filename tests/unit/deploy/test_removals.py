@@ -10,10 +10,10 @@ from unittest import mock
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
-from hanoverd.concurrency.cancellation import Outcome
 from hanoverd.deploy import removals as module
 from hanoverd.deploy.removals import Removals
-from hanoverd.version import Container
+from hanoverd.runtime.cancellation import Outcome
+from hanoverd.versions.version import Container
 from tests.fakes.engine import HangUp
 from tests.fakes.world import REACTOR, Daemon, World, until
 

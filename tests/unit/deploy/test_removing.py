@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from hanoverd.deploy.removals import TRIES, WAIT, Removals
-from hanoverd.errors import EngineUnreachable, HanoverdError
+from hanoverd.runtime.errors import EngineUnreachable, HanoverdError
 from tests.unit.deploy.dummies import Calls, Result, container, texts
 
 

@@ -10,13 +10,13 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
 from hanoverd.deploy import effects as ef
+from hanoverd.deploy.history import History
 from hanoverd.deploy.report import Phases, Reporter
 from hanoverd.deploy.requests import Order, Request
 from hanoverd.deploy.state import Attempt, Kind
 from hanoverd.deploy.targets import Source
-from hanoverd.model import events as public
-from hanoverd.model.history import History
 from hanoverd.network.routes import Live
+from hanoverd.spec import events as public
 from tests.unit.deploy.dummies import RECIPE, container, running, texts
 from tests.unit.deploy.table import app, deploy
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hanoverd.concurrency.cancellation import uncancellable
-from hanoverd.concurrency.polling import pause
 from hanoverd.deploy.targets import Source
-from hanoverd.model.container import Image
+from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.polling import pause
+from hanoverd.spec.container import Image
 from tests.fakes.world import REACTOR, Daemon, until
 from tests.unit.deploy.scenario import ScenarioCase
 

@@ -13,10 +13,10 @@ from hanoverd.deploy.requests import NEWER, Order, Request, Requests
 from hanoverd.deploy.state import Attempt, Kind, Policy, State
 from hanoverd.deploy.targets import Image, Rollback, Source, Target
 from hanoverd.deploy.transitions import OTHER_IS_LIVE, transition
-from hanoverd.model import container
-from hanoverd.model.container import ContainerOptions, Recipe
-from hanoverd.model.images import ImageName
-from hanoverd.model.restart import RestartPolicy
+from hanoverd.spec import container
+from hanoverd.spec.container import ContainerOptions, Recipe
+from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.restart import RestartPolicy
 
 E = TypeVar("E")
 

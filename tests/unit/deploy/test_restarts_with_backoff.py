@@ -11,9 +11,9 @@ from hanoverd.deploy import events as ev
 from hanoverd.deploy.state import Kind, Policy, State
 from hanoverd.deploy.targets import Restart
 from hanoverd.deploy.transitions import PROVED_AFTER, transition
-from hanoverd.model.container import ContainerOptions, Image, Recipe
-from hanoverd.model.images import ImageName
-from hanoverd.model.restart import RestartPolicy
+from hanoverd.spec.container import ContainerOptions, Image, Recipe
+from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.restart import RestartPolicy
 
 E = TypeVar("E")
 

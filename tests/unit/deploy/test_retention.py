@@ -5,10 +5,10 @@ from __future__ import annotations
 from twisted.trial.unittest import TestCase
 
 from hanoverd.deploy.targets import Rollback
-from hanoverd.errors import NothingKept
-from hanoverd.model.container import Image
-from hanoverd.model.images import ImageName
-from hanoverd.version import Running
+from hanoverd.runtime.errors import NothingKept
+from hanoverd.spec.container import Image
+from hanoverd.spec.image_name import ImageName
+from hanoverd.versions.version import Running
 from tests.fakes.engine import HangUp
 from tests.fakes.world import Daemon, World, until
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.internet.threads import blockingCallFromThread
 
-from hanoverd.concurrency.cancellation import Outcome, uncancellable
-from hanoverd.concurrency.polling import pause
+from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.polling import pause
 from tests.fakes.world import REACTOR, Daemon, until
 from tests.unit.deploy.scenario import BEFORE, LONG, ScenarioCase, complain, start, streams_that_can_be_cut
 

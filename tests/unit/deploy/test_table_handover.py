@@ -8,7 +8,7 @@ from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.requests import Requests
 from hanoverd.deploy.state import Kind, Phase, Policy, Restarts
-from hanoverd.model.restart import RestartPolicy
+from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import recipe
 from tests.unit.deploy.table import (
     ALWAYS,

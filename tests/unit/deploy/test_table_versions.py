@@ -5,7 +5,7 @@ from __future__ import annotations
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.state import Kind, Phase, Policy, Restarts, Role
-from hanoverd.model.restart import RestartPolicy
+from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import recipe
 from tests.unit.deploy.table import (
     NEVER,

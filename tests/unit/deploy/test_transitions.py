@@ -8,7 +8,7 @@ from hanoverd.deploy.requests import Order
 from hanoverd.deploy.state import Phase, Policy, Role, State
 from hanoverd.deploy.targets import Source
 from hanoverd.deploy.transitions import PROVED_AFTER, transition
-from hanoverd.model.restart import RestartPolicy
+from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import recipe
 
 ALWAYS = Policy(RestartPolicy("always"))

@@ -1,0 +1,272 @@
+"""Answers those who are allowed to ask, by HTTP: JSON in, JSON out.
+
+``GET /status``, ``/history``, ``/logs?tail=N&follow=1`` (text), ``/handovers/ID`` (a stream of objects, a line each: what
+is logged, and at the end what the handover has come to).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
+``/resume``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from hanoverd.api.control import Control
+from hanoverd.api.control_socket import may_ask
+from hanoverd.runtime.recent_log import RecentLog
+from hanoverd.runtime.tasks import Tasks
+from hanoverd.spec.image_name import ImageName
+
+#: How much a question may hold, in bytes.
+MOST_BYTES = 64 * 1024
+
+#: How many lines may wait for one who follows and does not take them, before the connection is ended.
+MOST_WAITING = 1000
+
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """An answer with an error status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ControlServer:
+    """Takes requests for ``control`` where ``listen`` has it listen.
+
+    Making it listens already, and fails as ``listen`` does.
+    """
+
+    def __init__(self, control: Control, log: RecentLog, listen: Callable[[Site], IListeningPort]) -> None:
+        self._control = control
+        self._log = log
+        self._answering = Tasks()
+        site = _Site(_Root(self))  # type: ignore[no-untyped-call]  # Twisted's
+        site.noisy = False
+        self._listening = listen(site)
+        self._verbs: Mapping[str, Callable[[Request], Any]] = {
+            "GET /status": lambda _: self._control.status(),
+            "GET /history": lambda _: self._control.history(),
+            "GET /logs": self._logs,
+            "POST /deploy": self._deploy,
+            "POST /rollback": self._rollback,
+            "POST /cancel": self._cancel,
+            "POST /pause": lambda _: self._pause(),
+            "POST /resume": lambda _: {"held": self._control.resume()},
+        }
+
+    def start(self) -> None:
+        """Keep the log, for those who will want to see it."""
+        self._log.start()
+
+    async def close(self) -> None:
+        """Listen no more, and end what is being answered; fires when nothing is."""
+        await maybeDeferred(self._listening.stopListening)
+        await self._answering.stop()
+        self._log.stop()
+
+    def render(self, request: Request) -> bytes | int:
+        """Answer one."""
+        if not may_ask(request):
+            return _answer(
+                request, 403, {"error": "this hanoverd belongs to another user: ask as that user, or as root"}
+            )
+        path = request.path.decode("utf-8", "replace")
+        what = f"{request.method.decode('ascii', 'replace')} {path}"
+        try:
+            if what.startswith("GET /handovers/"):
+                return self._follow(request, path.rpartition("/")[2])
+            verb = self._verbs.get(what)
+            if verb is None:
+                raise Refused(404, f"{what} means nothing to hanoverd")
+            if request.method == b"POST" and self._control.is_stopping:
+                raise Refused(503, "this hanoverd stops")
+            answer = verb(request)
+        except Refused as refused:
+            return _answer(request, refused.status, {"error": str(refused)})
+        return answer if answer is NOT_DONE_YET else _answer(request, 200, answer)
+
+    # -- orders
+
+    def _deploy(self, request: Request) -> Mapping[str, Any]:
+        image = _asked(request).get("image")
+        if image is not None:
+            if not isinstance(image, str):
+                raise Refused(400, "an image is named by a string")
+            try:
+                ImageName.parse(image)
+            except ValueError as error:
+                raise Refused(400, str(error)) from None
+        return {"handover": self._control.deploy(image, _reason("deploy", image))}
+
+    def _rollback(self, request: Request) -> Mapping[str, Any]:
+        generation = _asked(request).get("generation")
+        if not (generation is None or isinstance(generation, int)):
+            raise Refused(400, "a generation is a number")
+        return {"handover": self._control.rollback(generation, _reason("rollback", generation))}
+
+    def _cancel(self, request: Request) -> int:
+        async def cancelling() -> None:
+            record = await self._control.cancel("told so by `hanoverd cancel`")
+            _finish(request, _answer(request, 200, {"handover": None if record is None else record.json()}))
+
+        return self._go(request, cancelling())
+
+    def _pause(self) -> Mapping[str, Any]:
+        self._control.pause()
+        return {"paused": True}
+
+    # -- streams
+
+    def _logs(self, request: Request) -> int:
+        tail = _number(request, "tail")
+        lines = self._log.lines
+        for line in lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]:
+            request.write(f"{line}\n".encode())
+        if not _number(request, "follow"):
+            request.finish()
+            return NOT_DONE_YET
+        stream = _Stream(request)
+        never: Deferred[None] = Deferred()
+        return self._go(request, self._following(stream.send, never))
+
+    def _follow(self, request: Request, text: str) -> int:
+        if not text.isascii() or not text.isdigit():
+            raise Refused(404, "a handover is named by its number")
+        if not self._control.is_known(int(text)):
+            raise Refused(404, f"there is no handover {text}, or it was too long ago")
+        stream = _Stream(request)
+
+        async def telling() -> None:
+            over = Deferred.fromCoroutine(self._control.over(int(text)))
+            record = await self._following(lambda line: stream.send(json.dumps({"line": line})), over)
+            stream.send(json.dumps({"handover": record.json()}))
+            _finish(request)
+
+        return self._go(request, telling())
+
+    async def _following(self, follower: Callable[[str], object], until: Deferred[T]) -> T:
+        """Have ``follower`` called with each line of the log until something has come to its result, which it gives."""
+        self._log.followers.add(follower)
+        try:
+            return await until
+        finally:
+            self._log.followers.discard(follower)
+
+    def _go(self, request: Request, work: Coroutine[Deferred[Any], Any, None]) -> int:
+        """Answer it later, if the one who asks still waits then."""
+        answering = Deferred.fromCoroutine(work)
+
+        async def answered() -> None:
+            try:
+                await answering
+            except CancelledError:
+                # The daemon stops, or nobody waits any more.
+                _finish(request)
+
+        request.notifyFinish().addErrback(lambda _: answering.cancel())
+        self._answering.go(answered())
+        return NOT_DONE_YET
+
+
+class _Stream:
+    """Sends lines as fast as they are taken; one who takes none is given up."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._waiting: list[str] = []
+        self._is_full = False
+        self._abort: Callable[[], None] = request.transport.abortConnection  # type: ignore[union-attr]  # there is one
+        request.registerProducer(self, True)  # noqa: FBT003  # Twisted's: it pushes
+
+    def send(self, line: str) -> None:
+        """One more."""
+        self._waiting.append(line)
+        if not self._is_full:
+            self.resumeProducing()
+        elif len(self._waiting) > MOST_WAITING:
+            self._abort()
+
+    def pauseProducing(self) -> None:
+        """The connection is full."""
+        self._is_full = True
+
+    def resumeProducing(self) -> None:
+        """It is not any more."""
+        self._is_full = False
+        lines, self._waiting = self._waiting, []
+        for line in lines:
+            self._request.write(f"{line}\n".encode())
+
+    def stopProducing(self) -> None:
+        """It is gone."""
+        self._is_full = True
+
+
+def _reason(verb: str, detail: object) -> str:
+    return f"hanoverd {verb}" if detail is None else f"hanoverd {verb} ({detail})"
+
+
+def _asked(request: Request) -> Mapping[str, Any]:
+    body = request.content.read(MOST_BYTES) if request.content else b""
+    try:
+        asked = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise Refused(400, "the question is no JSON") from None
+    if not isinstance(asked, dict):
+        raise Refused(400, "the question is no JSON object")
+    return asked
+
+
+def _number(request: Request, name: str) -> int | None:
+    [text, *_] = (request.args or {}).get(name.encode(), [b""])
+    if not text:
+        return None
+    if not text.isdigit():
+        raise Refused(400, f"{name} is a number")
+    return int(text)
+
+
+def _finish(request: Request, body: bytes = b"") -> None:
+    if not (request.finished or request._disconnected):  # noqa: SLF001  # Twisted has no other word for it
+        request.unregisterProducer()
+        request.write(body)
+        request.finish()
+
+
+def _answer(request: Request, status: int, content: object) -> bytes:
+    request.setResponseCode(status)
+    request.setHeader("Content-Type", "application/json")
+    return json.dumps(content).encode() + b"\n"
+
+
+class _Root(Resource):
+    """Answers for all paths."""
+
+    isLeaf = True  # noqa: N815  # Resource's name for it
+
+    def __init__(self, server: ControlServer) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self._server = server
+
+    def render(self, request: Request) -> bytes | int:
+        """Answer."""
+        return self._server.render(request)
+
+
+class _Site(Site):
+    def logPrefix(self) -> str:
+        """How the log calls it."""
+        return "control"
+
+    def log(self, request: object) -> None:
+        """Who looks is not worth a line."""

@@ -1,0 +1,72 @@
+"""The builder as a Twisted service, and as a command that ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hanoverd.builder.builder import Builder
+from hanoverd.docker.pools import Pools
+from hanoverd.hookbot.follower import Follower
+from hanoverd.runtime.errors import HanoverdError
+from hanoverd.runtime.running import RunningService
+from hanoverd.runtime.signals import take_signals
+
+log = Logger()
+
+
+class BuilderService(RunningService):
+    """Builds at the start, at each message of hookbot and at each SIGHUP, while the reactor runs."""
+
+    def __init__(self, reactor: Any, pool: Pools, builder: Builder, follower: Follower) -> None:
+        super().__init__(reactor)
+        self._pool = pool
+        self._builder = builder
+        self._follower = follower
+        self._stopping = False
+
+    def begin(self) -> None:
+        """Take the signals, and the first trigger."""
+        take_signals(self._reactor, lambda: self._builder.trigger("SIGHUP"), self._stop)
+        self._pool.start()
+        self._builder.trigger("start")
+        self._follower.start()
+
+    async def end(self) -> None:
+        """Fires when nothing is under way any more, and the threads have ended."""
+        await self._follower.stop()
+        await self._builder.stop()
+        self._pool.stop()
+        log.info("hanoverd builder has stopped")
+
+    def _stop(self, reason: str) -> None:
+        if not self._stopping:
+            self._stopping = True
+            log.info("{reason}: stopping", reason=reason)
+            self._reactor.stop()
+
+
+def build_once(reactor: Any, pool: Pools, builder: Builder) -> bool:
+    """Run the reactor for one build; whether all of it worked.  SIGTERM and SIGINT cancel it."""
+    outcome: list[bool] = []
+
+    def begin() -> None:
+        pool.start()
+        building = Deferred.fromCoroutine(builder.build())
+        take_signals(reactor, lambda: None, lambda _: building.cancel())
+        building.addCallbacks(lambda _: outcome.append(True), tell)
+        building.addBoth(lambda _: reactor.stop())
+
+    def tell(failure: Failure) -> None:
+        if failure.check(HanoverdError):
+            log.error("{error}", error=failure.value)
+        elif not failure.check(CancelledError):
+            log.failure("the build failed by a mistake in hanoverd", failure)
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    pool.stop()
+    return bool(outcome)

@@ -1,0 +1,53 @@
+"""Puts the builder together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from hanoverd.builder.builder import Builder
+from hanoverd.builder.service import BuilderService, build_once
+from hanoverd.docker.address import engine_address
+from hanoverd.docker.engine import Engine
+from hanoverd.docker.pools import Pools
+from hanoverd.hookbot.publishing import publish
+from hanoverd.hookbot.websocket import certificates
+from hanoverd.hookbot.wiring import make_follower
+from hanoverd.images import Source
+from hanoverd.images.kinds import open_source
+from hanoverd.images.progress import show_progress
+from hanoverd.images.wiring import make_pool, make_surroundings
+from hanoverd.network.preflight import check_engine
+from hanoverd.spec.hookbot import UPDATE
+from hanoverd.spec.names import app_name_from
+from hanoverd.spec.settings import BuilderSettings
+
+
+def assemble_builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> BuilderService:
+    """The builder as a service; fails with ``HanoverdError``."""
+    pool, source, builder = _builder(settings, environ, reactor)
+    obtaining = settings.obtaining
+    assert obtaining.hookbot is not None  # noqa: S101  # a builder always listens
+    follower = make_follower(obtaining.hookbot, obtaining.hookbot_ca, reactor, source, builder)
+    return BuilderService(reactor, pool, builder, follower)
+
+
+def run_once(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> bool:
+    """Run the reactor for one build; whether all of it worked.  Fails with ``HanoverdError`` where it cannot begin."""
+    pool, _, builder = _builder(settings, environ, reactor)
+    return build_once(reactor, pool, builder)
+
+
+def _builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> tuple[Pools, Source, Builder]:
+    address = engine_address(environ)
+    pool = make_pool()
+    engine = Engine(reactor, pool, address)
+    app = f"{app_name_from(settings.image.repository)}-builder"
+    around = make_surroundings(settings.obtaining, app, environ, reactor, engine)
+    source = open_source(settings.obtaining.source, around)
+    source.check()
+    trust = certificates(settings.obtaining.hookbot_ca)
+    check_engine(address)
+    notify = partial(publish, reactor, settings.notify, trust, UPDATE)
+    return pool, source, Builder(reactor, engine, around.credentials, source, settings.image, notify, show_progress())

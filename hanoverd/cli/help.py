@@ -1,0 +1,72 @@
+"""Explains the command line, from the table of options: ``hanoverd --help``, and the documentation."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterable
+
+from hanoverd.cli.commands import COMMANDS, DAEMON, Command
+from hanoverd.cli.options import Kind, Option
+
+_WIDTH = 80
+_COLUMN = 32
+
+
+def usage_text(command: Command = DAEMON) -> str:
+    """What ``--help`` prints, without the last line's end; no line is wider than 80 columns."""
+    parts = [
+        f"Usage:  {command.usage}",
+        command.about,
+        "Options:\n" + _rows((_head(option), _help(option)) for option in command.options),
+    ]
+    if command is DAEMON:
+        parts.append("Durations are numbers with units: 500ms, 30s, 1m30s.")
+        commands = _rows((f"  hanoverd {other.name}", other.summary) for other in COMMANDS)
+        parts.append(f"Commands, each with its --help:\n{commands}")
+    for title, rows in (("Environment", command.environment), ("Signals", command.signals)):
+        if rows:
+            parts.append(f"{title}:\n" + _rows((f"  {name}", meaning) for name, meaning in rows))
+    return "\n\n".join([*parts, f"Example:\n{command.example}"])
+
+
+def rst(command: Command = DAEMON) -> str:
+    """The options as a definition list in reStructuredText, for the documentation."""
+    return "\n".join(_definition(option) for option in command.options if command is DAEMON or option.name != "help")
+
+
+def _head(option: Option) -> str:
+    letter = f"-{option.letter}, " if option.letter else " " * 4
+    return f"  {letter}--{option.name} {option.metavar}".rstrip()
+
+
+def _help(option: Option) -> str:
+    return f"{option.help} (default: {option.default})" if option.default else option.help
+
+
+def _rows(rows: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(_row(head, text) for head, text in rows)
+
+
+def _row(head: str, text: str) -> str:
+    """One entry: its text in the second column, on the next line where the head is too long for the first."""
+    first = head.ljust(_COLUMN) if len(head) + 2 <= _COLUMN else f"{head}\n{' ' * _COLUMN}"
+    lines = textwrap.wrap(text, _WIDTH - _COLUMN)
+    return first + f"\n{' ' * _COLUMN}".join(lines)
+
+
+def _definition(option: Option) -> str:
+    value = f" {option.metavar}" if option.metavar else ""
+    names = [f"``-{option.letter}``"] if option.letter else []
+    names.append(f"``--{option.name}{value}``")
+    repeated = " Can be given several times." if option.kind is Kind.REPEATED else ""
+    default = f" (default: ``{option.default}``)" if option.default else ""
+    paragraphs = [f"{option.help}{default}.{repeated}"]
+    if option.text:
+        paragraphs.append(" ".join(option.text.split()))
+    body = "\n\n".join(textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False) for text in paragraphs)
+    return f"{', '.join(names)}\n{textwrap.indent(body, ' ' * 4)}\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(rst(command) for command in (DAEMON, *COMMANDS)))

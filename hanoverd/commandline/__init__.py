@@ -1,1 +1,0 @@
-"""The command line, pure: one table of options, how it is read, and how it is explained."""

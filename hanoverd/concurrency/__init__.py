@@ -1,1 +1,0 @@
-"""Small tools for Deferreds: cancellation that waits, processes, polling intervals."""

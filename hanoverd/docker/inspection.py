@@ -1,0 +1,111 @@
+"""What the engine tells of containers and images, in the words of its API (Docker Engine API, inspect and list)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hanoverd.runtime.errors import VersionFailed
+from hanoverd.spec.container import GENERATION, GIVEN, IMAGE_NAME, OBTAINED, ContainerOptions, Image, Recipe
+from hanoverd.spec.image_name import ImageName
+
+
+def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """The TCP ports that the ``Config`` of an image or a container, as the engine tells it, exposes."""
+    exposed = config.get("ExposedPorts") or {}
+    return tuple(sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp")))
+
+
+def generation_of(labels: Mapping[str, str] | None) -> int:
+    """The number of the version that a container with these labels is; -1 for one that is none."""
+    number = (labels or {}).get(GENERATION, "")
+    return int(number) if number.isdigit() else -1
+
+
+def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
+    """Return what a container was made from by ``create_body``, out of what the engine says of it and of its image.
+
+    The label ``hanoverd.given`` says which options were given; a container without it is of hanoverd 0.4 or older, and
+    what its image says counts as given.
+    """
+    config, host = found["Config"], found["HostConfig"]
+    given = _given(config)
+    options = ContainerOptions(
+        command=tuple(config.get("Cmd") or ()) if given is None or given["command"] else (),
+        env=_given_env(config, image, given),
+        ports=tuple(int(port.partition("/")[0]) for port in host.get("PortBindings") or {}),
+        binds=tuple(host.get("Binds") or ()),
+        anonymous_volumes=tuple(config.get("Volumes") or ()) if given is None else tuple(given["volumes"]),
+        mounts=tuple(host.get("Mounts") or ()),
+        stop_signal=config.get("StopSignal") if given is None or given["stop_signal"] else None,
+        stop_timeout=config.get("StopTimeout") if given is None or given["stop_timeout"] else None,
+    )
+    return Recipe(image_in(found), options)
+
+
+def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    try:
+        given: Mapping[str, Any] = json.loads((config.get("Labels") or {})[GIVEN])
+    except (KeyError, ValueError):
+        return None
+    return given
+
+
+def _given_env(config: Mapping[str, Any], image: Mapping[str, Any], given: Mapping[str, Any] | None) -> tuple[str, ...]:
+    env = tuple(config.get("Env") or ())
+    if given is not None:
+        values = {entry.partition("=")[0]: entry for entry in env}
+        return tuple(values.get(name, name) for name in given["env"] if name in values or name in given["unset"])
+    named = {entry.partition("=")[0] for entry in env}
+    # A variable of the image that the container does not have was taken away from it.
+    inherited = (entry.partition("=")[0] for entry in (image.get("Config") or {}).get("Env") or ())
+    return (*env, *(name for name in inherited if name not in named))
+
+
+def image_in(found: Mapping[str, Any]) -> Image:
+    """The image of a container, by the name that it had when the container was created."""
+    labels = found["Config"].get("Labels") or {}
+    try:
+        name = ImageName.parse(labels.get(IMAGE_NAME) or found["Image"])
+    except ValueError:
+        name = ImageName.parse(found["Image"])
+    ports = exposed_tcp_ports(found["Config"])
+    return Image(found["Image"], name, ports, obtained=labels.get(OBTAINED) == "true")
+
+
+def loopback_ports_of(found: Mapping[str, Any]) -> dict[int, int]:
+    """The published TCP ports of a container, each with that of the engine's proxy."""
+    published = found["NetworkSettings"]["Ports"] or {}
+    return {
+        int(port.partition("/")[0]): int(bindings[0]["HostPort"])
+        for port, bindings in published.items()
+        if bindings and port.endswith("/tcp")
+    }
+
+
+def addresses_of(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the IPv4 addresses of a container, inspected or listed, one for each network that it is connected to."""
+    # Per network: the address at the top is gone from the engine's API 1.52.
+    networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
+    return tuple(network["IPAddress"] for network in networks.values() if network.get("IPAddress"))
+
+
+def address_of(name: str, found: Mapping[str, Any]) -> str:
+    """Return the first IPv4 address of a container; VersionFailed if it has none."""
+    addresses = addresses_of(found)
+    if addresses:
+        return addresses[0]
+    networks = found["NetworkSettings"]["Networks"] or {}
+    raise VersionFailed(
+        f"{name} failed: the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})"
+    )
+
+
+def unhealthy(found: Mapping[str, Any]) -> str | None:
+    """What the HEALTHCHECK of its image complains of, if it does."""
+    health = found["State"].get("Health") or {}
+    if health.get("Status") != "unhealthy":
+        return None
+    outputs = [str(check.get("Output", "")).strip() for check in health.get("Log") or []]
+    return f"its image's HEALTHCHECK says that it is unhealthy: {(outputs or [''])[-1] or 'it printed nothing'}"

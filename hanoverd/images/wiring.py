@@ -1,0 +1,40 @@
+"""Puts together what obtains images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hanoverd.docker.credentials import Credentials
+from hanoverd.docker.engine import Engine
+from hanoverd.docker.pools import Pools
+from hanoverd.images import Surroundings
+from hanoverd.spec.settings import Obtaining
+
+#: The most threads for each kind of request to the engine.  Each running version, also one that is draining, keeps two
+#: for streams (its output, its end).  A thread starts when it is needed.
+MOST_REQUESTS, MOST_STOPS, MOST_STREAMS = 50, 250, 1000
+
+
+def make_pool() -> Pools:
+    """The threads for the engine."""
+    return Pools.of(MOST_REQUESTS, MOST_STOPS, MOST_STREAMS)
+
+
+def make_surroundings(
+    obtaining: Obtaining, app: str, environ: Mapping[str, str], reactor: Any, engine: Engine
+) -> Surroundings:
+    """What the source of ``app`` finds around it."""
+    return Surroundings(
+        reactor=reactor,
+        engine=engine,
+        credentials=Credentials(reactor, environ),
+        environ=environ,
+        app=app,
+        folder=Path(obtaining.folder),
+        state_folder=Path(obtaining.state_folder),
+        build=obtaining.build,
+        pull=obtaining.pull,
+        git_protocol=obtaining.git_protocol,
+    )

@@ -1,1 +1,0 @@
-"""Values, pure: what things are, and what they look like as text."""

@@ -1,0 +1,161 @@
+"""The user's own commands, and web hooks, at the events of an app's life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from hanoverd.runtime.errors import HanoverdError, VersionFailed
+from hanoverd.runtime.polling import growing, pause
+from hanoverd.runtime.posting import post_event, shown
+from hanoverd.runtime.processes import Ended, run
+from hanoverd.runtime.tasks import Tasks
+from hanoverd.spec.events import Event
+from hanoverd.text.durations import format_duration
+
+log = Logger()
+
+#: How long a command may take, in seconds.
+HOOK_WITHIN = 60.0
+
+#: How long the end of the daemon is held up by commands and web hooks, in seconds.
+CLOSES_WITHIN = 5.0
+
+#: Between two tries at a web hook, in seconds: the first wait and the longest; and how many tries there are.
+FIRST_WAIT, LONGEST_WAIT, TRIES = 1.0, 30.0, 5
+
+#: How many commands may be under way, and how many requests to web hooks: one that is slow, or an address that does not
+#: answer, must not fill the memory; and neither kind may keep the other from being notified.
+MOST_COMMANDS = MOST_REQUESTS = 100
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A shell command for one kind of event."""
+
+    event: str
+    command: str
+
+
+class Hooks:
+    """Runs ``hooks`` and posts to ``urls``."""
+
+    def __init__(
+        self, reactor: Any, environ: Mapping[str, str], hooks: Sequence[Hook] = (), urls: Sequence[str] = ()
+    ) -> None:
+        self._reactor = reactor
+        self._environ = environ
+        self._hooks = hooks
+        self._urls = urls
+        self._commands = Tasks()
+        self._requests = Tasks()
+
+    def tell(self, event: Event) -> None:
+        """Start the commands for ``event`` and post it to the web hooks; a failure is logged only."""
+        for hook in self._hooks:
+            if hook.event == event.kind:
+                if len(self._commands) < MOST_COMMANDS:
+                    self._commands.go(self._run_and_log(hook, event))
+                else:
+                    log.error(
+                        "the hook {command} for {event} was not run: {count} commands are still running",
+                        command=hook.command,
+                        event=event.kind,
+                        count=len(self._commands),
+                    )
+        self._post_to_all(event)
+
+    async def ask(self, event: Event) -> None:
+        """As ``tell``, but wait for the commands: one that fails rejects the version.
+
+        Fails with ``VersionFailed`` then.  Cancel ends the command.
+        """
+        self._post_to_all(event)
+        for hook in self._hooks:
+            if hook.event == event.kind:
+                failure = await self._run(hook, event)
+                if failure is not None:
+                    raise VersionFailed(
+                        f"{event.new.name} failed: the hook {hook.command!r} rejected the version: {failure}"
+                    )
+
+    async def close(self) -> None:
+        """Wait a moment for what is under way, then end it; fires when nothing is left.  Ignores cancellation."""
+        timer = self._reactor.callLater(CLOSES_WITHIN, self._cancel)
+        await self._commands.over()
+        await self._requests.over()
+        if timer.active():
+            timer.cancel()
+
+    def _cancel(self) -> None:
+        self._commands.cancel()
+        self._requests.cancel()
+
+    async def _run_and_log(self, hook: Hook, event: Event) -> None:
+        failure = await self._run(hook, event)
+        if failure is not None:
+            log.error(
+                "the hook {command} for {event} failed: {failure}",
+                command=hook.command,
+                event=event.kind,
+                failure=failure,
+            )
+
+    async def _run(self, hook: Hook, event: Event) -> str | None:
+        """Run it to its end, its output logged; returns why it failed, None if it did not."""
+        work: Deferred[Ended] = Deferred.fromCoroutine(
+            run(
+                self._reactor,
+                ["sh", "-c", hook.command],
+                {**self._environ, **event.environment()},
+                on_line=lambda line: log.info("hook {event}: {line}", event=event.kind, line=line),
+                with_children=True,
+            )
+        )
+        timer = self._reactor.callLater(HOOK_WITHIN, work.cancel)
+        try:
+            ended = await work
+        except CancelledError:
+            if timer.active():
+                raise
+            return f"killed: it did not end within {format_duration(HOOK_WITHIN)}"
+        except HanoverdError as error:
+            return str(error)
+        finally:
+            if timer.active():
+                timer.cancel()
+        return _failure(ended.code)
+
+    def _post_to_all(self, event: Event) -> None:
+        for url in self._urls:
+            if len(self._requests) < MOST_REQUESTS:
+                self._requests.go(self._post(url, event))
+            else:
+                log.error(
+                    "{event} was not posted to {url}: {count} requests are still unanswered",
+                    event=event.kind,
+                    url=shown(url),
+                    count=len(self._requests),
+                )
+
+    async def _post(self, url: str, event: Event) -> None:
+        for tries, wait in enumerate(growing(FIRST_WAIT, LONGEST_WAIT, 2.0), 1):
+            try:
+                await post_event(self._reactor, url, event.json())
+            except HanoverdError as error:
+                if tries == TRIES:
+                    log.error("{error}; given up after {tries} tries", error=error, tries=tries)
+                    return
+                await pause(self._reactor, wait)
+            else:
+                return
+
+
+def _failure(code: int) -> str | None:
+    if code < 0:
+        return f"ended by signal {-code}"
+    return f"exit status {code}" if code else None

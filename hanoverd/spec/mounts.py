@@ -1,0 +1,262 @@
+"""What ``--mount`` gives a container: read as Docker's command line reads it, checked as the engine would.
+
+The result is a ``Mount`` of the Docker Engine API, an entry of ``HostConfig.Mounts``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hanoverd.spec.volumes import (
+    PROPAGATIONS,
+    InvalidMount,
+    check_absolute,
+    check_target,
+    check_volume_name,
+    resolved,
+)
+from hanoverd.text.booleans import parse_boolean
+from hanoverd.text.comma_fields import comma_fields
+from hanoverd.text.sizes import parse_size
+
+_SYNONYMS = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
+
+#: Keys that stand alone for true.
+_SWITCHES = frozenset({"readonly", "volume-nocopy", "bind-nonrecursive"})
+
+_RECURSIVE = {
+    "enabled": None,
+    "disabled": "NonRecursive",
+    "writable": "ReadOnlyNonRecursive",
+    "readonly": "ReadOnlyForceRecursive",
+}
+
+#: The options that only one type of mount has: their keys' prefix, and where the engine's Mount holds them.
+_OPTIONS_OF = {
+    "volume": "VolumeOptions",
+    "image": "ImageOptions",
+    "bind": "BindOptions",
+    "tmpfs": "TmpfsOptions",
+}
+_TYPES = frozenset({*_OPTIONS_OF, "cluster"})
+
+_MOST_MODE_BITS = 2**32
+
+
+def parse_mount(text: str, cwd: str) -> dict[str, object]:
+    """Read ``type=…,source=…,target=…[,KEY[=VALUE]…]``; a source with a dot in front is relative to ``cwd``.
+
+    ValueError in docker's words, or in the engine's for what it would say only when a container is created.
+    """
+    draft = _Draft(cwd)
+    for entry in comma_fields(text):
+        draft.take(entry)
+    draft.check_as_docker()
+    draft.check_as_engine()
+    return draft.mount()
+
+
+@dataclass
+class _Draft:
+    """A mount as far as its fields have been read."""
+
+    cwd: str
+    type: str = "volume"
+    source: str = ""
+    target: str = ""
+    readonly: bool = False
+    consistency: str = ""
+    options: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def take(self, entry: str) -> None:
+        """Read one field."""
+        written, equals, value = entry.partition("=")
+        key = written.lower()
+        name = _SYNONYMS.get(key, key)
+        if not equals:
+            if name not in _SWITCHES:
+                raise ValueError(f"invalid field '{entry}' must be a key=value pair")
+            value = "true"
+        if name in _READERS:
+            _READERS[name](self, key, value)
+        else:
+            raise ValueError(f"unexpected key '{key}' in '{entry}'")
+
+    def of(self, kind: str) -> dict[str, object]:
+        """The options of one type of mount, there from now on."""
+        if kind not in self.options:
+            # Docker's client always sends this one, empty or not.
+            self.options[kind] = {"DriverConfig": {}} if kind == "volume" else {}
+        return self.options[kind]
+
+    def check_as_docker(self) -> None:
+        """What docker's client asks of the fields together, in its order."""
+        if not self.type:
+            raise ValueError("type is required")
+        if not self.target:
+            raise ValueError("target is required")
+        for kind in _OPTIONS_OF:
+            if kind in self.options and kind != self.type:
+                raise ValueError(f"cannot mix '{kind}-*' options with mount type '{self.type}'")
+        bind = self.options.get("bind", {})
+        for recursive in ("writable", "readonly"):
+            if bind.get(str(_RECURSIVE[recursive])) and not self.readonly:
+                raise ValueError(
+                    f"option 'bind-recursive={recursive}' requires 'readonly' to be specified in conjunction"
+                )
+        if bind.get("ReadOnlyForceRecursive") and bind.get("Propagation") != "rprivate":
+            raise ValueError(
+                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
+            )
+
+    def check_as_engine(self) -> None:
+        """What the engine asks, which would say so only when a container is created."""
+        if self.type not in _TYPES:
+            raise InvalidMount(self.type, "mount type unknown (write bind, volume, tmpfs or image)")
+        check_target(self.type, self.target)
+        if self.type in ("bind", "image") and not self.source:
+            raise InvalidMount(self.type, "field Source must not be empty")
+        if self.type == "tmpfs" and self.source:
+            raise InvalidMount(self.type, "field Source must not be specified")
+        if self.type == "bind":
+            check_absolute(self.type, self.source)
+            propagation = self.options.get("bind", {}).get("Propagation", "")
+            if propagation and propagation not in PROPAGATIONS:
+                raise InvalidMount(self.type, f"invalid propagation mode: {propagation}")
+        if self.type == "volume":
+            self._check_volume()
+
+    def _check_volume(self) -> None:
+        options = self.options.get("volume", {})
+        driver = _inner(options, "DriverConfig").get("Name")
+        if not self.source and self.readonly:
+            raise InvalidMount(self.type, "must not set ReadOnly mode when using anonymous volumes")
+        if not self.source and options.get("Subpath"):
+            raise InvalidMount(self.type, "must not set Subpath when using anonymous volumes")
+        # Other drivers have other rules for names.
+        if self.source and driver in (None, "local"):
+            check_volume_name(self.source)
+
+    def mount(self) -> dict[str, object]:
+        """The engine's Mount: what is empty or false is left out, as docker's client does."""
+        mount: dict[str, object] = {"Type": self.type, "Source": self.source, "Target": self.target}
+        mount |= {"ReadOnly": self.readonly, "Consistency": self.consistency}
+        found = {key: value for key, value in mount.items() if value}
+        return found | {_OPTIONS_OF[kind]: _given(options) for kind, options in self.options.items()}
+
+
+def _given(options: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in options.items() if value or key == "DriverConfig"}
+
+
+def _read_type(draft: _Draft, _: str, value: str) -> None:
+    draft.type = value.lower()
+
+
+def _read_source(draft: _Draft, _: str, value: str) -> None:
+    draft.source = resolved(value, draft.cwd)
+
+
+def _read_target(draft: _Draft, _: str, value: str) -> None:
+    draft.target = value
+
+
+def _read_readonly(draft: _Draft, key: str, value: str) -> None:
+    draft.readonly = _boolean(key, value)
+
+
+def _read_consistency(draft: _Draft, _: str, value: str) -> None:
+    draft.consistency = value.lower()
+
+
+def _read_recursive(draft: _Draft, key: str, value: str) -> None:
+    if value not in _RECURSIVE:
+        raise ValueError(f'invalid value for {key}: {value} (must be "enabled", "disabled", "writable", or "readonly")')
+    meaning = _RECURSIVE[value]
+    if meaning:
+        draft.of("bind")[meaning] = True
+
+
+def _read_driver(draft: _Draft, _: str, value: str) -> None:
+    _inner(draft.of("volume"), "DriverConfig").update({"Name": value} if value else {})
+
+
+def _read_driver_option(draft: _Draft, _: str, value: str) -> None:
+    _add_pair(_inner(draft.of("volume"), "DriverConfig"), "Options", value)
+
+
+def _read_label(draft: _Draft, _: str, value: str) -> None:
+    _add_pair(draft.of("volume"), "Labels", value)
+
+
+def _read_size(draft: _Draft, key: str, value: str) -> None:
+    try:
+        draft.of("tmpfs")["SizeBytes"] = parse_size(value)
+    except ValueError:
+        raise ValueError(f"invalid value for {key}: {value}") from None
+
+
+def _read_mode(draft: _Draft, key: str, value: str) -> None:
+    if not re.fullmatch("[0-7]+", value) or int(value, 8) >= _MOST_MODE_BITS:
+        raise ValueError(f"invalid value for {key}: {value}")
+    draft.of("tmpfs")["Mode"] = int(value, 8)
+
+
+def _text(kind: str, name: str) -> Callable[[_Draft, str, str], None]:
+    def read(draft: _Draft, _: str, value: str) -> None:
+        draft.of(kind)[name] = value
+
+    return read
+
+
+def _switch(kind: str, name: str) -> Callable[[_Draft, str, str], None]:
+    def read(draft: _Draft, key: str, value: str) -> None:
+        draft.of(kind)[name] = _boolean(key, value)
+
+    return read
+
+
+def _read_propagation(draft: _Draft, _: str, value: str) -> None:
+    draft.of("bind")["Propagation"] = value.lower()
+
+
+_READERS: dict[str, Callable[[_Draft, str, str], None]] = {
+    "type": _read_type,
+    "source": _read_source,
+    "target": _read_target,
+    "readonly": _read_readonly,
+    "consistency": _read_consistency,
+    "bind-propagation": _read_propagation,
+    "bind-nonrecursive": _switch("bind", "NonRecursive"),
+    "bind-recursive": _read_recursive,
+    "volume-nocopy": _switch("volume", "NoCopy"),
+    "volume-label": _read_label,
+    "volume-driver": _read_driver,
+    "volume-opt": _read_driver_option,
+    "volume-subpath": _text("volume", "Subpath"),
+    "image-subpath": _text("image", "Subpath"),
+    "tmpfs-size": _read_size,
+    "tmpfs-mode": _read_mode,
+}
+
+
+def _boolean(key: str, value: str) -> bool:
+    try:
+        return parse_boolean(value)
+    except ValueError:
+        raise ValueError(f"invalid value for {key}: {value}") from None
+
+
+def _inner(outer: dict[str, object], key: str) -> dict[str, object]:
+    inner = outer.setdefault(key, {})
+    if not isinstance(inner, dict):
+        raise TypeError(key)
+    return inner
+
+
+def _add_pair(outer: dict[str, object], name: str, text: str) -> None:
+    key, _, value = text.partition("=")
+    if key:
+        _inner(outer, name)[key] = value

@@ -1,0 +1,59 @@
+"""What the command line calls a source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.names import app_name_from
+
+FOLDER, IMAGE, GIT = "folder", "image", "git"
+
+#: In the place of IMAGE: build the current folder.
+BUILD = "@"
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+-]*):(.+)", re.DOTALL)
+
+#: A URL that can only be a repository's.
+_GIT_URL = re.compile(r"(?:https?|ssh|git)://.+|[\w.-]+@(?!sha\d+:)[\w.-]+:.+")
+
+#: Hosts of repositories that are no registries.
+_GIT_HOST = re.compile(r"(?:github\.com|gitlab\.com|bitbucket\.org|codeberg\.org)/.+/.+")
+
+_ENDINGS = re.compile(r"(?:\.git|\.tar|\.tgz|\.tar\.(?:gz|zst|zstd|xz|bz2))$")
+
+
+@dataclass(frozen=True)
+class SourceName:
+    """A kind of source, by its scheme, and which one of that kind."""
+
+    scheme: str
+    text: str
+
+    @property
+    def default_app(self) -> str:
+        """What an app is called that comes from there; a folder has to be asked itself."""
+        if self.scheme == IMAGE:
+            return app_name_from(ImageName.parse(self.text).repository)
+        path = re.split(r"[#?@]", self.text.partition("://")[2] or self.text.rpartition("@")[2] or self.text)[0]
+        return app_name_from(_ENDINGS.sub("", path.rstrip("/")).replace(":", "/"))
+
+
+def parse_source(text: str, schemes: Callable[[], Collection[str]]) -> SourceName:
+    """Read what stands in the place of IMAGE; ValueError, in docker's words, for what is neither a source nor an image.
+
+    ``schemes`` gives the kinds of sources that there are; asked only where a word and a colon begin the text.
+    """
+    if text == BUILD:
+        return SourceName(FOLDER, ".")
+    if _GIT_URL.fullmatch(text) or _GIT_HOST.fullmatch(text):
+        return SourceName(GIT, text)
+    scheme = _SCHEME.fullmatch(text)
+    if scheme and scheme[1].startswith("git+"):
+        return SourceName(GIT, text.removeprefix("git+"))
+    if scheme and scheme[1] not in (FOLDER, IMAGE, GIT) and scheme[1] in schemes():
+        return SourceName(scheme[1], scheme[2])
+    ImageName.parse(text)
+    return SourceName(IMAGE, text)
