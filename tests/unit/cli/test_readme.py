@@ -12,7 +12,7 @@ import pytest
 from hanoverd.cli.commands import COMMANDS, DAEMON, Command
 from hanoverd.cli.help import rst
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 README = (PROJECT / "README.rst").read_text()
 
 
