@@ -73,7 +73,7 @@ class Drain:
         if old.has_exited:
             return
         sleeping = sleep(self._clock, seconds)
-        awake = old.watch.exit.wait()
+        awake = old.monitor.exit.wait()
         # Whichever comes first ends the other.
         awake.addCallbacks(lambda _: sleeping.cancel(), lambda _: None)
         sleeping.addErrback(lambda failure: None if old.has_exited else failure)

@@ -26,7 +26,7 @@ class Triggers(Protocol):
     def trigger(self, reason: str, revision: str | None = None) -> None:
         """Start one: of ``revision`` (a commit), if one is named, else of the newest."""
 
-    def found(self, newest: str) -> None:
+    def newest_found(self, newest: str) -> None:
         """The source has ``newest``: start one, unless that was obtained, or is being obtained."""
 
 
@@ -74,7 +74,7 @@ class Follower:
             self._clock, BACKOFF, self._source.newest, on=HanoverdError, before_sleep=self._newest_is_unknown
         )
         if newest is not None:
-            self._triggers.found(newest)
+            self._triggers.newest_found(newest)
 
     def _newest_is_unknown(self, error: HanoverdError, _delay: float) -> None:
         log.warn(

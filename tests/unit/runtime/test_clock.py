@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from hanoverd.runtime.cancellation import Outcome
 from hanoverd.runtime.clock import TimedOut, settled_or_forced, settles_within, sleep, within
-from tests.runs import Run
+from tests.coroutines import Run
 
 
 @pytest.fixture

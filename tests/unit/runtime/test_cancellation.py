@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from hanoverd.runtime.cancellation import Outcome, settled, shielded
-from tests.runs import Run
+from tests.coroutines import Run
 
 
 def test_settled_gives_the_result_of_the_work() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-CLOCK = Path(__file__).parents[1] / "faults" / "clock"
+CLOCK = Path(__file__).parents[2] / "faults" / "clock"
 
 PROGRAM = """
 import sys

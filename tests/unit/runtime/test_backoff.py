@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from hanoverd.runtime.backoff import Backoff, Delays, retry
-from tests.runs import Run
+from tests.coroutines import Run
 
 BACKOFF = Backoff(first=1.0, longest=5.0)
 
