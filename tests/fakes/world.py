@@ -30,7 +30,7 @@ from hanoverd.spec.publish import Publish
 from hanoverd.spec.restart import RestartPolicy
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
-from tests.fakes.surroundings import surroundings
+from tests.fakes.source_context import source_context
 from tests.lab.images import write_app
 
 REACTOR: Any = reactor
@@ -163,7 +163,7 @@ class Daemon:
         self.pools = Pools.of(20, 20, 50)
         self.pools.start()
         engine = Engine(REACTOR, self.pools, EngineAddress(f"unix://{world.engine.socket}", None, "the test"))
-        around = surroundings(REACTOR, engine, world.app_folder, APP)
+        context = source_context(REACTOR, engine, world.app_folder, APP)
         options = AppOptions(
             name=APP,
             policy=Policy(RestartPolicy(restart, most), settle, overlap, keep),
@@ -179,14 +179,14 @@ class Daemon:
             HeldPort(Publish(None, range(8080 + index, 8081 + index), port), 8080 + index, None)
             for index, port in enumerate(ports)
         ]
-        self.source = FolderSource(".", around)
+        self.source = FolderSource(".", context)
         self.app = App(
             REACTOR,
             world.firewall.environ,
             options,
             engine,
             self.source,
-            lambda reference: RegistrySource(reference, around),
+            lambda reference: RegistrySource(reference, context),
             held,
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, [Hook(*hook) for hook in hooks]),
             lambda _line: None,
