@@ -72,7 +72,7 @@ class Drain:
         if old.has_exited:
             return
         sleeping = pause(self._clock, seconds)
-        awake = old.watch.exit.wait()
+        awake = old.monitor.exit.wait()
         # Whichever comes first ends the other.
         awake.addCallbacks(lambda _: sleeping.cancel(), lambda _: None)
         sleeping.addErrback(lambda failure: None if old.has_exited else failure)

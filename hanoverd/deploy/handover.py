@@ -17,9 +17,9 @@ from hanoverd.deploy.events import (
     Event,
     Flipped,
     Gone,
-    MadeRoom,
+    LiveStopped,
     Obtained,
-    ReturnFailed,
+    ReinstatementFailed,
 )
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.report import Phases, Reporter
@@ -136,7 +136,7 @@ class Handovers:
                 replaced = flip.replaced or stopped
         except Exception:
             # A cancel, too.
-            self._retention.pass_over(created.image)
+            self._retention.mark_unused(created.image)
             raise
         log.info(
             "{name} is live: {routes}, {total} after the handover began",
@@ -148,28 +148,28 @@ class Handovers:
         self._hooks.tell(replace(event, old=replaced[0].running.container.party if replaced else public.NOBODY))
         return replaced
 
-    async def bring_back(self, old: Running) -> None:
+    async def reinstate(self, old: Running) -> None:
         """Make a version live again that was live before, and retire what it replaces.
 
         One that was stopped is started, and must become ready as any other.  Fires when that is over; never fails: what
         comes of it is an event.  Cancel gives up.
         """
         try:
-            replaced = await self._bring_back(old)
+            replaced = await self._reinstate(old)
         except CancelledError:
             return
         except HanoverdError as error:
             is_gone = isinstance(error, NotFound)
-            self._send(ReturnFailed(old.number, str(error), is_gone=is_gone))
+            self._send(ReinstatementFailed(old.number, str(error), is_gone=is_gone))
             return
         except Exception:  # noqa: BLE001  # as above
             log.failure("{name} could not be made live again: internal error", name=old.name)
-            self._send(ReturnFailed(old.number, "internal error: see the log of hanoverd"))
+            self._send(ReinstatementFailed(old.number, "internal error: see the log of hanoverd"))
             return
         for one in replaced:
             await self._retirement.retire(one.running.container, drain=True, keep=self._is_worth_keeping(one))
 
-    async def _bring_back(self, old: Running) -> Sequence[Live]:
+    async def _reinstate(self, old: Running) -> Sequence[Live]:
         await self._room.acquire()
         try:
             was_stopped, ready = old.has_exited, Ready(old)
@@ -248,7 +248,7 @@ class Handovers:
         try:
             stopped = self._routes.live
             if stopped:
-                self._send(MadeRoom(created.container.number))
+                self._send(LiveStopped(created.container.number))
                 # Refused is a better answer than none, which is what a stopped container gives.  A cancel is heard after it.
                 await over(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
                 for live in stopped:
@@ -276,7 +276,7 @@ class Handovers:
         """Why a version that is ready does not go live."""
         if running.has_exited:
             return await self._versions.exited(running)
-        if self._state().role(running.number) is Role.RETURNING:
+        if self._state().role(running.number) is Role.REINSTATING:
             # An exit that was seen late: it is tried again.
             return VersionFailed(f"{running.name} exited in the meantime")
         return CancelledError()

@@ -56,7 +56,7 @@ class Removals:
 
     async def sweep(self) -> None:
         """Remove the rules, and stop and remove all containers of the app; fires when nothing is left, and never fails: what
-        cannot be removed is logged.  Ignores cancellation; ``hasten`` kills what does not stop in time.
+        cannot be removed is logged.  Ignores cancellation; ``kill`` kills what does not stop in time.
         """
         await self._unroute()
         try:
@@ -68,7 +68,7 @@ class Removals:
         for outcome in [Outcome(stop) for stop in self._stops]:
             await uncancellable(outcome.wait())
 
-    def hasten(self) -> None:
+    def kill(self) -> None:
         """Kill what is being stopped, and give up on what the engine does not remove."""
         for stop in self._stops:
             stop.cancel()

@@ -54,7 +54,7 @@ class Retirement:
         if drain is not None:
             drain.cancel()
 
-    def hasten(self) -> None:
+    def kill(self) -> None:
         """Kill what is being stopped."""
         for drain in list(self._drains.values()):
             drain.cancel()
@@ -65,7 +65,7 @@ class Retirement:
         """Drain, stop, and put away or remove a version; fires when that is over, and never fails: what it cannot do, it
         logs.
 
-        A version that is live again is left alone.  Ignores cancellation: ``end_drain`` and ``hasten`` are for that.
+        A version that is live again is left alone.  Ignores cancellation: ``end_drain`` and ``kill`` are for that.
         """
         number = container.number
         before = self._retiring.get(number)

@@ -27,7 +27,7 @@ class Triggers(Protocol):
     def trigger(self, reason: str, revision: str | None = None) -> None:
         """Start one: of ``revision`` (a commit), if one is named, else of the newest."""
 
-    def found(self, newest: str) -> None:
+    def newest_found(self, newest: str) -> None:
         """The source has ``newest``: start one, unless that was obtained, or is being obtained."""
 
 
@@ -85,5 +85,5 @@ class Follower:
                 await pause(self._clock, wait)
             else:
                 if newest is not None:
-                    self._triggers.found(newest)
+                    self._triggers.newest_found(newest)
                 return

@@ -37,7 +37,7 @@ KILLED = 128 + 9
 _NOT_IMPLEMENTED = 501
 
 
-class Watch:
+class ContainerMonitor:
     """Copies the output of a container that was just started to the log, and waits for its end.
 
     The engine is asked by ``container_id``; the log shows ``name``.  ``exit`` is over, with the exit code, once the
@@ -66,7 +66,7 @@ class Watch:
         """The last ``TAIL`` lines of output so far; long ones are cut."""
         return list(self._output.tail)
 
-    async def all_output(self) -> None:
+    async def wait_for_output(self) -> None:
         """Wait, not long, until what an ended container printed has been logged to its last line."""
         timer = self._clock.callLater(LAST_OUTPUT_WITHIN, self._following.cancel)
         await uncancellable(self._following)
@@ -79,12 +79,12 @@ class Watch:
         """
         if not self._is_reading:
             self._following.cancel()
-        await self.all_output()
+        await self.wait_for_output()
         if not self.exit.is_over:
             self._ending.cancel()
             await uncancellable(self.exit.wait())
 
-    async def abandon(self) -> None:
+    async def detach(self) -> None:
         """As ``close``, for a container that runs on: its output, which has no end, is not waited for."""
         self._following.cancel()
         await self.close()

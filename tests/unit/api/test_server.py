@@ -32,7 +32,7 @@ class Far:
 
     def __init__(self) -> None:
         self.history = History(lambda: 0.0, lambda: 0.0)
-        self.record = self.history.begin(["start"])
+        self.record = self.history.start(["start"])
 
     def status(self) -> dict[str, str]:
         return {"app": "far"}
@@ -42,7 +42,7 @@ class Far:
 
     async def over(self, number: int) -> Record:
         ended: Deferred[Record] = Deferred()
-        self.history.on_end(ended.callback)
+        self.history.on_finish(ended.callback)
         return await ended
 
 
@@ -132,7 +132,7 @@ class ServerTests(TestCase):
         connection = await deferToThread(self.connect, "GET /handovers/1")
         await self.until(lambda: self.log.followers)
         log.info("on the way")
-        self.far.history.end(self.far.record, LIVE)
+        self.far.history.finish(self.far.record, LIVE)
         answer = await deferToThread(read_all, connection)
         self.assertIn("on the way", answer)
         self.assertIn('"outcome": "live"', answer)

@@ -105,7 +105,7 @@ def test_a_close_waits_and_then_gives_up() -> None:
 def test_a_kill_gives_up_on_removals() -> None:
     it = Parts()
     result = Result(it.removals.remove(container(1)))
-    it.removals.hasten()
+    it.removals.kill()
     assert (result.values, it.news()) == ([None], ["remove 1", "remove 1 cancelled", "gone 1"])
 
 
@@ -137,7 +137,7 @@ def test_a_kill_during_a_sweep_kills_what_does_not_stop() -> None:
     result = Result(it.removals.sweep())
     it.versions.answer("list", [(container(1), {})])
     it.news()
-    it.removals.hasten()
+    it.removals.kill()
     assert it.news() == ["stop 1 cancelled", "remove 1"]
     it.versions.answer("remove 1")
     assert result.values == [None]
