@@ -212,6 +212,8 @@ def test_a_hookbot_url_is_read_back_from_its_text_without_its_token(
 @given(words, _topics, st.text(max_size=4))
 def test_a_token_is_good_for_its_own_path_only(key: str, topic: str, suffix: str) -> None:
     path = HookbotURL("ws", "h", 80, f"/sub/{topic}").quoted_path
+    # A text with "://" is a URL, not a path.
+    assume("://" not in path)
     token, text = with_token(path, key, "ws://h")
     url = HookbotURL.parse(text)
     assert url.token == token
