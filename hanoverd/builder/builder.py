@@ -15,7 +15,7 @@ from hanoverd.deploy.targets import Source as SourceTarget
 from hanoverd.docker.credentials import Credentials
 from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Source
-from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.errors import EngineRefused, HanoverdError, ObtainFailed
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.durations import format_duration
@@ -65,7 +65,7 @@ class Builder:
         if self._building is not None:
             building = Outcome(self._building)
             self._building.cancel()
-            await uncancellable(building.wait())
+            await shielded(building.wait())
 
     async def build(self, revision: str | None = None) -> None:
         """Obtain, tag, push and tell, once.

@@ -32,7 +32,8 @@ from hanoverd.deploy.targets import Source as SourceTarget
 from hanoverd.images import Progress, Source
 from hanoverd.network.routes import Flip, Live, Routes
 from hanoverd.notify.hooks import Hooks
-from hanoverd.runtime.cancellation import over, uncancellable
+from hanoverd.runtime.cancellation import settled, shielded
+from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import EngineUnreachable, HanoverdError, NameInUse, NotFound, ObtainFailed, VersionFailed
 from hanoverd.spec import events as public
 from hanoverd.spec.container import Image, Recipe
@@ -222,19 +223,13 @@ class Handovers:
     async def _obtain(self, source: Source, revision: str | None, container: Container) -> Image:
         log.info("{name}: {what}", name=container.name, what=source.describe())
         obtaining = Deferred.fromCoroutine(source.obtain(self._progress, revision))
-        timer = self._clock.callLater(self._obtain_timeout, obtaining.cancel)
         try:
-            image = await obtaining
-        except CancelledError:
-            if timer.active():
-                raise
+            image = await within(self._clock, self._obtain_timeout, obtaining)
+        except TimedOut:
             raise ObtainFailed(
                 f"{source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits for, or "
                 "set a longer --obtain-timeout"
             ) from None
-        finally:
-            if timer.active():
-                timer.cancel()
         self._hooks.tell(self._event(public.OBTAINED, public.Party(container.name), image))
         return image
 
@@ -250,7 +245,7 @@ class Handovers:
             if stopped:
                 self._send(LiveStopped(created.container.number))
                 # Refused is a better answer than none, which is what a stopped container gives.  A cancel is heard after it.
-                await over(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
+                await settled(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
                 for live in stopped:
                     await self._versions.stop_and_wait(live.running)
                     phases.done("stopped", live.running.name)
@@ -282,10 +277,10 @@ class Handovers:
         return CancelledError()
 
     async def _discard(self, container: Container) -> None:
-        await uncancellable(Deferred.fromCoroutine(self._routes.abandon()))
+        await shielded(Deferred.fromCoroutine(self._routes.abandon()))
         if self._state().role(container.number) is not Role.LIVE:
             running = self._versions.running(container.number)
-            await uncancellable(self._removals.remove(container if running is None else running.container))
+            await shielded(self._removals.remove(container if running is None else running.container))
 
     def _is_worth_keeping(self, old: Live) -> bool:
         version = self._state().versions.get(old.number)

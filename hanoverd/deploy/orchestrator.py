@@ -17,7 +17,7 @@ from hanoverd.deploy.requests import Command
 from hanoverd.deploy.state import Attempt, State
 from hanoverd.deploy.targets import Target
 from hanoverd.deploy.transitions import transition
-from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.tasks import Tasks
 
 log = Logger()
@@ -137,7 +137,7 @@ class Orchestrator:
         """
         if self._stopped is None:
             self._stopped = Outcome(Deferred.fromCoroutine(self._stop()))
-        await uncancellable(self._stopped.wait())
+        await shielded(self._stopped.wait())
         self._stopped.get()
 
     def kill(self) -> None:
@@ -147,11 +147,11 @@ class Orchestrator:
     async def _stop(self) -> None:
         self.workers.give_up_after(PATIENCE_AT_THE_END)
         self.send(ev.StopRequested())
-        await uncancellable(self._finished)
+        await shielded(self._finished)
         for timer in self._timers.values():
             if timer.active():
                 timer.cancel()
-        await self._tasks.over()
+        await self._tasks.settled()
         await self.workers.close()
 
     # -- events and effects
@@ -241,11 +241,11 @@ class Orchestrator:
         """Start work in the reactor's next turn, when this event is handled."""
         task = _Task(self._clock, work)
         self._cancellable[name, number] = task
-        self._tasks.go(self._ending(name, number, task))
+        self._tasks.start(self._ending(name, number, task))
 
     async def _ending(self, name: str, number: int, task: _Task) -> None:
         try:
-            await uncancellable(task.over)
+            await shielded(task.over)
         finally:
             if self._cancellable.get((name, number)) is task:
                 del self._cancellable[name, number]

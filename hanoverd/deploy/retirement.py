@@ -12,7 +12,7 @@ from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import DrainEnded, Event, Gone, Kept
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.state import Role
-from hanoverd.runtime.cancellation import Outcome, over, uncancellable
+from hanoverd.runtime.cancellation import Outcome, settled, shielded
 from hanoverd.runtime.errors import EngineError, HanoverdError
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.version import Container, Versions
@@ -71,7 +71,7 @@ class Retirement:
         before = self._retiring.get(number)
         work = Deferred.fromCoroutine(self._retire(before, container, drain=drain, keep=keep))
         outcome = self._retiring[number] = Outcome(work)
-        await uncancellable(outcome.wait())
+        await shielded(outcome.wait())
         if self._retiring.get(number) is outcome:
             del self._retiring[number]
         outcome.get()
@@ -120,7 +120,7 @@ class Retirement:
 
     async def _stopped(self, container: Container) -> bool:
         """Stop it; whether that was done in good order."""
-        work = Deferred.fromCoroutine(over(Deferred.fromCoroutine(self._stop(container))))
+        work = Deferred.fromCoroutine(settled(Deferred.fromCoroutine(self._stop(container))))
         self._stops[container.number] = work
         try:
             return await work

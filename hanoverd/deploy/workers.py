@@ -20,7 +20,7 @@ from hanoverd.deploy.state import Attempt, State
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.routes import Routes
 from hanoverd.notify.hooks import Hooks
-from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.spec.events import DRAINED
 from hanoverd.versions.version import Container, Running, Versions
@@ -67,7 +67,7 @@ class DeployWorkers:
         try:
             adopted = await self._adoption.adopt()
         except CancelledError:
-            await uncancellable(Deferred.fromCoroutine(self._versions.stop_monitoring_all()))
+            await shielded(Deferred.fromCoroutine(self._versions.stop_monitoring_all()))
             self._send(ev.AdoptionCancelled())
         except HanoverdError as error:
             self._send(ev.AdoptionFailed(str(error)))
@@ -99,14 +99,14 @@ class DeployWorkers:
         running = self._versions.running(effect.number)
         if running is not None:
             # What a client has begun with it would wait for minutes.
-            await uncancellable(Deferred.fromCoroutine(self._conntrack.forget_unanswered(running.addresses)))
+            await shielded(Deferred.fromCoroutine(self._conntrack.forget_unanswered(running.addresses)))
             reason, output = await self._versions.describe_exit(running.container, running.monitor)
             self._reporter.died(running, reason, output, effect)
-        await uncancellable(self._removals.remove(self._container(effect.number)))
+        await shielded(self._removals.remove(self._container(effect.number)))
 
     async def remove(self, number: int) -> None:
         """Remove a version."""
-        await uncancellable(self._removals.remove(self._container(number)))
+        await shielded(self._removals.remove(self._container(number)))
 
     async def unroute(self, number: int | None) -> None:
         """Remove the routes to a version.  A failure is logged, and repaired later."""

@@ -27,7 +27,9 @@ from hanoverd.docker.inspection import (
     recipe_of,
     unhealthy,
 )
-from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.backoff import Backoff, retry
+from hanoverd.runtime.cancellation import shielded
+from hanoverd.runtime.clock import TimedOut, settles_within, within
 from hanoverd.runtime.errors import (
     Conflict,
     EngineError,
@@ -38,7 +40,6 @@ from hanoverd.runtime.errors import (
     NotFound,
     VersionFailed,
 )
-from hanoverd.runtime.polling import growing, pause
 from hanoverd.spec.container import APP, ContainerOptions, Image, Recipe, app_label, create_body
 from hanoverd.spec.events import Party
 from hanoverd.spec.names import kept_name, version_name
@@ -54,6 +55,9 @@ DEFAULT_STOP_TIMEOUT = 10
 
 #: How long the exit of a container may take to be seen after the engine has said that it is stopped, in seconds.
 EXIT_SEEN_WITHIN = 5.0
+
+#: The waits between two requests to an engine that is away.
+BACKOFF = Backoff(first=0.1, longest=5.0)
 
 #: From this HTTP status on, an answer says that the engine, or a proxy before it, could not do its part (RFC 9110, 15.6);
 #: and how long such answers are taken for a passing trouble, in seconds.
@@ -132,7 +136,7 @@ class Running:
     @property
     def has_exited(self) -> bool:
         """Whether it does not run any more."""
-        return self.monitor.exit.is_over
+        return self.monitor.exit.is_settled
 
 
 @dataclass(frozen=True)
@@ -270,28 +274,25 @@ class Versions:
         if self._running.get(running.number) is running:
             self.on_exit(running.number, running.monitor.exit.get())
 
-    async def wait_until_ready(self, running: Running, within: float | None = None) -> Ready:
+    async def wait_until_ready(self, running: Running, seconds: float | None = None) -> Ready:
         """Probe the container rapidly until it is ready.
 
-        Fails with ``VersionFailed`` when the container exits, at once, or is not ready ``within`` so many seconds (the
-        status timeout, where none is given).
+        Fails with ``VersionFailed`` when the container exits, at once, or is not ready within ``seconds`` (by default
+        the status timeout).
         """
-        within = self._status_timeout if within is None else within
+        seconds = self._status_timeout if seconds is None else seconds
         readiness = Readiness(self._health, self._clock, running.address, running.created.ports)
         polling = Deferred.fromCoroutine(readiness.reached())
         exited = running.monitor.exit.wait().addCallback(lambda _: polling.cancel())
-        timer = self._clock.callLater(within, polling.cancel)
         try:
-            await polling
-        except CancelledError:
+            await within(self._clock, seconds, polling)
+        except (CancelledError, TimedOut) as error:
             if running.has_exited:
                 raise await self.exited(running) from None
-            if not timer.active():
-                raise self._never_ready(running, readiness, within) from None
+            if isinstance(error, TimedOut):
+                raise self._never_ready(running, readiness, seconds) from None
             raise
         finally:
-            if timer.active():
-                timer.cancel()
             exited.cancel()
             exited.addErrback(_forget)
         return Ready(running)
@@ -331,9 +332,7 @@ class Versions:
         try:
             await self.stop(running.container)
         finally:
-            seen = running.monitor.exit.wait()
-            seen.addTimeout(EXIT_SEEN_WITHIN, self._clock, onTimeoutCancel=lambda _result, _seconds: None)
-            await uncancellable(seen)
+            await shielded(Deferred.fromCoroutine(settles_within(self._clock, EXIT_SEEN_WITHIN, running.monitor.exit)))
 
     async def rename_to_kept(self, container: Container) -> None:
         """Rename the container, which was stopped, to its kept name; fails with the ``EngineError`` family."""
@@ -371,23 +370,20 @@ class Versions:
         """Do ``verb`` until the engine, which may be away for a moment, has answered."""
         is_logged = False
         refused_until = self._clock.seconds() + REFUSED_WITHIN
-        for wait in growing(0.1, 5.0, 2.0):
-            try:
-                await verb()
-            except EngineUnreachable as error:
-                if self._clock.seconds() >= self._deadline:
-                    raise
+
+        def before_sleep(error: EngineError, _delay: float) -> None:
+            nonlocal is_logged
+            if isinstance(error, EngineUnreachable) and self._clock.seconds() < self._deadline:
                 if not is_logged:
                     log.warn("{complaint}: {error}", complaint=complaint, error=error)
                 is_logged = True
-                await pause(self._clock, wait)
-            except EngineRefused as error:
-                # A proxy before the engine, or an engine that starts or stops: 5xx is of the moment.
-                if error.status < _SERVER_ERROR or self._clock.seconds() >= min(self._deadline, refused_until):
-                    raise
-                await pause(self._clock, wait)
-            else:
                 return
+            # A proxy before the engine, or an engine that starts or stops, answers 5xx for a moment.
+            is_server_error = isinstance(error, EngineRefused) and error.status >= _SERVER_ERROR
+            if not is_server_error or self._clock.seconds() >= min(self._deadline, refused_until):
+                raise error
+
+        await retry(self._clock, BACKOFF, verb, on=EngineError, before_sleep=before_sleep)
 
     def _refuse_an_address_in_use(self, container: Container, address: str) -> None:
         # An engine that crashed and left its containers running (live-restore) may forget what it gave them: then

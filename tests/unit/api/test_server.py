@@ -17,8 +17,8 @@ from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import MOST_WAITING, ControlServer
 from hanoverd.deploy.history import LIVE, History, Record
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ControlError
-from hanoverd.runtime.polling import pause
 from hanoverd.runtime.recent_log import MOST, RecentLog
 
 REACTOR: Any = reactor
@@ -79,7 +79,7 @@ class ServerTests(TestCase):
         for _ in range(1000):
             if holds():
                 return
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
         raise AssertionError("not within 10 seconds")
 
     async def test_it_answers(self) -> None:
@@ -117,7 +117,7 @@ class ServerTests(TestCase):
         for _ in range(20):
             for _ in range(MOST_WAITING // 4):
                 log.info("x" * 1000)
-            await pause(REACTOR, 0)
+            await sleep(REACTOR, 0)
         await self.until(lambda: not self.log.followers)
         connection.close()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hanoverd.deploy.targets import Source
-from hanoverd.runtime.cancellation import uncancellable
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.cancellation import shielded
+from hanoverd.runtime.clock import sleep
 from hanoverd.spec.container import Image
 from tests.fakes.world import REACTOR, Daemon, until
 from tests.unit.deploy.scenario import ScenarioCase
@@ -32,7 +32,7 @@ class OrderTests(ScenarioCase):
             image = await obtain(*arguments)  # type: ignore[arg-type]
             if not obtaining:
                 obtaining.append("once")
-                await uncancellable(pause(REACTOR, 0.3))
+                await shielded(sleep(REACTOR, 0.3))
             return image
 
         self.patch(daemon.source, "obtain", deaf)

@@ -103,7 +103,7 @@ class WatchTests(TestCase):
         watch = self.watch()
         for error in (BUSY, AWAY, BUSY):
             self.engine.waits[-1].errback(Failure(error))
-            self.assertFalse(watch.exit.is_over)
+            self.assertFalse(watch.exit.is_settled)
             self.clock.advance(5)
         self.assertEqual(len(self.engine.waits), 4)
         self.engine.waits[-1].callback(3)
@@ -114,7 +114,7 @@ class WatchTests(TestCase):
     def test_a_wait_that_was_broken_off_is_not_the_end_of_the_container(self) -> None:
         watch = self.watch()
         self.engine.waits[-1].callback(-1)
-        self.assertFalse(watch.exit.is_over)
+        self.assertFalse(watch.exit.is_settled)
         self.clock.advance(5)
         self.end(watch)
 
