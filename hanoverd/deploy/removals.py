@@ -62,7 +62,7 @@ class Removals:
         try:
             listed = await self._versions.listed()
         except HanoverdError as error:
-            log.error("it cannot be checked that nothing is left: {error}", error=error)
+            log.error("it cannot be checked that nothing is left: {error}", event="sweep_failed", error=error)
             return
         self._stops = [Deferred.fromCoroutine(self._end(container)) for container, _ in listed]
         for outcome in [Outcome(stop) for stop in self._stops]:
@@ -81,7 +81,7 @@ class Removals:
                 await self._routes.unroute()
             except HanoverdError as error:
                 if tries == TRIES:
-                    log.error("the rules could not be removed: {error}", error=error)
+                    log.error("the rules could not be removed: {error}", event="routes_failed", error=error)
                     return
                 await pause(self._clock, wait)
             else:

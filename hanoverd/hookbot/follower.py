@@ -66,7 +66,11 @@ class Follower:
         self._asking.cancel()
         if self._subscription.is_of_all_branches and self._has_followed_a_push:
             # The source knows the head of the default branch, and the one that was pushed to last may be another.
-            log.info("what was pushed to {what} while hookbot was away is not known", what=self._source.describe())
+            log.info(
+                "what was pushed to {source} while hookbot was away is not known",
+                event="hookbot_missed",
+                source=self._source.describe(),
+            )
             return
         self._asking.go(self._ask())
 
@@ -78,8 +82,9 @@ class Follower:
                 raise
             except HanoverdError as error:
                 log.warn(
-                    "whether a message of hookbot was missed could not be found out ({what}): {error}",
-                    what=self._source.describe(),
+                    "whether a message of hookbot was missed could not be found out ({source}): {error}",
+                    event="hookbot_check_failed",
+                    source=self._source.describe(),
                     error=error,
                 )
                 await pause(self._clock, wait)

@@ -82,18 +82,26 @@ class Listener:
         # Only now: a host that takes connections, and no more, is to be asked more and more seldom.
         self._waits = growing(FIRST_WAIT, LONGEST_WAIT, 2.0)
         self._told = ""
-        log.info("listening to hookbot at {url}", url=self._shown)
+        log.info("listening to hookbot at {url}", event="hookbot_connected", url=self._shown)
         self._on_open()
 
     def _take(self, message: bytes) -> None:
         try:
             self._on_message(message)
         except ValueError as error:
-            log.error("a message from hookbot at {url} was dropped: {error}", url=self._shown, error=error)
+            log.error(
+                "a message from hookbot at {url} was dropped: {error}",
+                event="hookbot_message_dropped",
+                url=self._shown,
+                error=error,
+            )
 
     def _oversized(self, size: int) -> None:
         log.error(
-            "a message of {size} bytes from hookbot at {url} was dropped: it is too large", size=size, url=self._shown
+            "a message of {size} bytes from hookbot at {url} was dropped: it is too large",
+            event="hookbot_message_dropped",
+            size=size,
+            url=self._shown,
         )
 
     def _tell(self, reason: str) -> None:
@@ -102,6 +110,7 @@ class Listener:
             log.warn(
                 "no connection to hookbot at {url}: {reason}. Trying again, at least every {most}; handovers go on by "
                 "SIGHUP meanwhile",
+                event="hookbot_lost",
                 url=self._shown,
                 reason=reason,
                 most=format_duration(LONGEST_WAIT),

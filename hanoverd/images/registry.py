@@ -145,8 +145,10 @@ class RegistrySource:
                     raise
                 log.warn(
                     "{image}: the registry is asked too often: trying again in {wait} ({error})",
+                    event="registry_busy",
                     image=name.reference,
                     wait=format_duration(wait),
+                    retry_seconds=wait,
                     error=error,
                 )
                 await pause(self._around.reactor, wait)

@@ -100,6 +100,7 @@ class Conntrack:
                 except HanoverdError as error:
                     log.warn(
                         "connections to {address}, which has ended, were not forgotten: {error}",
+                        event="connections_not_forgotten",
                         address=address,
                         error=error,
                     )
@@ -150,7 +151,7 @@ class Conntrack:
     def _fail(self, reason: str) -> None:
         """It is a failure of the moment: the next count may succeed."""
         if not self._has_failed:
-            log.warn("connections could not be counted this time: {reason}", reason=reason)
+            log.warn("connections could not be counted this time: {reason}", event="count_failed", reason=reason)
         self._has_failed = True
 
     def _give_up(self, reason: str) -> None:
@@ -159,6 +160,7 @@ class Conntrack:
                 "connections cannot be counted, so an old version always gets the whole drain timeout: {reason}. Run "
                 "hanoverd as root with the package conntrack installed, or put a copy of conntrack with the capability "
                 "cap_net_admin=+ep (setcap) first on PATH",
+                event="conntrack_unavailable",
                 reason=reason,
             )
         self._works = False

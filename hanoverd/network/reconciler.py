@@ -54,12 +54,13 @@ class Reconciler:
             if wrong is not None:
                 self.repairs += 1
                 log.warn(
-                    "another program changed the firewall: {wrong}: repaired (number {count})",
-                    wrong=wrong,
+                    "another program changed the firewall: {reason}: repaired (number {count})",
+                    event="repaired",
+                    reason=wrong,
                     count=self.repairs,
                 )
 
     def _log_once(self, trouble: str) -> None:
         if trouble != self._trouble:
-            log.error("the rules cannot be checked: {trouble}", trouble=trouble)
+            log.error("the rules cannot be checked: {error}", event="repair_failed", error=trouble)
         self._trouble = trouble

@@ -33,7 +33,7 @@ class Tasks:
         def end(result: object) -> None:
             self._running.discard(task)
             if isinstance(result, Failure) and result.check(CancelledError) is None:
-                log.failure("a mistake in hanoverd", result)
+                log.failure("a mistake in hanoverd", result, event="internal_error")
 
         task.addBoth(end)
 
