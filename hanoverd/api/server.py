@@ -174,7 +174,7 @@ class ControlServer:
                 _finish(request)
 
         request.notifyFinish().addErrback(lambda _: answering.cancel())
-        self._answering.go(answered())
+        self._answering.start(answered())
         return NOT_DONE_YET
 
 

@@ -15,7 +15,7 @@ from hanoverd.deploy.targets import Source as SourceTarget
 from hanoverd.docker.credentials import Credentials
 from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Source
-from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.errors import EngineRefused, HanoverdError, ObtainFailed
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.durations import format_duration
@@ -51,12 +51,12 @@ class Builder:
         """Have a build started: of ``revision`` (a commit), if one is named, else of the newest.  It cancels one that is
         under way.
         """
-        self._requests = self._requests.trigger(reason, revision)
+        self._requests = self._requests.add_trigger(reason, revision)
         self._start()
 
-    def found(self, newest: str) -> None:
+    def newest_found(self, newest: str) -> None:
         """The source has ``newest``: have a build started, unless that was built, or is being built."""
-        self._requests = self._requests.found(newest)
+        self._requests = self._requests.newest_found(newest)
         self._start()
 
     async def stop(self) -> None:
@@ -65,7 +65,7 @@ class Builder:
         if self._building is not None:
             building = Outcome(self._building)
             self._building.cancel()
-            await uncancellable(building.wait())
+            await shielded(building.wait())
 
     async def build(self, revision: str | None = None) -> None:
         """Obtain, tag, push and tell, once.
@@ -118,7 +118,7 @@ class Builder:
             return
         self._requests = self._requests.catch_up()
         if not self._requests.is_empty:
-            request, self._requests = self._requests.next(), self._requests.cleared()
+            request, self._requests = self._requests.next_request(), self._requests.cleared()
             building = self._building = Deferred.fromCoroutine(self._work(request))
             building.addCallback(self._build_ended)
 

@@ -44,7 +44,7 @@ class Adoption:
         The rules say which version serves.  Where they are gone, or no port is published, it is the newest running version
         that is ready.  Fails with ``HanoverdError``.  Cancel leaves what serves as it is; all of it may be done again.
         """
-        await self._versions.look_away_from_all()
+        await self._versions.stop_monitoring_all()
         listed = [Found(container, _addresses(one)) for container, one in await self._versions.listed()]
         self.containers = {one.container.number: one.container for one in listed}
         kept = tuple(one.container.number for one in listed if is_kept(one.container.name))
@@ -96,7 +96,7 @@ class Adoption:
                     version=one.container.name,
                     error=error,
                 )
-                await self._versions.look_away(one.container.number, runs_on=True)
+                await self._versions.stop_monitoring(one.container.number, keeps_running=True)
         return None
 
     async def _take_over(self, one: Found, address: str) -> tuple[Running, bool] | None:

@@ -17,9 +17,9 @@ from hanoverd.deploy.events import (
     Event,
     Flipped,
     Gone,
-    MadeRoom,
+    LiveStopped,
     Obtained,
-    ReturnFailed,
+    ReinstatementFailed,
 )
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.report import Phases, Reporter
@@ -32,7 +32,8 @@ from hanoverd.deploy.targets import Source as SourceTarget
 from hanoverd.images import Progress, Source
 from hanoverd.network.routes import Flip, Live, Routes
 from hanoverd.notify.hooks import Hooks
-from hanoverd.runtime.cancellation import over, uncancellable
+from hanoverd.runtime.cancellation import settled, shielded
+from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import EngineUnreachable, HanoverdError, NameInUse, NotFound, ObtainFailed, VersionFailed
 from hanoverd.spec import events as public
 from hanoverd.spec.container import Image, Recipe
@@ -136,7 +137,7 @@ class Handovers:
                 replaced = flip.replaced or stopped
         except Exception:
             # A cancel, too.
-            self._retention.pass_over(created.image)
+            self._retention.mark_unused(created.image)
             raise
         seconds = self._clock.seconds() - begun
         log.info(
@@ -151,30 +152,30 @@ class Handovers:
         self._hooks.tell(replace(event, old=replaced[0].running.container.party if replaced else public.NOBODY))
         return replaced
 
-    async def bring_back(self, old: Running) -> None:
+    async def reinstate(self, old: Running) -> None:
         """Make a version live again that was live before, and retire what it replaces.
 
         One that was stopped is started, and must become ready as any other.  Fires when that is over; never fails: what
         comes of it is an event.  Cancel gives up.
         """
         try:
-            replaced = await self._bring_back(old)
+            replaced = await self._reinstate(old)
         except CancelledError:
             return
         except HanoverdError as error:
             is_gone = isinstance(error, NotFound)
-            self._send(ReturnFailed(old.number, str(error), is_gone=is_gone))
+            self._send(ReinstatementFailed(old.number, str(error), is_gone=is_gone))
             return
         except Exception:  # noqa: BLE001  # as above
             log.failure(
                 "{version} could not be made live again: internal error", event="internal_error", version=old.name
             )
-            self._send(ReturnFailed(old.number, "internal error: see the log of hanoverd"))
+            self._send(ReinstatementFailed(old.number, "internal error: see the log of hanoverd"))
             return
         for one in replaced:
             await self._retirement.retire(one.running.container, drain=True, keep=self._is_worth_keeping(one))
 
-    async def _bring_back(self, old: Running) -> Sequence[Live]:
+    async def _reinstate(self, old: Running) -> Sequence[Live]:
         await self._room.acquire()
         try:
             was_stopped, ready = old.has_exited, Ready(old)
@@ -232,19 +233,13 @@ class Handovers:
     async def _obtain(self, source: Source, revision: str | None, container: Container) -> Image:
         log.info("{version}: {source}", event="obtaining", version=container.name, source=source.describe())
         obtaining = Deferred.fromCoroutine(source.obtain(self._progress, revision))
-        timer = self._clock.callLater(self._obtain_timeout, obtaining.cancel)
         try:
-            image = await obtaining
-        except CancelledError:
-            if timer.active():
-                raise
+            image = await within(self._clock, self._obtain_timeout, obtaining)
+        except TimedOut:
             raise ObtainFailed(
                 f"{source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits for, or "
                 "set a longer --obtain-timeout"
             ) from None
-        finally:
-            if timer.active():
-                timer.cancel()
         self._hooks.tell(self._event(public.OBTAINED, public.Party(container.name), image))
         return image
 
@@ -258,9 +253,9 @@ class Handovers:
         try:
             stopped = self._routes.live
             if stopped:
-                self._send(MadeRoom(created.container.number))
+                self._send(LiveStopped(created.container.number))
                 # Refused is a better answer than none, which is what a stopped container gives.  A cancel is heard after it.
-                await over(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
+                await settled(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
                 for live in stopped:
                     await self._versions.stop_and_wait(live.running)
                     phases.stopped(live.running)
@@ -286,16 +281,16 @@ class Handovers:
         """Why a version that is ready does not go live."""
         if running.has_exited:
             return await self._versions.exited(running)
-        if self._state().role(running.number) is Role.RETURNING:
+        if self._state().role(running.number) is Role.REINSTATING:
             # An exit that was seen late: it is tried again.
             return VersionFailed(f"{running.name} exited in the meantime")
         return CancelledError()
 
     async def _discard(self, container: Container) -> None:
-        await uncancellable(Deferred.fromCoroutine(self._routes.abandon()))
+        await shielded(Deferred.fromCoroutine(self._routes.abandon()))
         if self._state().role(container.number) is not Role.LIVE:
             running = self._versions.running(container.number)
-            await uncancellable(self._removals.remove(container if running is None else running.container))
+            await shielded(self._removals.remove(container if running is None else running.container))
 
     def _is_worth_keeping(self, old: Live) -> bool:
         version = self._state().versions.get(old.number)

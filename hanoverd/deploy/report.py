@@ -47,9 +47,9 @@ class Reporter:
         reasons = attempt.request.reasons
         log.info("handover: {why}", event="trigger", app=self._versions.app, reasons=reasons, why=", ".join(reasons))
         if attempt.id not in self._records:
-            order = attempt.request.order
-            self._records[attempt.id] = self._history.begin(
-                attempt.request.reasons, None if order is None else order.number
+            command = attempt.request.command
+            self._records[attempt.id] = self._history.start(
+                attempt.request.reasons, None if command is None else command.number
             )
         self._records[attempt.id].losses = attempt.losses
 
@@ -110,15 +110,15 @@ class Reporter:
                     app=self._versions.app,
                     error=error,
                 )
-            case ef.ReportDropped(order, why):
-                self._history.end(self._history.begin([order.reason], order.number), history.CANCELLED, why)
+            case ef.ReportDropped(command, why):
+                self._history.finish(self._history.start([command.reason], command.number), history.CANCELLED, why)
             case ef.ReportHeld(reason):
                 log.info(
                     "{reason}: held, because hanoverd is paused", event="held", app=self._versions.app, reason=reason
                 )
             case ef.ReportUnhealthy():
                 self._unhealthy(effect)
-            case ef.ReportReturnFailed(number, error, delay):
+            case ef.ReportReinstatementFailed(number, error, delay):
                 log.error(
                     "{version} could not be made live again: {error}; {next}",
                     event="reinstate_failed",
@@ -183,7 +183,7 @@ class Reporter:
     def _end(self, attempt: Attempt, outcome: str, why: str = "") -> None:
         record = self._records.pop(attempt.id, None)
         if record is not None:
-            self._history.end(record, outcome, why)
+            self._history.finish(record, outcome, why)
 
     def _name(self, number: int) -> str:
         return self._versions.container(number).name

@@ -12,7 +12,7 @@ from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import DrainEnded, Event, Gone, Kept
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.state import Role
-from hanoverd.runtime.cancellation import Outcome, over, uncancellable
+from hanoverd.runtime.cancellation import Outcome, settled, shielded
 from hanoverd.runtime.errors import EngineError, HanoverdError
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.version import Container, Versions
@@ -54,7 +54,7 @@ class Retirement:
         if drain is not None:
             drain.cancel()
 
-    def hasten(self) -> None:
+    def kill(self) -> None:
         """Kill what is being stopped."""
         for drain in list(self._drains.values()):
             drain.cancel()
@@ -65,13 +65,13 @@ class Retirement:
         """Drain, stop, and put away or remove a version; fires when that is over, and never fails: what it cannot do, it
         logs.
 
-        A version that is live again is left alone.  Ignores cancellation: ``end_drain`` and ``hasten`` are for that.
+        A version that is live again is left alone.  Ignores cancellation: ``end_drain`` and ``kill`` are for that.
         """
         number = container.number
         before = self._retiring.get(number)
         work = Deferred.fromCoroutine(self._retire(before, container, drain=drain, keep=keep))
         outcome = self._retiring[number] = Outcome(work)
-        await uncancellable(outcome.wait())
+        await shielded(outcome.wait())
         if self._retiring.get(number) is outcome:
             del self._retiring[number]
         outcome.get()
@@ -119,7 +119,7 @@ class Retirement:
 
     async def _stopped(self, container: Container) -> bool:
         """Stop it; whether that was done in good order."""
-        work = Deferred.fromCoroutine(over(Deferred.fromCoroutine(self._stop(container))))
+        work = Deferred.fromCoroutine(settled(Deferred.fromCoroutine(self._stop(container))))
         self._stops[container.number] = work
         try:
             return await work
