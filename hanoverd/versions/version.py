@@ -366,9 +366,11 @@ class Versions:
             await self.remove(container)
         except (CancelledError, HanoverdError) as error:
             log.error(
-                "{name} could not be removed{why}: remove it by `docker rm -f -v {ref}`",
-                name=container.name,
-                ref=container.ref,
+                "{version} could not be removed{why}: remove it by `docker rm -f -v {container}`",
+                event="remove_failed",
+                version=container.name,
+                container=container.ref,
+                error=error,
                 why=f" ({error})" if str(error) else "",
             )
             return False
@@ -383,7 +385,7 @@ class Versions:
             nonlocal is_logged
             if isinstance(error, EngineUnreachable) and self._clock.seconds() < self._deadline:
                 if not is_logged:
-                    log.warn("{complaint}: {error}", complaint=complaint, error=error)
+                    log.warn("{complaint}: {error}", event="engine_waiting", complaint=complaint, error=error)
                 is_logged = True
                 return
             # A proxy before the engine, or an engine that starts or stops, answers 5xx for a moment.
