@@ -65,7 +65,11 @@ class Follower:
         self._asking.cancel()
         if self._subscription.is_of_all_branches and self._has_followed_a_push:
             # The source knows the head of the default branch, and the one that was pushed to last may be another.
-            log.info("what was pushed to {what} while hookbot was away is not known", what=self._source.describe())
+            log.info(
+                "what was pushed to {source} while hookbot was away is not known",
+                event="hookbot_missed",
+                source=self._source.describe(),
+            )
             return
         self._asking.start(self._ask())
 
@@ -78,7 +82,8 @@ class Follower:
 
     def _newest_is_unknown(self, error: HanoverdError, _delay: float) -> None:
         log.warn(
-            "whether a message of hookbot was missed could not be found out ({what}): {error}",
-            what=self._source.describe(),
+            "whether a message of hookbot was missed could not be found out ({source}): {error}",
+            event="hookbot_check_failed",
+            source=self._source.describe(),
             error=error,
         )

@@ -14,11 +14,12 @@ from hanoverd.deploy.targets import Restart
 from hanoverd.deploy.transitions import transition
 from hanoverd.spec.container import ContainerOptions, Image, Recipe
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.restart import RestartPolicy
 
 E = TypeVar("E")
 
-RECIPE = Recipe(Image("sha256:1", ImageName("app"), (80,)), ContainerOptions())
+RECIPE = Recipe(Image("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerOptions())
 
 
 class App:
