@@ -73,17 +73,20 @@ class Builder:
         Fails with ``HanoverdError``.  Cancel aborts what is under way on the engine.
         """
         begun = self._clock.seconds()
-        log.info("{what}", what=self._source.describe())
+        log.info("{source}", event="build_obtaining", source=self._source.describe())
         image = await self._source.obtain(self._progress, revision)
         self._requests = replace(self._requests, obtained=image.revision)
         await self._engine.tag(image.id, self._image.repository, self._image.tag_or_digest)
         await self._push()
         await self._notify()
+        seconds = self._clock.seconds() - begun
         log.info(
-            "{name} ({id}) is pushed and told, after {time}",
-            name=self._image.reference,
-            id=image.id,
-            time=format_duration(self._clock.seconds() - begun),
+            "{image} ({image_id}) is pushed and told, after {took}",
+            event="pushed",
+            image=self._image.reference,
+            image_id=image.id,
+            seconds=seconds,
+            took=format_duration(seconds),
         )
 
     async def _push(self) -> None:
@@ -124,13 +127,13 @@ class Builder:
         self._start()
 
     async def _work(self, request: Request) -> None:
-        log.info("build: {reasons}", reasons=", ".join(request.reasons))
+        log.info("build: {why}", event="build", why=", ".join(request.reasons), reasons=request.reasons)
         try:
             await self.build(request.target.revision if isinstance(request.target, SourceTarget) else None)
         except CancelledError:
-            log.info("build cancelled: a newer one begins, or the end")
+            log.info("build cancelled: a newer one begins, or the end", event="build_cancelled")
         except HanoverdError as error:
-            log.error("{error}", error=error)
-            log.info("waiting for the next message")
+            log.error("{error}", event="build_failed", error=error)
+            log.info("waiting for the next message", event="build_waiting")
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the builder
-            log.failure("the build failed: internal error")
+            log.failure("the build failed: internal error", event="internal_error")

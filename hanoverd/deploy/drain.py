@@ -66,7 +66,12 @@ class Drain:
         try:
             await self._engine.kill(old.container.ref, self._options.signal)
         except EngineError as error:
-            log.warn("the drain signal could not be sent to {name}: {error}", name=old.name, error=error)
+            log.warn(
+                "the drain signal could not be sent to {version}: {error}",
+                event="drain_signal_failed",
+                version=old.name,
+                error=error,
+            )
 
     async def _sleep(self, old: Running, seconds: float) -> None:
         """Wait, but not longer than until ``old`` has exited."""

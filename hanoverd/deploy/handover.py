@@ -108,7 +108,7 @@ class Handovers:
             await self._discard(container)
             self._send(AttemptFailed(container.number, str(error)))
         except Exception:  # noqa: BLE001  # a mistake of ours must end neither the daemon nor the version that serves
-            log.failure("handover failed: internal error")
+            log.failure("handover failed: internal error", event="internal_error")
             await self._discard(container)
             self._send(AttemptFailed(container.number, "handover failed: internal error: see the log of hanoverd"))
         else:
@@ -124,28 +124,31 @@ class Handovers:
             async with self._room_to_start(created, phases) as stopped:
                 running = await self._versions.start(created)
                 self._routes.prepare()
-                phases.done("started", f"at {running.address}")
+                phases.started(running)
                 if not self._routes.has_ports_of(running):
                     raise VersionFailed(
                         f"{running.name} failed: it does not have all the ports that are published now: it was made with "
                         "other ones"
                     )
                 ready = await self._versions.wait_until_ready(running)
-                phases.done("ready")
+                phases.ready()
                 await self._hooks.require_approval(
                     self._event(public.READY, created.container.version_reference, created.image)
                 )
-                flip = await self._flip(ready, lambda: phases.done("flipped"))
+                flip = await self._flip(ready, phases.flipped)
                 replaced = flip.replaced or stopped
         except Exception:
             # A cancel, too.
             self._retention.mark_unused(created.image)
             raise
+        seconds = self._clock.seconds() - begun
         log.info(
-            "{name} is live: {routes}, {total} after the handover began",
-            name=running.name,
+            "{version} is live: {routes}, {took} after the handover began",
+            event="live",
+            version=running.name,
             routes=self._routes.describe(flip.live) or "no port is published",
-            total=format_duration(self._clock.seconds() - begun),
+            seconds=seconds,
+            took=format_duration(seconds),
         )
         event = self._event(public.LIVE, running.container.version_reference, created.image)
         self._hooks.notify(replace(event, old=replaced[0].running.container.version_reference if replaced else None))
@@ -166,7 +169,9 @@ class Handovers:
             self._send(ReinstatementFailed(old.number, str(error), is_gone=is_gone))
             return
         except Exception:  # noqa: BLE001  # as above
-            log.failure("{name} could not be made live again: internal error", name=old.name)
+            log.failure(
+                "{version} could not be made live again: internal error", event="internal_error", version=old.name
+            )
             self._send(ReinstatementFailed(old.number, "internal error: see the log of hanoverd"))
             return
         for one in replaced:
@@ -182,7 +187,12 @@ class Handovers:
             flip = await self._flip(ready, lambda: None)
         finally:
             self._room.release()
-        log.info("{name} {how}", name=old.name, how="was started again and is live" if was_stopped else "is live again")
+        log.info(
+            "{version} {how}",
+            event="reinstated",
+            version=old.name,
+            how="was started again and is live" if was_stopped else "is live again",
+        )
         return flip.replaced
 
     # -- the steps
@@ -194,11 +204,11 @@ class Handovers:
         except NotFound as error:
             if not isinstance(attempt.request.target, Restart):
                 raise
-            log.warn("{error}: the image is obtained again", error=error)
+            log.warn("{error}: the image is obtained again", event="image_missing", version=container.name, error=error)
             image = await self._obtain(self._source, None, container)
             phases.obtained(image)
             created = await self._versions.create(self._versions.recipe(image), container.number)
-        phases.done("created")
+        phases.created()
         return created
 
     async def _recipe(self, attempt: Attempt, container: Container, phases: Phases) -> Recipe:
@@ -207,12 +217,12 @@ class Handovers:
                 if not self._routes.has_ports(recipe.options.ports):
                     # It was left by an earlier run that published other ports.
                     recipe = self._versions.recipe(recipe.image)
-                phases.obtained(recipe.image, "has")
+                phases.has(recipe.image)
                 return recipe
             case Rollback(generation):
                 live = self._routes.live
                 recipe = await self._retention.recipe(generation, live[0].running if live else None)
-                phases.obtained(recipe.image, "has")
+                phases.has(recipe.image)
                 return recipe
             case ImageTarget(reference):
                 image = await self._obtain(self._named(reference), None, container)
@@ -223,7 +233,7 @@ class Handovers:
         return self._versions.recipe(image)
 
     async def _obtain(self, source: Source, revision: str | None, container: Container) -> Image:
-        log.info("{name}: {what}", name=container.name, what=source.describe())
+        log.info("{version}: {source}", event="obtaining", version=container.name, source=source.describe())
         obtaining = Deferred.fromCoroutine(source.obtain(self._progress, revision))
         try:
             image = await within(self._clock, self._obtain_timeout, obtaining)
@@ -250,7 +260,7 @@ class Handovers:
                 await settled(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
                 for live in stopped:
                     await self._versions.stop_and_wait(live.running)
-                    phases.done("stopped", live.running.name)
+                    phases.stopped(live.running)
             yield stopped
         finally:
             self._room.release()

@@ -63,7 +63,11 @@ class Liveness:
                 except CancelledError:
                     raise
                 except Exception:  # noqa: BLE001  # a mistake of ours must not end the checks
-                    log.failure("the liveness check of {name} failed: internal error", name=one.name)
+                    log.failure(
+                        "the liveness check of {version} failed: internal error",
+                        event="internal_error",
+                        version=one.name,
+                    )
 
     async def _check(self, running: Running) -> None:
         reason = await self._versions.failure_reason(running)
@@ -72,10 +76,11 @@ class Liveness:
             return
         self._failures[running.number] = count = self._failures.get(running.number, 0) + 1
         log.warn(
-            "{name} is live and not well ({count} of {most}): {reason}",
-            name=running.name,
+            "{version} is live and not well ({count} of {limit}): {reason}",
+            event="unhealthy",
+            version=running.name,
             count=count,
-            most=self._options.failures,
+            limit=self._options.failures,
             reason=reason,
         )
         if count >= self._options.failures:

@@ -108,7 +108,7 @@ class Retention:
         except NotFound:
             pass  # A version was replaced meanwhile, and its successor has this done again.
         except HanoverdError as error:
-            log.warn("old versions and images could not be removed: {error}", error=error)
+            log.warn("old versions and images could not be removed: {error}", event="tidy_failed", error=error)
         return ()
 
     async def _prune(self, live: Running) -> tuple[int, ...]:
@@ -158,7 +158,12 @@ class Retention:
         except Conflict:
             # A container still has it: one of ours that is about to be removed, or another's.
             return False
-        log.info("removed the image {name} ({id}): it is not needed any more", name=name, id=image.id)
+        log.info(
+            "removed the image {image} ({image_id}): it is not needed any more",
+            event="image_removed",
+            image=name,
+            image_id=image.id,
+        )
         return True
 
     async def _look(self) -> list[Kept]:

@@ -91,13 +91,7 @@ class Retirement:
         is_kept = keep and is_stopped and await self._is_kept(container)
         is_gone = is_kept or await self._versions.remove_or_log(container)
         if is_gone:
-            log.info(
-                "{name} is gone: drained for {drained}{cut}, stopped in {stopped}",
-                name=container.name,
-                drained=format_duration(drained - begun),
-                cut=_cut(left),
-                stopped=format_duration(stopped - drained),
-            )
+            _log_gone(container.name, left, drained - begun, stopped - drained, is_kept=is_kept)
             self.on_drained(container)
         self._send(Kept(container.number) if is_kept else Gone(container.number))
 
@@ -110,10 +104,15 @@ class Retirement:
             return await drain
         except CancelledError:
             if self._role(container.number) is Role.STOPPING:
-                log.info("{name} is not drained any further", name=container.name)
+                log.info("{version} is not drained any further", event="drain_ended", version=container.name)
             return None
         except (HanoverdError, OSError) as error:
-            log.error("{name} cannot be drained any further: {error}", name=container.name, error=error)
+            log.error(
+                "{version} cannot be drained any further: {error}",
+                event="drain_failed",
+                version=container.name,
+                error=error,
+            )
             return None
         finally:
             del self._drains[container.number]
@@ -125,7 +124,7 @@ class Retirement:
         try:
             return await work
         except CancelledError:
-            log.info("{name} was killed: it did not stop in time", name=container.name)
+            log.info("{version} was killed: it did not stop in time", event="killed", version=container.name)
             return False
         finally:
             del self._stops[container.number]
@@ -135,7 +134,9 @@ class Retirement:
             await self._versions.stop(container)
         except EngineError as error:
             # Removing it will stop it too, if less gently.
-            log.error("{name} could not be stopped: {error}", name=container.name, error=error)
+            log.error(
+                "{version} could not be stopped: {error}", event="stop_failed", version=container.name, error=error
+            )
             return False
         return True
 
@@ -143,8 +144,27 @@ class Retirement:
         try:
             return await self._retention.keep(container)
         except EngineError as error:
-            log.warn("{name} cannot be kept to roll back to: {error}", name=container.name, error=error)
+            log.warn(
+                "{version} cannot be kept to roll back to: {error}",
+                event="keep_failed",
+                version=container.name,
+                error=error,
+            )
             return False
+
+
+def _log_gone(version: str, left: int | None, drained: float, stopped: float, *, is_kept: bool) -> None:
+    log.info(
+        "{version} is gone: drained for {drained}{cut}, stopped in {stopped}",
+        event="kept" if is_kept else "removed",
+        version=version,
+        connections=left,
+        cut=_cut(left),
+        drained=format_duration(drained),
+        drain_seconds=drained,
+        stopped=format_duration(stopped),
+        stop_seconds=stopped,
+    )
 
 
 def _cut(left: int | None) -> str:

@@ -72,7 +72,7 @@ class DeployWorkers:
         except HanoverdError as error:
             self._send(ev.AdoptionFailed(str(error)))
         except Exception as error:  # noqa: BLE001  # a mistake of ours must not end the daemon
-            log.failure("what an earlier run left could not be taken over: internal error")
+            log.failure("what an earlier run left could not be taken over: internal error", event="internal_error")
             self._send(ev.AdoptionFailed(f"internal error: {error}"))
         else:
             self._send(adopted)
@@ -113,7 +113,7 @@ class DeployWorkers:
         try:
             await self._routes.unroute(number)
         except HanoverdError as error:
-            log.error("the rules could not be removed: {error}: trying again", error=error)
+            log.error("the rules could not be removed: {error}: trying again", event="routes_failed", error=error)
 
     async def prune(self) -> None:
         """Remove what is not needed any more."""
@@ -135,7 +135,11 @@ class DeployWorkers:
         is_live = any(live.number == number for live in self._routes.live)
         await self._versions.stop_monitoring(number, keeps_running=True)
         if running is not None and is_live:
-            log.info("{name} goes on serving without hanoverd, as --on-exit keep says", name=running.name)
+            log.info(
+                "{version} goes on serving without hanoverd, as --on-exit keep says",
+                event="left_running",
+                version=running.name,
+            )
 
     async def wait_for_engine(self) -> None:
         """Fires when the engine answers.  Cancel gives up."""
@@ -145,7 +149,7 @@ class DeployWorkers:
             return
         except HanoverdError as error:
             # The handover that is tried next says what to do.
-            log.error("{error}", error=error)
+            log.error("{error}", event="engine_failed", error=error)
         self._send(ev.EngineBack())
 
     async def close(self) -> None:

@@ -83,24 +83,33 @@ class Listener:
         # Only now: a host that takes connections, and no more, is to be asked more and more seldom.
         self._delays.reset()
         self._report.reset()
-        log.info("listening to hookbot at {url}", url=self._shown)
+        log.info("listening to hookbot at {url}", event="hookbot_connected", url=self._shown)
         self._on_open()
 
     def _take(self, message: bytes) -> None:
         try:
             self._on_message(message)
         except ValueError as error:
-            log.error("a message from hookbot at {url} was dropped: {error}", url=self._shown, error=error)
+            log.error(
+                "a message from hookbot at {url} was dropped: {error}",
+                event="hookbot_message_dropped",
+                url=self._shown,
+                error=error,
+            )
 
     def _oversized(self, size: int) -> None:
         log.error(
-            "a message of {size} bytes from hookbot at {url} was dropped: it is too large", size=size, url=self._shown
+            "a message of {size} bytes from hookbot at {url} was dropped: it is too large",
+            event="hookbot_message_dropped",
+            size=size,
+            url=self._shown,
         )
 
     def _disconnected(self, reason: str) -> None:
         log.warn(
             "no connection to hookbot at {url}: {reason}. Trying again, at least every {most}; handovers go on by "
             "SIGHUP meanwhile",
+            event="hookbot_lost",
             url=self._shown,
             reason=reason,
             most=format_duration(BACKOFF.longest),

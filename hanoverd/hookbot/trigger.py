@@ -65,7 +65,11 @@ class HookbotTrigger:
         self._catching_up.cancel()
         if self._subscription.is_of_all_branches and self._had_a_push:
             # The source knows the head of the default branch only, and the last push may have been to another branch.
-            log.info("{what}: pushes during the time without hookbot are not known", what=self._source.describe())
+            log.info(
+                "{source}: pushes during the time without hookbot are not known",
+                event="hookbot_missed",
+                source=self._source.describe(),
+            )
             return
         self._catching_up.start(self._catch_up())
 
@@ -78,7 +82,8 @@ class HookbotTrigger:
 
     def _newest_is_unknown(self, error: HanoverdError, _delay: float) -> None:
         log.warn(
-            "{what}: cannot check whether a message from hookbot was missed: {error}",
-            what=self._source.describe(),
+            "{source}: cannot check whether a message from hookbot was missed: {error}",
+            event="hookbot_check_failed",
+            source=self._source.describe(),
             error=error,
         )

@@ -139,8 +139,10 @@ class RegistrySource:
         def log_delay(error: RegistryBusy, delay: float) -> None:
             log.warn(
                 "{image}: the registry is asked too often: trying again in {wait} ({error})",
+                event="registry_busy",
                 image=name.reference,
                 wait=format_duration(delay),
+                retry_seconds=delay,
                 error=error,
             )
 

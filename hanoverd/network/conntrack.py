@@ -101,6 +101,7 @@ class Conntrack:
                 except HanoverdError as error:
                     log.warn(
                         "connections to {address}, which has ended, were not forgotten: {error}",
+                        event="connections_not_forgotten",
                         address=address,
                         error=error,
                     )
@@ -154,6 +155,7 @@ class Conntrack:
                 "connections cannot be counted, so an old version always gets the whole drain timeout: {reason}. Run "
                 "hanoverd as root with the package conntrack installed, or put a copy of conntrack with the capability "
                 "cap_net_admin=+ep (setcap) first on PATH",
+                event="conntrack_unavailable",
                 reason=reason,
             )
         self._works = False
@@ -161,7 +163,7 @@ class Conntrack:
 
 def _warn(reason: str) -> None:
     # A failure of the moment: the next count may succeed.
-    log.warn("connections could not be counted this time: {reason}", reason=reason)
+    log.warn("connections could not be counted this time: {reason}", event="count_failed", reason=reason)
 
 
 def under_way(listing: str) -> Mapping[str, int]:

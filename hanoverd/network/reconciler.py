@@ -55,11 +55,12 @@ class Reconciler:
             if wrong is not None:
                 self.repairs += 1
                 log.warn(
-                    "another program changed the firewall: {wrong}: repaired (number {count})",
-                    wrong=wrong,
+                    "another program changed the firewall: {reason}: repaired (number {count})",
+                    event="repaired",
+                    reason=wrong,
                     count=self.repairs,
                 )
 
 
 def _log_error(reason: str) -> None:
-    log.error("the rules cannot be checked: {reason}", reason=reason)
+    log.error("the rules cannot be checked: {error}", event="repair_failed", error=reason)

@@ -78,9 +78,10 @@ class Hooks:
                     self._commands.start(self._run_and_log(hook, event))
                 else:
                     log.error(
-                        "the hook {command} for {event} was not run: {count} commands are still running",
+                        "the hook {command} for {hook} was not run: {count} commands are still running",
+                        event="hook_skipped",
+                        hook=event.kind,
                         command=hook.command,
-                        event=event.kind,
                         count=len(self._commands),
                     )
         self._post_to_all(event)
@@ -129,10 +130,11 @@ class Hooks:
         failure = await self._run(hook, event)
         if failure is not None:
             log.error(
-                "the hook {command} for {event} failed: {failure}",
+                "the hook {command} for {hook} failed: {error}",
+                event="hook_failed",
+                hook=event.kind,
                 command=hook.command,
-                event=event.kind,
-                failure=failure,
+                error=failure,
             )
 
     async def _run(self, hook: Hook, event: Event) -> str | None:
@@ -142,7 +144,7 @@ class Hooks:
                 self._reactor,
                 ["sh", "-c", hook.command],
                 {**self._environ, **event.environment()},
-                on_line=lambda line: log.info("hook {event}: {line}", event=event.kind, line=line),
+                on_line=lambda line: log.info("hook {hook}: {line}", event="hook_output", hook=event.kind, line=line),
                 with_children=True,
             )
         )
@@ -160,8 +162,9 @@ class Hooks:
                 self._requests.start(self._post(url, event))
             else:
                 log.error(
-                    "{event} was not posted to {url}: {count} requests are still unanswered",
-                    event=event.kind,
+                    "{hook} was not posted to {url}: {count} requests are still unanswered",
+                    event="notify_skipped",
+                    hook=event.kind,
                     url=shown(url),
                     count=len(self._requests),
                 )
@@ -177,7 +180,14 @@ class Hooks:
                 attempts=attempts,
             )
         except HanoverdError as error:
-            log.error("{error}; given up after {attempts} attempts", error=error, attempts=attempts)
+            log.error(
+                "{error}; given up after {count} attempts",
+                event="notify_failed",
+                hook=event.kind,
+                url=shown(url),
+                error=error,
+                count=attempts,
+            )
 
 
 def _failure(code: int) -> str | None:

@@ -112,10 +112,20 @@ class ContainerMonitor:
                     return
             elif isinstance(failure, EngineRefused) and failure.status == _NOT_IMPLEMENTED:
                 # The container is none the worse for it.
-                log.warn("the output of {name} cannot be shown: {error}", name=self._name, error=failure)
+                log.warn(
+                    "the output of {version} cannot be shown: {error}",
+                    event="output_unavailable",
+                    version=self._name,
+                    error=failure,
+                )
                 return
             elif not is_reported and not self.exit.is_settled:
-                log.warn("the output of {name} is not shown for now: {error}", name=self._name, error=failure)
+                log.warn(
+                    "the output of {version} is not shown for now: {error}",
+                    event="output_interrupted",
+                    version=self._name,
+                    error=failure,
+                )
                 is_reported = True
             self._output.end()
             await self._sleep(delays.next())
@@ -184,4 +194,4 @@ class _Output:
     def _emit(self, line: bytes) -> None:
         text = line.rstrip(b"\r").decode(errors="replace")
         self.tail.append(text if len(text) <= TAIL_WIDTH else f"{text[:TAIL_WIDTH]}…")
-        log.info("{name}: {line}", name=self._name, line=text)
+        log.info("{version}: {line}", event="output", version=self._name, line=text)

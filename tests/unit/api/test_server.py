@@ -17,9 +17,9 @@ from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import MOST_WAITING, ControlServer
 from hanoverd.deploy.history import LIVE, History, Record
+from hanoverd.logs.recent import MOST, RecentLog
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ControlError
-from hanoverd.runtime.recent_log import MOST, RecentLog
 
 REACTOR: Any = reactor
 log = Logger()

@@ -329,7 +329,7 @@ def test_an_exception_in_a_transition_is_logged_and_ends_nothing(monkeypatch: py
         it.send(ev.Triggered("push"))
     [line] = logged
     assert line["log_failure"].check(ZeroDivisionError)
-    assert line["event"] == ev.Triggered("push")
+    assert (line["event"], line["what"]) == ("internal_error", ev.Triggered("push"))
     it.send(ev.Triggered("push"))
     assert it.turn() == ["started 20", "hand over 20"]
 

@@ -267,7 +267,7 @@ def test_each_phase_is_logged_and_recorded_with_its_own_time() -> None:
         it.clock.advance(1.5)
         phases.obtained(RECIPE.image)
         it.clock.advance(0.2)
-        phases.done("started", "at 172.17.0.2")
+        phases.started(running(2))
     assert texts(logged) == [
         f"app-2: obtained {RECIPE.image.name.reference} (sha256:1) in 1.5s",
         "app-2: started at 172.17.0.2 in 200ms",
@@ -281,5 +281,5 @@ def test_an_image_that_was_there_before_was_not_obtained() -> None:
     it = Parts()
     record = it.history.start(["push"])
     with capturedLogs() as logged:
-        Phases(it.clock, record, "app-2", "").obtained(RECIPE.image, "has")
+        Phases(it.clock, record, "app-2", "").has(RECIPE.image)
     assert texts(logged) == [f"app-2: has {RECIPE.image.name.reference} (sha256:1) in 0s"]
