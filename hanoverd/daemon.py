@@ -26,11 +26,11 @@ from hanoverd.images import Source, Surroundings
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_surroundings
+from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
 from hanoverd.network.preflight import check_engine, check_firewall, ports_in_use
 from hanoverd.notify.hooks import Hook, Hooks
 from hanoverd.runtime.errors import HanoverdError
-from hanoverd.runtime.recent_log import RecentLog
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
@@ -86,10 +86,16 @@ class HanoverdService(RunningService):
         self._terminal.watch()
         log.info(
             "hanoverd is running: process {pid}; `kill -HUP {pid}` begins a handover, `kill {pid}` or Ctrl-C stops it",
+            event="running",
+            app=self._app.versions.app,
             pid=os.getpid(),
         )
         if self._app.orchestrator.state.requests.is_paused:
-            log.info("hanoverd is paused, as before: `hanoverd resume {app}` ends that", app=self._app.versions.app)
+            log.info(
+                "hanoverd is paused, as before: `hanoverd resume {app}` ends that",
+                event="paused",
+                app=self._app.versions.app,
+            )
         self._app.start()
         self._app.orchestrator.trigger("start")
         self._systemd.ready()
@@ -98,7 +104,7 @@ class HanoverdService(RunningService):
         # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
         gc.freeze()
         Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
-            lambda failure: log.failure("conntrack", failure)
+            lambda failure: log.failure("conntrack", failure, event="internal_error")
         )
 
     async def end(self) -> None:
@@ -112,18 +118,22 @@ class HanoverdService(RunningService):
         self._pool.stop()
         self._release()
         self._systemd.ended()
-        log.info("hanoverd has stopped")
+        log.info("hanoverd has stopped", event="ended", app=self._app.versions.app)
 
     def _end_of_input(self) -> None:
         self._stop("end of input (Ctrl-D)")
 
     def _stop(self, reason: str) -> None:
         if self._stopping:
-            log.info("{reason} again: killing what has not ended", reason=reason)
+            log.info(
+                "{reason} again: killing what has not ended", event="killing", app=self._app.versions.app, reason=reason
+            )
             self._app.orchestrator.kill()
             return
         self._stopping = True
-        log.info("{reason}: stopping; once more to stop at once", reason=reason)
+        log.info(
+            "{reason}: stopping; once more to stop at once", event="stopping", app=self._app.versions.app, reason=reason
+        )
         self._reactor.stop()
 
 

@@ -119,6 +119,7 @@ def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings
         hooks=tuple(_late("hook", text, parse_hook) for text in given.all("hook")),
         notify=tuple(given.all("notify")),
         keep_versions=_late("keep-versions", given.last("keep-versions") or "", _number),
+        log_format=given.last("log-format") or "",
     )
 
 
@@ -204,7 +205,8 @@ def _builder(given: Given) -> BuilderSettings:
     except ValueError as error:
         raise UsageError(f"--docker-notify: {error}") from None
     assert hookbot is not None  # noqa: S101  # it was given
-    return BuilderSettings(_how(given, hookbot.source, ALWAYS, hookbot), image, url, given.boolean("once"))
+    obtaining = _how(given, hookbot.source, ALWAYS, hookbot)
+    return BuilderSettings(obtaining, image, url, given.boolean("once"), given.last("log-format") or "")
 
 
 def _serve(given: Given) -> ServeSettings:
@@ -221,6 +223,7 @@ def _serve(given: Given) -> ServeSettings:
         tls=(cert, key) if cert is not None and key is not None else None,
         key=_secret(given, "HOOKBOT_KEY", "the secret with which tokens are made"),
         github_secret=_secret(given, "HOOKBOT_GITHUB_SECRET", "the secret of GitHub's webhooks") if routed else None,
+        log_format=given.last("log-format") or "",
     )
 
 

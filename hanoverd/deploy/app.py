@@ -149,7 +149,9 @@ class App:
 
     def _worth_a_rollback(self) -> list[Running]:
         versions = self.orchestrator.state.versions
-        return [one for one in self.draining() if not versions[one.number].is_rejected and versions[one.number].turn]
+        return [
+            one for one in self.draining() if not versions[one.number].is_rejected and versions[one.number].live_order
+        ]
 
     def _running(self, role: Role) -> list[Running]:
         found = [self.versions.running(version.number) for version in self.orchestrator.state.in_role(role)]

@@ -49,10 +49,10 @@ class Step:
         return self.change(version, role=role, share=0)
 
     def set_requests(self, requests: Requests, why_dropped: str) -> None:
-        """Change the requests that wait; an order that is not among them any more is reported."""
-        before = self.state.requests.order
+        """Change the requests that wait; a command that is not among them any more is reported."""
+        before = self.state.requests.command
         self.set(requests=requests)
-        if before is not None and requests.order is not before:
+        if before is not None and requests.command is not before:
             self.emit(ReportDropped(before, why_dropped))
 
     # -- attempts

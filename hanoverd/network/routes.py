@@ -13,7 +13,7 @@ from hanoverd.network.bridge import lets_loopback_through
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.host_ports import HeldPort
 from hanoverd.network.rules import Route
-from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.cancellation import shielded
 from hanoverd.versions.version import Ready, Running
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Routes:
             on_flipped(flip)
             return flip
 
-        return await uncancellable(self._alone(flipping))
+        return await shielded(self._alone(flipping))
 
     async def unroute(self, number: int | None = None) -> None:
         """Remove the routes: new connections are refused.  With ``number``, only if they lead to that version.
@@ -96,7 +96,7 @@ class Routes:
                 self.live = ()
                 await self._firewall.clear()
 
-        await uncancellable(self._alone(unrouting))
+        await shielded(self._alone(unrouting))
 
     def adopt(self, running: Running) -> Live:
         """Note that the rules, which an earlier run made, lead to ``running``, without a change."""
@@ -121,7 +121,7 @@ class Routes:
 
         Ignores cancellation; fails with ``HanoverdError``.
         """
-        return await uncancellable(self._alone(self._firewall.repair))
+        return await shielded(self._alone(self._firewall.repair))
 
     def describe(self, live: Live) -> str:
         """The routes for the log: "0.0.0.0:8080 -> 172.17.0.2:80"."""

@@ -63,6 +63,7 @@ class Settings:
     hooks: tuple[tuple[str, str], ...]
     notify: tuple[str, ...] = field(repr=False)
     keep_versions: int
+    log_format: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class BuilderSettings:
     image: ImageName
     notify: HookbotURL
     once: bool
+    log_format: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class ServeSettings:
     tls: tuple[str, str] | None
     key: str = field(repr=False)
     github_secret: str | None = field(repr=False)
+    log_format: str
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.inspection import recipe_of
 from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
-from hanoverd.runtime.polling import pause
 from hanoverd.spec.container import GIVEN, ContainerOptions, Image, Recipe, app_label, create_body
 from hanoverd.spec.image_name import ImageName, built_name
 from tests.fakes.surroundings import surroundings
@@ -75,7 +75,7 @@ class EngineContract(TestCase):
         for _ in range(500):
             if await holds():
                 return
-            await pause(REACTOR, 0.02)
+            await sleep(REACTOR, 0.02)
         raise AssertionError("not within 10 seconds")
 
     # -- what there is

@@ -10,8 +10,8 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.rules import Claim, Route, claims, nothing
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import FirewallError
-from hanoverd.runtime.polling import pause
 
 REACTOR: Any = reactor
 
@@ -202,7 +202,7 @@ async def until(holds: Callable[[], object]) -> None:
     end = REACTOR.seconds() + 10
     while not holds():
         assert REACTOR.seconds() < end, "not within 10 seconds"
-        await pause(REACTOR, 0.005)
+        await sleep(REACTOR, 0.005)
 
 
 def route(host_port: int, container: int, host_ip: str | None = None) -> Route:

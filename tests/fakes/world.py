@@ -24,7 +24,7 @@ from hanoverd.images.registry import RegistrySource
 from hanoverd.network.host_ports import HeldPort
 from hanoverd.notify.hooks import Hook, Hooks
 from hanoverd.runtime.cancellation import Outcome
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.clock import sleep
 from hanoverd.spec.container import ContainerOptions
 from hanoverd.spec.publish import Publish
 from hanoverd.spec.restart import RestartPolicy
@@ -122,7 +122,7 @@ class World:
             left += [*self.engine.containers, *self.firewall.rules()]
         # Sockets close a turn later, at most.
         for _ in range(3):
-            await pause(REACTOR, 0)
+            await sleep(REACTOR, 0)
         # All but the time limit of the test itself.
         left += [call for call in REACTOR.getDelayedCalls() if "trial" not in call.func.__module__]
         self._folder.cleanup()
@@ -225,7 +225,7 @@ class Daemon:
     async def stop(self, within: float = 15.0) -> None:
         """Stop it, which must finish in time."""
         stopping = Outcome(Deferred.fromCoroutine(self.app.stop()))
-        await until(lambda: stopping.is_over, within, lambda: f"the stop hangs: {self.orchestrator.state}")
+        await until(lambda: stopping.is_settled, within, lambda: f"the stop hangs: {self.orchestrator.state}")
         stopping.get()
 
 
@@ -237,4 +237,4 @@ async def until(
     while not holds():
         if REACTOR.seconds() > end:
             raise AssertionError(f"not within {within} seconds: {otherwise()}")
-        await pause(REACTOR, 0.005)
+        await sleep(REACTOR, 0.005)

@@ -25,6 +25,7 @@ FLOORS = (
     ("images",),
     ("docker",),
     ("runtime",),
+    ("logs",),
     ("spec",),
     ("text",),
     ("",),

@@ -83,6 +83,7 @@ def test_without_arguments_the_folder_is_built_with_the_defaults() -> None:
         hooks=(),
         notify=(),
         keep_versions=1,
+        log_format="text",
     )
 
 
@@ -116,6 +117,7 @@ def test_every_option_arrives() -> None:
             "died=x=1; echo",
             "--notify=https://hooks.example/secret",
             "--keep-versions=4",
+            "--log-format=json",
             "team/web:2",
             "serve",
             "--fast",
@@ -147,6 +149,7 @@ def test_every_option_arrives() -> None:
         hooks=(("live", "echo now"), ("died", "x=1; echo")),
         notify=("https://hooks.example/secret",),
         keep_versions=4,
+        log_format="json",
     )
 
 

@@ -17,7 +17,7 @@ from hanoverd.versions.version import Container, Created, Running
 RECIPE = Recipe(ImageOf("sha256:1", ImageName("app"), (80,)), ContainerOptions())
 
 
-class DummyWatch:
+class DummyMonitor:
     """The monitor of a container, which exits when ``end`` is called."""
 
     def __init__(self) -> None:
@@ -34,14 +34,16 @@ def container(number: int) -> Container:
 
 def running(number: int) -> Running:
     """A version that runs, with a monitor of its own (``exit_of``)."""
-    watch: Any = DummyWatch()
-    return Running(Created(container(number), RECIPE, (80,)), f"172.17.0.{number}", (f"172.17.0.{number}",), {}, watch)
+    monitor: Any = DummyMonitor()
+    return Running(
+        Created(container(number), RECIPE, (80,)), f"172.17.0.{number}", (f"172.17.0.{number}",), {}, monitor
+    )
 
 
 def exit_of(one: Running, code: int) -> None:
     """Have it exit."""
-    watch: Any = one.watch
-    watch.end(code)
+    monitor: Any = one.monitor
+    monitor.end(code)
 
 
 class Calls:

@@ -21,7 +21,7 @@ from hanoverd.runtime.errors import FirewallError
 from hanoverd.spec.container import ContainerOptions, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.publish import Publish
-from hanoverd.versions.monitor import Watch
+from hanoverd.versions.monitor import ContainerMonitor
 from hanoverd.versions.version import Container, Created, Ready, Running
 from tests.fakes import table
 from tests.fakes.firewall import FakeFirewall
@@ -262,4 +262,4 @@ def version(number: int, ports: tuple[int, ...] = (80, 443)) -> Running:
     recipe = Recipe(Image("sha256:1", ImageName("app"), ports), ContainerOptions())
     address = f"192.0.2.{number + 2}"
     created = Created(Container(number, f"app-{number}", f"id-{number}"), recipe, ports)
-    return Running(created, address, (address,), {port: 40000 + port for port in ports}, cast("Watch", None))
+    return Running(created, address, (address,), {port: 40000 + port for port in ports}, cast("ContainerMonitor", None))
