@@ -110,11 +110,10 @@ class Hooks:
         if not self._commands and not self._requests:
             return
         log.info(
-            "waiting up to {time} for hooks: {commands} commands and {requests} webhook requests are unfinished",
+            "waiting up to {wait} for {count} unfinished hooks and webhook requests",
             event="hooks_closing",
-            time=format_duration(self._limits.close_timeout),
-            commands=len(self._commands),
-            requests=len(self._requests),
+            wait=format_duration(self._limits.close_timeout),
+            count=len(self._commands) + len(self._requests),
         )
         all_done = Outcome(Deferred.fromCoroutine(self._settled()))
         if not await settles_within(self._reactor, self._limits.close_timeout, all_done):
