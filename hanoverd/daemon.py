@@ -37,6 +37,7 @@ from hanoverd.runtime.sockets import pause_file_of, runtime_folder
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.container import ContainerOptions
+from hanoverd.spec.ports import PublishedPort
 from hanoverd.spec.settings import Settings
 from hanoverd.spec.source_name import IMAGE, SourceName
 
@@ -155,9 +156,11 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
 
     try:
         ports += hold_ports(settings.publish, ports_in_use(environ, settings.app))
-        check_firewall(environ, settings.app, ports)
+        check_firewall(environ, settings.app, [held.published for held in ports])
         check_engine(address)
-        return _service(settings, environ, reactor, stdin, pool, engine, source, around, ports, release)
+        return _service(
+            settings, environ, reactor, stdin, pool, engine, source, around, [held.published for held in ports], release
+        )
     except HanoverdError:
         release()
         raise
@@ -172,7 +175,7 @@ def _service(
     engine: Engine,
     source: Source,
     around: Surroundings,
-    ports: Sequence[HeldPort],
+    ports: Sequence[PublishedPort],
     release: Callable[[], None],
 ) -> HanoverdService:
     app = App(
@@ -229,7 +232,7 @@ def _container_options(settings: Settings) -> ContainerOptions:
         command=tuple(settings.command),
         env=tuple(settings.env),
         # In the order in which the engine lists them.
-        ports=tuple(sorted({published.container_port for published in settings.publish})),
+        ports=tuple(sorted({request.container for request in settings.publish})),
         binds=tuple(settings.binds),
         anonymous_volumes=tuple(settings.anonymous_volumes),
         mounts=tuple(settings.mounts),

@@ -23,7 +23,7 @@ from hanoverd.spec.events import parse_hook
 from hanoverd.spec.hookbot import HookbotURL, Subscription, image_of_notify, with_token
 from hanoverd.spec.mounts import parse_mount
 from hanoverd.spec.names import app_name_from, check_app_name
-from hanoverd.spec.publish import Publish, check_publish, parse_publish
+from hanoverd.spec.ports import PortRequest, check_conflicts, parse_publish
 from hanoverd.spec.restart import parse_restart
 from hanoverd.spec.settings import Asked, BuilderSettings, Obtaining, ServeSettings, Settings
 from hanoverd.spec.source_name import BUILD, FOLDER, SourceName, parse_source
@@ -263,11 +263,11 @@ def _volumes(given: Given) -> tuple[list[Bind], tuple[str, ...]]:
     return binds, tuple(anonymous)
 
 
-def _published(given: Given) -> tuple[Publish, ...]:
-    published: list[Publish] = []
+def _published(given: Given) -> tuple[PortRequest, ...]:
+    published: list[PortRequest] = []
     for text in given.all("publish"):
         published += _late("publish", text, parse_publish)
-    _together(lambda: check_publish(published))
+    _together(lambda: check_conflicts(published))
     return tuple(published)
 
 

@@ -27,11 +27,11 @@ from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Source
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
-from hanoverd.network.host_ports import HeldPort
 from hanoverd.network.reconciler import Reconciler
 from hanoverd.network.routes import Routes
 from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import ContainerOptions
+from hanoverd.spec.ports import PublishedPort
 from hanoverd.versions.health import Health
 from hanoverd.versions.version import Running, Versions
 
@@ -62,7 +62,7 @@ class App:
         engine: Engine,
         source: Source,
         named: Callable[[str], Source],
-        ports: Sequence[HeldPort],
+        ports: Sequence[PublishedPort],
         hooks: Hooks,
         progress: Progress,
         pause_file: Path,

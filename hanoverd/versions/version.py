@@ -23,7 +23,7 @@ from hanoverd.docker.inspection import (
     addresses_of,
     exposed_tcp_ports,
     generation_of,
-    loopback_ports_of,
+    proxy_ports_of,
     recipe_of,
     unhealthy,
 )
@@ -43,6 +43,7 @@ from hanoverd.runtime.errors import (
 from hanoverd.spec.container import APP, ContainerOptions, Image, Recipe, app_label, create_body
 from hanoverd.spec.events import Party
 from hanoverd.spec.names import kept_name, version_name
+from hanoverd.spec.ports import ContainerPort, HostPort, Protocol
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.health import Health
 from hanoverd.versions.monitor import ContainerMonitor
@@ -91,12 +92,17 @@ class Created:
 
     container: Container
     recipe: Recipe
-    ports: tuple[int, ...]
+    ports: tuple[ContainerPort, ...]
 
     @property
     def name(self) -> str:
         """The container's name."""
         return self.container.name
+
+    @property
+    def port_numbers(self) -> list[int]:
+        """The numbers of the TCP ports that are probed."""
+        return [port.number for port in self.ports if port.protocol is Protocol.TCP]
 
     @property
     def image(self) -> Image:
@@ -109,13 +115,13 @@ class Running:
     """A container that was started: where it answers, and its monitor.
 
     ``addresses`` are all its IPv4 addresses, one for each of its networks, ``address`` the one that is probed and routed
-    to.  ``loopback_ports`` maps its published ports to those of the engine's proxy on 127.0.0.1.
+    to.  ``proxy_ports`` maps its published ports to those where the engine's proxy listens.
     """
 
     created: Created
     address: str
     addresses: tuple[str, ...]
-    loopback_ports: Mapping[int, int]
+    proxy_ports: Mapping[ContainerPort, HostPort]
     monitor: ContainerMonitor = field(compare=False)
 
     @property
@@ -245,7 +251,7 @@ class Versions:
         except VersionFailed:
             await monitor.close()
             raise
-        return self._monitor(Running(created, address, addresses_of(found), loopback_ports_of(found), monitor))
+        return self._monitor(Running(created, address, addresses_of(found), proxy_ports_of(found), monitor))
 
     async def adopt(self, container: Container, address: str | None = None) -> Running:
         """Monitor a running container that an earlier hanoverd has started; ``address`` is the one to be used, if it has
@@ -258,12 +264,12 @@ class Versions:
         recipe = await self.recipe_of(found)
         addresses = addresses_of(found)
         used = address if address in addresses else address_of(container.name, found)
-        loopback_ports = loopback_ports_of(found)
+        proxy_ports = proxy_ports_of(found)
         created = Created(
-            replace(container, id=found["Id"]), recipe, tuple(loopback_ports) or exposed_tcp_ports(found["Config"])
+            replace(container, id=found["Id"]), recipe, tuple(proxy_ports) or exposed_tcp_ports(found["Config"])
         )
         monitor = ContainerMonitor(self._clock, self._engine, found["Id"], container.name, time.time())
-        return self._monitor(Running(created, used, addresses, loopback_ports, monitor))
+        return self._monitor(Running(created, used, addresses, proxy_ports, monitor))
 
     def _monitor(self, running: Running) -> Running:
         self._running[running.number] = running
@@ -281,7 +287,7 @@ class Versions:
         the status timeout).
         """
         seconds = self._status_timeout if seconds is None else seconds
-        readiness = Readiness(self._health, self._clock, running.address, running.created.ports)
+        readiness = Readiness(self._health, self._clock, running.address, running.created.port_numbers)
         polling = Deferred.fromCoroutine(readiness.reached())
         exited = running.monitor.exit.wait().addCallback(lambda _: polling.cancel())
         try:
@@ -301,7 +307,9 @@ class Versions:
         """Probe each port once, one after the other, and ask the engine: why it is not healthy, None if it is ready and the
         image's own HEALTHCHECK, if it has one, does not contradict.
         """
-        probes = [await self._health.probe(running.address, port, lambda: None) for port in running.created.ports]
+        probes = [
+            await self._health.probe(running.address, port, lambda: None) for port in running.created.port_numbers
+        ]
         if not is_ready(probes):
             return "; ".join(probe.said for probe in probes)
         try:
@@ -442,7 +450,7 @@ class Versions:
         created = running.created
         hint = ""
         if created.image.ports and not set(created.ports) <= set(created.image.ports):
-            hint = f" (the image exposes {', '.join(map(str, created.image.ports))})"
+            hint = f" (the image exposes {', '.join(str(port.number) for port in created.image.ports)})"
         return VersionFailed(
             f"{created.name} failed: it was not ready within the status timeout of "
             f"{format_duration(within)}, after {readiness.probes} probes; the last at "

@@ -12,7 +12,7 @@ from hanoverd.cli.parse import InfoRequested, parse
 from hanoverd.cli.secrets import SECRETS, with_secrets, without_secrets
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.build import BuildOptions
-from hanoverd.spec.publish import Publish
+from hanoverd.spec.ports import ContainerPort, PortRequest
 from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.settings import Asked, Obtaining, Settings
 from hanoverd.spec.source_name import SourceName
@@ -128,7 +128,7 @@ def test_every_option_arrives() -> None:
         command=("serve", "--fast"),
         app="shop",
         env=("COLOUR=blue", "SIZE=9"),
-        publish=(Publish(None, range(9000, 9001), 7000),),
+        publish=(PortRequest(ContainerPort(7000), range(9000, 9001)),),
         binds=("/srv/Corner Shop/data:/data",),
         anonymous_volumes=("/cache",),
         mounts=({"Type": "tmpfs", "Target": "/tmp"},),  # a path in the container

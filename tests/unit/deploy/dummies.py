@@ -12,9 +12,10 @@ from hanoverd.runtime.cancellation import Outcome
 from hanoverd.spec.container import ContainerOptions, Recipe
 from hanoverd.spec.container import Image as ImageOf
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 from hanoverd.versions.version import Container, Created, Running
 
-RECIPE = Recipe(ImageOf("sha256:1", ImageName("app"), (80,)), ContainerOptions())
+RECIPE = Recipe(ImageOf("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerOptions())
 
 
 class DummyMonitor:
@@ -36,7 +37,11 @@ def running(number: int) -> Running:
     """A version that runs, with a monitor of its own (``exit_of``)."""
     monitor: Any = DummyMonitor()
     return Running(
-        Created(container(number), RECIPE, (80,)), f"172.17.0.{number}", (f"172.17.0.{number}",), {}, monitor
+        Created(container(number), RECIPE, (ContainerPort(80),)),
+        f"172.17.0.{number}",
+        (f"172.17.0.{number}",),
+        {},
+        monitor,
     )
 
 

@@ -16,11 +16,12 @@ from hanoverd.deploy.transitions import OTHER_IS_LIVE, transition
 from hanoverd.spec import container
 from hanoverd.spec.container import ContainerOptions, Recipe
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.restart import RestartPolicy
 
 E = TypeVar("E")
 
-RECIPE = Recipe(container.Image("sha256:1", ImageName("app"), (80,)), ContainerOptions())
+RECIPE = Recipe(container.Image("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerOptions())
 
 
 class App:
