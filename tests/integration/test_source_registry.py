@@ -27,6 +27,7 @@ from hanoverd.spec.container import Image
 from tests.integration.asking import eventually
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.daemon import Daemon
+from tests.lab.events import contains
 from tests.lab.host import Lab
 from tests.lab.registry import PASSWORD, USER, registry
 
@@ -302,10 +303,8 @@ class WhimTests(RegistryCase):
             )
             try:
                 with Daemon(small, ["-p", "8080:80", "127.0.0.1:5000/app:v1"], "/") as hanoverd:
-                    hanoverd.wait_for(
-                        "cannot pull 127.0.0.1:5000/app:v1: .*The engine's disk is full: `docker image prune`"
-                    )
-                    hanoverd.wait_for("waiting for the next trigger")
+                    hanoverd.wait_event("failed", error=contains("disk is full"))
+                    hanoverd.wait_event("waiting")
             finally:
                 serving.terminate()
                 serving.wait()
