@@ -1,4 +1,4 @@
-"""Puts the builder together."""
+"""Creates the builder from its settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hanoverd.spec.settings import BuilderSettings
 
 
 def assemble_builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> BuilderService:
-    """The builder as a service; fails with ``HanoverdError``."""
+    """Return the builder as a service; fails with ``HanoverdError``."""
     pool, source, builder = _builder(settings, environ, reactor)
     obtaining = settings.obtaining
     assert obtaining.hookbot is not None  # noqa: S101  # a builder always listens
@@ -34,7 +34,7 @@ def assemble_builder(settings: BuilderSettings, environ: Mapping[str, str], reac
 
 
 def run_once(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> bool:
-    """Run the reactor for one build; whether all of it worked.  Fails with ``HanoverdError`` where it cannot begin."""
+    """Run the reactor for one build, and return whether it succeeded; fails with ``HanoverdError`` if it cannot start."""
     pool, _, builder = _builder(settings, environ, reactor)
     return build_once(reactor, pool, builder)
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.address import EngineAddress
-from hanoverd.docker.blocking_engine import BlockingEngine, usable_api_version
+from hanoverd.docker.api import choose_api_version
+from hanoverd.docker.blocking_engine import BlockingEngine
 from hanoverd.network.firewall import RESTORE, SAVE, refusal
 from hanoverd.network.rules import chains_of, claims, nothing, published_ports
 from hanoverd.runtime.errors import PortTaken
@@ -23,7 +24,7 @@ FIREWALL_WITHIN = 20
 
 def check_engine(address: EngineAddress) -> None:
     """Fail with the ``EngineError`` family unless an engine that we can talk with answers."""
-    usable_api_version(BlockingEngine(address, "1.24", Abort()).version())
+    choose_api_version(BlockingEngine(address, "1.24", Abort()).version())
 
 
 def check_firewall(environ: Mapping[str, str], app: str, ports: Sequence[PublishedPort]) -> None:
