@@ -113,7 +113,7 @@ def _finish_detaching(step: Step) -> None:
     if _is_busy(state) or state.in_role(Role.CANDIDATE, Role.REINSTATING, Role.STOPPING):
         return
     for version in state.in_role(Role.LIVE, Role.DRAINING, Role.STANDBY):
-        step.state = step.state.without_version(version.number)
+        step.forget(version.number)
         step.emit(Detach(version.number))
     step.set(phase=Phase.ENDED)
     step.emit(Finish())

@@ -9,48 +9,33 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from hanoverd.deploy import daemon_transitions as daemon
 from hanoverd.deploy import events as ev
+from hanoverd.deploy import version_transitions as versions
 from hanoverd.deploy.decisions import (
-    MAX_REINSTATEMENTS_WHILE_DETACHING,
     STOPS,
     decide,
-    start_reinstatement,
-    successor,
 )
 from hanoverd.deploy.effects import (
-    Adopt,
-    CancelAdoption,
     CancelReinstatement,
     CancelTimer,
-    CleanUpDead,
     Effect,
-    Finish,
-    Kill,
     Prune,
-    Reinstate,
-    Remove,
     RemoveRoutes,
-    ReportAdoptionFailed,
     ReportCancelled,
     ReportEngineLost,
     ReportFailed,
     ReportHeld,
     ReportLive,
-    ReportReinstatementFailed,
-    ReportUnhealthy,
     Retire,
     SavePause,
     StartTimer,
-    StopWaitingForEngine,
     TimerKind,
     WaitForEngine,
 )
 from hanoverd.deploy.requests import NEWER
-from hanoverd.deploy.state import FULL_SHARE, Attempt, Phase, Restarts, Role, State, Version
-from hanoverd.deploy.step import Step, backoff
-
-#: After so many seconds of being live, a version has proved itself, and restarts are counted from 0 again, as Docker does.
-STABLE_AFTER = 10.0
+from hanoverd.deploy.state import FULL_SHARE, Attempt, Phase, Restarts, Role, State
+from hanoverd.deploy.step import STABLE_AFTER, Step
 
 #: How often the engine may be lost during one handover until that has failed: it may be the handover that ends the engine.
 MOST_LOSSES = 3
@@ -63,57 +48,9 @@ def transition(state: State, event: ev.Event) -> tuple[State, tuple[Effect, ...]
     """Return the state after ``event``, and the effects to be run, in their order."""
     step = Step(state)
     if state.phase is not Phase.ENDED:
-        _HANDLERS[type(event)](step, event)
+        HANDLERS[type(event)](step, event)
         decide(step)
     return step.state, tuple(step.effects)
-
-
-# -- the start
-
-
-def _started(step: Step, _event: ev.Started) -> None:
-    if step.state.phase is Phase.STARTING and not step.state.is_adopting:
-        step.set(is_adopting=True)
-        step.emit(Adopt())
-
-
-def _adopted(step: Step, event: ev.Adopted) -> None:
-    step.set(is_adopting=False, next_number=max(event.next_number, step.state.next_number))
-    if event.serves is not None:
-        turn = step.state.next_live_order
-        step.set(next_live_order=turn + 1)
-        step.state = step.state.with_version(
-            Version(event.serves, Role.LIVE, event.recipe, FULL_SHARE, turn, event.is_ready, has_settled=True)
-        )
-        step.emit(StartTimer(TimerKind.STABLE, STABLE_AFTER, event.serves))
-    for number, was_live in event.draining:
-        step.state = step.state.with_version(Version(number, Role.DRAINING))
-        step.emit(Retire(number, drain=True, keep=was_live))
-    for number in event.unusable:
-        step.state = step.state.with_version(Version(number, Role.STOPPING))
-        step.emit(Remove(number))
-    for number in event.kept:
-        step.state = step.state.with_version(Version(number, Role.KEPT))
-    if step.state.phase is Phase.STARTING:
-        step.set(phase=Phase.RUNNING)
-        if event.serves is not None:
-            # Finds out what can be rolled back to.
-            step.emit(Prune())
-        if event.serves is None and step.state.requests.is_paused and step.state.requests.is_empty:
-            # A pause holds changes of the live version; it does not keep an app down.
-            step.set(requests=step.state.requests.release())
-
-
-def _adoption_failed(step: Step, event: ev.AdoptionFailed) -> None:
-    step.set(is_adopting=False)
-    if step.state.phase is Phase.STARTING:
-        delay = backoff(step.state.failed_adoptions)
-        step.set(failed_adoptions=step.state.failed_adoptions + 1)
-        step.emit(ReportAdoptionFailed(event.error, delay), StartTimer(TimerKind.ADOPT, delay))
-
-
-def _adoption_cancelled(step: Step, _event: ev.AdoptionCancelled) -> None:
-    step.set(is_adopting=False)
 
 
 # -- requests
@@ -170,7 +107,7 @@ def _flipped(step: Step, event: ev.Flipped) -> None:
     state = step.state
     version = state.versions.get(event.number)
     if version is None or version.role is Role.STOPPING:
-        # The stop came after the point of no return, and has the container.
+        # The stop came after the point of no return, and removes the container.
         step.emit(RemoveRoutes(event.number))
         return
     attempt = state.attempt_of(event.number)
@@ -180,16 +117,11 @@ def _flipped(step: Step, event: ev.Flipped) -> None:
         role=Role.LIVE,
         recipe=event.recipe,
         share=FULL_SHARE,
-        live_order=state.next_live_order,
+        live_order=step.take_live_order(),
         is_verified=True,
         has_settled=version.role is Role.REINSTATING or state.policy.settle <= 0,
     )
-    step.set(
-        next_live_order=state.next_live_order + 1,
-        failed_reinstatements=0,
-        is_reinstatement_delayed=False,
-        standby_for=None,
-    )
+    step.set(failed_reinstatements=0, is_reinstatement_delayed=False, standby_for=None)
     step.emit(StartTimer(TimerKind.STABLE, STABLE_AFTER, version.number))
     if not version.has_settled:
         step.emit(StartTimer(TimerKind.SETTLED, state.policy.settle, version.number))
@@ -197,7 +129,7 @@ def _flipped(step: Step, event: ev.Flipped) -> None:
         _succeeded(step, attempt)
     step.emit(Prune())
     if version.exit_code is not None:
-        _live_exited(step, version, version.exit_code)
+        versions.live_exited(step, version, version.exit_code)
 
 
 def _replace_others(step: Step, event: ev.Flipped) -> None:
@@ -210,7 +142,7 @@ def _replace_others(step: Step, event: ev.Flipped) -> None:
     for old in state.in_role(Role.STANDBY):
         step.stop_serving(old, Role.STOPPING)
         if state.standby_for != event.number:
-            # Else the handover for which it was stopped removes it.
+            # Otherwise the handover for which it was stopped retires it.
             step.emit(Retire(old.number, drain=False, keep=True))
     for old in state.in_role(Role.REINSTATING):
         if old.number != event.number:
@@ -247,7 +179,7 @@ def _attempt_cancelled(step: Step, event: ev.AttemptCancelled) -> None:
         return
     _end_attempt(step, attempt, event.number)
     if event.number not in step.state.versions and event.number == step.state.next_number - 1:
-        # Its container was never there, or is gone: the next version takes its number.
+        # Its container was never created, or is removed: the next version takes its number.
         step.set(next_number=event.number)
     step.emit(ReportCancelled(attempt), Prune())
     step.restart_again(attempt)
@@ -284,174 +216,11 @@ def _engine_back(step: Step, _event: ev.EngineBack) -> None:
                 step.run_attempt(attempt)
 
 
-# -- versions
-
-
-def _exited(step: Step, event: ev.Exited) -> None:
-    version = step.state.versions.get(event.number)
-    if version is None or version.role in (Role.STANDBY, Role.STOPPING, Role.KEPT):
-        # By our own doing.
-        return
-    version = step.change(version, exit_code=event.code)
-    if version.role is Role.LIVE:
-        _live_exited(step, version, event.code)
-
-
-def _live_exited(step: Step, version: Version, code: int) -> None:
-    step.stop_serving(version, Role.STOPPING)
-    step.emit(RemoveRoutes(version.number))
-    follower = None if step.state.live else _follower(step.state)
-    delay = None
-    # A version that did not settle is not tried again while the one that it replaced can serve.
-    if version.recipe is not None and (follower is None or version.has_settled):
-        delay = step.schedule_restart(version.recipe, code)
-    step.emit(CleanUpDead(version.number, code, None if follower is None else follower.number, delay))
-
-
-def _follower(state: State) -> Version | None:
-    return next(iter(state.in_role(Role.REINSTATING)), None) or successor(state)
-
-
-def _unhealthy(step: Step, event: ev.Unhealthy) -> None:
-    version = step.state.versions.get(event.number)
-    if version is None or version.role is not Role.LIVE or step.state.phase is not Phase.RUNNING:
-        return
-    if step.state.restarts.wanted is not None or step.state.in_role(Role.REINSTATING):
-        # It is being replaced already.
-        return
-    follower = None if version.has_settled else successor(step.state)
-    if follower is not None:
-        step.change(version, is_rejected=True)
-        start_reinstatement(step, follower)
-        step.emit(ReportUnhealthy(event.number, event.reason, follower.number, None))
-    elif version.recipe is not None:
-        delay = step.schedule_restart(version.recipe, None)
-        step.emit(ReportUnhealthy(event.number, event.reason, None, delay))
-
-
-def _reinstatement_failed(step: Step, event: ev.ReinstatementFailed) -> None:
-    version = step.state.versions.get(event.number)
-    if version is None or version.role is not Role.REINSTATING:
-        return
-    step.set(is_reinstatement_delayed=False)
-    if event.is_gone or version.has_exited:
-        step.stop_serving(version, Role.STOPPING)
-        step.emit(Remove(version.number))
-        delay = None
-        needs_restart = not step.state.live and step.state.restarts.wanted is None and successor(step.state) is None
-        if needs_restart and version.recipe is not None:
-            # One that did not exit was taken out of service by hanoverd, whatever the policy says of exits.
-            delay = step.schedule_restart(version.recipe, version.exit_code, always=not version.has_exited)
-        step.emit(ReportReinstatementFailed(event.number, event.error, delay))
-        return
-    failures = step.state.failed_reinstatements + 1
-    step.set(failed_reinstatements=failures)
-    if step.state.phase is Phase.DETACHING and failures > MAX_REINSTATEMENTS_WHILE_DETACHING:
-        step.stop_serving(version, Role.STANDBY)
-        step.emit(ReportReinstatementFailed(event.number, event.error, None))
-        return
-    delay = backoff(failures)
-    step.set(is_reinstatement_delayed=True)
-    step.emit(
-        ReportReinstatementFailed(event.number, event.error, delay),
-        StartTimer(TimerKind.REINSTATE, delay, event.number),
-    )
-
-
-def _drain_ended(step: Step, event: ev.DrainEnded) -> None:
-    version = step.state.versions.get(event.number)
-    if version is not None and version.role is Role.DRAINING:
-        step.stop_serving(version, Role.STOPPING)
-
-
-def _kept(step: Step, event: ev.Kept) -> None:
-    version = step.state.versions.get(event.number)
-    if version is not None and version.role is Role.STOPPING:
-        step.stop_serving(version, Role.KEPT)
-        step.emit(Prune())
-
-
-def _gone(step: Step, event: ev.Gone) -> None:
-    version = step.state.versions.get(event.number)
-    if version is None:
-        return
-    step.state = step.state.without_version(event.number)
-    if version.role is Role.STOPPING:
-        step.emit(Prune())
-
-
-# -- time
-
-
-def _timer_expired(step: Step, event: ev.TimerExpired) -> None:
-    version = step.state.versions.get(event.number)
-    match event.timer:
-        case TimerKind.ADOPT:
-            _started(step, ev.Started())
-        case TimerKind.RESTART:
-            step.set(restarts=replace(step.state.restarts, is_due=step.state.restarts.wanted is not None))
-        case TimerKind.REINSTATE:
-            _reinstatement_due(step, version)
-        case TimerKind.STABLE:
-            if version is not None and version.role is Role.LIVE:
-                step.set(restarts=replace(step.state.restarts, count=0))
-        case TimerKind.SETTLED:
-            if version is not None and version.role is Role.LIVE:
-                step.change(version, has_settled=True)
-
-
-def _reinstatement_due(step: Step, version: Version | None) -> None:
-    if version is None or version.role is not Role.REINSTATING or not step.state.is_reinstatement_delayed:
-        return
-    if version.has_exited:
-        _reinstatement_failed(step, ev.ReinstatementFailed(version.number, "it exited", is_gone=True))
-    else:
-        start_reinstatement(step, version)
-
-
-# -- the stop
-
-
-def _stop_requested(step: Step, _event: ev.StopRequested) -> None:
-    if step.state.is_stopping:
-        return
-    keep = step.state.policy.keep
-    step.set(phase=Phase.DETACHING if keep else Phase.STOPPING)
-    step.set_requests(step.state.requests.cleared(), STOPS)
-    if step.state.is_adopting:
-        step.emit(CancelAdoption())
-    if step.state.is_engine_lost:
-        step.set(is_engine_lost=False)
-        step.emit(StopWaitingForEngine())
-    if step.state.is_reinstatement_delayed and keep:
-        # There is no time for a long delay.
-        step.set(is_reinstatement_delayed=False, failed_reinstatements=0)
-        for version in step.state.in_role(Role.REINSTATING):
-            step.emit(CancelTimer(TimerKind.REINSTATE, version.number), Reinstate(version.number))
-
-
-def _kill_requested(step: Step, _event: ev.KillRequested) -> None:
-    if step.state.phase is Phase.DETACHING:
-        step.set(failed_reinstatements=MAX_REINSTATEMENTS_WHILE_DETACHING + 1)
-        for version in step.state.in_role(Role.REINSTATING):
-            step.stop_serving(version, Role.STANDBY)
-            step.emit(CancelReinstatement(version.number))
-    step.emit(Kill())
-
-
-def _swept(step: Step, _event: ev.Swept) -> None:
-    step.set(phase=Phase.ENDED, versions={})
-    if step.state.requests.is_paused:
-        # What was not to change is gone: the next start begins afresh.
-        step.emit(SavePause(is_paused=False))
-    step.emit(Finish())
-
-
-_HANDLERS: dict[type[Any], Callable[[Step, Any], None]] = {
-    ev.Started: _started,
-    ev.Adopted: _adopted,
-    ev.AdoptionFailed: _adoption_failed,
-    ev.AdoptionCancelled: _adoption_cancelled,
+HANDLERS: dict[type[Any], Callable[[Step, Any], None]] = {
+    ev.Started: daemon.started,
+    ev.Adopted: daemon.adopted,
+    ev.AdoptionFailed: daemon.adoption_failed,
+    ev.AdoptionCancelled: daemon.adoption_cancelled,
     ev.Triggered: _triggered,
     ev.CommandReceived: _command_received,
     ev.NewestFound: _newest_found,
@@ -465,14 +234,14 @@ _HANDLERS: dict[type[Any], Callable[[Step, Any], None]] = {
     ev.AttemptCancelled: _attempt_cancelled,
     ev.EngineLost: _engine_lost,
     ev.EngineBack: _engine_back,
-    ev.ReinstatementFailed: _reinstatement_failed,
-    ev.Exited: _exited,
-    ev.Unhealthy: _unhealthy,
-    ev.DrainEnded: _drain_ended,
-    ev.Kept: _kept,
-    ev.Gone: _gone,
-    ev.TimerExpired: _timer_expired,
-    ev.StopRequested: _stop_requested,
-    ev.KillRequested: _kill_requested,
-    ev.Swept: _swept,
+    ev.ReinstatementFailed: versions.reinstatement_failed,
+    ev.Exited: versions.exited,
+    ev.Unhealthy: versions.unhealthy,
+    ev.DrainEnded: versions.drain_ended,
+    ev.Kept: versions.kept,
+    ev.Gone: versions.gone,
+    ev.TimerExpired: daemon.timer_expired,
+    ev.StopRequested: daemon.stop_requested,
+    ev.KillRequested: daemon.kill_requested,
+    ev.Swept: daemon.swept,
 }

@@ -9,8 +9,9 @@ import pytest
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.state import Kind, Policy, State
+from hanoverd.deploy.step import STABLE_AFTER
 from hanoverd.deploy.targets import Restart
-from hanoverd.deploy.transitions import STABLE_AFTER, transition
+from hanoverd.deploy.transitions import transition
 from hanoverd.spec.container import ContainerOptions, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort

@@ -105,7 +105,7 @@ def _name(value: object) -> str:
 
 
 def test_each_event_has_a_handler() -> None:
-    assert set(transitions._HANDLERS) == set(EVENTS)
+    assert set(transitions.HANDLERS) == set(EVENTS)
 
 
 def test_each_event_has_a_sample() -> None:

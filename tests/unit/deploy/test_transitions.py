@@ -6,8 +6,9 @@ from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.requests import Command
 from hanoverd.deploy.state import Phase, Policy, Role, State
+from hanoverd.deploy.step import STABLE_AFTER
 from hanoverd.deploy.targets import Source
-from hanoverd.deploy.transitions import STABLE_AFTER, transition
+from hanoverd.deploy.transitions import transition
 from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import recipe
 
