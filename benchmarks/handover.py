@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hanoverd.spec.container import ContainerOptions, Image, Recipe, create_body
+from hanoverd.spec.container import ContainerSpec, Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
 from tests.lab.api import call, get_json
 from tests.lab.daemon import Daemon
@@ -121,7 +121,7 @@ def floor(lab: Lab, folder: Path, number: int) -> Sequence[float]:
         call(lab.engine.socket, "POST", "/build?t=floor&rm=1", buffer.getvalue())
     image = Image(json.loads(lab.docker("GET", "/images/floor/json")[1])["Id"], ImageName("floor"), (80,))
     times.append(time.monotonic())
-    body = create_body("floor", number, name, Recipe(image, ContainerOptions(ports=[80])))
+    body = create_body("floor", number, name, Recipe(image, ContainerSpec(ports=(80,))))
     lab.docker("POST", f"/containers/create?name={name}", body)
     times.append(time.monotonic())
     lab.docker("POST", f"/containers/{name}/start")

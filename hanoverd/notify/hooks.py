@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -15,6 +14,7 @@ from hanoverd.runtime.posting import post_event, shown
 from hanoverd.runtime.processes import Ended, run
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.events import Event
+from hanoverd.spec.notifications import Hook, NotificationSpec
 from hanoverd.text.durations import format_duration
 
 log = Logger()
@@ -33,24 +33,14 @@ FIRST_WAIT, LONGEST_WAIT, TRIES = 1.0, 30.0, 5
 MOST_COMMANDS = MOST_REQUESTS = 100
 
 
-@dataclass(frozen=True)
-class Hook:
-    """A shell command for one kind of event."""
-
-    event: str
-    command: str
-
-
 class Hooks:
-    """Runs ``hooks`` and posts to ``urls``."""
+    """Runs the commands of ``spec`` and posts to its URLs."""
 
-    def __init__(
-        self, reactor: Any, environ: Mapping[str, str], hooks: Sequence[Hook] = (), urls: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, reactor: Any, environ: Mapping[str, str], spec: NotificationSpec) -> None:
         self._reactor = reactor
         self._environ = environ
-        self._hooks = hooks
-        self._urls = urls
+        self._hooks = spec.hooks
+        self._urls = spec.urls
         self._commands = Tasks()
         self._requests = Tasks()
 

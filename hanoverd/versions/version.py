@@ -39,7 +39,7 @@ from hanoverd.runtime.errors import (
     VersionFailed,
 )
 from hanoverd.runtime.polling import growing, pause
-from hanoverd.spec.container import APP, ContainerOptions, Image, Recipe, app_label, create_body
+from hanoverd.spec.container import APP, ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.events import Party
 from hanoverd.spec.names import kept_name, version_name
 from hanoverd.text.durations import format_duration
@@ -156,7 +156,7 @@ class Versions:
         engine: Engine,
         health: Health,
         app: str,
-        options: ContainerOptions,
+        options: ContainerSpec,
         status_timeout: float,
     ) -> None:
         self._clock = clock

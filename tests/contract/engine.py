@@ -19,8 +19,9 @@ from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
 from hanoverd.runtime.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
 from hanoverd.runtime.polling import pause
-from hanoverd.spec.container import GIVEN, ContainerOptions, Image, Recipe, app_label, create_body
+from hanoverd.spec.container import GIVEN, ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.image_name import ImageName, built_name
+from hanoverd.spec.volumes import Volumes
 from tests.fakes.surroundings import surroundings
 from tests.lab.images import BASE, write_app
 
@@ -53,7 +54,7 @@ class EngineContract(TestCase):
 
     async def create(self, **env: str) -> None:
         """A container of the app, not started."""
-        options = ContainerOptions(env=[f"{name}={value}" for name, value in env.items()], ports=[self.port])
+        options = ContainerSpec(env=tuple(f"{name}={value}" for name, value in env.items()), ports=(self.port,))
         await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(await self.image(), options)))
 
     async def state(self) -> Mapping[str, Any]:
@@ -147,9 +148,7 @@ class EngineContract(TestCase):
 
     async def test_an_image_that_is_gone_is_told_by_create(self) -> None:
         image = Image(f"sha256:{'0' * 64}", ImageName("x"), ())
-        await self.fails(
-            NotFound, self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerOptions())))
-        )
+        await self.fails(NotFound, self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerSpec()))))
 
     async def test_a_container_that_runs_has_an_address_and_ports_on_loopback(self) -> None:
         await self.create()
@@ -236,18 +235,20 @@ class EngineContract(TestCase):
 
     async def test_what_a_container_was_made_of_can_be_told_from_it(self) -> None:
         image = await self.image()
-        options = ContainerOptions(
+        options = ContainerSpec(
             command=("/server", "now"),
             env=("A=1", "PORTS"),
             ports=(self.port,),
-            binds=(f"{self.folder}:/data:ro",),
-            anonymous_volumes=("/cache",),
-            mounts=(
-                {"Type": "tmpfs", "Target": "/scratch"},
-                {"Type": "bind", "Source": "/usr", "Target": "/u", "ReadOnly": True},
-            ),
-            stop_signal="SIGUSR1",
-            stop_timeout=7,
+            volumes=Volumes((f"{self.folder}:/data:ro",), ("/cache",)),
+            settings={
+                "HostConfig.Mounts": [
+                    {"Type": "tmpfs", "Target": "/scratch"},
+                    {"Type": "bind", "Source": "/usr", "Target": "/u", "ReadOnly": True},
+                ],
+                "HostConfig.Init": True,
+                "StopSignal": "SIGUSR1",
+                "StopTimeout": 7,
+            },
         )
         await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, options)))
         told = await self.recipe()
@@ -263,8 +264,8 @@ class EngineContract(TestCase):
 
     async def test_what_a_container_of_hanoverd_0_4_was_made_of_can_be_told_from_it(self) -> None:
         image = await self.image()
-        options = ContainerOptions(
-            command=("/server", "now"), env=("A=1", "PORTS"), ports=(self.port,), anonymous_volumes=("/cache",)
+        options = ContainerSpec(
+            command=("/server", "now"), env=("A=1", "PORTS"), ports=(self.port,), volumes=Volumes((), ("/cache",))
         )
         body = create_body(APP, 0, NAME, Recipe(image, options))
         labels = body["Labels"]
@@ -302,7 +303,7 @@ class EngineContract(TestCase):
     async def test_an_image_is_removed_unless_a_container_has_it(self) -> None:
         (self.folder / "more").write_text(NAME)
         image = await self.image()
-        await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerOptions(ports=(self.port,)))))
+        await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerSpec(ports=(self.port,)))))
         await self.fails(Conflict, self.engine.remove_image(image.id))
         await self.engine.remove(NAME)
         await self.engine.remove_image(image.id)

@@ -22,10 +22,11 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from hanoverd.notify import hooks as module
-from hanoverd.notify.hooks import Hook, Hooks
+from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.errors import VersionFailed
 from hanoverd.runtime.polling import pause
-from hanoverd.spec.events import LONGEST_STRING, Event, Party, parse_hook
+from hanoverd.spec.events import LONGEST_STRING, Event, Party
+from hanoverd.spec.notifications import Hook, NotificationSpec, parse_hook
 
 REACTOR: Any = reactor
 EVENT = Event(
@@ -58,7 +59,9 @@ class HooksTests(TestCase):
 
     def hooks(self, *commands: str, urls: tuple[str, ...] = ()) -> Hooks:
         """For the event ``ready``."""
-        made = Hooks(REACTOR, dict(os.environ), [Hook("ready", command) for command in commands], urls)
+        made = Hooks(
+            REACTOR, dict(os.environ), NotificationSpec(tuple(Hook("ready", command) for command in commands), urls)
+        )
         self.addCleanup(self._close, made)
         return made
 
@@ -92,7 +95,7 @@ class HooksTests(TestCase):
         )
 
     async def test_only_those_for_the_event_are_run(self) -> None:
-        hooks = Hooks(REACTOR, dict(os.environ), [Hook("live", f"touch {self.file}")])
+        hooks = Hooks(REACTOR, dict(os.environ), NotificationSpec((Hook("live", f"touch {self.file}"),)))
         await hooks.ask(EVENT)
         hooks.tell(EVENT)
         await pause(REACTOR, 0.1)

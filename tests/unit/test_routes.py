@@ -18,7 +18,7 @@ from hanoverd.network.host_ports import HeldPort
 from hanoverd.network.routes import Flip, Routes
 from hanoverd.network.rules import Route
 from hanoverd.runtime.errors import FirewallError
-from hanoverd.spec.container import ContainerOptions, Image, Recipe
+from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.publish import Publish
 from hanoverd.versions.monitor import Watch
@@ -259,7 +259,7 @@ class FailingFlipTests(TestCase):
 
 def version(number: int, ports: tuple[int, ...] = (80, 443)) -> Running:
     """A version, at an address of its own."""
-    recipe = Recipe(Image("sha256:1", ImageName("app"), ports), ContainerOptions())
+    recipe = Recipe(Image("sha256:1", ImageName("app"), ports), ContainerSpec())
     address = f"192.0.2.{number + 2}"
     created = Created(Container(number, f"app-{number}", f"id-{number}"), recipe, ports)
     return Running(created, address, (address,), {port: 40000 + port for port in ports}, cast("Watch", None))

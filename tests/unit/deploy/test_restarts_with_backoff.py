@@ -11,13 +11,13 @@ from hanoverd.deploy import events as ev
 from hanoverd.deploy.state import Kind, Policy, State
 from hanoverd.deploy.targets import Restart
 from hanoverd.deploy.transitions import PROVED_AFTER, transition
-from hanoverd.spec.container import ContainerOptions, Image, Recipe
+from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.restart import RestartPolicy
 
 E = TypeVar("E")
 
-RECIPE = Recipe(Image("sha256:1", ImageName("app"), (80,)), ContainerOptions())
+RECIPE = Recipe(Image("sha256:1", ImageName("app"), (80,)), ContainerSpec())
 
 
 class App:
