@@ -23,11 +23,11 @@ from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_surroundings
+from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
 from hanoverd.network.preflight import check_engine, check_firewall, ports_in_use
 from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.errors import HanoverdError
-from hanoverd.runtime.recent_log import RecentLog
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
@@ -82,10 +82,16 @@ class HanoverdService(RunningService):
         self._terminal.watch()
         log.info(
             "hanoverd is running: process {pid}; `kill -HUP {pid}` begins a handover, `kill {pid}` or Ctrl-C stops it",
+            event="running",
+            app=self._app.versions.app,
             pid=os.getpid(),
         )
         if self._app.orchestrator.state.requests.is_paused:
-            log.info("hanoverd is paused, as before: `hanoverd resume {app}` ends that", app=self._app.versions.app)
+            log.info(
+                "hanoverd is paused, as before: `hanoverd resume {app}` ends that",
+                event="paused",
+                app=self._app.versions.app,
+            )
         self._app.start()
         self._app.orchestrator.trigger("start")
         self._systemd.ready()
@@ -94,7 +100,7 @@ class HanoverdService(RunningService):
         # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
         gc.freeze()
         Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
-            lambda failure: log.failure("conntrack", failure)
+            lambda failure: log.failure("conntrack", failure, event="internal_error")
         )
 
     async def end(self) -> None:
@@ -108,18 +114,22 @@ class HanoverdService(RunningService):
         self._pool.stop()
         self._release()
         self._systemd.ended()
-        log.info("hanoverd has stopped")
+        log.info("hanoverd has stopped", event="ended", app=self._app.versions.app)
 
     def _end_of_input(self) -> None:
         self._stop("end of input (Ctrl-D)")
 
     def _stop(self, reason: str) -> None:
         if self._stopping:
-            log.info("{reason} again: killing what has not ended", reason=reason)
+            log.info(
+                "{reason} again: killing what has not ended", event="killing", app=self._app.versions.app, reason=reason
+            )
             self._app.orchestrator.kill()
             return
         self._stopping = True
-        log.info("{reason}: stopping; once more to stop at once", reason=reason)
+        log.info(
+            "{reason}: stopping; once more to stop at once", event="stopping", app=self._app.versions.app, reason=reason
+        )
         self._reactor.stop()
 
 
@@ -135,14 +145,15 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
     source = open_source(spec.source.name, context)
     source.check()
     lock = hold_name(spec.name)
-    ports: list[HeldPort] = []
+    held: list[HeldPort] = []
 
     def release() -> None:
-        release_ports(ports)
+        release_ports(held)
         lock.close()
 
     try:
-        ports += hold_ports(spec.ports, ports_in_use(environ, spec.name))
+        held += hold_ports(spec.ports, ports_in_use(environ, spec.name))
+        ports = [port.published for port in held]
         check_firewall(environ, spec.name, ports)
         check_engine(address)
         app = App(

@@ -11,7 +11,6 @@ from hanoverd.spec.build import ALWAYS
 from hanoverd.spec.container import MOUNTS
 from hanoverd.spec.hookbot import HookbotSpec, HookbotURL, Subscription
 from hanoverd.spec.names import app_name_from
-from hanoverd.spec.source import SourceSpec
 from hanoverd.spec.source_name import BUILD, FOLDER, SourceName, parse_source
 from hanoverd.spec.volumes import check_mount_points
 from hanoverd.text.quoting import quoted
@@ -27,7 +26,7 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
     _check_mount_points(container)
     container["command"] = tuple(rest[1:])
     # In the order in which the engine lists them.
-    container["ports"] = tuple(sorted({published.container_port for published in given.value("publish")}))
+    container["ports"] = tuple(sorted({request.container for request in given.value("publish")}))
     tree["ports"] = given.value("publish")
     hookbot = hookbot_spec(given, "hookbot")
     name = _source_name(hookbot, rest[0] if rest else None, schemes)
@@ -43,14 +42,6 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
 def complete_source(tree: Tree, given: Given, name: SourceName) -> None:
     """Add what no option says to the source in ``tree``."""
     tree["source"] |= {"name": name, "folder": given.context.cwd}
-
-
-def source_spec(given: Given, name: SourceName) -> SourceSpec:
-    """Return the source of a program that is no daemon."""
-    tree = given.tree()
-    complete_source(tree, given, name)
-    source: Tree = tree["source"]
-    return source.make(SourceSpec)
 
 
 def hookbot_spec(given: Given, option: str) -> HookbotSpec | None:

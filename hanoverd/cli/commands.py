@@ -12,6 +12,7 @@ from hanoverd.cli.options.handover import HANDOVER
 from hanoverd.cli.options.hookbot import BUILDER as BUILDER_OPTIONS
 from hanoverd.cli.options.hookbot import HOOKBOT, TRUST
 from hanoverd.cli.options.image import BUILD, PULL, REPOSITORY
+from hanoverd.cli.options.log import LOG_FORMAT
 from hanoverd.cli.options.option import Option
 from hanoverd.cli.options.server import SERVER, TOKENS
 from hanoverd.cli.verbs import refuse_verb
@@ -57,7 +58,7 @@ IMAGE is pulled if it is missing. SOURCE is a repository to build
 (docker-archive:PATH, or https://... or s3://... instead of PATH). Without
 them, or with @, the Dockerfile of the current folder is built. ARGs are the
 container's command. Write the options before IMAGE, SOURCE or @.""",
-    options=(*CONTAINER, *HANDOVER, *BUILD, PULL, *REPOSITORY, HOOKBOT, *TRUST, HELP, VERSION),
+    options=(*CONTAINER, *HANDOVER, *BUILD, PULL, *REPOSITORY, HOOKBOT, *TRUST, LOG_FORMAT, HELP, VERSION),
     environment=(
         *_ENGINE_ENVIRONMENT,
         ("HOOKBOT_URL", "The same as --hookbot"),
@@ -80,7 +81,7 @@ BUILDER = Command(
 Builds an image at the start and at each message of a hookbot, pushes it to its
 registry, and publishes that on another topic, for the hanoverd that runs the
 image. A newer message cancels the build that is running.""",
-    options=(*BUILDER_OPTIONS, *BUILD, *REPOSITORY, *TRUST, HELP),
+    options=(*BUILDER_OPTIONS, *BUILD, *REPOSITORY, *TRUST, LOG_FORMAT, HELP),
     environment=(
         ("HOOKBOT_MONITOR_URL", "The same as --listen"),
         ("HOOKBOT_DOCKER_NOTIFY_URL", "The same as --docker-notify"),
@@ -103,7 +104,7 @@ SERVE = Command(
     about="""\
 Serves a hookbot: it sends what is POSTed to /pub/TOPIC to the websockets that
 are connected to /sub/TOPIC. Both need a token for the path: see make-tokens.""",
-    options=(*SERVER, HELP),
+    options=(*SERVER, LOG_FORMAT, HELP),
     environment=(
         _KEY,
         ("HOOKBOT_GITHUB_SECRET", "Secret of GitHub's webhooks; required by --router github"),

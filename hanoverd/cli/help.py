@@ -35,6 +35,44 @@ def rst(command: Command = DAEMON) -> str:
     return "\n".join(_definition(option) for option in command.options if command is DAEMON or option.name != "help")
 
 
+def reference() -> str:
+    """Return the page ``docs/options.rst``: every command with its usage, options, environment and example."""
+    return "\n".join([_REFERENCE, *(_section(command) for command in (DAEMON, *COMMANDS))])
+
+
+_REFERENCE = """\
+.. This page is generated from the options' definitions:
+   .venv-tests/bin/python -m hanoverd.cli.help > docs/options.rst
+
+Options
+=======
+
+All commands and their options. ``hanoverd --help`` and ``hanoverd COMMAND --help`` print the short form.
+
+Durations are numbers with units: ``500ms``, ``30s``, ``1m30s``, ``2h``. An option that can be given several times is
+repeated with its flag: ``--env A=1 --env B=2``.
+
+.. contents::
+   :local:
+"""
+
+
+def _section(command: Command) -> str:
+    title = f"hanoverd {command.name}".rstrip()
+    parts = [
+        f"{title}\n{'-' * len(title)}",
+        f"::\n\n    {command.usage}",
+        command.about.replace("`", "``"),
+        rst(command).rstrip("\n"),
+    ]
+    for name, rows in (("Environment", command.environment), ("Signals", command.signals)):
+        if rows:
+            listed = "\n".join(f"* ``{word}``: {meaning}" for word, meaning in rows)
+            parts.append(f"{name}:\n\n{listed}")
+    parts.append(f"Example::\n\n{textwrap.indent(textwrap.dedent(command.example), ' ' * 4)}")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
 def _head(option: Option) -> str:
     letter = f"-{option.letter}, " if option.letter else " " * 4
     return f"  {letter}--{option.name} {option.metavar}".rstrip()
@@ -69,4 +107,4 @@ def _definition(option: Option) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(rst(command) for command in (DAEMON, *COMMANDS)))
+    sys.stdout.write(reference())

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plugin = ServiceMaker("hanoverd", "hanoverd.tap", "", "hanoverd")
     options = plugin.options()
     options.spec = spec
-    twistd = ServerOptions()
+    options.parent = twistd = ServerOptions()
     # No pid file: it would allow only one app for each folder.
     twistd.parseOptions(["--nodaemon", "--no_save", "--pidfile="])
     # As if twistd had read the rest of the command line itself: it is read only once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanoverd.cli.app import hookbot_spec, source_spec
+from hanoverd.cli.app import complete_source, hookbot_spec
 from hanoverd.cli.commands import LIST, ROLLBACK, Command
 from hanoverd.cli.given import Given
 from hanoverd.runtime.errors import UsageError
@@ -33,9 +33,10 @@ def builder_spec(given: Given) -> BuilderSpec:
         image = image_of_notify(url)
     except ValueError as error:
         raise UsageError(f"--docker-notify: {error}") from None
-    return BuilderSpec(
-        source_spec(given, hookbot.subscription.source), hookbot, image, url, given.value("once") or False
-    )
+    tree = given.tree()
+    complete_source(tree, given, hookbot.subscription.source)
+    tree |= {"hookbot": hookbot, "image": image, "notify": url}
+    return tree.make(BuilderSpec)
 
 
 def server_spec(given: Given) -> HookbotServerSpec:
@@ -53,6 +54,7 @@ def server_spec(given: Given) -> HookbotServerSpec:
         tls=None if cert is None else (cert, key),
         key=_secret(given, "HOOKBOT_KEY", _KEY),
         github_secret=_secret(given, "HOOKBOT_GITHUB_SECRET", _GITHUB_SECRET) if given.value("router") else None,
+        log_format=given.value("log-format"),
     )
 
 

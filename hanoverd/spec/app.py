@@ -8,8 +8,9 @@ from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.handover import HandoverSpec
 from hanoverd.spec.health import HealthSpec
 from hanoverd.spec.hookbot import HookbotSpec
+from hanoverd.spec.log import TEXT
 from hanoverd.spec.notifications import NotificationSpec
-from hanoverd.spec.publish import Publish
+from hanoverd.spec.ports import PortRequest
 from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.retention import RetentionSpec
 from hanoverd.spec.source import SourceSpec
@@ -25,10 +26,11 @@ class AppSpec:
     name: str
     source: SourceSpec
     container: ContainerSpec
-    ports: tuple[Publish, ...]
+    ports: tuple[PortRequest, ...]
     health: HealthSpec
     handover: HandoverSpec
     restart: RestartPolicy
     retention: RetentionSpec
     notifications: NotificationSpec = field(default_factory=NotificationSpec)
     hookbot: HookbotSpec | None = None
+    log_format: str = TEXT

@@ -9,6 +9,7 @@ from typing import Any
 
 from hanoverd import __version__
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import LOOPBACK, ContainerPort
 from hanoverd.spec.volumes import Volumes
 
 #: Labels by which hanoverd finds its containers, also after a crash.
@@ -38,7 +39,7 @@ class Image:
 
     id: str
     name: ImageName
-    ports: tuple[int, ...]
+    ports: tuple[ContainerPort, ...]
     revision: str | None = None
     obtained: bool = False
 
@@ -53,7 +54,7 @@ class ContainerSpec:
 
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = field(default=(), repr=False)
-    ports: tuple[int, ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
     volumes: Volumes = field(default_factory=Volumes)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -111,7 +112,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         "Image": image.id,
         "Hostname": name,
         "Env": [*_environment(image.name, container.env)],
-        "ExposedPorts": {f"{port}/tcp": {} for port in container.ports},
+        "ExposedPorts": {str(port): {} for port in container.ports},
         "Volumes": {path: {} for path in container.volumes.anonymous},
         "Labels": {
             ORCHESTRATOR: "hanoverd",
@@ -126,7 +127,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         "HostConfig": {
             # On loopback, each on a port of the engine's choice: a version that is not ready cannot be reached from
             # outside, and the engine still accepts what our rules send to the container's own address.
-            "PortBindings": {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}] for port in container.ports},
+            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in container.ports},
             "Binds": [*container.volumes.binds],
         },
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hanoverd.spec.hookbot import HookbotSpec, HookbotURL
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.log import TEXT
 from hanoverd.spec.source import SourceSpec
 
 
@@ -18,6 +19,7 @@ class BuilderSpec:
     image: ImageName
     notify: HookbotURL
     once: bool = False
+    log_format: str = TEXT
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class HookbotServerSpec:
     tls: tuple[str, str] | None = None
     key: str = field(default="", repr=False)
     github_secret: str | None = field(default=None, repr=False)
+    log_format: str = TEXT
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,15 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
 from hanoverd.images.registry import RegistrySource
-from hanoverd.network.host_ports import HeldPort
 from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.cancellation import Outcome
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.clock import sleep
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.handover import DrainSpec, HandoverSpec
 from hanoverd.spec.health import HealthSpec
 from hanoverd.spec.notifications import Hook, NotificationSpec
-from hanoverd.spec.publish import Publish
+from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PortRequest, PublishedPort
 from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.retention import KEEP, STOP, RetentionSpec
 from hanoverd.spec.source import SourceSpec
@@ -126,7 +125,7 @@ class World:
             left += [*self.engine.containers, *self.firewall.rules()]
         # Sockets close a turn later, at most.
         for _ in range(3):
-            await pause(REACTOR, 0)
+            await sleep(REACTOR, 0)
         # All but the time limit of the test itself.
         left += [call for call in REACTOR.getDelayedCalls() if "trial" not in call.func.__module__]
         self._folder.cleanup()
@@ -168,19 +167,19 @@ class Daemon:
         self.pools.start()
         engine = Engine(REACTOR, self.pools, EngineAddress(f"unix://{world.engine.socket}", None, "the test"))
         around = surroundings(REACTOR, engine, world.app_folder, APP)
-        published = tuple(Publish(None, range(8080 + index, 8081 + index), port) for index, port in enumerate(ports))
+        published = tuple(ContainerPort(port) for port in ports)
         spec = AppSpec(
             name=APP,
             source=SourceSpec(SourceName(FOLDER, "."), str(world.app_folder), str(world.app_folder)),
-            container=container or ContainerSpec(ports=tuple(ports)),
-            ports=published,
+            container=container or ContainerSpec(ports=published),
+            ports=tuple(PortRequest(port, range(8080 + index, 8081 + index)) for index, port in enumerate(published)),
             health=HealthSpec("/", status_timeout, watch, 1),
             handover=HandoverSpec(obtain_timeout, DrainSpec(grace, drain, drain_signal), not overlap, settle),
             restart=RestartPolicy(restart, most),
             retention=RetentionSpec(kept, KEEP if keep else STOP),
             notifications=NotificationSpec(tuple(Hook(*hook) for hook in hooks)),
         )
-        held = [HeldPort(one, 8080 + index, None) for index, one in enumerate(published)]
+        held = [PublishedPort(HostPort(ANY_IPV4, 8080 + index), port) for index, port in enumerate(published)]
         self.source = FolderSource(".", around)
         self.app = App(
             REACTOR,
@@ -227,7 +226,7 @@ class Daemon:
     async def stop(self, within: float = 15.0) -> None:
         """Stop it, which must finish in time."""
         stopping = Outcome(Deferred.fromCoroutine(self.app.stop()))
-        await until(lambda: stopping.is_over, within, lambda: f"the stop hangs: {self.orchestrator.state}")
+        await until(lambda: stopping.is_settled, within, lambda: f"the stop hangs: {self.orchestrator.state}")
         stopping.get()
 
 
@@ -239,4 +238,4 @@ async def until(
     while not holds():
         if REACTOR.seconds() > end:
             raise AssertionError(f"not within {within} seconds: {otherwise()}")
-        await pause(REACTOR, 0.005)
+        await sleep(REACTOR, 0.005)

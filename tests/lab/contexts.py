@@ -1,6 +1,6 @@
 """The build contexts that Docker's own client sends, for comparison.
 
-usage: python -m tests.lab.contexts > tests/unit/contexts.json
+usage: python -m tests.lab.contexts > tests/unit/docker/contexts.json
 
 records which files it sends for many ignore files, to be compared without it.
 """

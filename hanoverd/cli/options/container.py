@@ -12,7 +12,7 @@ from hanoverd.cli.options.option import Kind, Option, Secret
 from hanoverd.cli.options.values import BOOLEAN, SIGNAL, WHOLE_SECONDS, Context, Value, plain
 from hanoverd.spec.environment import last_of_each_name, parse_variable
 from hanoverd.spec.mounts import parse_mount
-from hanoverd.spec.publish import Publish, check_publish, parse_publish
+from hanoverd.spec.ports import PortRequest, check_conflicts, parse_publish
 from hanoverd.spec.volumes import AnonymousVolume, Bind, Volumes, parse_volume
 
 
@@ -28,9 +28,9 @@ def _read_mount(text: str, context: Context) -> dict[str, object]:
     return parse_mount(text, context.cwd)
 
 
-def _join_published(published: Sequence[Sequence[Publish]]) -> tuple[Publish, ...]:
+def _join_published(published: Sequence[Sequence[PortRequest]]) -> tuple[PortRequest, ...]:
     flat = tuple(one for several in published for one in several)
-    check_publish(flat)
+    check_conflicts(flat)
     return flat
 
 

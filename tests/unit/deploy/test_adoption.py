@@ -8,6 +8,7 @@ from hanoverd.deploy import adoption
 from hanoverd.deploy.events import Paused, Resumed
 from hanoverd.deploy.state import Role
 from hanoverd.spec.container import ContainerSpec
+from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.volumes import Volumes
 from tests.fakes.world import PORT, Daemon, until
 from tests.unit.deploy.scenario import LONG, ScenarioCase, role
@@ -118,7 +119,7 @@ class RecipeTests(AdoptionCase):
         options = ContainerSpec(
             command=("serve", "--all"),
             env=("WITH=a secret", "EMPTY=", "UNSET"),
-            ports=(PORT,),
+            ports=(ContainerPort(PORT),),
             volumes=Volumes(("data:/data",), ("/cache",)),
             settings={
                 "HostConfig.Mounts": [{"Type": "tmpfs", "Target": "/scratch"}],

@@ -10,9 +10,10 @@ import pytest
 from hanoverd.docker.inspection import recipe_of
 from hanoverd.spec.container import GIVEN, ContainerSpec, Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.volumes import Volumes
 
-IMAGE = Image("sha256:abc", ImageName.parse("web:v1"), (80,), obtained=True)
+IMAGE = Image("sha256:abc", ImageName.parse("web:v1"), (ContainerPort(80),), obtained=True)
 
 #: What an image says that says all it can.
 OF_THE_IMAGE: dict[str, Any] = {
@@ -27,7 +28,7 @@ OF_THE_IMAGE: dict[str, Any] = {
 ALL = ContainerSpec(
     command=("serve", "--all"),
     env=("WITH=a secret", "EMPTY=", "TAKEN", "LANG=C"),
-    ports=(80, 443),
+    ports=(ContainerPort(80), ContainerPort(443)),
     volumes=Volumes(("data:/data",), ("/cache",)),
     settings={
         "HostConfig.Mounts": [{"Type": "tmpfs", "Target": "/scratch"}],

@@ -1,0 +1,166 @@
+"""The server by which a daemon is controlled, on a real socket."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.trial.unittest import TestCase
+
+from hanoverd.api.control import Control
+from hanoverd.api.control_socket import listen
+from hanoverd.api.server import MOST_WAITING, ControlServer
+from hanoverd.deploy.history import LIVE, History, Record
+from hanoverd.logs.recent import MOST, RecentLog
+from hanoverd.runtime.clock import sleep
+from hanoverd.runtime.errors import ControlError
+
+REACTOR: Any = reactor
+log = Logger()
+
+
+class Far:
+    """What is controlled, in so far as the server needs it."""
+
+    is_stopping = False
+
+    def __init__(self) -> None:
+        self.history = History(lambda: 0.0, lambda: 0.0)
+        self.record = self.history.start(["start"])
+
+    def status(self) -> dict[str, str]:
+        return {"app": "far"}
+
+    def is_known(self, number: int) -> bool:
+        return number == self.record.id
+
+    async def over(self, number: int) -> Record:
+        ended: Deferred[Record] = Deferred()
+        self.history.on_finish(ended.callback)
+        return await ended
+
+
+class ServerTests(TestCase):
+    """Asked over plain sockets."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.environ = {"HANOVERD_RUNTIME_DIR": folder.name}
+        self.path = Path(folder.name, "far.sock")
+        self.far, self.log = Far(), RecentLog()
+        self.server = ControlServer(
+            cast("Control", self.far), self.log, lambda site: listen(REACTOR, self.environ, "far", site)
+        )
+        self.server.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.server.close()))
+
+    def connect(self, request: str) -> socket.socket:
+        """Ask; the answer is the caller's to read."""
+        connection = socket.socket(socket.AF_UNIX)
+        self.addCleanup(connection.close)
+        connection.settimeout(10)
+        connection.connect(str(self.path))
+        connection.sendall(f"{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return connection
+
+    async def answer(self, request: str) -> str:
+        """The whole of it."""
+        connection = await deferToThread(self.connect, request)
+        return await deferToThread(read_all, connection)
+
+    async def until(self, holds: Any) -> None:
+        for _ in range(1000):
+            if holds():
+                return
+            await sleep(REACTOR, 0.01)
+        raise AssertionError("not within 10 seconds")
+
+    async def test_it_answers(self) -> None:
+        answer = await self.answer("GET /status")
+        self.assertIn("200 OK", answer)
+        self.assertTrue(answer.endswith('{"app": "far"}\n'))
+
+    async def test_it_takes_no_orders_while_it_stops(self) -> None:
+        self.far.is_stopping = True
+        self.assertIn("503", await self.answer("POST /deploy"))
+        self.assertIn("this hanoverd stops", await self.answer("POST /pause"))
+        self.assertIn("200 OK", await self.answer("GET /status"))
+
+    async def test_the_last_lines_of_the_log_are_kept(self) -> None:
+        for number in range(MOST + 10):
+            log.info("line {number}\nof two", number=number)
+        self.assertEqual(len(self.log.lines), MOST)
+        answer = await self.answer("GET /logs?tail=3")
+        self.assertEqual(
+            [line.split(" ", 1)[-1] for line in answer.splitlines() if "T" in line[10:11]],
+            ["of two", f"line {MOST + 9}", "of two"],
+        )
+
+    async def test_a_mistake_is_logged_with_its_traceback(self) -> None:
+        try:
+            raise KeyError("what")
+        except KeyError:
+            log.failure("a mistake")
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.assertIn("KeyError: 'what'", "\n".join(self.log.lines))
+
+    async def test_who_follows_and_does_not_read_is_given_up(self) -> None:
+        connection = await deferToThread(self.connect, "GET /logs?follow=1&tail=0")
+        await self.until(lambda: self.log.followers)
+        for _ in range(20):
+            for _ in range(MOST_WAITING // 4):
+                log.info("x" * 1000)
+            await sleep(REACTOR, 0)
+        await self.until(lambda: not self.log.followers)
+        connection.close()
+
+    async def test_who_follows_and_goes_away_is_forgotten(self) -> None:
+        for request in ("GET /logs?follow=1", "GET /handovers/1"):
+            connection = await deferToThread(self.connect, request)
+            await self.until(lambda: self.log.followers)
+            connection.close()
+            await self.until(lambda: not self.log.followers)
+
+    async def test_a_handover_is_followed_to_its_end(self) -> None:
+        connection = await deferToThread(self.connect, "GET /handovers/1")
+        await self.until(lambda: self.log.followers)
+        log.info("on the way")
+        self.far.history.finish(self.far.record, LIVE)
+        answer = await deferToThread(read_all, connection)
+        self.assertIn("on the way", answer)
+        self.assertIn('"outcome": "live"', answer)
+
+    async def test_a_handover_that_is_not_known_is_not_waited_for(self) -> None:
+        for number in ("2", "x"):
+            self.assertIn("404", await self.answer(f"GET /handovers/{number}"))
+        self.assertEqual(self.log.followers, set())
+
+    async def test_who_waits_at_the_end_is_let_go(self) -> None:
+        connection = await deferToThread(self.connect, "GET /handovers/1")
+        await self.until(lambda: self.log.followers)
+        await Deferred.fromCoroutine(self.server.close())
+        self.assertNotIn("outcome", await deferToThread(read_all, connection))
+        self.assertFalse(self.path.exists())
+
+    async def test_one_socket_one_daemon(self) -> None:
+        with self.assertRaisesRegex(ControlError, "an app named far in another network namespace answers at"):
+            await deferToThread(listen, REACTOR, self.environ, "far", None)  # type: ignore[arg-type]
+        self.assertIn("200 OK", await self.answer("GET /status"))
+
+    async def test_where_no_socket_can_be_made(self) -> None:
+        with self.assertRaisesRegex(ControlError, "set HANOVERD_RUNTIME_DIR to a folder that this user may write to"):
+            listen(REACTOR, {"HANOVERD_RUNTIME_DIR": "/proc/nothing"}, "far", None)  # type: ignore[arg-type]
+
+
+def read_all(connection: socket.socket) -> str:
+    answer = b""
+    while data := connection.recv(65536):
+        answer += data
+    return answer.decode()

@@ -1,0 +1,346 @@
+"""Listening to hookbot: real websockets over loopback, and peers that misbehave."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
+
+from hanoverd.hookbot import websocket
+from hanoverd.hookbot.listener import Listener
+from hanoverd.hookbot.publishing import publish
+from hanoverd.hookbot.server import Server
+from hanoverd.hookbot.service import ServerService
+from hanoverd.hookbot.websocket import certificates, listen
+from hanoverd.runtime.clock import sleep
+from hanoverd.runtime.errors import HookbotError
+from hanoverd.spec.hookbot import MOST_BYTES, HookbotURL, token
+from tests.lab.certificates import write_certificates
+
+REACTOR: Any = reactor
+KEY = "the key"
+
+
+class Far(Protocol):
+    """A server that says what it is told to, and nothing of its own."""
+
+    def __init__(self, said: bytes, *, closes: bool) -> None:
+        self.said = said
+        self.closes = closes
+
+    def dataReceived(self, data: bytes) -> None:
+        del data
+        assert self.transport is not None
+        if self.said:
+            self.transport.write(self.said)
+        if self.closes:
+            self.transport.loseConnection()
+
+
+class ListenTests(TestCase):
+    """One connection."""
+
+    def setUp(self) -> None:
+        self.server = Server(REACTOR, KEY, None)
+        self.port = self.serve(self.server.site())
+        self.messages: list[bytes] = []
+        self.oversized: list[int] = []
+        self.opened = 0
+
+    def serve(self, factory: Any) -> int:
+        """Listen on a free port for this test."""
+        listening = REACTOR.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(self._end, listening)
+        port: int = listening.getHost().port
+        return port
+
+    def far(self, said: bytes, *, closes: bool = True) -> HookbotURL:
+        """A server that only says this."""
+        factory = Factory.forProtocol(lambda: Far(said, closes=closes))
+        factory.noisy = False
+        return HookbotURL("ws", "127.0.0.1", self.serve(factory), "/sub/a")
+
+    async def _end(self, listening: Any) -> None:
+        self.server.drop_all()
+        await listening.stopListening()
+        await sleep(REACTOR, 0.02)
+
+    def url(self, path: str = "/sub/a", key: str = KEY) -> HookbotURL:
+        """A URL of the real server."""
+        return HookbotURL("ws", "127.0.0.1", self.port, path, token=token(key, path))
+
+    def listening(self, url: HookbotURL) -> Deferred[str]:
+        """Listen from now on."""
+
+        def opened() -> None:
+            self.opened += 1
+
+        return Deferred.fromCoroutine(listen(REACTOR, url, None, opened, self.messages.append, self.oversized.append))
+
+    async def until(self, holds: Callable[[], object], seconds: float = 5) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "not within time"
+            await sleep(REACTOR, 0.005)
+
+    async def why(self, work: Deferred[str]) -> str:
+        """What it fails with."""
+        work.addTimeout(10, REACTOR)
+        try:
+            await work
+        except HookbotError as error:
+            return str(error)
+        raise AssertionError("it did not fail")
+
+    async def test_messages_arrive_verbatim_until_the_server_ends(self) -> None:
+        work = self.listening(self.url())
+        await self.until(lambda: self.opened)
+        for body in (b"one", b"", b"\0\xff", b"x" * MOST_BYTES):
+            await publish(REACTOR, self.url("/pub/a"), None, body)
+        await self.until(lambda: len(self.messages) == 4)
+        self.assertEqual(self.messages, [b"one", b"", b"\0\xff", b"x" * MOST_BYTES])
+        self.server.drop_all()
+        self.assertTrue(await work)
+
+    async def test_topics_of_any_characters_reach_whom_they_should(self) -> None:
+        for topic in ("a b", "feature#1", "größe", "x%y", "q?r", "a;b", "a//b", "x/../y", "\udcff"):
+            body = topic.encode("utf-8", "surrogateescape")
+            self.opened, self.messages[:] = 0, []
+            listening = self.listening(self.url(f"/sub/{topic}"))
+            await self.until(lambda: self.opened)
+            await publish(REACTOR, self.url(f"/pub/{topic}"), None, body)
+            await self.until(lambda: self.messages)
+            self.assertEqual(self.messages, [body])
+            await self.cancelled(listening)
+
+    async def test_a_message_that_is_too_large_is_told_and_the_next_one_arrives(self) -> None:
+        work = self.listening(self.url())
+        await self.until(lambda: self.opened)
+        with mock.patch("hanoverd.hookbot.server.MOST_BYTES", 4 * MOST_BYTES):
+            await publish(REACTOR, self.url("/pub/a"), None, b"x" * 2 * MOST_BYTES)
+        await publish(REACTOR, self.url("/pub/a"), None, b"next")
+        await self.until(lambda: self.messages)
+        self.assertEqual((self.oversized, self.messages), ([2 * MOST_BYTES], [b"next"]))
+        await self.cancelled(work)
+
+    async def cancelled(self, work: Deferred[str]) -> None:
+        """Cancel, and find that it ends as a cancel does."""
+        work.cancel()
+        with self.assertRaises(CancelledError):
+            await work
+
+    async def test_a_cancel_drops_the_connection(self) -> None:
+        work = self.listening(self.url())
+        await self.until(lambda: self.opened)
+        await self.cancelled(work)
+        await self.until(lambda: not self.server._listeners)
+
+    async def test_a_cancel_while_it_connects(self) -> None:
+        await self.cancelled(self.listening(self.far(b"", closes=False)))
+        work = self.listening(self.far(b"", closes=False))
+        await sleep(REACTOR, 0.05)
+        await self.cancelled(work)
+
+    async def test_a_token_of_another_key(self) -> None:
+        why = await self.why(self.listening(self.url(key="another")))
+        self.assertIn("HTTP status 401: the token is not for this path", why)
+        self.assertNotIn(token("another", "/sub/a"), why)
+
+    async def test_what_is_no_hookbot(self) -> None:
+        for said, told in (
+            (b"HTTP/1.1 404 Not Found\r\n\r\n", "HTTP status 404: there is no hookbot"),
+            (b"HTTP/1.1 500 Oh\r\n\r\n", "HTTP status 500: the server is in trouble"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "HTTP status 200"),
+            (b"SSH-2.0-OpenSSH\r\n\r\n", "no websocket was opened"),
+            (b"", "no websocket was opened"),
+        ):
+            self.assertIn(told, await self.why(self.listening(self.far(said))))
+        self.assertEqual(self.opened, 0)
+
+    async def test_nobody_at_the_port(self) -> None:
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            url = HookbotURL("ws", "127.0.0.1", bound.getsockname()[1], "/sub/a")
+            self.assertIn("cannot connect: Connection was refused", await self.why(self.listening(url)))
+
+    async def test_a_server_that_takes_the_connection_and_says_nothing(self) -> None:
+        with mock.patch.object(websocket, "OPEN_WITHIN", 0.3):
+            why = await self.why(self.listening(self.far(b"", closes=False)))
+        self.assertIn("no websocket was opened", why)
+
+    async def test_a_peer_that_has_died_is_found(self) -> None:
+        with (
+            mock.patch.object(websocket, "PING_EVERY", 1.0),
+            mock.patch.object(websocket, "PING_SPREAD", 0.0),
+            mock.patch.object(websocket, "PONG_WITHIN", 1.5),
+        ):
+            work = self.listening(self.url())
+        await self.until(lambda: self.opened and self.server._listeners)
+        # As if it lay on a host that has gone: what we send is taken by nobody.
+        [connection] = self.server._listeners["a"]
+        connection.transport.pauseProducing()  # type: ignore[union-attr]
+        begun = time.monotonic()
+        self.assertIn("ping", (await work).lower())
+        self.assertLess(time.monotonic() - begun, 6)
+        connection.drop()
+
+    async def test_an_unsafe_topic(self) -> None:
+        work = self.listening(HookbotURL("ws", "127.0.0.1", self.port, "/unsafe/sub/a"))
+        await self.until(lambda: self.opened)
+        await publish(REACTOR, HookbotURL("ws", "127.0.0.1", self.port, "/unsafe/pub/a"), None, b"x")
+        await self.until(lambda: self.messages)
+        await self.cancelled(work)
+
+    async def test_publishing_without_the_right_to(self) -> None:
+        with self.assertRaisesRegex(HookbotError, "cannot publish at .*HTTP status 401: 401 Unauthorized"):
+            await publish(REACTOR, self.url("/pub/a", "another"), None, b"")
+
+    async def test_publishing_to_nobody(self) -> None:
+        with self.assertRaisesRegex(HookbotError, "cannot publish at ws://127.0.0.1:1/pub/a"):
+            await publish(REACTOR, HookbotURL("ws", "127.0.0.1", 1, "/pub/a", token="T"), None, b"")
+
+    async def test_tls_is_verified(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = Path(temporary.name) / "tls"
+        write_certificates(folder)
+        tls = (str(folder / "server-cert.pem"), str(folder / "server-key.pem"))
+        service = ServerService(REACTOR, self.server, "127.0.0.1", 0, tls)
+        service.startService()
+        host: Any = service._listening.getHost()
+        port = host.port
+        url = HookbotURL("wss", "127.0.0.1", port, "/sub/a", token=token(KEY, "/sub/a"))
+        trusted = certificates(str(folder / "ca.pem"))
+
+        def opened() -> None:
+            self.opened += 1
+
+        unknown = Deferred.fromCoroutine(
+            listen(REACTOR, url, certificates(None), opened, self.messages.append, self.oversized.append)
+        )
+        self.assertIn("certificate verify failed", await self.why(unknown))
+        work = Deferred.fromCoroutine(
+            listen(REACTOR, url, trusted, opened, self.messages.append, self.oversized.append)
+        )
+        await self.until(lambda: self.opened)
+        await publish(
+            REACTOR, HookbotURL("wss", "127.0.0.1", port, "/pub/a", token=token(KEY, "/pub/a")), trusted, b"safe"
+        )
+        await self.until(lambda: self.messages)
+        await self.cancelled(work)
+        await service.stopService()
+        await sleep(REACTOR, 0.05)
+
+    def test_certificates_that_are_none(self) -> None:
+        with self.assertRaisesRegex(HookbotError, "cannot read the certificates in /nowhere: No such file"):
+            certificates("/nowhere")
+        with self.assertRaisesRegex(HookbotError, "holds no certificate"):
+            certificates(__file__)
+
+
+class ListenerTests(SynchronousTestCase):
+    """Connection after connection, with a clock and a far side of its own."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.attempts: list[Deferred[str]] = []
+        self.log: list[str] = []
+        self.missed = 0
+
+        @implementer(ILogObserver)
+        def observe(event: Any) -> None:
+            if "hookbot" in event.get("log_namespace", ""):
+                self.log.append(event["log_format"].format(**event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.listener = Listener(self.clock, "ws://hook", self.connect, self.take, self.opened)
+        self.listener.start()
+
+    async def connect(self, on_open: Any, on_message: Any, on_oversize: Any) -> str:
+        """One more attempt."""
+        self.on_open, self.on_message, self.on_oversize = on_open, on_message, on_oversize
+        attempt: Deferred[str] = Deferred()
+        self.attempts.append(attempt)
+        return await attempt
+
+    def take(self, message: bytes) -> None:
+        """Take a message."""
+        if message != b"good":
+            raise ValueError("it should be good")
+
+    def opened(self) -> None:
+        """The connection is there."""
+        self.missed += 1
+
+    def refuse(self, reason: str = "refused") -> None:
+        """End the attempt that is under way."""
+        self.attempts[-1].errback(HookbotError(reason))
+
+    def waits(self) -> float:
+        """The seconds until the next attempt, for which the clock goes on."""
+        [call] = self.clock.getDelayedCalls()
+        seconds = float(call.getTime() - self.clock.seconds())
+        self.clock.advance(seconds)
+        return seconds
+
+    def test_it_tries_again_and_again_more_and_more_seldom(self) -> None:
+        waits = []
+        for _ in range(12):
+            self.refuse()
+            waits.append(self.waits())
+        for wait, mean in zip(waits, [1, 2, 4, 8, 16, 32, *[60] * 6], strict=True):
+            self.assertTrue(0.8 * mean <= wait <= 1.2 * mean, waits)
+        self.assertEqual(len(self.attempts), 13)
+
+    def test_only_an_open_websocket_makes_it_quick_again(self) -> None:
+        for _ in range(8):
+            self.refuse()
+            self.waits()
+        self.on_open()
+        self.attempts[-1].callback("cut")
+        self.assertLess(self.waits(), 1.3)
+
+    def test_the_same_reason_is_told_once(self) -> None:
+        for reason in ("refused", "refused", "refused", "HTTP status 401", "refused"):
+            self.refuse(reason)
+            self.waits()
+        self.assertEqual(len(self.log), 3)
+        self.assertIn("no connection to hookbot at ws://hook: refused. Trying again", self.log[0])
+
+    def test_it_is_told_whenever_the_connection_is_there(self) -> None:
+        self.on_open()
+        self.attempts[-1].callback("cut")
+        self.waits()
+        self.on_open()
+        self.assertEqual(self.missed, 2)
+
+    def test_a_bad_message_is_told_and_dropped(self) -> None:
+        self.on_open()
+        for message in (b"bad", b"good"):
+            self.on_message(message)
+        self.on_oversize(2_000_000)
+        self.assertIn("was dropped: it should be good", self.log[1])
+        self.assertIn("a message of 2000000 bytes", self.log[2])
+        self.assertEqual(len(self.log), 3)
+
+    def test_stopping_drops_the_connection_and_comes_to_an_end(self) -> None:
+        for waiting in (False, True):
+            if waiting:
+                self.listener.start()
+                self.refuse()
+            self.successResultOf(Deferred.fromCoroutine(self.listener.stop()))
+            self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,90 @@
+"""The rules are looked at once a second, whatever that finds."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, eventAsText, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from hanoverd.network.reconciler import EVERY, Reconciler
+from hanoverd.network.routes import Routes
+from hanoverd.runtime.cancellation import shielded
+from hanoverd.runtime.errors import FirewallError
+
+
+class Far:
+    """Routes whose repairs end when the test says so."""
+
+    def __init__(self) -> None:
+        self.looks: list[Deferred[str | None]] = []
+
+    async def repair(self) -> str | None:
+        """It ignores cancellation, as the real one."""
+        self.looks.append(Deferred())
+        return await shielded(self.looks[-1])
+
+
+class ReconcilerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock, self.routes = Clock(), Far()
+        self.reconciler = Reconciler(self.clock, cast("Routes", self.routes))
+        self.log: list[str] = []
+        observer: Any = self.observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.reconciler.start()
+
+    def observe(self, event: LogEvent) -> None:
+        if event.get("log_namespace") == "hanoverd.network.reconciler":
+            self.log.append(eventAsText(event, includeTimestamp=False, includeSystem=False))
+
+    def look(self, found: str | Exception | None) -> None:
+        """The next look finds this."""
+        self.clock.advance(EVERY)
+        if isinstance(found, Exception):
+            self.routes.looks[-1].errback(found)
+        else:
+            self.routes.looks[-1].callback(found)
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.reconciler.stop())
+
+    def test_a_stop_waits_for_a_repair_under_way(self) -> None:
+        self.clock.advance(EVERY)
+        stopping = self.stop()
+        self.assertNoResult(stopping)
+        self.routes.looks[0].callback("flushed")
+        self.successResultOf(stopping)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.reconciler.repairs, 1)
+
+    def test_a_stop_between_two_looks_is_over_at_once(self) -> None:
+        self.look(None)
+        self.successResultOf(self.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(EVERY)
+        self.assertEqual(len(self.routes.looks), 1)
+
+    def test_it_goes_on_looking_whatever_it_finds(self) -> None:
+        for found in (
+            None,
+            "flushed",
+            FirewallError("busy"),
+            FirewallError("busy"),
+            OSError("too many files"),
+            "flushed",
+        ):
+            self.look(found)
+        self.assertEqual((len(self.routes.looks), self.reconciler.repairs), (6, 2))
+        self.successResultOf(self.stop())
+
+    def test_a_repair_is_logged_with_what_was_wrong_and_trouble_once_until_it_is_over(self) -> None:
+        for found in (FirewallError("busy"), FirewallError("busy"), "the chain X is gone", FirewallError("busy"), None):
+            self.look(found)
+        trouble = "the rules cannot be checked: busy"
+        repaired = "another program changed the firewall: the chain X is gone: repaired (number 1)"
+        self.assertEqual(self.log, [trouble, repaired, trouble])
+        self.successResultOf(self.stop())

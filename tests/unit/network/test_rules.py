@@ -1,0 +1,210 @@
+"""The text for iptables-restore, planned from what iptables-save shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from hanoverd.network.rules import (
+    LONGEST_CHAIN_NAME,
+    Claim,
+    Route,
+    chains_of,
+    claims,
+    filled,
+    nothing,
+    published_ports,
+    removed,
+    what_is_wrong,
+)
+from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, ContainerPort, HostPort, PublishedPort
+
+DOCKER = """\
+*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+COMMIT
+"""
+
+WEB = Route(PublishedPort(HostPort(ANY_IPV4, 8080), ContainerPort(80)), "172.17.0.3", HostPort(LOOPBACK, 49153))
+ADMIN = Route(
+    PublishedPort(HostPort(IPv4Address("10.0.0.1"), 8443), ContainerPort(443)), "172.17.0.3", HostPort(LOOPBACK, 49154)
+)
+
+JUMP_IN = "-A PREROUTING -m addrtype --dst-type LOCAL -j HANOVERD-web-IN"
+JUMP_OUT = "-A OUTPUT -m addrtype --dst-type LOCAL -j HANOVERD-web-OUT"
+
+
+def after(*jumps: str) -> str:
+    """What iptables-save shows with ``jumps`` in place ahead of Docker's."""
+    chains = ":HANOVERD-web-IN - [0:0]\n:HANOVERD-web-OUT - [0:0]\n"
+    return DOCKER.replace("-A PREROUTING", chains + "\n".join(jumps) + "\n-A PREROUTING", 1)
+
+
+def test_the_first_flip_makes_the_chains_the_rules_and_the_jumps_in_one_commit() -> None:
+    assert filled("web", "web-0", [WEB, ADMIN], DOCKER).splitlines() == [
+        "*nat",
+        ":HANOVERD-web-IN - [0:0]",
+        ":HANOVERD-web-OUT - [0:0]",
+        '-A HANOVERD-web-IN -p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0"'
+        " -j DNAT --to-destination 172.17.0.3:80",
+        '-A HANOVERD-web-OUT -p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0"'
+        " -j REDIRECT --to-ports 49153",
+        '-A HANOVERD-web-IN -d 10.0.0.1/32 -p tcp -m tcp --dport 8443 -m comment --comment "hanoverd: web-0"'
+        " -j DNAT --to-destination 172.17.0.3:443",
+        '-A HANOVERD-web-OUT -d 10.0.0.1/32 -p tcp -m tcp --dport 8443 -m comment --comment "hanoverd: web-0"'
+        " -j REDIRECT --to-ports 49154",
+        "-I PREROUTING 1 -m addrtype --dst-type LOCAL -j HANOVERD-web-IN",
+        "-I OUTPUT 1 -m addrtype --dst-type LOCAL -j HANOVERD-web-OUT",
+        "COMMIT",
+    ]
+
+
+def test_without_a_proxy_local_clients_are_led_straight_to_the_container_too() -> None:
+    direct = replace(WEB, proxy=None)
+    rules = [line for line in filled("web", "web-0", [direct], DOCKER).splitlines() if "--dport" in line]
+    assert [rule.partition(" -j ")[2] for rule in rules] == ["DNAT --to-destination 172.17.0.3:80"] * 2
+
+
+def test_a_later_flip_leaves_jumps_that_are_right_alone() -> None:
+    assert "PREROUTING" not in filled("web", "web-1", [WEB], after(JUMP_IN, JUMP_OUT))
+
+
+def test_jumps_that_another_firewall_tool_flushed_are_put_back() -> None:
+    text = filled("web", "web-1", [WEB], after(JUMP_OUT))
+    assert "-I PREROUTING 1 -m addrtype --dst-type LOCAL -j HANOVERD-web-IN" in text
+    assert "OUTPUT" not in text
+
+
+def test_a_jump_that_stands_twice_is_deleted_twice_and_inserted_once() -> None:
+    text = filled("web", "web-1", [WEB], after(JUMP_IN, JUMP_IN, JUMP_OUT))
+    assert text.count(JUMP_IN.replace("-A", "-D", 1)) == 2
+    assert text.count("-I PREROUTING") == 1
+
+
+def test_a_jump_behind_dockers_is_moved_ahead_of_it() -> None:
+    saved = DOCKER.replace("-A OUTPUT", JUMP_IN + "\n-A OUTPUT", 1)
+    lines = filled("web", "web-1", [WEB], saved).splitlines()
+    assert lines.index(JUMP_IN.replace("-A", "-D", 1)) < lines.index(
+        JUMP_IN.replace("-A PREROUTING", "-I PREROUTING 1")
+    )
+
+
+def test_jumps_that_are_not_looked_at_are_left_alone() -> None:
+    assert "PREROUTING" not in filled("web", "web-1", [WEB])
+
+
+@pytest.mark.parametrize(
+    ("jumps", "wrong"),
+    [
+        ((JUMP_IN, JUMP_OUT), None),
+        ((JUMP_OUT,), "the jump from PREROUTING to HANOVERD-web-IN is gone"),
+        ((JUMP_IN, JUMP_IN, JUMP_OUT), "PREROUTING jumps to HANOVERD-web-IN twice"),
+        ((), "the jump from PREROUTING to HANOVERD-web-IN is gone"),
+    ],
+)
+def test_jumps_are_right_when_there_is_one_each(jumps: tuple[str, ...], wrong: str | None) -> None:
+    assert what_is_wrong("web", "web-0", [], after(*jumps)) == wrong
+
+
+def test_a_repair_changes_the_jumps_only_where_they_are_wrong() -> None:
+    assert "-I " not in filled("web", "web-0", [], after(JUMP_IN, JUMP_OUT))
+    for jumps in ((JUMP_OUT,), (JUMP_IN, JUMP_IN, JUMP_OUT), ()):
+        assert "-I PREROUTING 1" in filled("web", "web-0", [], after(*jumps))
+
+
+def test_a_jump_may_stand_behind_those_of_other_apps() -> None:
+    other = "-A PREROUTING -m addrtype --dst-type LOCAL -j HANOVERD-other-IN"
+    assert "-I PREROUTING" not in filled("web", "web-1", [WEB], after(other, JUMP_IN, JUMP_OUT))
+
+
+def test_removal_takes_out_jumps_and_chains_and_nothing_else() -> None:
+    lines = removed("web", after(JUMP_IN, JUMP_IN, JUMP_OUT))
+    assert lines is not None
+    assert lines.splitlines() == [
+        "*nat",
+        ":HANOVERD-web-IN - [0:0]",
+        ":HANOVERD-web-OUT - [0:0]",
+        JUMP_IN.replace("-A", "-D", 1),
+        JUMP_IN.replace("-A", "-D", 1),
+        JUMP_OUT.replace("-A", "-D", 1),
+        "-X HANOVERD-web-IN",
+        "-X HANOVERD-web-OUT",
+        "COMMIT",
+    ]
+
+
+def test_there_is_nothing_to_remove_where_the_app_has_no_chain() -> None:
+    assert removed("web", DOCKER) is None
+    assert removed("we", after(JUMP_IN, JUMP_OUT)) is None
+
+
+def test_a_commit_of_nothing_is_well_formed() -> None:
+    assert nothing() == "*nat\nCOMMIT\n"
+
+
+@pytest.mark.parametrize("app", ["a", "web", "x" * 15, "x" * 16, "a-rather-long-name.of_an-app", "y" * 60])
+def test_chain_names_are_within_the_kernels_limit(app: str) -> None:
+    chains = chains_of(app)
+    assert max(len(chains.incoming), len(chains.local)) <= LONGEST_CHAIN_NAME
+    assert chains.incoming != chains.local
+
+
+def test_an_app_that_is_called_as_another_is_cut_gets_chains_of_its_own() -> None:
+    cut = chains_of("my-very-long-application").incoming.removeprefix("HANOVERD-").removesuffix("-IN")
+    assert chains_of(cut) != chains_of("my-very-long-application")
+    assert chains_of("frontend-202411").incoming == "HANOVERD-frontend+202411-IN"
+
+
+@pytest.mark.parametrize(
+    ("app", "chain"),
+    [
+        ("web", "HANOVERD-web-IN"),
+        ("fifteen-letters", "HANOVERD-fifteen-letters-IN"),
+        ("frontend-2024-1", "HANOVERD-frontend-2024-1-IN"),
+        ("my-very-long-application", "HANOVERD-my-very--51f6a5-IN"),
+    ],
+)
+def test_names_keep_the_chains_that_they_have_had(app: str, chain: str) -> None:
+    assert chains_of(app).incoming == chain
+
+
+def test_long_names_that_begin_alike_get_chains_of_their_own() -> None:
+    assert chains_of("x" * 30 + "1") != chains_of("x" * 30 + "2")
+
+
+def test_claims_are_read_back_from_the_rules_as_iptables_save_prints_them() -> None:
+    saved = (
+        '-A HANOVERD-web-IN -p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0" -j DNAT --to-destination 1:80\n'
+        '-A HANOVERD-api-IN -d 10.0.0.1/32 -p tcp -m tcp --dport 81 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
+        "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9000 -j DNAT --to-destination 172.17.0.2:80\n"
+    )
+    assert claims(saved) == [
+        Claim("HANOVERD-web-IN", WEB.port.host),
+        Claim("HANOVERD-api-IN", HostPort(IPv4Address("10.0.0.1"), 81)),
+    ]
+
+
+def test_the_host_ports_of_an_app_are_read_back_from_its_rules() -> None:
+    saved = (
+        '-A HANOVERD-web-IN -p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0" -j DNAT --to-destination 1:80\n'
+        '-A HANOVERD-web-IN -p tcp -m tcp --dport 8081 -m comment --comment "hanoverd: web-0" -j DNAT --to-destination 1:80\n'
+        '-A HANOVERD-web-IN -d 10.0.0.1/32 -p tcp -m tcp --dport 443 -m comment --comment "x" -j DNAT --to-destination 1:99\n'
+        '-A HANOVERD-web-OUT -p tcp -m tcp --dport 82 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
+        '-A HANOVERD-api-IN -p tcp -m tcp --dport 81 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
+    )
+    assert published_ports("web", saved) == [
+        WEB.port,
+        PublishedPort(HostPort(ANY_IPV4, 8081), ContainerPort(80)),
+        PublishedPort(HostPort(IPv4Address("10.0.0.1"), 443), ContainerPort(99)),
+    ]
+    assert published_ports("other", saved) == []
+
+
+def test_the_host_ports_that_a_flip_routes_are_those_that_are_read_back() -> None:
+    assert published_ports("web", filled("web", "web-0", [WEB, ADMIN])) == [WEB.port, ADMIN.port]

@@ -1,0 +1,69 @@
+"""What systemd is told."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from hanoverd.runtime.systemd import Systemd
+
+#: An address that no other process uses: tests run in several at once.
+ADDRESS = f"hanoverd-test-of-systemd-{os.getpid()}"
+
+
+@pytest.fixture
+def manager() -> Iterator[socket.socket]:
+    """A service manager that listens at an abstract address."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(f"\0{ADDRESS}")
+        listening.settimeout(0)
+        yield listening
+
+
+def told(manager: socket.socket) -> list[str]:
+    """All that it was told."""
+    found = []
+    while True:
+        try:
+            found.append(manager.recv(1000).decode())
+        except BlockingIOError:
+            return found
+
+
+def test_it_is_told_of_the_beginning_the_end_and_that_we_are_alive(manager: socket.socket) -> None:
+    clock = Clock()
+    systemd = Systemd(clock, {"NOTIFY_SOCKET": f"@{ADDRESS}", "WATCHDOG_USEC": "60000000"})
+    systemd.ready()
+    assert told(manager) == ["READY=1", "WATCHDOG=1"]
+    clock.pump([30, 30])
+    systemd.stopping()
+    clock.advance(30)
+    assert told(manager) == ["WATCHDOG=1", "WATCHDOG=1", "STOPPING=1", "WATCHDOG=1"]
+    systemd.ended()
+    assert clock.getDelayedCalls() == []
+
+
+def test_without_a_watchdog_nothing_is_repeated(manager: socket.socket) -> None:
+    clock = Clock()
+    Systemd(clock, {"NOTIFY_SOCKET": f"@{ADDRESS}"}).ready()
+    assert told(manager) == ["READY=1"]
+    assert clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": "/nowhere/at/all", "WATCHDOG_USEC": "1000000"}])
+def test_where_there_is_no_manager_nothing_happens(environ: dict[str, str]) -> None:
+    systemd = Systemd(Clock(), environ)
+    systemd.ready()
+    systemd.stopping()
+    systemd.ended()
+
+
+def test_the_unit_says_what_readme_says() -> None:
+    unit = (Path(__file__).parents[3] / "systemd" / "hanoverd@.service").read_text()
+    for line in ("Type=notify", "WatchdogSec=", "ExecReload=/bin/kill -HUP $MAINPID", "--on-exit keep"):
+        assert line in unit

@@ -1,0 +1,216 @@
+"""The monitor of a container, with an engine that is played by hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer
+
+from hanoverd.runtime.errors import EngineRefused, EngineUnreachable, NotFound
+from hanoverd.versions import monitor as module
+from hanoverd.versions.monitor import KILLED, LAST_OUTPUT_WITHIN, ContainerMonitor
+
+AWAY = EngineUnreachable("no engine answers")
+BUSY = EngineRefused("cannot wait", 503, "service unavailable")
+GONE = NotFound("cannot wait", 404, "No such container")
+
+Reading = tuple[Deferred[None], float | None, Callable[[bytes], object]]
+
+
+class PlayedEngine:
+    """Two of the engine's verbs: each request waits until the test answers it, or fails at once while ``is_away``."""
+
+    def __init__(self) -> None:
+        self.waits: list[Deferred[int]] = []
+        self.readings: list[Reading] = []
+        self.asked: list[str] = []
+        self.is_away = False
+
+    async def wait(self, container_id: str) -> int:
+        self.asked.append(container_id)
+        if self.is_away:
+            raise AWAY
+        self.waits.append(Deferred())
+        return await self.waits[-1]
+
+    async def follow_output(self, container_id: str, since: float | None, on_output: Callable[[bytes], object]) -> None:
+        self.asked.append(container_id)
+        if self.is_away:
+            raise AWAY
+        reading: Deferred[None] = Deferred()
+        self.readings.append((reading, since, on_output))
+        await reading
+
+    def prints(self, data: bytes) -> None:
+        """The container prints."""
+        self.readings[-1][2](data)
+
+    def ends_output(self, error: Exception | None = None) -> None:
+        """The stream of its output ends."""
+        reading = self.readings[-1][0]
+        if error is None:
+            reading.callback(None)
+        else:
+            reading.errback(Failure(error))
+
+
+class WatchTests(TestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.engine = PlayedEngine()
+        self.logged: list[str] = []
+        logged = self.logged
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if event.get("log_namespace") == module.__name__ and event["log_level"] >= LogLevel.info:
+                logged.append(eventAsText(event, includeTimestamp=False, includeSystem=False))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+
+    def watch(self, since: float | None = None) -> ContainerMonitor:
+        """A monitor of the container b1, called app-1."""
+        return ContainerMonitor(self.clock, self.engine, "b1", "app-1", since)  # type: ignore[arg-type]  # enough of an engine
+
+    def assert_closes_at_once(self, watch: ContainerMonitor) -> None:
+        closing = Deferred.fromCoroutine(watch.close())
+        self.successResultOf(closing)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def end(self, watch: ContainerMonitor) -> None:
+        """The container ends, and is no longer looked at."""
+        self.engine.waits[-1].callback(0)
+        self.engine.ends_output()
+        self.assert_closes_at_once(watch)
+
+    def test_the_engine_is_asked_by_id_and_the_log_shows_the_name(self) -> None:
+        watch = self.watch()
+        self.engine.prints(b"hello\n")
+        self.assertEqual(set(self.engine.asked), {"b1"})
+        self.assertEqual(self.logged, ["app-1: hello"])
+        self.end(watch)
+
+    # -- the end
+
+    def test_an_answer_that_is_an_error_is_not_the_end_of_the_container(self) -> None:
+        watch = self.watch()
+        for error in (BUSY, AWAY, BUSY):
+            self.engine.waits[-1].errback(Failure(error))
+            self.assertFalse(watch.exit.is_settled)
+            self.clock.advance(5)
+        self.assertEqual(len(self.engine.waits), 4)
+        self.engine.waits[-1].callback(3)
+        self.assertEqual(watch.exit.get(), 3)
+        self.engine.ends_output()
+        self.assert_closes_at_once(watch)
+
+    def test_a_wait_that_was_broken_off_is_not_the_end_of_the_container(self) -> None:
+        watch = self.watch()
+        self.engine.waits[-1].callback(-1)
+        self.assertFalse(watch.exit.is_settled)
+        self.clock.advance(5)
+        self.end(watch)
+
+    def test_a_container_that_is_gone_counts_as_killed(self) -> None:
+        watch = self.watch()
+        self.engine.waits[-1].errback(Failure(GONE))
+        self.assertEqual(watch.exit.get(), KILLED)
+        self.engine.ends_output()
+        self.assert_closes_at_once(watch)
+
+    # -- the output
+
+    def test_output_goes_on_from_the_last_piece_after_the_engine_was_away(self) -> None:
+        watch = self.watch(since=5.0)
+        self.patch(time, "time", lambda: 1000.5)
+        self.engine.prints(b"one\ntw")
+        self.engine.ends_output(AWAY)
+        self.engine.is_away = True
+        self.clock.pump([1.0] * 30)
+        self.engine.is_away = False
+        self.clock.advance(5)
+        self.assertEqual([since for _, since, _ in self.engine.readings], [5.0, 1000.5])
+        self.engine.prints(b"three\n")
+        self.assertEqual(self.logged, [
+            "app-1: one",
+            "the output of app-1 is not shown for now: no engine answers",
+            "app-1: tw",
+            "app-1: three",
+        ])  # fmt: skip
+        self.end(watch)
+
+    def test_output_that_ends_while_the_container_runs_is_followed_again(self) -> None:
+        watch = self.watch()
+        self.engine.ends_output()
+        self.clock.pump([1.0] * 3)
+        self.assertEqual(len(self.engine.readings), 2)
+        self.end(watch)
+        self.assertEqual(len(self.engine.readings), 2)
+
+    def test_what_was_printed_while_the_engine_was_away_is_shown_after_the_end_too(self) -> None:
+        watch = self.watch()
+        self.engine.ends_output(AWAY)
+        self.engine.waits[-1].callback(1)
+        self.clock.advance(1)
+        self.engine.prints(b"last words\n")
+        self.engine.ends_output()
+        self.assertEqual(watch.tail, ["last words"])
+        self.assert_closes_at_once(watch)
+
+    def test_a_log_that_cannot_be_read_is_not_asked_for_again(self) -> None:
+        watch = self.watch()
+        self.engine.ends_output(EngineRefused("cannot read", 501, "the log driver does not support reading"))
+        self.clock.pump([5.0] * 5)
+        self.assertEqual(len(self.engine.readings), 1)
+        self.assertIn("does not support reading", self.logged[-1])
+        self.engine.waits[-1].callback(0)
+        self.assert_closes_at_once(watch)
+
+    def test_output_without_newlines_costs_little_and_is_cut(self) -> None:
+        watch = self.watch()
+        begun = time.process_time()
+        for _ in range(24 * 64):
+            self.engine.prints(b"x" * 16384)
+        self.assertLess(time.process_time() - begun, 3)
+        self.assertEqual({len(line) for line in self.logged}, {len("app-1: ") + 16384})
+        self.end(watch)
+        self.assertEqual((len(watch.tail), {len(line) for line in watch.tail}), (20, {1001}))
+
+    # -- closing
+
+    def test_closing_waits_a_moment_for_the_last_output(self) -> None:
+        watch = self.watch()
+        closing = Deferred.fromCoroutine(watch.close())
+        self.assertNoResult(closing)
+        self.clock.advance(LAST_OUTPUT_WITHIN / 2)
+        self.engine.prints(b"last words")
+        self.clock.advance(LAST_OUTPUT_WITHIN / 2)
+        self.successResultOf(closing)
+        self.assertEqual(watch.tail, ["last words"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_output_of_a_container_that_runs_on_is_not_waited_for(self) -> None:
+        watch = self.watch()
+        self.successResultOf(Deferred.fromCoroutine(watch.detach()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closing_is_prompt_while_the_engine_is_away(self) -> None:
+        self.engine.is_away = True
+        watch = self.watch()
+        self.clock.pump([1.0] * 10)
+        self.assert_closes_at_once(watch)
+
+    def test_closing_is_prompt_when_the_container_has_ended_and_the_engine_went_away(self) -> None:
+        watch = self.watch()
+        self.engine.ends_output(AWAY)
+        self.engine.is_away = True
+        self.engine.waits[-1].callback(1)
+        self.clock.advance(3)
+        self.assert_closes_at_once(watch)
