@@ -22,11 +22,11 @@ from hanoverd.docker.pools import Pools
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
-from hanoverd.images.wiring import make_pool, make_surroundings
+from hanoverd.images.wiring import make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
 from hanoverd.network.preflight import check_engine, check_firewall, ports_in_use
-from hanoverd.notify.hooks import Hooks
+from hanoverd.notify.hooks import HookReactor, Hooks
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
@@ -37,12 +37,12 @@ from hanoverd.spec.app import AppSpec
 from hanoverd.spec.source_name import IMAGE, SourceName
 
 if TYPE_CHECKING:
-    from hanoverd.hookbot.follower import Follower
+    from hanoverd.hookbot.trigger import HookbotTrigger
 
 log = Logger()
 
 
-class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor):
+class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor, HookReactor):
     """The interfaces of a reactor that the daemon needs."""
 
 
@@ -60,7 +60,7 @@ class HanoverdService(RunningService):
         app: App,
         systemd: Systemd,
         control: ControlServer,
-        follower: Follower | None,
+        hookbot: HookbotTrigger | None,
         release: Callable[[], object],
         stdin: int,
     ) -> None:
@@ -69,7 +69,7 @@ class HanoverdService(RunningService):
         self._app = app
         self._systemd = systemd
         self._control = control
-        self._follower = follower
+        self._hookbot = hookbot
         self._release = release
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
         self._stopping = False
@@ -95,8 +95,8 @@ class HanoverdService(RunningService):
         self._app.start()
         self._app.orchestrator.trigger("start")
         self._systemd.ready()
-        if self._follower is not None:
-            self._follower.start()
+        if self._hookbot is not None:
+            self._hookbot.start()
         # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
         gc.freeze()
         Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
@@ -107,8 +107,8 @@ class HanoverdService(RunningService):
         """Fires when nothing is under way any more, and the threads have ended."""
         self._systemd.stopping()
         self._terminal.unwatch()
-        if self._follower is not None:
-            await self._follower.stop()
+        if self._hookbot is not None:
+            await self._hookbot.stop()
         await self._app.stop()
         await self._control.close()
         self._pool.stop()
@@ -141,7 +141,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
     address = engine_address(environ)
     pool = make_pool()
     engine = Engine(reactor, pool, address)
-    context = make_surroundings(spec.source, spec.name, environ, reactor, engine)
+    context = make_source_context(spec.source, spec.name, environ, reactor, engine)
     source = open_source(spec.source.name, context)
     source.check()
     lock = hold_name(spec.name)
@@ -168,19 +168,19 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             show_progress(),
             pause_file_of(runtime_folder(environ, os.geteuid()), spec.name),
         )
-        follower = _follower(spec, reactor, source, app)
+        hookbot = _hookbot_trigger(spec, reactor, source, app)
         # The last one that can fail, because it would have to be closed again.
         control = ControlServer(Control(app), RecentLog(), partial(listen, reactor, environ, spec.name))
     except HanoverdError:
         release()
         raise
-    return HanoverdService(reactor, pool, app, Systemd(reactor, environ), control, follower, release, stdin)
+    return HanoverdService(reactor, pool, app, Systemd(reactor, environ), control, hookbot, release, stdin)
 
 
-def _follower(spec: AppSpec, reactor: DaemonReactor, source: Source, app: App) -> Follower | None:
+def _hookbot_trigger(spec: AppSpec, reactor: DaemonReactor, source: Source, app: App) -> HookbotTrigger | None:
     if spec.hookbot is None:
         return None
     # Late: only an app with a hookbot needs the memory for websockets.
-    from hanoverd.hookbot.wiring import make_follower  # noqa: PLC0415
+    from hanoverd.hookbot.wiring import make_hookbot_trigger  # noqa: PLC0415
 
-    return make_follower(spec.hookbot, reactor, source, app.orchestrator)
+    return make_hookbot_trigger(spec.hookbot, reactor, source, app.orchestrator)

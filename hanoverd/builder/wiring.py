@@ -13,11 +13,11 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.hookbot.publishing import publish
 from hanoverd.hookbot.websocket import certificates
-from hanoverd.hookbot.wiring import make_follower
+from hanoverd.hookbot.wiring import make_hookbot_trigger
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
-from hanoverd.images.wiring import make_pool, make_surroundings
+from hanoverd.images.wiring import make_pool, make_source_context
 from hanoverd.network.preflight import check_engine
 from hanoverd.spec.hookbot import UPDATE
 from hanoverd.spec.names import app_name_from
@@ -27,8 +27,8 @@ from hanoverd.spec.programs import BuilderSpec
 def assemble_builder(spec: BuilderSpec, environ: Mapping[str, str], reactor: Any) -> BuilderService:
     """The builder as a service; fails with ``HanoverdError``."""
     pool, source, builder = _builder(spec, environ, reactor)
-    follower = make_follower(spec.hookbot, reactor, source, builder)
-    return BuilderService(reactor, pool, builder, follower)
+    hookbot = make_hookbot_trigger(spec.hookbot, reactor, source, builder)
+    return BuilderService(reactor, pool, builder, hookbot)
 
 
 def run_once(spec: BuilderSpec, environ: Mapping[str, str], reactor: Any) -> bool:
@@ -42,10 +42,10 @@ def _builder(spec: BuilderSpec, environ: Mapping[str, str], reactor: Any) -> tup
     pool = make_pool()
     engine = Engine(reactor, pool, address)
     app = f"{app_name_from(spec.image.repository)}-builder"
-    around = make_surroundings(spec.source, app, environ, reactor, engine)
-    source = open_source(spec.source.name, around)
+    context = make_source_context(spec.source, app, environ, reactor, engine)
+    source = open_source(spec.source.name, context)
     source.check()
     trust = certificates(spec.hookbot.ca_file)
     check_engine(address)
     notify = partial(publish, reactor, spec.notify, trust, UPDATE)
-    return pool, source, Builder(reactor, engine, around.credentials, source, spec.image, notify, show_progress())
+    return pool, source, Builder(reactor, engine, context.credentials, source, spec.image, notify, show_progress())

@@ -133,6 +133,7 @@ EVENTS = (
     _kind("hook_skipped", "hook command count", "A hook was not run: too many are running."),
     _kind("notify_failed", "hook url error count", "An event could not be posted."),
     _kind("notify_skipped", "hook url count", "An event was not posted: too many requests are unanswered."),
+    _kind("hooks_closing", "count", "hanoverd stops, and waits for unfinished hooks and requests."),
     # Hookbot.
     _kind("hookbot_connected", "url", "hanoverd listens to hookbot."),
     _kind("hookbot_lost", "url reason", "The connection to hookbot is lost; hanoverd tries again."),

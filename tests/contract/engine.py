@@ -23,7 +23,7 @@ from hanoverd.spec.container import GIVEN, ContainerSpec, Image, Recipe, app_lab
 from hanoverd.spec.image_name import ImageName, built_name
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.volumes import Volumes
-from tests.fakes.surroundings import surroundings
+from tests.fakes.source_context import source_context
 from tests.lab.images import BASE, write_app
 
 REACTOR: Any = reactor
@@ -51,7 +51,7 @@ class EngineContract(TestCase):
 
     async def image(self) -> Image:
         """The image of the app."""
-        return await FolderSource(".", surroundings(REACTOR, self.engine, self.folder, APP)).obtain(lambda line: None)
+        return await FolderSource(".", source_context(REACTOR, self.engine, self.folder, APP)).obtain(lambda line: None)
 
     async def create(self, **env: str) -> None:
         """A container of the app, not started."""

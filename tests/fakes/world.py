@@ -33,7 +33,7 @@ from hanoverd.spec.source import SourceSpec
 from hanoverd.spec.source_name import FOLDER, SourceName
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
-from tests.fakes.surroundings import surroundings
+from tests.fakes.source_context import source_context
 from tests.lab.images import write_app
 
 REACTOR: Any = reactor
@@ -166,7 +166,7 @@ class Daemon:
         self.pools = Pools.of(20, 20, 50)
         self.pools.start()
         engine = Engine(REACTOR, self.pools, EngineAddress(f"unix://{world.engine.socket}", None, "the test"))
-        around = surroundings(REACTOR, engine, world.app_folder, APP)
+        context = source_context(REACTOR, engine, world.app_folder, APP)
         published = tuple(ContainerPort(port) for port in ports)
         spec = AppSpec(
             name=APP,
@@ -180,14 +180,14 @@ class Daemon:
             notifications=NotificationSpec(tuple(Hook(*hook) for hook in hooks)),
         )
         held = [PublishedPort(HostPort(ANY_IPV4, 8080 + index), port) for index, port in enumerate(published)]
-        self.source = FolderSource(".", around)
+        self.source = FolderSource(".", context)
         self.app = App(
             REACTOR,
             world.firewall.environ,
             spec,
             engine,
             self.source,
-            lambda reference: RegistrySource(reference, around),
+            lambda reference: RegistrySource(reference, context),
             held,
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, spec.notifications),
             lambda _line: None,
