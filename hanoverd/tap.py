@@ -80,7 +80,7 @@ def _logged(service: Service, twistd: Mapping[str, Any], log_format: str, reacto
         def setServiceParent(self, parent: Any) -> None:
             """Become a part of twistd's application: it is asked for its log observer next."""
             super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # Twisted's
-            parent.setComponent(ILogObserver, open_log(twistd, log_format, reactor))
+            parent.setComponent(ILogObserver, open_log(twistd, log_format, os.environ, reactor))
 
     logged = Logged()  # type: ignore[no-untyped-call]  # as above
     service.setServiceParent(logged)
@@ -93,7 +93,7 @@ def _log_to_stdout(log_format: str) -> None:
 
     from hanoverd.logs.destination import to_stream  # noqa: PLC0415
 
-    globalLogBeginner.beginLoggingTo([to_stream(sys.stdout, log_format)], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([to_stream(sys.stdout, log_format, os.environ)], redirectStandardIO=False)
 
 
 def assemble(settings: AnySettings, environ: Mapping[str, str], reactor: Any, stdin: int) -> Service:
