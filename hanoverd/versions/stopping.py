@@ -122,7 +122,7 @@ class Stopper:
         """Send a request until the engine has answered it; ``message`` is logged, once, while the engine is away."""
         refused_until = self._clock.seconds() + REFUSED_WITHIN
         report = ReportOnce(
-            lambda error: log.warn("{waiting}: {error}", event="engine_waiting", waiting=message, error=error)
+            lambda error: log.warn("{what}: {error}", event="engine_waiting", what=message, error=error)
         )
 
         def before_sleep(error: EngineError, _delay: float) -> None:
