@@ -19,13 +19,15 @@ from hanoverd.deploy.app import App
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine, EngineReactor
 from hanoverd.docker.pools import Pools
+from hanoverd.docker.preflight import check_engine
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
-from hanoverd.network.preflight import check_engine, check_firewall, ports_in_use
+from hanoverd.network.preflight import check_claims, check_firewall
+from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import HookReactor, Hooks
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.running import RunningService
@@ -152,9 +154,10 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         lock.close()
 
     try:
-        held += hold_ports(spec.ports, ports_in_use(environ, spec.name))
+        rules = check_firewall(environ)
+        held += hold_ports(spec.ports, published_ports(spec.name, rules))
         ports = [port.published for port in held]
-        check_firewall(environ, spec.name, ports)
+        check_claims(spec.name, ports, rules)
         check_engine(address)
         app = App(
             reactor,

@@ -211,9 +211,18 @@ LOGS = Command(
     summary="Show an app's log, with the output of its versions",
     usage="hanoverd logs [OPTIONS] APP",
     about="""\
-Shows the last 2000 lines of the log of the app's hanoverd, which has the output
-of its versions, too.""",
-    options=(remote.FOLLOW, remote.TAIL_LINES, HELP),
+Shows the last 2000 entries of the log: what the app's hanoverd logs, and what
+the app's versions print (`web-3  | line`), also across handovers.""",
+    options=(
+        remote.FOLLOW,
+        remote.APP,
+        remote.DAEMON,
+        remote.TIMESTAMPS,
+        remote.SINCE,
+        remote.JSON_LINES,
+        remote.TAIL_ENTRIES,
+        HELP,
+    ),
     example="  hanoverd logs web --tail 20 -f",
     environment=_RUNTIME_ENVIRONMENT,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hanoverd.cli.app import complete_source, hookbot_spec
-from hanoverd.cli.commands import LIST, ROLLBACK, Command
+from hanoverd.cli.commands import LIST, LOGS, ROLLBACK, Command
 from hanoverd.cli.given import Given
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.hookbot import HookbotURL, image_of_notify, with_token
@@ -86,11 +86,18 @@ def remote_command(command: Command, given: Given, rest: Sequence[str]) -> Remot
         raise UsageError(f"{command.name} needs the name of an app (`hanoverd list` shows them): write {command.usage}")
     tree = given.tree()
     tree["verb"] = command.name
+    if command is LOGS:
+        tree["source"] = _log_source(given)
     if rest:
         tree["app"] = _app_name(rest[0])
     if len(rest) > 1:
         tree["generation"] = _generation(rest[1])
     return tree.make(RemoteCommand)
+
+
+def _log_source(given: Given) -> str:
+    chosen = [source for source in ("app", "daemon") if given.value(source)]
+    return chosen[0] if len(chosen) == 1 else ""
 
 
 def _app_name(text: str) -> str:

@@ -33,6 +33,7 @@ from hanoverd.spec.app import AppSpec
 from hanoverd.spec.ports import PublishedPort
 from hanoverd.spec.retention import KEEP
 from hanoverd.versions.health import Health
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Running, Versions
 
 
@@ -65,15 +66,18 @@ class App:
         self.versions = versions = Versions(
             reactor, engine, health, spec.name, spec.container, spec.health.ready_timeout
         )
+        self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports)
         self.conntrack = conntrack = Conntrack(reactor, environ)
-        self.retention = retention = Retention(engine, versions, spec.retention.versions, self._worth_a_rollback)
+        self.retention = retention = Retention(
+            engine, versions, stopper, spec.retention.versions, self._worth_a_rollback
+        )
         drain = Drain(reactor, engine, conntrack, spec.handover.drain_after_settling)
         self.retirement = retirement = Retirement(
-            reactor, versions, drain, retention, lambda number: current().role(number), send
+            reactor, versions, stopper, drain, retention, lambda number: current().role(number), send
         )
-        removals = Removals(reactor, versions, routes, lambda number: send(Gone(number)))
+        removals = Removals(reactor, versions, stopper, routes, lambda number: send(Gone(number)))
         reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
         handovers = Handovers(
             reactor,
@@ -81,6 +85,7 @@ class App:
             named,
             spec.handover.obtain_timeout,
             versions,
+            stopper,
             routes,
             retirement,
             retention,
@@ -94,6 +99,7 @@ class App:
         orchestrator.reports = reporter
         orchestrator.workers = DeployWorkers(
             versions,
+            stopper,
             routes,
             Adoption(versions, routes),
             handovers,

@@ -47,5 +47,9 @@ class RemoteCommand:
     wait: bool = False
     follow: bool = False
     tail: int | None = None
+    #: Of a log: "app", "daemon", or "" for both; and how many seconds back.
+    source: str = ""
+    since: float | None = None
+    timestamps: bool = False
     image: str | None = None
     generation: int | None = None

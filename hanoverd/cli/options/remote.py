@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, NOT, TAIL, plain
+from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, TAIL, plain
 from hanoverd.spec.image_name import ImageName
 
 
@@ -66,12 +66,36 @@ IMAGE = Option(
 FOLLOW = Option(
     name="follow", letter="f", kind=Kind.BOOLEAN, help="Follow the log until interrupted", value=BOOLEAN, place="follow"
 )
-TAIL_LINES = Option(
+APP = Option(name="app", kind=Kind.BOOLEAN, help="Show only the output of the app's versions", value=BOOLEAN)
+DAEMON = Option(name="daemon", kind=Kind.BOOLEAN, help="Show only the log of hanoverd", value=BOOLEAN)
+TIMESTAMPS = Option(
+    name="timestamps",
+    letter="t",
+    kind=Kind.BOOLEAN,
+    help="Show the time of each entry",
+    value=BOOLEAN,
+    place="timestamps",
+)
+SINCE = Option(
+    name="since",
+    metavar="DURATION",
+    help="Show the entries of the last DURATION, such as 10m",
+    value=DURATION,
+    place="since",
+)
+JSON_LINES = Option(
+    name="json",
+    kind=Kind.BOOLEAN,
+    help="Print one JSON object per line, as --log-format json does",
+    value=BOOLEAN,
+    place="json",
+)
+TAIL_ENTRIES = Option(
     name="tail",
     letter="n",
     metavar="N",
     default="all",
-    help="Number of lines to show from the end of the log",
+    help="Number of entries to show from the end of the log",
     value=TAIL,
     place="tail",
 )

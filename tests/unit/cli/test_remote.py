@@ -36,6 +36,9 @@ from hanoverd.spec.programs import RemoteCommand
         ("resume web", RemoteCommand("resume", "web")),
         ("logs web -f -n 5", RemoteCommand("logs", "web", follow=True, tail=5)),
         ("logs -fn0 web", RemoteCommand("logs", "web", follow=True, tail=0)),
+        ("logs web --app", RemoteCommand("logs", "web", source="app")),
+        ("logs web --daemon --since 10m", RemoteCommand("logs", "web", source="daemon", since=600)),
+        ("logs -t --json web", RemoteCommand("logs", "web", timestamps=True, json=True)),
         ("history -- web", RemoteCommand("history", "web")),
     ],
 )
