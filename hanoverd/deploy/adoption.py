@@ -130,7 +130,7 @@ class Adoption:
             raise VersionFailed("it does not have all the ports that are published now")
         ready = await self._versions.wait_until_ready(running, READY_WITHIN)
         if await self._routes.flip(ready, lambda: not running.has_exited) is None:
-            raise await self._versions.exited(running)
+            raise await self._versions.exit_error(running)
         log.info(
             "{version} was left by an earlier run: it goes on serving, and is live",
             event="adopted",

@@ -49,7 +49,20 @@ class Parts:
         retirement: Any = DummyRetirement()
         none: Any = None
         self.workers = DeployWorkers(
-            versions, none, adoption, none, retirement, none, none, none, none, none, none, none, self.events.append
+            versions,
+            none,
+            none,
+            adoption,
+            none,
+            retirement,
+            none,
+            none,
+            none,
+            none,
+            none,
+            none,
+            none,
+            self.events.append,
         )
         self.result = Result(self.workers.adopt())
 
