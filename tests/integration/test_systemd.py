@@ -14,7 +14,6 @@ from tests.integration.conftest import StartDaemon
 from tests.lab.daemon import PROJECT
 from tests.lab.host import Lab
 
-
 UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("*.service"))
 
 
