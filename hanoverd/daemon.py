@@ -34,6 +34,7 @@ from hanoverd.runtime.recent_log import RecentLog
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
+from hanoverd.runtime.state_folder import number_file_of, state_folder
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.container import ContainerOptions
@@ -176,6 +177,7 @@ def _service(
         Hooks(reactor, environ, [Hook(*hook) for hook in settings.hooks], settings.notify),
         show_progress(),
         pause_file_of(runtime_folder(environ, os.geteuid()), settings.app),
+        number_file_of(state_folder(environ, os.geteuid()), settings.app),
     )
     follower = None
     if settings.obtaining.hookbot is not None:

@@ -16,8 +16,8 @@ from hanoverd.deploy.events import (
     EngineLost,
     Event,
     Flipped,
-    Gone,
     MadeRoom,
+    NameTaken,
     Obtained,
     ReturnFailed,
 )
@@ -94,9 +94,8 @@ class Handovers:
         try:
             replaced = await self._bring_up(attempt, container, phases)
         except NameInUse as error:
-            # The container of that name is another's.
-            self._send(Gone(container.number))
-            self._send(AttemptFailed(container.number, str(error)))
+            log.warn("{error}", error=error)
+            self._send(NameTaken(container.number, error.next_number))
         except CancelledError:
             await self._discard(container)
             self._send(AttemptCancelled(container.number))

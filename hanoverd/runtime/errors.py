@@ -93,8 +93,12 @@ class NothingKept(HanoverdError):
     """There is no such earlier version to go back to."""
 
 
-class NameInUse(VersionFailed):
-    """A container that is not ours has the name of the next version."""
+class NameInUse(HanoverdError):
+    """Another container has the name of a new version; the name with ``next_number`` is free."""
+
+    def __init__(self, name: str, next_number: int, next_name: str) -> None:
+        super().__init__(f"a container that is not of this app is named {name}: the new version is {next_name}")
+        self.next_number = next_number
 
 
 class FirewallError(HanoverdError):
