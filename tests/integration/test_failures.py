@@ -118,7 +118,8 @@ def test_a_container_that_is_somebody_elses_is_left_alone(lab: Lab, app_folder: 
     lab.docker("POST", "/containers/create?name=taken-0", {"Image": BASE, "Cmd": ["sh"]})
     try:
         with daemon("-p", "8080:80", "--name", "taken", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("taken-0 failed: a container of that name exists, and is not this hanoverd's")
+            hanoverd.wait_for("a container that is not of this app is named taken-0: the new version is taken-1")
+            hanoverd.wait_for("taken-1 is live")
         assert lab.docker("GET", "/containers/taken-0/json")[0] == 200
     finally:
         lab.docker("DELETE", "/containers/taken-0")

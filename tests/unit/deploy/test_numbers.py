@@ -75,9 +75,7 @@ def test_a_file_that_cannot_be_written_is_logged_once(tmp_path: Path) -> None:
         numbers.use(0)
         numbers.use(1)
     assert numbers.next == 2
-    assert texts(logged)[-1:] == [
-        f"version numbers are not remembered over a stop of hanoverd: {path}: File exists"
-    ]
+    assert texts(logged)[-1:] == [f"version numbers are not remembered over a stop of hanoverd: {path}: File exists"]
 
 
 def test_where_the_file_is() -> None:
