@@ -32,6 +32,7 @@ from pathlib import Path
 
 from hanoverd.spec.container import ContainerOptions, Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 from tests.lab.api import call, get_json
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
@@ -119,9 +120,11 @@ def floor(lab: Lab, folder: Path, number: int) -> Sequence[float]:
             for file in sorted(folder.iterdir()):
                 tar.add(file, file.name)
         call(lab.engine.socket, "POST", "/build?t=floor&rm=1", buffer.getvalue())
-    image = Image(json.loads(lab.docker("GET", "/images/floor/json")[1])["Id"], ImageName("floor"), (80,))
+    image = Image(
+        json.loads(lab.docker("GET", "/images/floor/json")[1])["Id"], ImageName("floor"), (ContainerPort(80),)
+    )
     times.append(time.monotonic())
-    body = create_body("floor", number, name, Recipe(image, ContainerOptions(ports=[80])))
+    body = create_body("floor", number, name, Recipe(image, ContainerOptions(ports=[ContainerPort(80)])))
     lab.docker("POST", f"/containers/create?name={name}", body)
     times.append(time.monotonic())
     lab.docker("POST", f"/containers/{name}/start")

@@ -117,7 +117,7 @@ def messages_and_restarts() -> tuple[list[float], list[float]]:
             begun.append(time.monotonic())
             worked.set()
 
-        def found(self, newest: str) -> None:
+        def newest_found(self, newest: str) -> None:
             """Not what is measured."""
 
     path = f"/sub/{TOPIC}"

@@ -26,11 +26,11 @@ from hanoverd.images import Source, Surroundings
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_surroundings
+from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
 from hanoverd.network.preflight import check_engine, check_firewall, ports_in_use
 from hanoverd.notify.hooks import Hook, Hooks
 from hanoverd.runtime.errors import HanoverdError
-from hanoverd.runtime.recent_log import RecentLog
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
@@ -38,6 +38,7 @@ from hanoverd.runtime.state_folder import number_file_of, state_folder
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.container import ContainerOptions
+from hanoverd.spec.ports import PublishedPort
 from hanoverd.spec.settings import Settings
 from hanoverd.spec.source_name import IMAGE, SourceName
 
@@ -87,10 +88,16 @@ class HanoverdService(RunningService):
         self._terminal.watch()
         log.info(
             "hanoverd is running: process {pid}; `kill -HUP {pid}` begins a handover, `kill {pid}` or Ctrl-C stops it",
+            event="running",
+            app=self._app.versions.app,
             pid=os.getpid(),
         )
         if self._app.orchestrator.state.requests.is_paused:
-            log.info("hanoverd is paused, as before: `hanoverd resume {app}` ends that", app=self._app.versions.app)
+            log.info(
+                "hanoverd is paused, as before: `hanoverd resume {app}` ends that",
+                event="paused",
+                app=self._app.versions.app,
+            )
         self._app.start()
         self._app.orchestrator.trigger("start")
         self._systemd.ready()
@@ -99,7 +106,7 @@ class HanoverdService(RunningService):
         # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
         gc.freeze()
         Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
-            lambda failure: log.failure("conntrack", failure)
+            lambda failure: log.failure("conntrack", failure, event="internal_error")
         )
 
     async def end(self) -> None:
@@ -113,18 +120,22 @@ class HanoverdService(RunningService):
         self._pool.stop()
         self._release()
         self._systemd.ended()
-        log.info("hanoverd has stopped")
+        log.info("hanoverd has stopped", event="ended", app=self._app.versions.app)
 
     def _end_of_input(self) -> None:
         self._stop("end of input (Ctrl-D)")
 
     def _stop(self, reason: str) -> None:
         if self._stopping:
-            log.info("{reason} again: killing what has not ended", reason=reason)
+            log.info(
+                "{reason} again: killing what has not ended", event="killing", app=self._app.versions.app, reason=reason
+            )
             self._app.orchestrator.kill()
             return
         self._stopping = True
-        log.info("{reason}: stopping; once more to stop at once", reason=reason)
+        log.info(
+            "{reason}: stopping; once more to stop at once", event="stopping", app=self._app.versions.app, reason=reason
+        )
         self._reactor.stop()
 
 
@@ -146,9 +157,11 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
 
     try:
         ports += hold_ports(settings.publish, ports_in_use(environ, settings.app))
-        check_firewall(environ, settings.app, ports)
+        check_firewall(environ, settings.app, [held.published for held in ports])
         check_engine(address)
-        return _service(settings, environ, reactor, stdin, pool, engine, source, around, ports, release)
+        return _service(
+            settings, environ, reactor, stdin, pool, engine, source, around, [held.published for held in ports], release
+        )
     except HanoverdError:
         release()
         raise
@@ -163,7 +176,7 @@ def _service(
     engine: Engine,
     source: Source,
     around: Surroundings,
-    ports: Sequence[HeldPort],
+    ports: Sequence[PublishedPort],
     release: Callable[[], None],
 ) -> HanoverdService:
     app = App(
@@ -221,7 +234,7 @@ def _container_options(settings: Settings) -> ContainerOptions:
         command=tuple(settings.command),
         env=tuple(settings.env),
         # In the order in which the engine lists them.
-        ports=tuple(sorted({published.container_port for published in settings.publish})),
+        ports=tuple(sorted({request.container for request in settings.publish})),
         binds=tuple(settings.binds),
         anonymous_volumes=tuple(settings.anonymous_volumes),
         mounts=tuple(settings.mounts),

@@ -59,19 +59,41 @@ def makeService(options: Options) -> IService:
     try:
         if isinstance(options.settings, BuilderSettings) and options.settings.once:
             # A service has no exit status, so this is none: it ends here.
-            _log_to_terminal()
+            _log_to_stdout(options.settings.log_format)
             raise SystemExit(0 if run_builder_once(options.settings, dict(os.environ), reactor) else START_FAILED)
-        return assemble(options.settings, dict(os.environ), reactor, stdin=0)
+        service = assemble(options.settings, dict(os.environ), reactor, stdin=0)
     except HanoverdError as error:
         complain(error)
         raise SystemExit(START_FAILED) from None
+    twistd = options.parent
+    return service if twistd is None else _logged(service, twistd, options.settings.log_format, reactor)
 
 
-def _log_to_terminal() -> None:
-    """Log as ``twistd -n`` would, had it begun already."""
-    from twisted.logger import globalLogBeginner, textFileLogObserver  # noqa: PLC0415
+def _logged(service: Service, twistd: Mapping[str, Any], log_format: str, reactor: Any) -> IService:
+    """Return a service that has twistd log as ``--log-format`` says, and runs ``service``."""
+    from twisted.application.service import MultiService  # noqa: PLC0415
+    from twisted.logger import ILogObserver  # noqa: PLC0415
 
-    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)], redirectStandardIO=False)
+    from hanoverd.logs.destination import open_log  # noqa: PLC0415
+
+    class Logged(MultiService):
+        def setServiceParent(self, parent: Any) -> None:
+            """Become a part of twistd's application: it is asked for its log observer next."""
+            super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # Twisted's
+            parent.setComponent(ILogObserver, open_log(twistd, log_format, os.environ, reactor))
+
+    logged = Logged()  # type: ignore[no-untyped-call]  # as above
+    service.setServiceParent(logged)
+    return logged
+
+
+def _log_to_stdout(log_format: str) -> None:
+    """Log as ``twistd -n`` does: it starts to only once there is a service."""
+    from twisted.logger import globalLogBeginner  # noqa: PLC0415
+
+    from hanoverd.logs.destination import to_stream  # noqa: PLC0415
+
+    globalLogBeginner.beginLoggingTo([to_stream(sys.stdout, log_format, os.environ)], redirectStandardIO=False)
 
 
 def assemble(settings: AnySettings, environ: Mapping[str, str], reactor: Any, stdin: int) -> Service:

@@ -62,11 +62,11 @@ class Control:
 
     def deploy(self, image: str | None, reason: str) -> int:
         """Start a handover, to what the source has, or for this once to ``image``; returns its ID."""
-        return self._orchestrator.order(reason, Source() if image is None else Image(image))
+        return self._orchestrator.request(reason, Source() if image is None else Image(image))
 
     def rollback(self, generation: int | None, reason: str) -> int:
         """Start a handover to an earlier version, as it was; returns its ID."""
-        return self._orchestrator.order(reason, Rollback(generation))
+        return self._orchestrator.request(reason, Rollback(generation))
 
     def pause(self) -> None:
         """Hold what triggers handovers, other than by hand."""
@@ -100,7 +100,7 @@ class Control:
             if record is not None and record.is_over:
                 return record
             ended: Deferred[Record] = Deferred(lambda _: None)
-            self._history.on_end(lambda record, ended=ended: None if ended.called else ended.callback(record))  # type: ignore[misc]
+            self._history.on_finish(lambda record, ended=ended: None if ended.called else ended.callback(record))  # type: ignore[misc]
             await ended
 
     def _held(self) -> list[str]:

@@ -18,7 +18,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import may_ask
-from hanoverd.runtime.recent_log import RecentLog
+from hanoverd.logs.recent import RecentLog
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.image_name import ImageName
 
@@ -174,7 +174,7 @@ class ControlServer:
                 _finish(request)
 
         request.notifyFinish().addErrback(lambda _: answering.cancel())
-        self._answering.go(answered())
+        self._answering.start(answered())
         return NOT_DONE_YET
 
 

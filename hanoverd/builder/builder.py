@@ -15,7 +15,7 @@ from hanoverd.deploy.targets import Source as SourceTarget
 from hanoverd.docker.credentials import Credentials
 from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Source
-from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.errors import EngineRefused, HanoverdError, ObtainFailed
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.durations import format_duration
@@ -51,12 +51,12 @@ class Builder:
         """Have a build started: of ``revision`` (a commit), if one is named, else of the newest.  It cancels one that is
         under way.
         """
-        self._requests = self._requests.trigger(reason, revision)
+        self._requests = self._requests.add_trigger(reason, revision)
         self._start()
 
-    def found(self, newest: str) -> None:
+    def newest_found(self, newest: str) -> None:
         """The source has ``newest``: have a build started, unless that was built, or is being built."""
-        self._requests = self._requests.found(newest)
+        self._requests = self._requests.newest_found(newest)
         self._start()
 
     async def stop(self) -> None:
@@ -65,7 +65,7 @@ class Builder:
         if self._building is not None:
             building = Outcome(self._building)
             self._building.cancel()
-            await uncancellable(building.wait())
+            await shielded(building.wait())
 
     async def build(self, revision: str | None = None) -> None:
         """Obtain, tag, push and tell, once.
@@ -73,17 +73,20 @@ class Builder:
         Fails with ``HanoverdError``.  Cancel aborts what is under way on the engine.
         """
         begun = self._clock.seconds()
-        log.info("{what}", what=self._source.describe())
+        log.info("{source}", event="build_obtaining", source=self._source.describe())
         image = await self._source.obtain(self._progress, revision)
         self._requests = replace(self._requests, obtained=image.revision)
         await self._engine.tag(image.id, self._image.repository, self._image.tag_or_digest)
         await self._push()
         await self._notify()
+        seconds = self._clock.seconds() - begun
         log.info(
-            "{name} ({id}) is pushed and told, after {time}",
-            name=self._image.reference,
-            id=image.id,
-            time=format_duration(self._clock.seconds() - begun),
+            "{image} ({image_id}) is pushed and told, after {took}",
+            event="pushed",
+            image=self._image.reference,
+            image_id=image.id,
+            seconds=seconds,
+            took=format_duration(seconds),
         )
 
     async def _push(self) -> None:
@@ -115,7 +118,7 @@ class Builder:
             return
         self._requests = self._requests.catch_up()
         if not self._requests.is_empty:
-            request, self._requests = self._requests.next(), self._requests.cleared()
+            request, self._requests = self._requests.next_request(), self._requests.cleared()
             building = self._building = Deferred.fromCoroutine(self._work(request))
             building.addCallback(self._build_ended)
 
@@ -124,13 +127,13 @@ class Builder:
         self._start()
 
     async def _work(self, request: Request) -> None:
-        log.info("build: {reasons}", reasons=", ".join(request.reasons))
+        log.info("build: {why}", event="build", why=", ".join(request.reasons), reasons=request.reasons)
         try:
             await self.build(request.target.revision if isinstance(request.target, SourceTarget) else None)
         except CancelledError:
-            log.info("build cancelled: a newer one begins, or the end")
+            log.info("build cancelled: a newer one begins, or the end", event="build_cancelled")
         except HanoverdError as error:
-            log.error("{error}", error=error)
-            log.info("waiting for the next message")
+            log.error("{error}", event="build_failed", error=error)
+            log.info("waiting for the next message", event="build_waiting")
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the builder
-            log.failure("the build failed: internal error")
+            log.failure("the build failed: internal error", event="internal_error")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hanoverd.cli.options import ABOUT, CONTAINER, HANDOVER, HOOKBOT, IMAGE, LISTEN, Kind, Option
+from hanoverd.cli.options import ABOUT, CONTAINER, HANDOVER, HOOKBOT, IMAGE, LISTEN, LOG, Kind, Option
 from hanoverd.runtime.errors import UsageError
 
 _HELP = ABOUT[:1]
@@ -51,11 +51,12 @@ IMAGE is used, and pulled if it is not there. SOURCE is a repository to build
 (github.com/USER/REPO[#BRANCH[:FOLDER]], or its URL) or an archive to load
 (docker-archive:PATH, or https://..., s3://... in its place). ARGs are the
 container's command. Options end at IMAGE, SOURCE or @.""",
-    options=(*CONTAINER, *HANDOVER, *IMAGE, LISTEN, *HOOKBOT, *ABOUT),
+    options=(*CONTAINER, *HANDOVER, *IMAGE, LISTEN, *HOOKBOT, *LOG, *ABOUT),
     environment=(
         *_ENGINE_ENVIRONMENT,
         ("HOOKBOT_URL", "What --hookbot is where it is not given"),
         *_RUNTIME_ENVIRONMENT,
+        ("HANOVERD_STATE_DIR", "Folder of what is remembered of apps, such as the number of the next version"),
     ),
     signals=(
         ("SIGHUP", "Obtain the image anew and hand over to a new version"),
@@ -96,6 +97,7 @@ the login that ``docker login`` has left, then ``UPDATE`` is published there."""
         ),
         *(option for option in IMAGE if option.name != "pull"),
         *HOOKBOT,
+        *LOG,
         *_HELP,
     ),
     environment=(
@@ -140,6 +142,7 @@ listen to /sub/TOPIC. Both need a token for the path, which make-tokens makes.""
 HOOKBOT_GITHUB_SECRET as its secret); a push is then published at
 ``/pub/github.com/repo/USER/REPO/branch/BRANCH``.""",
         ),
+        *LOG,
         *_HELP,
     ),
     environment=(

@@ -25,6 +25,7 @@ _CHOICES = {
     "router": ("github",),
     "on-exit": ("stop", "keep"),
     "format": ("table", "json"),
+    "log-format": ("text", "json"),
 }
 
 

@@ -301,6 +301,18 @@ HOOKBOT = (
     ),
 )
 
+LOG = (
+    Option(
+        name="log-format",
+        metavar="text|json",
+        default="text",
+        help="Format of the log: lines for people, or one JSON object per line",
+        text="""\
+An object has ``time``, ``level``, ``event``, ``message`` and the fields of the event. The log goes where twistd's own
+options say: standard output, or ``twistd --logfile FILE hanoverd ...``, or ``--syslog``.""",
+    ),
+)
+
 LISTEN = Option(
     name="hookbot",
     metavar="URL",

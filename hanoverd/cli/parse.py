@@ -23,7 +23,7 @@ from hanoverd.spec.events import parse_hook
 from hanoverd.spec.hookbot import HookbotURL, Subscription, image_of_notify, with_token
 from hanoverd.spec.mounts import parse_mount
 from hanoverd.spec.names import app_name_from, check_app_name
-from hanoverd.spec.publish import Publish, check_publish, parse_publish
+from hanoverd.spec.ports import PortRequest, check_conflicts, parse_publish
 from hanoverd.spec.restart import parse_restart
 from hanoverd.spec.settings import Asked, BuilderSettings, Obtaining, ServeSettings, Settings
 from hanoverd.spec.source_name import BUILD, FOLDER, SourceName, parse_source
@@ -119,6 +119,7 @@ def _settings(given: Given, rest: tuple[str, ...], schemes: Schemes) -> Settings
         hooks=tuple(_late("hook", text, parse_hook) for text in given.all("hook")),
         notify=tuple(given.all("notify")),
         keep_versions=_late("keep-versions", given.last("keep-versions") or "", _number),
+        log_format=given.last("log-format") or "",
     )
 
 
@@ -204,7 +205,8 @@ def _builder(given: Given) -> BuilderSettings:
     except ValueError as error:
         raise UsageError(f"--docker-notify: {error}") from None
     assert hookbot is not None  # noqa: S101  # it was given
-    return BuilderSettings(_how(given, hookbot.source, ALWAYS, hookbot), image, url, given.boolean("once"))
+    obtaining = _how(given, hookbot.source, ALWAYS, hookbot)
+    return BuilderSettings(obtaining, image, url, given.boolean("once"), given.last("log-format") or "")
 
 
 def _serve(given: Given) -> ServeSettings:
@@ -221,6 +223,7 @@ def _serve(given: Given) -> ServeSettings:
         tls=(cert, key) if cert is not None and key is not None else None,
         key=_secret(given, "HOOKBOT_KEY", "the secret with which tokens are made"),
         github_secret=_secret(given, "HOOKBOT_GITHUB_SECRET", "the secret of GitHub's webhooks") if routed else None,
+        log_format=given.last("log-format") or "",
     )
 
 
@@ -260,11 +263,11 @@ def _volumes(given: Given) -> tuple[list[Bind], tuple[str, ...]]:
     return binds, tuple(anonymous)
 
 
-def _published(given: Given) -> tuple[Publish, ...]:
-    published: list[Publish] = []
+def _published(given: Given) -> tuple[PortRequest, ...]:
+    published: list[PortRequest] = []
     for text in given.all("publish"):
         published += _late("publish", text, parse_publish)
-    _together(lambda: check_publish(published))
+    _together(lambda: check_conflicts(published))
     return tuple(published)
 
 

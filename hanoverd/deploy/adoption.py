@@ -44,7 +44,7 @@ class Adoption:
         The rules say which version serves.  Where they are gone, or no port is published, it is the newest running version
         that is ready.  Fails with ``HanoverdError``.  Cancel leaves what serves as it is; all of it may be done again.
         """
-        await self._versions.look_away_from_all()
+        await self._versions.stop_monitoring_all()
         listed = [Found(container, _addresses(one)) for container, one in await self._versions.listed()]
         self.containers = {one.container.number: one.container for one in listed}
         kept = tuple(one.container.number for one in listed if is_kept(one.container.name))
@@ -55,7 +55,11 @@ class Adoption:
         former = tuple(number for number, _ in draining)
         unusable = tuple(number for number in self.containers if number not in (*kept, *served, *former))
         for number in unusable:
-            log.info("{name} was left by an earlier run: it is removed", name=self.containers[number].name)
+            log.info(
+                "{version} was left by an earlier run: it is removed",
+                event="leftover",
+                version=self.containers[number].name,
+            )
         return Adopted(
             None if serving is None else serving[0].number,
             None if serving is None else serving[0].created.recipe,
@@ -75,14 +79,24 @@ class Adoption:
                 # Its address counts, not its name: it may have been renamed.
                 if address in one.addresses:
                     return await self._take_over(one, address)
-            log.warn("the rules lead to {name} at {address}, which is not there: removed", name=name, address=address)
+            log.warn(
+                "the rules lead to {version} at {address}, which is not there: removed",
+                event="routes_removed",
+                version=name,
+                address=address,
+            )
             await self._routes.unroute()
         for one in sorted(running, key=lambda one: -one.container.number):
             try:
                 return await self._ready(one, one.addresses[0]), True
             except VersionFailed as error:
-                log.warn("{name} was left by an earlier run: {error}", name=one.container.name, error=error)
-                await self._versions.look_away(one.container.number, runs_on=True)
+                log.warn(
+                    "{version} was left by an earlier run: {error}",
+                    event="not_adopted",
+                    version=one.container.name,
+                    error=error,
+                )
+                await self._versions.stop_monitoring(one.container.number, keeps_running=True)
         return None
 
     async def _take_over(self, one: Found, address: str) -> tuple[Running, bool] | None:
@@ -91,14 +105,20 @@ class Adoption:
             return await self._ready(one, address), True
         except VersionFailed as error:
             log.warn(
-                "{name} was left by an earlier run: it serves until the first flip: {error}",
-                name=one.container.name,
+                "{version} was left by an earlier run: it serves until the first flip: {error}",
+                event="adopted_unready",
+                version=one.container.name,
                 error=error,
             )
         try:
             fallback = await self._versions.adopt(one.container, address)
         except VersionFailed as error:
-            log.warn("{name} serves, and cannot be monitored: {error}", name=one.container.name, error=error)
+            log.warn(
+                "{version} serves, and cannot be monitored: {error}",
+                event="not_adopted",
+                version=one.container.name,
+                error=error,
+            )
             return None
         # Better than nothing.
         self._routes.adopt(fallback)
@@ -112,7 +132,11 @@ class Adoption:
         ready = await self._versions.wait_until_ready(running, READY_WITHIN)
         if await self._routes.flip(ready, lambda: not running.has_exited) is None:
             raise await self._versions.exited(running)
-        log.info("{name} was left by an earlier run: it goes on serving, and is live", name=running.name)
+        log.info(
+            "{version} was left by an earlier run: it goes on serving, and is live",
+            event="adopted",
+            version=running.name,
+        )
         return running
 
     async def _former(
@@ -129,7 +153,11 @@ class Adoption:
                 await self._versions.adopt(one.container)
             except VersionFailed:
                 continue
-            log.info("{name} was left by an earlier run: it is retired", name=one.container.name)
+            log.info(
+                "{version} was left by an earlier run: it is retired",
+                event="adopted_draining",
+                version=one.container.name,
+            )
             # One that came after the serving version has never served: its turn was still to come.
             former.append((number, serving is not None and number < serving[0].number))
         return tuple(former)

@@ -28,11 +28,11 @@ from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Source
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
-from hanoverd.network.host_ports import HeldPort
 from hanoverd.network.reconciler import Reconciler
 from hanoverd.network.routes import Routes
 from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import ContainerOptions
+from hanoverd.spec.ports import PublishedPort
 from hanoverd.versions.health import Health
 from hanoverd.versions.version import Running, Versions
 
@@ -63,7 +63,7 @@ class App:
         engine: Engine,
         source: Source,
         named: Callable[[str], Source],
-        ports: Sequence[HeldPort],
+        ports: Sequence[PublishedPort],
         hooks: Hooks,
         progress: Progress,
         pause_file: Path,
@@ -153,7 +153,9 @@ class App:
 
     def _worth_a_rollback(self) -> list[Running]:
         versions = self.orchestrator.state.versions
-        return [one for one in self.draining() if not versions[one.number].is_rejected and versions[one.number].turn]
+        return [
+            one for one in self.draining() if not versions[one.number].is_rejected and versions[one.number].live_order
+        ]
 
     def _running(self, role: Role) -> list[Running]:
         found = [self.versions.running(version.number) for version in self.orchestrator.state.in_role(role)]

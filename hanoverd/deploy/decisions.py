@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hanoverd.deploy.effects import (
-    CancelReturn,
+    CancelReinstatement,
+    Detach,
     EndDrain,
     Finish,
-    Leave,
+    Reinstate,
+    RemoveRoutes,
     Retire,
-    Return,
     Sweep,
-    Unroute,
 )
 from hanoverd.deploy.requests import NEWER, Request
 from hanoverd.deploy.state import Kind, Phase, Role, State, Version
@@ -27,7 +27,7 @@ from hanoverd.deploy.targets import Restart
 STOPS = "hanoverd stops"
 
 #: How often a stop that keeps the live version tries to make one live.
-MOST_RETURNS_WHILE_LEAVING = 5
+MAX_REINSTATEMENTS_WHILE_DETACHING = 5
 
 RESTART_REASON = "the live version has exited"
 
@@ -36,13 +36,13 @@ def decide(step: Step) -> None:
     """Do what the state asks for."""
     match step.state.phase:
         case Phase.RUNNING:
-            return_a_version(step)
+            reinstate_a_version(step)
             _start_restart(step)
             _start_deploy(step)
-        case Phase.LEAVING:
+        case Phase.DETACHING:
             _cancel_attempts(step)
-            return_a_version(step)
-            _finish_leaving(step)
+            reinstate_a_version(step)
+            _finish_detaching(step)
         case Phase.STOPPING:
             _cancel_attempts(step)
             _retire_all(step)
@@ -53,28 +53,28 @@ def decide(step: Step) -> None:
 
 def successor(state: State) -> Version | None:
     """The version that could serve at once in place of the live one: the one that was live last."""
-    if state.in_role(Role.RETURNING) or state.room_for is not None:
+    if state.in_role(Role.REINSTATING) or state.standby_for is not None:
         return None
-    if state.phase is Phase.LEAVING and state.failed_returns > MOST_RETURNS_WHILE_LEAVING:
+    if state.phase is Phase.DETACHING and state.failed_reinstatements > MAX_REINSTATEMENTS_WHILE_DETACHING:
         return None
-    eligible = [version for version in state.versions.values() if version.may_return]
-    return max(eligible, key=lambda version: version.turn, default=None)
+    eligible = [version for version in state.versions.values() if version.can_be_reinstated]
+    return max(eligible, key=lambda version: version.live_order, default=None)
 
 
-def return_version(step: Step, version: Version) -> None:
+def start_reinstatement(step: Step, version: Version) -> None:
     """Make a version live that was live before."""
-    step.change(version, role=Role.RETURNING, exit_code=None)
-    step.set(is_return_delayed=False)
-    step.emit(Return(version.number))
+    step.change(version, role=Role.REINSTATING, exit_code=None)
+    step.set(is_reinstatement_delayed=False)
+    step.emit(Reinstate(version.number))
 
 
-def return_a_version(step: Step) -> None:
+def reinstate_a_version(step: Step) -> None:
     """Where no version is live, make one live that can serve without a new container."""
     if step.state.live:
         return
     found = successor(step.state)
     if found is not None:
-        return_version(step, found)
+        start_reinstatement(step, found)
 
 
 def _start_restart(step: Step) -> None:
@@ -94,7 +94,7 @@ def _start_deploy(step: Step) -> None:
     if state.deploy is not None:
         step.cancel_attempt(state.deploy, NEWER)
     if step.state.deploy is None and not state.is_engine_lost:
-        request = step.state.requests.next()
+        request = step.state.requests.next_request()
         step.set(requests=step.state.requests.cleared())
         step.start_attempt(Kind.DEPLOY, request)
 
@@ -108,13 +108,13 @@ def _is_busy(state: State) -> bool:
     return state.is_adopting or bool(state.attempts)
 
 
-def _finish_leaving(step: Step) -> None:
+def _finish_detaching(step: Step) -> None:
     state = step.state
-    if _is_busy(state) or state.in_role(Role.CANDIDATE, Role.RETURNING, Role.STOPPING):
+    if _is_busy(state) or state.in_role(Role.CANDIDATE, Role.REINSTATING, Role.STOPPING):
         return
     for version in state.in_role(Role.LIVE, Role.DRAINING, Role.STANDBY):
-        step.state = step.state.without_version(version.number)
-        step.emit(Leave(version.number))
+        step.forget(version.number)
+        step.emit(Detach(version.number))
     step.set(phase=Phase.ENDED)
     step.emit(Finish())
 
@@ -122,13 +122,13 @@ def _finish_leaving(step: Step) -> None:
 def _retire_all(step: Step) -> None:
     for version in step.state.in_role(Role.LIVE):
         step.stop_serving(version, Role.STOPPING)
-        step.emit(Unroute(version.number), Retire(version.number, drain=False, keep=False))
+        step.emit(RemoveRoutes(version.number), Retire(version.number, drain=False, keep=False))
     for version in step.state.in_role(Role.DRAINING):
         step.stop_serving(version, Role.STOPPING)
         step.emit(EndDrain(version.number))
-    for version in step.state.in_role(Role.RETURNING):
+    for version in step.state.in_role(Role.REINSTATING):
         step.stop_serving(version, Role.STOPPING)
-        step.emit(CancelReturn(version.number), Retire(version.number, drain=False, keep=False))
+        step.emit(CancelReinstatement(version.number), Retire(version.number, drain=False, keep=False))
     for version in step.state.in_role(Role.STANDBY):
         step.stop_serving(version, Role.STOPPING)
         step.emit(Retire(version.number, drain=False, keep=False))

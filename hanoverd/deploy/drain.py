@@ -9,14 +9,15 @@ from twisted.logger import Logger
 
 from hanoverd.docker.engine import Engine
 from hanoverd.network.conntrack import Conntrack
+from hanoverd.runtime.backoff import Backoff, Delays
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import EngineError
-from hanoverd.runtime.polling import growing, pause
 from hanoverd.versions.version import Running
 
 log = Logger()
 
-#: The wait between two counts of connections grows between these two, in seconds.
-FIRST_COUNT, LAST_COUNT = 0.1, 1.0
+#: The waits between two counts of connections.
+BETWEEN_COUNTS = Backoff(first=0.1, longest=1.0, factor=1.25)
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,15 @@ class Drain:
             return None
         begun = self._clock.seconds()
         await self._notify(old)
-        await self._pause(old, self._options.grace)
-        for wait in growing(FIRST_COUNT, LAST_COUNT, 1.25):
+        await self._sleep(old, self._options.grace)
+        delays = Delays(BETWEEN_COUNTS)
+        while True:
             # Once it has exited, its address may be another's, and so would be the connections.
             left = 0 if old.has_exited else await self._conntrack.count(old.addresses)
             remaining = begun + self._options.timeout - self._clock.seconds()
             if left == 0 or old.has_exited or remaining <= 0:
                 return left
-            await self._pause(old, min(wait, remaining))
-        raise AssertionError("growing() has no end")
+            await self._sleep(old, min(delays.next(), remaining))
 
     async def _notify(self, old: Running) -> None:
         if self._options.signal is None:
@@ -65,14 +66,19 @@ class Drain:
         try:
             await self._engine.kill(old.container.ref, self._options.signal)
         except EngineError as error:
-            log.warn("the drain signal could not be sent to {name}: {error}", name=old.name, error=error)
+            log.warn(
+                "the drain signal could not be sent to {version}: {error}",
+                event="drain_signal_failed",
+                version=old.name,
+                error=error,
+            )
 
-    async def _pause(self, old: Running, seconds: float) -> None:
+    async def _sleep(self, old: Running, seconds: float) -> None:
         """Wait, but not longer than until ``old`` has exited."""
         if old.has_exited:
             return
-        sleeping = pause(self._clock, seconds)
-        awake = old.watch.exit.wait()
+        sleeping = sleep(self._clock, seconds)
+        awake = old.monitor.exit.wait()
         # Whichever comes first ends the other.
         awake.addCallbacks(lambda _: sleeping.cancel(), lambda _: None)
         sleeping.addErrback(lambda failure: None if old.has_exited else failure)

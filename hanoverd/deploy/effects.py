@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from hanoverd.deploy.requests import Order
+from hanoverd.deploy.requests import Command
 from hanoverd.deploy.state import Attempt
 
 
@@ -17,9 +17,9 @@ class TimerKind(Enum):
     #: The next restart of a version that exited.
     RESTART = "restart"
     #: The next try to make a version live again.
-    RETURN = "return"
+    REINSTATE = "reinstate"
     #: A version has been live long enough for restarts to be counted from 0 again.
-    PROVED = "proved"
+    STABLE = "stable"
     #: A version has been live for the settle time.
     SETTLED = "settled"
 
@@ -50,21 +50,21 @@ class CancelAttempt:
 
 
 @dataclass(frozen=True)
-class Return:
+class Reinstate:
     """Make a version live again that was live before."""
 
     number: int
 
 
 @dataclass(frozen=True)
-class CancelReturn:
+class CancelReinstatement:
     """Stop making it live again."""
 
     number: int
 
 
 @dataclass(frozen=True)
-class Unroute:
+class RemoveRoutes:
     """Remove the routes, if they still lead to version ``number``; None: wherever they lead."""
 
     number: int | None = None
@@ -87,14 +87,14 @@ class EndDrain:
 
 
 @dataclass(frozen=True)
-class Leave:
+class Detach:
     """Leave a container as it is, and do not monitor it any longer."""
 
     number: int
 
 
 @dataclass(frozen=True)
-class Discard:
+class Remove:
     """Remove the container of a version."""
 
     number: int
@@ -115,7 +115,7 @@ class CleanUpDead:
 
 @dataclass(frozen=True)
 class StartTimer:
-    """Send ``Due`` after ``seconds``."""
+    """Send ``TimerExpired`` after ``seconds``."""
 
     timer: TimerKind
     seconds: float
@@ -175,9 +175,9 @@ class ReportEngineLost:
 
 @dataclass(frozen=True)
 class ReportDropped:
-    """An order was replaced, or cancelled, before its handover started."""
+    """A command was replaced, or cancelled, before its handover started."""
 
-    order: Order
+    command: Command
     why: str
 
 
@@ -201,7 +201,7 @@ class ReportUnhealthy:
 
 
 @dataclass(frozen=True)
-class ReportReturnFailed:
+class ReportReinstatementFailed:
     """A version could not be made live again; the next try follows after ``delay`` seconds, or none (None)."""
 
     number: int
@@ -218,7 +218,7 @@ class ReportAdoptionFailed:
 
 
 @dataclass(frozen=True)
-class Tidy:
+class Prune:
     """Remove versions and images that are not needed any more."""
 
 
@@ -230,7 +230,7 @@ class SavePause:
 
 
 @dataclass(frozen=True)
-class Hasten:
+class Kill:
     """Kill what is being stopped, and give up on what waits."""
 
 
@@ -249,13 +249,13 @@ Effect = (
     | CancelAdoption
     | StartAttempt
     | CancelAttempt
-    | Return
-    | CancelReturn
-    | Unroute
+    | Reinstate
+    | CancelReinstatement
+    | RemoveRoutes
     | Retire
     | EndDrain
-    | Leave
-    | Discard
+    | Detach
+    | Remove
     | CleanUpDead
     | StartTimer
     | CancelTimer
@@ -268,11 +268,11 @@ Effect = (
     | ReportDropped
     | ReportHeld
     | ReportUnhealthy
-    | ReportReturnFailed
+    | ReportReinstatementFailed
     | ReportAdoptionFailed
-    | Tidy
+    | Prune
     | SavePause
-    | Hasten
+    | Kill
     | Sweep
     | Finish
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hanoverd.deploy.effects import TimerKind
-from hanoverd.deploy.requests import Order
+from hanoverd.deploy.requests import Command
 from hanoverd.spec.container import Recipe
 
 
@@ -50,14 +50,14 @@ class Triggered:
 
 
 @dataclass(frozen=True)
-class Ordered:
+class CommandReceived:
     """A handover was asked for by a person."""
 
-    order: Order
+    command: Command
 
 
 @dataclass(frozen=True)
-class Found:
+class NewestFound:
     """The source was asked, and has ``newest``."""
 
     newest: str
@@ -88,7 +88,7 @@ class Obtained:
 
 
 @dataclass(frozen=True)
-class MadeRoom:
+class LiveStopped:
     """The live versions are stopped so that the candidate ``number`` can start (``--disable-overlap``)."""
 
     number: int
@@ -140,7 +140,7 @@ class EngineBack:
 
 
 @dataclass(frozen=True)
-class ReturnFailed:
+class ReinstatementFailed:
     """A version could not be made live again; ``is_gone``: nor can it be later."""
 
     number: int
@@ -186,7 +186,7 @@ class Gone:
 
 
 @dataclass(frozen=True)
-class Due:
+class TimerExpired:
     """A timer has run out."""
 
     timer: TimerKind
@@ -214,26 +214,26 @@ Event = (
     | AdoptionFailed
     | AdoptionCancelled
     | Triggered
-    | Ordered
-    | Found
+    | CommandReceived
+    | NewestFound
     | CancelRequested
     | Paused
     | Resumed
     | Obtained
-    | MadeRoom
+    | LiveStopped
     | Flipped
     | AttemptFailed
     | AttemptCancelled
     | NameTaken
     | EngineLost
     | EngineBack
-    | ReturnFailed
+    | ReinstatementFailed
     | Exited
     | Unhealthy
     | DrainEnded
     | Kept
     | Gone
-    | Due
+    | TimerExpired
     | StopRequested
     | KillRequested
     | Swept

@@ -16,10 +16,10 @@ from hanoverd.deploy.events import (
     EngineLost,
     Event,
     Flipped,
-    MadeRoom,
+    LiveStopped,
     NameTaken,
     Obtained,
-    ReturnFailed,
+    ReinstatementFailed,
 )
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.report import Phases, Reporter
@@ -32,7 +32,8 @@ from hanoverd.deploy.targets import Source as SourceTarget
 from hanoverd.images import Progress, Source
 from hanoverd.network.routes import Flip, Live, Routes
 from hanoverd.notify.hooks import Hooks
-from hanoverd.runtime.cancellation import over, uncancellable
+from hanoverd.runtime.cancellation import settled, shielded
+from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import EngineUnreachable, HanoverdError, NameInUse, NotFound, ObtainFailed, VersionFailed
 from hanoverd.spec import events as public
 from hanoverd.spec.container import Image, Recipe
@@ -94,7 +95,7 @@ class Handovers:
         try:
             replaced = await self._bring_up(attempt, container, phases)
         except NameInUse as error:
-            log.warn("{error}", error=error)
+            log.warn("{error}", event="name_taken", version=container.name, error=error)
             self._send(NameTaken(container.number, error.next_number))
         except CancelledError:
             await self._discard(container)
@@ -106,7 +107,7 @@ class Handovers:
             await self._discard(container)
             self._send(AttemptFailed(container.number, str(error)))
         except Exception:  # noqa: BLE001  # a mistake of ours must end neither the daemon nor the version that serves
-            log.failure("handover failed: internal error")
+            log.failure("handover failed: internal error", event="internal_error")
             await self._discard(container)
             self._send(AttemptFailed(container.number, "handover failed: internal error: see the log of hanoverd"))
         else:
@@ -122,53 +123,58 @@ class Handovers:
             async with self._room_to_start(created, phases) as stopped:
                 running = await self._versions.start(created)
                 self._routes.prepare()
-                phases.done("started", f"at {running.address}")
+                phases.started(running)
                 if not self._routes.has_ports_of(running):
                     raise VersionFailed(
                         f"{running.name} failed: it does not have all the ports that are published now: it was made with "
                         "other ones"
                     )
                 ready = await self._versions.wait_until_ready(running)
-                phases.done("ready")
+                phases.ready()
                 await self._hooks.ask(self._event(public.READY, created.container.party, created.image))
-                flip = await self._flip(ready, lambda: phases.done("flipped"))
+                flip = await self._flip(ready, phases.flipped)
                 replaced = flip.replaced or stopped
         except Exception:
             # A cancel, too.
-            self._retention.pass_over(created.image)
+            self._retention.mark_unused(created.image)
             raise
+        seconds = self._clock.seconds() - begun
         log.info(
-            "{name} is live: {routes}, {total} after the handover began",
-            name=running.name,
+            "{version} is live: {routes}, {took} after the handover began",
+            event="live",
+            version=running.name,
             routes=self._routes.describe(flip.live) or "no port is published",
-            total=format_duration(self._clock.seconds() - begun),
+            seconds=seconds,
+            took=format_duration(seconds),
         )
         event = self._event(public.LIVE, running.container.party, created.image)
         self._hooks.tell(replace(event, old=replaced[0].running.container.party if replaced else public.NOBODY))
         return replaced
 
-    async def bring_back(self, old: Running) -> None:
+    async def reinstate(self, old: Running) -> None:
         """Make a version live again that was live before, and retire what it replaces.
 
         One that was stopped is started, and must become ready as any other.  Fires when that is over; never fails: what
         comes of it is an event.  Cancel gives up.
         """
         try:
-            replaced = await self._bring_back(old)
+            replaced = await self._reinstate(old)
         except CancelledError:
             return
         except HanoverdError as error:
             is_gone = isinstance(error, NotFound)
-            self._send(ReturnFailed(old.number, str(error), is_gone=is_gone))
+            self._send(ReinstatementFailed(old.number, str(error), is_gone=is_gone))
             return
         except Exception:  # noqa: BLE001  # as above
-            log.failure("{name} could not be made live again: internal error", name=old.name)
-            self._send(ReturnFailed(old.number, "internal error: see the log of hanoverd"))
+            log.failure(
+                "{version} could not be made live again: internal error", event="internal_error", version=old.name
+            )
+            self._send(ReinstatementFailed(old.number, "internal error: see the log of hanoverd"))
             return
         for one in replaced:
             await self._retirement.retire(one.running.container, drain=True, keep=self._is_worth_keeping(one))
 
-    async def _bring_back(self, old: Running) -> Sequence[Live]:
+    async def _reinstate(self, old: Running) -> Sequence[Live]:
         await self._room.acquire()
         try:
             was_stopped, ready = old.has_exited, Ready(old)
@@ -178,7 +184,12 @@ class Handovers:
             flip = await self._flip(ready, lambda: None)
         finally:
             self._room.release()
-        log.info("{name} {how}", name=old.name, how="was started again and is live" if was_stopped else "is live again")
+        log.info(
+            "{version} {how}",
+            event="reinstated",
+            version=old.name,
+            how="was started again and is live" if was_stopped else "is live again",
+        )
         return flip.replaced
 
     # -- the steps
@@ -190,11 +201,11 @@ class Handovers:
         except NotFound as error:
             if not isinstance(attempt.request.target, Restart):
                 raise
-            log.warn("{error}: the image is obtained again", error=error)
+            log.warn("{error}: the image is obtained again", event="image_missing", version=container.name, error=error)
             image = await self._obtain(self._source, None, container)
             phases.obtained(image)
             created = await self._versions.create(self._versions.recipe(image), container.number)
-        phases.done("created")
+        phases.created()
         return created
 
     async def _recipe(self, attempt: Attempt, container: Container, phases: Phases) -> Recipe:
@@ -203,12 +214,12 @@ class Handovers:
                 if not self._routes.has_ports(recipe.options.ports):
                     # It was left by an earlier run that published other ports.
                     recipe = self._versions.recipe(recipe.image)
-                phases.obtained(recipe.image, "has")
+                phases.has(recipe.image)
                 return recipe
             case Rollback(generation):
                 live = self._routes.live
                 recipe = await self._retention.recipe(generation, live[0].running if live else None)
-                phases.obtained(recipe.image, "has")
+                phases.has(recipe.image)
                 return recipe
             case ImageTarget(reference):
                 image = await self._obtain(self._named(reference), None, container)
@@ -219,21 +230,15 @@ class Handovers:
         return self._versions.recipe(image)
 
     async def _obtain(self, source: Source, revision: str | None, container: Container) -> Image:
-        log.info("{name}: {what}", name=container.name, what=source.describe())
+        log.info("{version}: {source}", event="obtaining", version=container.name, source=source.describe())
         obtaining = Deferred.fromCoroutine(source.obtain(self._progress, revision))
-        timer = self._clock.callLater(self._obtain_timeout, obtaining.cancel)
         try:
-            image = await obtaining
-        except CancelledError:
-            if timer.active():
-                raise
+            image = await within(self._clock, self._obtain_timeout, obtaining)
+        except TimedOut:
             raise ObtainFailed(
                 f"{source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits for, or "
                 "set a longer --obtain-timeout"
             ) from None
-        finally:
-            if timer.active():
-                timer.cancel()
         self._hooks.tell(self._event(public.OBTAINED, public.Party(container.name), image))
         return image
 
@@ -247,12 +252,12 @@ class Handovers:
         try:
             stopped = self._routes.live
             if stopped:
-                self._send(MadeRoom(created.container.number))
+                self._send(LiveStopped(created.container.number))
                 # Refused is a better answer than none, which is what a stopped container gives.  A cancel is heard after it.
-                await over(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
+                await settled(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
                 for live in stopped:
                     await self._versions.stop_and_wait(live.running)
-                    phases.done("stopped", live.running.name)
+                    phases.stopped(live.running)
             yield stopped
         finally:
             self._room.release()
@@ -275,16 +280,16 @@ class Handovers:
         """Why a version that is ready does not go live."""
         if running.has_exited:
             return await self._versions.exited(running)
-        if self._state().role(running.number) is Role.RETURNING:
+        if self._state().role(running.number) is Role.REINSTATING:
             # An exit that was seen late: it is tried again.
             return VersionFailed(f"{running.name} exited in the meantime")
         return CancelledError()
 
     async def _discard(self, container: Container) -> None:
-        await uncancellable(Deferred.fromCoroutine(self._routes.abandon()))
+        await shielded(Deferred.fromCoroutine(self._routes.abandon()))
         if self._state().role(container.number) is not Role.LIVE:
             running = self._versions.running(container.number)
-            await uncancellable(self._removals.remove(container if running is None else running.container))
+            await shielded(self._removals.remove(container if running is None else running.container))
 
     def _is_worth_keeping(self, old: Live) -> bool:
         version = self._state().versions.get(old.number)

@@ -56,7 +56,7 @@ class History:
         """The oldest first."""
         return iter(list(self._records))
 
-    def reserve(self) -> int:
+    def reserve_number(self) -> int:
         """A number for a handover that is to begin."""
         self._count += 1
         return self._count
@@ -69,17 +69,17 @@ class History:
             (record for record in newest_first if not record.is_over), newest_first[0] if newest_first else None
         )
 
-    def begin(self, reasons: Sequence[str], number: int | None = None) -> Record:
+    def start(self, reasons: Sequence[str], number: int | None = None) -> Record:
         """A handover begins, with a ``number`` that was reserved, perhaps; gives the one of that number that goes on."""
         found = None if number is None else self.get(number)
         if found is not None:
             return found
-        record = Record(self.reserve() if number is None else number, ", ".join(reasons), self._now())
+        record = Record(self.reserve_number() if number is None else number, ", ".join(reasons), self._now())
         self._begun[record.id] = self._seconds()
         self._records.append(record)
         return record
 
-    def end(self, record: Record, outcome: str, why: str = "") -> None:
+    def finish(self, record: Record, outcome: str, why: str = "") -> None:
         """It has come to ``outcome``.  A record that has ended stays as it is."""
         if record.is_over:
             return
@@ -89,7 +89,7 @@ class History:
         for call in waiting:
             call(record)
 
-    def on_end(self, call: Callable[[Record], object]) -> None:
+    def on_finish(self, call: Callable[[Record], object]) -> None:
         """Have ``call`` called at the end of the next handover to end."""
         self._waiting.append(call)
 

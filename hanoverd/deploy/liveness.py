@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.versions.version import Running, Versions
 
@@ -46,7 +46,7 @@ class Liveness:
     def start(self) -> None:
         """Check from now on, if it is wanted at all."""
         if self._options.every > 0:
-            self._looking.go(self._look())
+            self._looking.start(self._look())
 
     async def stop(self) -> None:
         """Fires when no check is under way any more."""
@@ -54,7 +54,7 @@ class Liveness:
 
     async def _look(self) -> None:
         while True:
-            await pause(self._clock, self._options.every)
+            await sleep(self._clock, self._options.every)
             live = self._live()
             self._failures = {one.number: self._failures.get(one.number, 0) for one in live}
             for one in live:
@@ -63,7 +63,11 @@ class Liveness:
                 except CancelledError:
                     raise
                 except Exception:  # noqa: BLE001  # a mistake of ours must not end the checks
-                    log.failure("the liveness check of {name} failed: internal error", name=one.name)
+                    log.failure(
+                        "the liveness check of {version} failed: internal error",
+                        event="internal_error",
+                        version=one.name,
+                    )
 
     async def _check(self, running: Running) -> None:
         reason = await self._versions.failure_reason(running)
@@ -72,10 +76,11 @@ class Liveness:
             return
         self._failures[running.number] = count = self._failures.get(running.number, 0) + 1
         log.warn(
-            "{name} is live and not well ({count} of {most}): {reason}",
-            name=running.name,
+            "{version} is live and not well ({count} of {limit}): {reason}",
+            event="unhealthy",
+            version=running.name,
             count=count,
-            most=self._options.failures,
+            limit=self._options.failures,
             reason=reason,
         )
         if count >= self._options.failures:

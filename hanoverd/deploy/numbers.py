@@ -6,6 +6,8 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from hanoverd.runtime.report_once import ReportOnce
+
 log = Logger()
 
 #: The file holds one decimal number; a longer one was not written by hanoverd.
@@ -21,7 +23,7 @@ class VersionNumbers:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._is_failing = False
+        self._report_unwritable = ReportOnce(self._log_unwritable)
         self.next = self._read()
 
     def use(self, number: int) -> None:
@@ -36,8 +38,9 @@ class VersionNumbers:
         log.warn(
             "the next version gets the number {found}, which follows those of the containers that were found: {path} "
             "says {saved}",
+            event="numbers_behind",
             found=next_number,
-            path=self._path,
+            path=str(self._path),
             saved=self.next,
         )
         self.next = next_number
@@ -63,19 +66,22 @@ class VersionNumbers:
             new.write_text(f"{self.next}\n")
             new.replace(self._path)
         except OSError as error:
-            if not self._is_failing:
-                log.error(
-                    "version numbers are not remembered over a stop of hanoverd: {path}: {error}",
-                    path=self._path,
-                    error=error.strerror,
-                )
-            self._is_failing = True
+            self._report_unwritable(str(error.strerror))
         else:
-            self._is_failing = False
+            self._report_unwritable.reset()
+
+    def _log_unwritable(self, reason: str) -> None:
+        log.error(
+            "version numbers are not remembered over a stop of hanoverd: {path}: {reason}",
+            event="numbers_not_saved",
+            path=str(self._path),
+            reason=reason,
+        )
 
     def _log_unreadable(self, reason: str | None) -> None:
         log.warn(
             "{path} cannot be read: {reason}: version numbers continue after those of the containers that the engine has",
-            path=self._path,
+            event="numbers_unreadable",
+            path=str(self._path),
             reason=reason,
         )

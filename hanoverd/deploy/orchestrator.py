@@ -13,11 +13,11 @@ from twisted.logger import Logger
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.history import History
-from hanoverd.deploy.requests import Order
+from hanoverd.deploy.requests import Command
 from hanoverd.deploy.state import Attempt, State
 from hanoverd.deploy.targets import Target
 from hanoverd.deploy.transitions import transition
-from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.tasks import Tasks
 
 log = Logger()
@@ -35,7 +35,7 @@ class Workers(Protocol):
     async def hand_over(self, attempt: Attempt, number: int) -> None:
         """Bring up a version.  Cancel removes it, up to the flip."""
 
-    async def bring_back(self, number: int) -> None:
+    async def reinstate(self, number: int) -> None:
         """Make an earlier version live again.  Cancel gives up."""
 
     async def retire(self, number: int, *, drain: bool, keep: bool) -> None:
@@ -44,19 +44,19 @@ class Workers(Protocol):
     async def clean_up(self, effect: ef.CleanUpDead) -> None:
         """Report and remove a live version that has exited."""
 
-    async def discard(self, number: int) -> None:
+    async def remove(self, number: int) -> None:
         """Remove a version."""
 
     async def unroute(self, number: int | None) -> None:
         """Remove the routes to a version."""
 
-    async def tidy(self) -> None:
+    async def prune(self) -> None:
         """Remove what is not needed any more."""
 
     async def sweep(self) -> None:
         """Remove what is left of the app."""
 
-    async def leave(self, number: int) -> None:
+    async def detach(self, number: int) -> None:
         """Do not monitor a version any longer."""
 
     async def wait_for_engine(self) -> None:
@@ -68,7 +68,7 @@ class Workers(Protocol):
     def end_drain(self, number: int) -> None:
         """Do not wait for the connections of a version any longer."""
 
-    def hasten(self) -> None:
+    def kill(self) -> None:
         """Kill what is being stopped."""
 
     def give_up_after(self, seconds: float) -> None:
@@ -120,14 +120,14 @@ class Orchestrator:
         """Have a handover started, to what the source has: ``revision``, if it is given."""
         self.send(ev.Triggered(reason, revision))
 
-    def found(self, newest: str) -> None:
+    def newest_found(self, newest: str) -> None:
         """The source has ``newest``: have a handover started, unless that was obtained, or is being obtained."""
-        self.send(ev.Found(newest))
+        self.send(ev.NewestFound(newest))
 
-    def order(self, reason: str, target: Target) -> int:
+    def request(self, reason: str, target: Target) -> int:
         """Have a handover started as a person asked; returns its ID."""
-        number = self._history.reserve()
-        self.send(ev.Ordered(Order(reason, target, number)))
+        number = self._history.reserve_number()
+        self.send(ev.CommandReceived(Command(reason, target, number)))
         return number
 
     async def stop(self) -> None:
@@ -137,7 +137,7 @@ class Orchestrator:
         """
         if self._stopped is None:
             self._stopped = Outcome(Deferred.fromCoroutine(self._stop()))
-        await uncancellable(self._stopped.wait())
+        await shielded(self._stopped.wait())
         self._stopped.get()
 
     def kill(self) -> None:
@@ -147,11 +147,11 @@ class Orchestrator:
     async def _stop(self) -> None:
         self.workers.give_up_after(PATIENCE_AT_THE_END)
         self.send(ev.StopRequested())
-        await uncancellable(self._finished)
+        await shielded(self._finished)
         for timer in self._timers.values():
             if timer.active():
                 timer.cancel()
-        await self._tasks.over()
+        await self._tasks.settled()
         await self.workers.close()
 
     # -- events and effects
@@ -172,13 +172,13 @@ class Orchestrator:
         try:
             self.state, effects = transition(self.state, event)
         except Exception:  # noqa: BLE001  # a mistake of ours must end neither the daemon nor the version that serves
-            log.failure("an event could not be handled: internal error: {event}", event=event)
+            log.failure("an event could not be handled: internal error: {what}", event="internal_error", what=event)
             return
         for effect in effects:
             try:
                 self._run(effect)
             except Exception:  # noqa: BLE001  # as above
-                log.failure("an effect could not be run: internal error: {effect}", effect=effect)
+                log.failure("an effect could not be run: internal error: {what}", event="internal_error", what=effect)
 
     def _run(self, effect: ef.Effect) -> None:  # noqa: C901, PLR0912  # one case an effect
         workers = self.workers
@@ -191,39 +191,39 @@ class Orchestrator:
                 self._start(attempt)
             case ef.CancelAttempt(number):
                 self._cancel("hand over", number)
-            case ef.Return(number):
+            case ef.Reinstate(number):
                 workers.end_drain(number)
-                self._go("return", number, lambda: workers.bring_back(number))
-            case ef.CancelReturn(number):
+                self._go("return", number, lambda: workers.reinstate(number))
+            case ef.CancelReinstatement(number):
                 self._cancel("return", number)
-            case ef.Unroute(of):
+            case ef.RemoveRoutes(of):
                 self._go("unroute", -1 if of is None else of, lambda: workers.unroute(of))
             case ef.Retire(number, drain, keep):
                 self._go("retire", number, lambda: workers.retire(number, drain=drain, keep=keep))
             case ef.EndDrain(number):
                 workers.end_drain(number)
-            case ef.Leave(number):
+            case ef.Detach(number):
                 workers.end_drain(number)
-                self._go("leave", number, lambda: workers.leave(number))
-            case ef.Discard(number):
-                self._go("discard", number, lambda: workers.discard(number))
+                self._go("detach", number, lambda: workers.detach(number))
+            case ef.Remove(number):
+                self._go("remove", number, lambda: workers.remove(number))
             case ef.CleanUpDead(number):
                 self._go("clean up", number, lambda: workers.clean_up(effect))
             case ef.StartTimer(timer, seconds, number):
                 self._cancel_timer(timer, number)
-                self._timers[timer, number] = self._clock.callLater(seconds, self._due, timer, number)
+                self._timers[timer, number] = self._clock.callLater(seconds, self._timer_expired, timer, number)
             case ef.CancelTimer(timer, number):
                 self._cancel_timer(timer, number)
             case ef.WaitForEngine():
                 self._go("engine", 0, workers.wait_for_engine)
             case ef.StopWaitingForEngine():
                 self._cancel("engine", 0)
-            case ef.Tidy():
-                self._go("tidy", 0, workers.tidy)
+            case ef.Prune():
+                self._go("prune", 0, workers.prune)
             case ef.SavePause(is_paused):
                 workers.save_pause(is_paused=is_paused)
-            case ef.Hasten():
-                workers.hasten()
+            case ef.Kill():
+                workers.kill()
             case ef.Sweep():
                 self._go("sweep", 0, workers.sweep)
             case ef.Finish():
@@ -241,11 +241,11 @@ class Orchestrator:
         """Start work in the reactor's next turn, when this event is handled."""
         task = _Task(self._clock, work)
         self._cancellable[name, number] = task
-        self._tasks.go(self._ending(name, number, task))
+        self._tasks.start(self._ending(name, number, task))
 
     async def _ending(self, name: str, number: int, task: _Task) -> None:
         try:
-            await uncancellable(task.over)
+            await shielded(task.over)
         finally:
             if self._cancellable.get((name, number)) is task:
                 del self._cancellable[name, number]
@@ -260,9 +260,9 @@ class Orchestrator:
         if call is not None and call.active():
             call.cancel()
 
-    def _due(self, timer: ef.TimerKind, number: int) -> None:
+    def _timer_expired(self, timer: ef.TimerKind, number: int) -> None:
         self._timers.pop((timer, number), None)
-        self.send(ev.Due(timer, number))
+        self.send(ev.TimerExpired(timer, number))
 
 
 class _Task:

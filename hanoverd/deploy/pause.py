@@ -30,6 +30,7 @@ class PauseFile:
         except OSError as error:
             log.error(
                 "the pause is not remembered over a restart of hanoverd: {path}: {error}",
+                event="pause_not_saved",
                 path=self._path,
                 error=error.strerror,
             )

@@ -9,9 +9,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.network.routes import Routes
-from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.backoff import Backoff, retry
+from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.clock import settles_within
 from hanoverd.runtime.errors import HanoverdError
-from hanoverd.runtime.polling import growing, pause
 from hanoverd.versions.version import Container, Versions
 
 log = Logger()
@@ -19,8 +20,8 @@ log = Logger()
 #: How long a handover, or the end of the daemon, waits for an engine that does not answer, in seconds.
 WAIT = 10.0
 
-#: How often the end of the daemon tries to remove the rules.
-TRIES = 6
+#: The waits between the attempts of the stopping daemon to remove the rules, and the number of attempts.
+BACKOFF, ATTEMPTS = Backoff(first=0.1, longest=2.0), 6
 
 
 class Removals:
@@ -45,30 +46,30 @@ class Removals:
         outcome = Outcome(removal)
         self._removals[container] = (removal, outcome)
         outcome.wait().addCallback(lambda _: self._removed(container))
-        return self._at_most(outcome)
+        return Deferred.fromCoroutine(self._wait(outcome))
 
     async def close(self) -> None:
         """Wait for what is under way, at most ``WAIT`` seconds, then give up on it and log it."""
         for removal, outcome in list(self._removals.values()):
-            await self._at_most(outcome)
+            await self._wait(outcome)
             removal.cancel()
             await outcome.wait()
 
     async def sweep(self) -> None:
         """Remove the rules, and stop and remove all containers of the app; fires when nothing is left, and never fails: what
-        cannot be removed is logged.  Ignores cancellation; ``hasten`` kills what does not stop in time.
+        cannot be removed is logged.  Ignores cancellation; ``kill`` kills what does not stop in time.
         """
         await self._unroute()
         try:
             listed = await self._versions.listed()
         except HanoverdError as error:
-            log.error("it cannot be checked that nothing is left: {error}", error=error)
+            log.error("it cannot be checked that nothing is left: {error}", event="sweep_failed", error=error)
             return
         self._stops = [Deferred.fromCoroutine(self._end(container)) for container, _ in listed]
         for outcome in [Outcome(stop) for stop in self._stops]:
-            await uncancellable(outcome.wait())
+            await shielded(outcome.wait())
 
-    def hasten(self) -> None:
+    def kill(self) -> None:
         """Kill what is being stopped, and give up on what the engine does not remove."""
         for stop in self._stops:
             stop.cancel()
@@ -76,16 +77,10 @@ class Removals:
             removal.cancel()
 
     async def _unroute(self) -> None:
-        for tries, wait in enumerate(growing(0.1, 2.0, 2.0), 1):
-            try:
-                await self._routes.unroute()
-            except HanoverdError as error:
-                if tries == TRIES:
-                    log.error("the rules could not be removed: {error}", error=error)
-                    return
-                await pause(self._clock, wait)
-            else:
-                return
+        try:
+            await retry(self._clock, BACKOFF, self._routes.unroute, on=HanoverdError, attempts=ATTEMPTS)
+        except HanoverdError as error:
+            log.error("the rules could not be removed: {error}", event="routes_failed", error=error)
 
     async def _end(self, container: Container) -> None:
         try:
@@ -98,7 +93,6 @@ class Removals:
         self._removals.pop(container, None)
         self._on_gone(container.number)
 
-    def _at_most(self, outcome: Outcome[bool]) -> Deferred[None]:
-        waiting = outcome.wait()
-        waiting.addTimeout(WAIT, self._clock, onTimeoutCancel=lambda _result, _seconds: None)
-        return waiting
+    async def _wait(self, outcome: Outcome[bool]) -> None:
+        """Wait until a removal has ended, at most ``WAIT`` seconds."""
+        await settles_within(self._clock, WAIT, outcome)

@@ -44,11 +44,12 @@ class Reporter:
 
     def started(self, attempt: Attempt) -> None:
         """An attempt has started, or starts anew after the engine was lost."""
-        log.info("handover: {reasons}", reasons=", ".join(attempt.request.reasons))
+        reasons = attempt.request.reasons
+        log.info("handover: {why}", event="trigger", app=self._versions.app, reasons=reasons, why=", ".join(reasons))
         if attempt.id not in self._records:
-            order = attempt.request.order
-            self._records[attempt.id] = self._history.begin(
-                attempt.request.reasons, None if order is None else order.number
+            command = attempt.request.command
+            self._records[attempt.id] = self._history.start(
+                attempt.request.reasons, None if command is None else command.number
             )
         self._records[attempt.id].losses = attempt.losses
 
@@ -74,10 +75,14 @@ class Reporter:
         """A live version has exited."""
         successor = None if effect.successor is None else self._name(effect.successor)
         log.error(
-            "{name} was live and has {reason}: {serving}; {next}{output}",
-            name=running.name,
+            "{version} was live and has {reason}: {so}; {next}{output}",
+            event="exited",
+            version=running.name,
+            code=effect.code,
             reason=reason,
-            serving="no version is live" if successor is None else f"{successor} takes its place",
+            successor=successor,
+            restart_seconds=effect.delay,
+            so="no version is live" if successor is None else f"{successor} takes its place",
             next=_next(effect.delay),
             output=output,
         )
@@ -91,27 +96,44 @@ class Reporter:
             case ef.ReportFailed():
                 self._failed(effect)
             case ef.ReportCancelled(attempt):
-                log.info("handover cancelled: {why}", why=attempt.cancelled)
+                log.info(
+                    "handover cancelled: {reason}",
+                    event="cancelled",
+                    app=self._versions.app,
+                    reason=attempt.cancelled,
+                )
                 self._end(attempt, history.CANCELLED, attempt.cancelled)
             case ef.ReportEngineLost(_, error):
-                log.error("{error}: the handover begins again when it is back", error=error)
-            case ef.ReportDropped(order, why):
-                self._history.end(self._history.begin([order.reason], order.number), history.CANCELLED, why)
+                log.error(
+                    "{error}: the handover begins again when it is back",
+                    event="engine_lost",
+                    app=self._versions.app,
+                    error=error,
+                )
+            case ef.ReportDropped(command, why):
+                self._history.finish(self._history.start([command.reason], command.number), history.CANCELLED, why)
             case ef.ReportHeld(reason):
-                log.info("{reason}: held, because hanoverd is paused", reason=reason)
+                log.info(
+                    "{reason}: held, because hanoverd is paused", event="held", app=self._versions.app, reason=reason
+                )
             case ef.ReportUnhealthy():
                 self._unhealthy(effect)
-            case ef.ReportReturnFailed(number, error, delay):
+            case ef.ReportReinstatementFailed(number, error, delay):
                 log.error(
-                    "{name} could not be made live again: {error}; {next}",
-                    name=self._name(number),
+                    "{version} could not be made live again: {error}; {next}",
+                    event="reinstate_failed",
+                    version=self._name(number),
                     error=error,
+                    retry_seconds=delay,
                     next="not tried again" if delay is None else f"the next try follows in {format_duration(delay)}",
                 )
             case ef.ReportAdoptionFailed(error, delay):
                 log.error(
                     "what an earlier run left could not be taken over: {error}: trying again in {delay}",
+                    event="adoption_failed",
+                    app=self._versions.app,
                     error=error,
+                    retry_seconds=delay,
                     delay=format_duration(delay),
                 )
             case _:
@@ -120,20 +142,37 @@ class Reporter:
     def _failed(self, effect: ef.ReportFailed) -> None:
         record = self._records[effect.attempt.id]
         self._end(effect.attempt, history.FAILED, effect.error)
-        log.error("{error}", error=effect.error)
-        event = self.event(FAILED, Party(self._name(effect.number)), reason=effect.error)
+        version = self._name(effect.number)
+        log.error("{error}", event="failed", version=version, error=effect.error)
+        event = self.event(FAILED, Party(version), reason=effect.error)
         self._hooks.tell(replace(event, image=record.image, image_id=record.image_id))
-        serving = "no version is live" if effect.serving is None else f"{self._name(effect.serving)} goes on serving"
-        log.info("{serving}; {next}", serving=serving, next=_next(effect.delay))
+        serving = None if effect.serving is None else self._name(effect.serving)
+        log.info(
+            "{who}; {next}",
+            event="waiting" if effect.delay is None else "restarting",
+            app=self._versions.app,
+            serving=serving,
+            restart_seconds=effect.delay,
+            who="no version is live" if serving is None else f"{serving} goes on serving",
+            next=_next(effect.delay),
+        )
 
     def _unhealthy(self, effect: ef.ReportUnhealthy) -> None:
         name = self._name(effect.number)
         if effect.successor is None:
-            log.error("{name} is replaced: {reason}; {next}", name=name, reason=effect.reason, next=_next(effect.delay))
+            log.error(
+                "{version} is replaced: {reason}; {next}",
+                event="replacing",
+                version=name,
+                reason=effect.reason,
+                restart_seconds=effect.delay,
+                next=_next(effect.delay),
+            )
             return
         log.error(
-            "{name} has not settled: {reason}: {successor} takes its place; waiting for the next trigger (SIGHUP)",
-            name=name,
+            "{version} has not settled: {reason}: {successor} takes its place; waiting for the next trigger (SIGHUP)",
+            event="rolled_back",
+            version=name,
             reason=effect.reason,
             successor=self._name(effect.successor),
         )
@@ -144,7 +183,7 @@ class Reporter:
     def _end(self, attempt: Attempt, outcome: str, why: str = "") -> None:
         record = self._records.pop(attempt.id, None)
         if record is not None:
-            self._history.end(record, outcome, why)
+            self._history.finish(record, outcome, why)
 
     def _name(self, number: int) -> str:
         return self._versions.container(number).name
@@ -160,19 +199,72 @@ class Phases:
         self._record = record
         self._begun = clock.seconds()
 
-    def obtained(self, image: Image, how: str = "obtained") -> None:
-        """The image is there, and was so before (``has``) or not (``obtained``)."""
-        self._record.image, self._record.image_id = image.name.reference, image.id
-        self.done("obtained", f"{image.name.reference} ({image.id})", how)
+    def obtained(self, image: Image) -> None:
+        """The image was built, pulled or loaded."""
+        took = self._image(image)
+        log.info(
+            "{version}: obtained {image} ({image_id}) in {took}",
+            event="obtained",
+            version=self._name,
+            image=image.name.reference,
+            image_id=image.id,
+            **took,
+        )
 
-    def done(self, what: str, detail: str = "", how: str = "") -> None:
-        """The phase ``what`` is over; ``detail``, and ``how`` in its place, are for the log."""
+    def has(self, image: Image) -> None:
+        """The image was there before."""
+        took = self._image(image)
+        log.info(
+            "{version}: has {image} ({image_id}) in {took}",
+            event="obtained",
+            version=self._name,
+            image=image.name.reference,
+            image_id=image.id,
+            **took,
+        )
+
+    def created(self) -> None:
+        """The container was created."""
+        log.info("{version}: created in {took}", event="created", version=self._name, **self._done("created"))
+
+    def started(self, running: Running) -> None:
+        """The container was started."""
+        log.info(
+            "{version}: started at {address} in {took}",
+            event="started",
+            version=self._name,
+            address=running.address,
+            **self._done("started"),
+        )
+
+    def ready(self) -> None:
+        """The version passed its readiness check."""
+        log.info("{version}: ready in {took}", event="ready", version=self._name, **self._done("ready"))
+
+    def flipped(self) -> None:
+        """New connections are routed to the version."""
+        log.info("{version}: flipped in {took}", event="flipped", version=self._name, **self._done("flipped"))
+
+    def stopped(self, old: Running) -> None:
+        """The version ``old`` was stopped to make room for this one."""
+        log.info(
+            "{successor}: stopped {version} in {took}",
+            event="stopped",
+            version=old.name,
+            successor=self._name,
+            **self._done("stopped"),
+        )
+
+    def _image(self, image: Image) -> dict[str, object]:
+        self._record.image, self._record.image_id = image.name.reference, image.id
+        return self._done("obtained")
+
+    def _done(self, phase: str) -> dict[str, object]:
+        """Record the end of a phase; returns the fields of its time."""
         now = self._clock.seconds()
-        time = now - self._begun
-        self._record.phases.append((what, time))
-        said = f"{how or what} {detail}".strip()
-        log.info("{name}: {what} in {time}", name=self._name, what=said, time=format_duration(time))
-        self._begun = now
+        seconds, self._begun = now - self._begun, now
+        self._record.phases.append((phase, seconds))
+        return {"seconds": seconds, "took": format_duration(seconds)}
 
 
 def _next(delay: float | None) -> str:

@@ -11,7 +11,7 @@ NEWER = "a newer one begins"
 
 
 @dataclass(frozen=True)
-class Order:
+class Command:
     """A handover that a person asked for, who knows it by ``number``: its ID in the history."""
 
     reason: str
@@ -21,11 +21,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Request:
-    """What the triggers since the last handover add up to; ``order`` is the one among them, if there is one."""
+    """What the triggers since the last handover add up to; ``command`` is the one among them, if there is one."""
 
     reasons: tuple[str, ...]
     target: Target
-    order: Order | None = None
+    command: Command | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Requests:
     """
 
     reasons: tuple[str, ...] = ()
-    order: Order | None = None
+    command: Command | None = None
     revision: str | None = None
     obtained: str | None = None
     missed: str | None = None
@@ -58,17 +58,17 @@ class Requests:
         """Whether no request waits."""
         return not self.reasons
 
-    def trigger(self, reason: str, revision: str | None) -> Requests:
+    def add_trigger(self, reason: str, revision: str | None) -> Requests:
         """A trigger, which is held while paused."""
         if self.is_paused:
             return replace(self, held=(*self.held, Held(reason, revision)))
-        return self.taking(reason, revision)
+        return self.with_trigger(reason, revision)
 
-    def ask(self, order: Order) -> Requests:
-        """An order, which is not held while paused."""
-        return replace(self._without_order(), order=order).adding(order.reason)
+    def add_command(self, command: Command) -> Requests:
+        """A command, which is not held while paused."""
+        return replace(self._without_command(), command=command).with_reason(command.reason)
 
-    def found(self, newest: str) -> Requests:
+    def newest_found(self, newest: str) -> Requests:
         """The source has ``newest``, which hookbot may not have reported.  ``catch_up`` makes a request of it."""
         if self.is_paused:
             if newest == self.obtained and not self.held:
@@ -84,7 +84,7 @@ class Requests:
         caught_up = replace(self, missed=None)
         if missed == self.obtained:
             return caught_up
-        return replace(caught_up, revision=missed).adding(_missed(missed))
+        return replace(caught_up, revision=missed).with_reason(_missed(missed))
 
     def pause(self) -> Requests:
         """Hold triggers from now on."""
@@ -100,38 +100,38 @@ class Requests:
         for held in self.held:
             if held.is_missed and held.revision == self.obtained and requests.revision in (None, self.obtained):
                 continue
-            requests = requests.taking(held.reason, held.revision)
+            requests = requests.with_trigger(held.reason, held.revision)
         return requests
 
     def cleared(self) -> Requests:
         """Without the request that waits."""
-        return replace(self, reasons=(), order=None)
+        return replace(self, reasons=(), command=None)
 
-    def next(self) -> Request:
+    def next_request(self) -> Request:
         """The request that waits."""
-        target = Source(self.revision) if self.order is None else self.order.target
-        return Request(tuple(dict.fromkeys(self.reasons)), target, self.order)
+        target = Source(self.revision) if self.command is None else self.command.target
+        return Request(tuple(dict.fromkeys(self.reasons)), target, self.command)
 
-    def adding(self, reason: str) -> Requests:
+    def with_reason(self, reason: str) -> Requests:
         """With one more reason for the request that waits."""
         return replace(self, reasons=(*self.reasons, reason))
 
-    def taking(self, reason: str, revision: str | None) -> Requests:
+    def with_trigger(self, reason: str, revision: str | None) -> Requests:
         """With one more trigger, paused or not."""
-        requests = self._without_order()
+        requests = self._without_command()
         if revision is not None:
             requests = replace(requests, revision=revision)
         if revision == requests.revision:
             # It is newer than what was found before it, or obtains the newest anyway.
             requests = replace(requests, missed=None)
-        return requests.adding(reason)
+        return requests.with_reason(reason)
 
-    def _without_order(self) -> Requests:
-        if self.order is None:
+    def _without_command(self) -> Requests:
+        if self.command is None:
             return self
         reasons = list(self.reasons)
-        reasons.remove(self.order.reason)
-        return replace(self, order=None, reasons=tuple(reasons))
+        reasons.remove(self.command.reason)
+        return replace(self, command=None, reasons=tuple(reasons))
 
 
 def _missed(newest: str) -> str:

@@ -58,7 +58,7 @@ class Retention:
         """What can be rolled back to, as far as it is known without asking the engine, the newest first."""
         return _newest_first([*self._still_draining(live), *self._kept])
 
-    def pass_over(self, image: Image) -> None:
+    def mark_unused(self, image: Image) -> None:
         """``image`` was obtained, and no version of it went live: it is removed when the next one is live."""
         self._unused.add(image)
 
@@ -76,9 +76,9 @@ class Retention:
     async def keep(self, container: Container) -> bool:
         """Put a stopped version away; whether that was done.  Fails with the ``EngineError`` family."""
         if not self._most:
-            self.pass_over(image_in(await self._engine.inspect_container(container.ref)))
+            self.mark_unused(image_in(await self._engine.inspect_container(container.ref)))
             return False
-        await self._versions.put_away(container)
+        await self._versions.rename_to_kept(container)
         return True
 
     async def recipe(self, generation: int | None, live: Running | None) -> Recipe:
@@ -99,19 +99,19 @@ class Retention:
             f"{listed} (--keep-versions says how many)"
         )
 
-    async def tidy(self, live: Running) -> tuple[int, ...]:
+    async def prune(self, live: Running) -> tuple[int, ...]:
         """Remove what is not needed beside ``live``; fires with the numbers of the versions that were removed, and never
         fails: the next time may do better.
         """
         try:
-            return await self._lock.run(lambda: Deferred.fromCoroutine(self._tidy(live)))
+            return await self._lock.run(lambda: Deferred.fromCoroutine(self._prune(live)))
         except NotFound:
             pass  # A version was replaced meanwhile, and its successor has this done again.
         except HanoverdError as error:
-            log.warn("old versions and images could not be removed: {error}", error=error)
+            log.warn("old versions and images could not be removed: {error}", event="tidy_failed", error=error)
         return ()
 
-    async def _tidy(self, live: Running) -> tuple[int, ...]:
+    async def _prune(self, live: Running) -> tuple[int, ...]:
         # Of the live version, too, as the engine has it: like is compared with like.
         recipes = [await self._recipe_of(live.container)]
         needed = {live.created.image.id}
@@ -158,7 +158,12 @@ class Retention:
         except Conflict:
             # A container still has it: one of ours that is about to be removed, or another's.
             return False
-        log.info("removed the image {name} ({id}): it is not needed any more", name=name, id=image.id)
+        log.info(
+            "removed the image {image} ({image_id}): it is not needed any more",
+            event="image_removed",
+            image=name,
+            image_id=image.id,
+        )
         return True
 
     async def _look(self) -> list[Kept]:

@@ -12,7 +12,7 @@ from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import DrainEnded, Event, Gone, Kept
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.state import Role
-from hanoverd.runtime.cancellation import Outcome, over, uncancellable
+from hanoverd.runtime.cancellation import Outcome, settled, shielded
 from hanoverd.runtime.errors import EngineError, HanoverdError
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.version import Container, Versions
@@ -54,7 +54,7 @@ class Retirement:
         if drain is not None:
             drain.cancel()
 
-    def hasten(self) -> None:
+    def kill(self) -> None:
         """Kill what is being stopped."""
         for drain in list(self._drains.values()):
             drain.cancel()
@@ -65,13 +65,13 @@ class Retirement:
         """Drain, stop, and put away or remove a version; fires when that is over, and never fails: what it cannot do, it
         logs.
 
-        A version that is live again is left alone.  Ignores cancellation: ``end_drain`` and ``hasten`` are for that.
+        A version that is live again is left alone.  Ignores cancellation: ``end_drain`` and ``kill`` are for that.
         """
         number = container.number
         before = self._retiring.get(number)
         work = Deferred.fromCoroutine(self._retire(before, container, drain=drain, keep=keep))
         outcome = self._retiring[number] = Outcome(work)
-        await uncancellable(outcome.wait())
+        await shielded(outcome.wait())
         if self._retiring.get(number) is outcome:
             del self._retiring[number]
         outcome.get()
@@ -91,13 +91,7 @@ class Retirement:
         is_kept = keep and is_stopped and await self._is_kept(container)
         is_gone = is_kept or await self._versions.remove_or_log(container)
         if is_gone:
-            log.info(
-                "{name} is gone: drained for {drained}{cut}, stopped in {stopped}",
-                name=container.name,
-                drained=format_duration(drained - begun),
-                cut=_cut(left),
-                stopped=format_duration(stopped - drained),
-            )
+            _log_gone(container.name, left, drained - begun, stopped - drained, is_kept=is_kept)
             self.on_drained(container)
         self._send(Kept(container.number) if is_kept else Gone(container.number))
 
@@ -110,22 +104,27 @@ class Retirement:
             return await drain
         except CancelledError:
             if self._role(container.number) is Role.STOPPING:
-                log.info("{name} is not drained any further", name=container.name)
+                log.info("{version} is not drained any further", event="drain_ended", version=container.name)
             return None
         except (HanoverdError, OSError) as error:
-            log.error("{name} cannot be drained any further: {error}", name=container.name, error=error)
+            log.error(
+                "{version} cannot be drained any further: {error}",
+                event="drain_failed",
+                version=container.name,
+                error=error,
+            )
             return None
         finally:
             del self._drains[container.number]
 
     async def _stopped(self, container: Container) -> bool:
         """Stop it; whether that was done in good order."""
-        work = Deferred.fromCoroutine(over(Deferred.fromCoroutine(self._stop(container))))
+        work = Deferred.fromCoroutine(settled(Deferred.fromCoroutine(self._stop(container))))
         self._stops[container.number] = work
         try:
             return await work
         except CancelledError:
-            log.info("{name} was killed: it did not stop in time", name=container.name)
+            log.info("{version} was killed: it did not stop in time", event="killed", version=container.name)
             return False
         finally:
             del self._stops[container.number]
@@ -135,7 +134,9 @@ class Retirement:
             await self._versions.stop(container)
         except EngineError as error:
             # Removing it will stop it too, if less gently.
-            log.error("{name} could not be stopped: {error}", name=container.name, error=error)
+            log.error(
+                "{version} could not be stopped: {error}", event="stop_failed", version=container.name, error=error
+            )
             return False
         return True
 
@@ -143,8 +144,27 @@ class Retirement:
         try:
             return await self._retention.keep(container)
         except EngineError as error:
-            log.warn("{name} cannot be kept to roll back to: {error}", name=container.name, error=error)
+            log.warn(
+                "{version} cannot be kept to roll back to: {error}",
+                event="keep_failed",
+                version=container.name,
+                error=error,
+            )
             return False
+
+
+def _log_gone(version: str, left: int | None, drained: float, stopped: float, *, is_kept: bool) -> None:
+    log.info(
+        "{version} is gone: drained for {drained}{cut}, stopped in {stopped}",
+        event="kept" if is_kept else "removed",
+        version=version,
+        connections=left,
+        cut=_cut(left),
+        drained=format_duration(drained),
+        drain_seconds=drained,
+        stopped=format_duration(stopped),
+        stop_seconds=stopped,
+    )
 
 
 def _cut(left: int | None) -> str:

@@ -11,7 +11,7 @@ from hanoverd.spec.container import Recipe
 from hanoverd.spec.restart import RestartPolicy
 
 #: The share of a version that gets all new connections, in percent.
-WHOLE = 100
+FULL_SHARE = 100
 
 
 class Role(Enum):
@@ -26,7 +26,7 @@ class Role(Enum):
     #: It was stopped to make room for a candidate (``--disable-overlap``), and is started again if that one fails.
     STANDBY = "standby"
     #: It was live before, and is being made live again.
-    RETURNING = "returning"
+    REINSTATING = "reinstating"
     #: It is being stopped, put away or removed.
     STOPPING = "stopping"
     #: It is stopped, and is there to roll back to.
@@ -40,7 +40,7 @@ class Phase(Enum):
     STARTING = "starting"
     RUNNING = "running"
     #: A stop that leaves the live version running (``--on-exit keep``).
-    LEAVING = "leaving"
+    DETACHING = "detaching"
     STOPPING = "stopping"
     #: All versions have stopped, and a last look removes what is left.
     SWEEPING = "sweeping"
@@ -62,7 +62,7 @@ class Version:
     role: Role
     recipe: Recipe | None = None
     share: int = 0
-    turn: int = 0
+    live_order: int = 0
     #: Whether it has passed its readiness check.
     is_verified: bool = False
     #: Whether it has been live for the settle time (``--settle``).
@@ -78,7 +78,7 @@ class Version:
         return self.exit_code is not None
 
     @property
-    def may_return(self) -> bool:
+    def can_be_reinstated(self) -> bool:
         """Whether it could be made live again without a new container."""
         if self.role is Role.STANDBY:
             # It is checked again when it was started.
@@ -131,17 +131,17 @@ class State:
     restart: Attempt | None = None
     restarts: Restarts = field(default_factory=Restarts)
     #: The candidate for which the live versions were stopped.
-    room_for: int | None = None
+    standby_for: int | None = None
     #: How often in a row a version could not be made live again, and whether the next try waits for its timer.
-    failed_returns: int = 0
-    is_return_delayed: bool = False
+    failed_reinstatements: int = 0
+    is_reinstatement_delayed: bool = False
     is_engine_lost: bool = False
     #: Whether taking over is under way, and how often in a row it has failed.
     is_adopting: bool = False
     failed_adoptions: int = 0
     next_number: int = 0
     next_attempt: int = 0
-    next_turn: int = 1
+    next_live_order: int = 1
 
     @property
     def live(self) -> Mapping[int, int]:
@@ -151,7 +151,7 @@ class State:
     @property
     def newest_live(self) -> Version | None:
         """The live version that went live last."""
-        return max(self.in_role(Role.LIVE), key=lambda version: version.turn, default=None)
+        return max(self.in_role(Role.LIVE), key=lambda version: version.live_order, default=None)
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -161,7 +161,7 @@ class State:
     @property
     def is_stopping(self) -> bool:
         """Whether a stop was asked for."""
-        return self.phase in (Phase.LEAVING, Phase.STOPPING, Phase.SWEEPING, Phase.ENDED)
+        return self.phase in (Phase.DETACHING, Phase.STOPPING, Phase.SWEEPING, Phase.ENDED)
 
     def in_role(self, *roles: Role) -> tuple[Version, ...]:
         """The versions in one of these roles."""
@@ -181,8 +181,8 @@ class State:
         version = self.versions.get(number)
         if version is None or version.has_exited:
             return False
-        if version.role is Role.RETURNING:
-            return self.phase in (Phase.RUNNING, Phase.LEAVING)
+        if version.role is Role.REINSTATING:
+            return self.phase in (Phase.RUNNING, Phase.DETACHING)
         attempt = self.attempt_of(number)
         return version.role is Role.CANDIDATE and attempt is not None and not attempt.cancelled
 

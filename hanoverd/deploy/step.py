@@ -22,6 +22,9 @@ from hanoverd.spec.container import Recipe
 #: Between two restarts in a row, as Docker's own: the first delay and the longest, in seconds.
 FIRST_DELAY, LONGEST_DELAY = 0.1, 60.0
 
+#: After so many seconds of being live, a version has proved itself, and restarts are counted from 0 again, as Docker does.
+STABLE_AFTER = 10.0
+
 
 class Step:
     """Collects what one event changes.  It lives for one call of ``transition``, and no one else sees it."""
@@ -38,10 +41,24 @@ class Step:
         """Change fields of the state."""
         self.state = replace(self.state, **changes)
 
+    def put(self, version: Version) -> None:
+        """Add a version, or replace the one of its number."""
+        self.state = self.state.with_version(version)
+
+    def forget(self, number: int) -> None:
+        """Remove a version from the state."""
+        self.state = self.state.without_version(number)
+
+    def take_live_order(self) -> int:
+        """Return the place in the order of going live for a version that goes live now."""
+        live_order = self.state.next_live_order
+        self.set(next_live_order=live_order + 1)
+        return live_order
+
     def change(self, version: Version, **changes: Any) -> Version:
-        """Change fields of a version; returns it as it is then."""
+        """Change fields of a version, and return it with the changes."""
         changed = replace(version, **changes)
-        self.state = self.state.with_version(changed)
+        self.put(changed)
         return changed
 
     def stop_serving(self, version: Version, role: Role) -> Version:
@@ -49,10 +66,10 @@ class Step:
         return self.change(version, role=role, share=0)
 
     def set_requests(self, requests: Requests, why_dropped: str) -> None:
-        """Change the requests that wait; an order that is not among them any more is reported."""
-        before = self.state.requests.order
+        """Change the requests that wait; a command that is not among them any more is reported."""
+        before = self.state.requests.command
         self.set(requests=requests)
-        if before is not None and requests.order is not before:
+        if before is not None and requests.command is not before:
             self.emit(ReportDropped(before, why_dropped))
 
     # -- attempts
@@ -72,7 +89,7 @@ class Step:
         number = self.state.next_number
         started = replace(attempt, number=number)
         self.set(next_number=number + 1)
-        self.state = self.state.with_version(Version(number, Role.CANDIDATE))
+        self.put(Version(number, Role.CANDIDATE))
         self.set_attempt(attempt.kind, started)
         self.emit(StartAttempt(started))
 

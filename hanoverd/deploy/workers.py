@@ -21,7 +21,7 @@ from hanoverd.deploy.state import Attempt, State
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.routes import Routes
 from hanoverd.notify.hooks import Hooks
-from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.spec.events import DRAINED
 from hanoverd.versions.version import Container, Running, Versions
@@ -70,12 +70,12 @@ class DeployWorkers:
         try:
             adopted = await self._adoption.adopt()
         except CancelledError:
-            await uncancellable(Deferred.fromCoroutine(self._versions.look_away_from_all()))
+            await shielded(Deferred.fromCoroutine(self._versions.stop_monitoring_all()))
             self._send(ev.AdoptionCancelled())
         except HanoverdError as error:
             self._send(ev.AdoptionFailed(str(error)))
         except Exception as error:  # noqa: BLE001  # a mistake of ours must not end the daemon
-            log.failure("what an earlier run left could not be taken over: internal error")
+            log.failure("what an earlier run left could not be taken over: internal error", event="internal_error")
             self._send(ev.AdoptionFailed(f"internal error: {error}"))
         else:
             self._numbers.follow(adopted.next_number)
@@ -87,13 +87,13 @@ class DeployWorkers:
         self._numbers.use(number)
         await self._handovers.hand_over(attempt, self._versions.container(number))
 
-    async def bring_back(self, number: int) -> None:
+    async def reinstate(self, number: int) -> None:
         """Make an earlier version live again.  Cancel gives up."""
         running = self._versions.running(number)
         if running is None:
-            self._send(ev.ReturnFailed(number, "it is not monitored any more", is_gone=True))
+            self._send(ev.ReinstatementFailed(number, "it is not monitored any more", is_gone=True))
             return
-        await self._handovers.bring_back(running)
+        await self._handovers.reinstate(running)
 
     async def retire(self, number: int, *, drain: bool, keep: bool) -> None:
         """Drain, stop, and put away or remove a version."""
@@ -104,28 +104,28 @@ class DeployWorkers:
         running = self._versions.running(effect.number)
         if running is not None:
             # What a client has begun with it would wait for minutes.
-            await uncancellable(Deferred.fromCoroutine(self._conntrack.forget_unanswered(running.addresses)))
-            reason, output = await self._versions.describe_exit(running.container, running.watch)
+            await shielded(Deferred.fromCoroutine(self._conntrack.forget_unanswered(running.addresses)))
+            reason, output = await self._versions.describe_exit(running.container, running.monitor)
             self._reporter.died(running, reason, output, effect)
-        await uncancellable(self._removals.remove(self._container(effect.number)))
+        await shielded(self._removals.remove(self._container(effect.number)))
 
-    async def discard(self, number: int) -> None:
+    async def remove(self, number: int) -> None:
         """Remove a version."""
-        await uncancellable(self._removals.remove(self._container(number)))
+        await shielded(self._removals.remove(self._container(number)))
 
     async def unroute(self, number: int | None) -> None:
         """Remove the routes to a version.  A failure is logged, and repaired later."""
         try:
             await self._routes.unroute(number)
         except HanoverdError as error:
-            log.error("the rules could not be removed: {error}: trying again", error=error)
+            log.error("the rules could not be removed: {error}: trying again", event="routes_failed", error=error)
 
-    async def tidy(self) -> None:
+    async def prune(self) -> None:
         """Remove what is not needed any more."""
         live = self._state().newest_live
         running = None if live is None else self._versions.running(live.number)
         if running is not None:
-            for number in await self._retention.tidy(running):
+            for number in await self._retention.prune(running):
                 self._send(ev.Gone(number))
 
     async def sweep(self) -> None:
@@ -134,13 +134,17 @@ class DeployWorkers:
         await self._removals.sweep()
         self._send(ev.Swept())
 
-    async def leave(self, number: int) -> None:
+    async def detach(self, number: int) -> None:
         """Do not monitor a version any longer."""
         running = self._versions.running(number)
         is_live = any(live.number == number for live in self._routes.live)
-        await self._versions.look_away(number, runs_on=True)
+        await self._versions.stop_monitoring(number, keeps_running=True)
         if running is not None and is_live:
-            log.info("{name} goes on serving without hanoverd, as --on-exit keep says", name=running.name)
+            log.info(
+                "{version} goes on serving without hanoverd, as --on-exit keep says",
+                event="left_running",
+                version=running.name,
+            )
 
     async def wait_for_engine(self) -> None:
         """Fires when the engine answers.  Cancel gives up."""
@@ -150,23 +154,23 @@ class DeployWorkers:
             return
         except HanoverdError as error:
             # The handover that is tried next says what to do.
-            log.error("{error}", error=error)
+            log.error("{error}", event="engine_failed", error=error)
         self._send(ev.EngineBack())
 
     async def close(self) -> None:
         """End what is still under way; fires when it is over."""
         await self._removals.close()
         await self._hooks.close()
-        await self._versions.look_away_from_all()
+        await self._versions.stop_monitoring_all()
 
     def end_drain(self, number: int) -> None:
         """Do not wait for the connections of a version any longer."""
         self._retirement.end_drain(number)
 
-    def hasten(self) -> None:
+    def kill(self) -> None:
         """Kill what is being stopped."""
-        self._retirement.hasten()
-        self._removals.hasten()
+        self._retirement.kill()
+        self._removals.kill()
 
     def give_up_after(self, seconds: float) -> None:
         """Wait no longer than this for an engine that does not answer."""
@@ -181,7 +185,7 @@ class DeployWorkers:
         found = [self._versions.running(number) for number in numbers if number is not None]
         for running in found:
             if running is not None and running.has_exited:
-                self._send(ev.Exited(running.number, running.watch.exit.get()))
+                self._send(ev.Exited(running.number, running.monitor.exit.get()))
 
     def _container(self, number: int) -> Container:
         running: Running | None = self._versions.running(number)

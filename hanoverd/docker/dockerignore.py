@@ -150,13 +150,18 @@ def _class(pattern: str, position: int) -> tuple[str, int]:
     end = position + negated
     chars = ""
     while pattern[end : end + 1] not in ("]", ""):
-        if pattern[end] == "\\" and end + 1 < len(pattern):
-            end += 1
-            chars += re.escape(pattern[end])
-        else:
-            # "-" keeps its meaning; "^" and "[" have none here.
-            chars += pattern[end] if pattern[end] == "-" else re.escape(pattern[end])
-        end += 1
+        low, end = _class_member(pattern, end)
+        chars += re.escape(low)
+        if pattern[end : end + 1] == "-" and pattern[end + 1 : end + 2] not in ("]", ""):
+            high, end = _class_member(pattern, end + 1)
+            chars += f"-{re.escape(high)}"
     if end >= len(pattern) or not chars:
         raise re.error("the [ has no ]" if end >= len(pattern) else "the [] is empty")
     return f"[{'^' if negated else ''}{chars}]", end + 1
+
+
+def _class_member(pattern: str, position: int) -> tuple[str, int]:
+    """Return one character of a class, without its backslash, and the position after it."""
+    if pattern[position] == "\\" and position + 1 < len(pattern):
+        position += 1
+    return pattern[position], position + 1

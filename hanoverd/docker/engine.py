@@ -7,7 +7,7 @@ from threading import Semaphore
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
@@ -15,7 +15,8 @@ from hanoverd.docker.abort import Abort
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.blocking_engine import BlockingEngine, BuildRequest, Login, OnEvent, usable_api_version
 from hanoverd.docker.pools import Pools
-from hanoverd.runtime.cancellation import over, uncancellable
+from hanoverd.runtime.cancellation import settled, shielded
+from hanoverd.runtime.clock import settled_or_forced
 from hanoverd.runtime.errors import EngineError, NotFound
 
 T = TypeVar("T")
@@ -144,10 +145,10 @@ class Engine:
         )
         kills: list[Deferred[None]] = []
         try:
-            await over(stopping, lambda: kills.append(Deferred.fromCoroutine(self._kill_if_running(name))))
+            await settled(stopping, lambda: kills.append(Deferred.fromCoroutine(self._kill_if_running(name))))
         finally:
             for kill in kills:
-                await uncancellable(kill)
+                await shielded(kill)
 
     async def _kill_if_running(self, name: str) -> None:
         try:
@@ -200,18 +201,13 @@ class Engine:
             await self.negotiate()
         abort = Abort()
         engine = BlockingEngine(self.address, self._api_version or "1.24", abort)
-        timers: list[IDelayedCall] = []
         work = deferToThreadPool(self._reactor, pool, verb, engine, abort)
         try:
-            return await over(work, lambda: timers.append(self._reactor.callLater(patience, abort.request)))
+            return await settled_or_forced(self._reactor, patience, work, abort.request)
         except EngineError:
             # It may have been replaced by one that speaks other versions of the API.
             self._api_version = None
             raise
-        finally:
-            for timer in timers:
-                if timer.active():
-                    timer.cancel()
 
     def _in_reactor(self, take: Callable[[T], object]) -> Callable[[T], None]:
         """For a thread: has ``take`` called in the reactor's thread, in order, and before what the thread returns."""

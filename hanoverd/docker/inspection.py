@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hanoverd.runtime.errors import VersionFailed
 from hanoverd.spec.container import GENERATION, GIVEN, IMAGE_NAME, OBTAINED, ContainerOptions, Image, Recipe
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import LOOPBACK, ContainerPort, HostPort, Protocol
 
 
-def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[int, ...]:
+def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
     """The TCP ports that the ``Config`` of an image or a container, as the engine tells it, exposes."""
-    exposed = config.get("ExposedPorts") or {}
-    return tuple(sorted(int(port.partition("/")[0]) for port in exposed if port.endswith("/tcp")))
+    return tuple(sorted(port for port, _ in _ports_in(config.get("ExposedPorts")) if port.protocol is Protocol.TCP))
 
 
 def generation_of(labels: Mapping[str, str] | None) -> int:
@@ -34,7 +34,7 @@ def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
     options = ContainerOptions(
         command=tuple(config.get("Cmd") or ()) if given is None or given["command"] else (),
         env=_given_env(config, image, given),
-        ports=tuple(int(port.partition("/")[0]) for port in host.get("PortBindings") or {}),
+        ports=tuple(port for port, _ in _ports_in(host.get("PortBindings"))),
         binds=tuple(host.get("Binds") or ()),
         anonymous_volumes=tuple(config.get("Volumes") or ()) if given is None else tuple(given["volumes"]),
         mounts=tuple(host.get("Mounts") or ()),
@@ -74,14 +74,23 @@ def image_in(found: Mapping[str, Any]) -> Image:
     return Image(found["Image"], name, ports, obtained=labels.get(OBTAINED) == "true")
 
 
-def loopback_ports_of(found: Mapping[str, Any]) -> dict[int, int]:
-    """The published TCP ports of a container, each with that of the engine's proxy."""
-    published = found["NetworkSettings"]["Ports"] or {}
+def proxy_ports_of(found: Mapping[str, Any]) -> dict[ContainerPort, HostPort]:
+    """Return the ports of a container that the engine published, each with the one where the engine's proxy listens."""
     return {
-        int(port.partition("/")[0]): int(bindings[0]["HostPort"])
-        for port, bindings in published.items()
-        if bindings and port.endswith("/tcp")
+        port: HostPort(LOOPBACK, int(bindings[0]["HostPort"]), port.protocol)
+        for port, bindings in _ports_in(found["NetworkSettings"]["Ports"])
+        if bindings
     }
+
+
+def _ports_in(by_port: Mapping[str, Any] | None) -> Iterator[tuple[ContainerPort, Any]]:
+    """Yield each port with its value.  An image may expose anything: what is not the name of a port is left out."""
+    for text, value in (by_port or {}).items():
+        try:
+            port = ContainerPort.parse(text)
+        except ValueError:
+            continue
+        yield port, value
 
 
 def addresses_of(found: Mapping[str, Any]) -> tuple[str, ...]:

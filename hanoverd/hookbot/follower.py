@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.hookbot.listener import Connect, Listener
 from hanoverd.images import Source
+from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.errors import HanoverdError
-from hanoverd.runtime.polling import growing, pause
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.hookbot import Subscription
 
 log = Logger()
 
-#: Between two questions to a source that does not answer: the first wait and the longest, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
+#: The waits between two questions to a source that does not answer.
+BACKOFF = Backoff(first=5.0, longest=300.0)
 
 
 class Triggers(Protocol):
@@ -27,7 +26,7 @@ class Triggers(Protocol):
     def trigger(self, reason: str, revision: str | None = None) -> None:
         """Start one: of ``revision`` (a commit), if one is named, else of the newest."""
 
-    def found(self, newest: str) -> None:
+    def newest_found(self, newest: str) -> None:
         """The source has ``newest``: start one, unless that was obtained, or is being obtained."""
 
 
@@ -66,24 +65,25 @@ class Follower:
         self._asking.cancel()
         if self._subscription.is_of_all_branches and self._has_followed_a_push:
             # The source knows the head of the default branch, and the one that was pushed to last may be another.
-            log.info("what was pushed to {what} while hookbot was away is not known", what=self._source.describe())
+            log.info(
+                "what was pushed to {source} while hookbot was away is not known",
+                event="hookbot_missed",
+                source=self._source.describe(),
+            )
             return
-        self._asking.go(self._ask())
+        self._asking.start(self._ask())
 
     async def _ask(self) -> None:
-        for wait in growing(FIRST_WAIT, LONGEST_WAIT, 2.0):
-            try:
-                newest = await self._source.newest()
-            except CancelledError:
-                raise
-            except HanoverdError as error:
-                log.warn(
-                    "whether a message of hookbot was missed could not be found out ({what}): {error}",
-                    what=self._source.describe(),
-                    error=error,
-                )
-                await pause(self._clock, wait)
-            else:
-                if newest is not None:
-                    self._triggers.found(newest)
-                return
+        newest = await retry(
+            self._clock, BACKOFF, self._source.newest, on=HanoverdError, before_sleep=self._newest_is_unknown
+        )
+        if newest is not None:
+            self._triggers.newest_found(newest)
+
+    def _newest_is_unknown(self, error: HanoverdError, _delay: float) -> None:
+        log.warn(
+            "whether a message of hookbot was missed could not be found out ({source}): {error}",
+            event="hookbot_check_failed",
+            source=self._source.describe(),
+            error=error,
+        )

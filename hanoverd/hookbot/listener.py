@@ -10,15 +10,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from hanoverd.runtime.backoff import Backoff, Delays
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HookbotError
-from hanoverd.runtime.polling import growing, pause
+from hanoverd.runtime.report_once import ReportOnce
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.text.durations import format_duration
 
 log = Logger()
 
-#: Between two connections: the first wait, the longest, in seconds, and by how much either may vary (0.2: a fifth).
-FIRST_WAIT, LONGEST_WAIT, JITTER = 1.0, 60.0, 0.2
+#: The waits between two attempts to connect, and by which share each of them varies at random.
+BACKOFF, JITTER = Backoff(first=1.0, longest=60.0), 0.2
 
 
 class Connect(Protocol):
@@ -56,12 +58,12 @@ class Listener:
         self._on_message = on_message
         self._on_open = on_open
         self._running = Tasks()
-        self._waits = growing(FIRST_WAIT, LONGEST_WAIT, 2.0)
-        self._told = ""
+        self._delays = Delays(BACKOFF)
+        self._report = ReportOnce(self._disconnected)
 
     def start(self) -> None:
         """Connect, and connect again, from now on."""
-        self._running.go(self._run())
+        self._running.start(self._run())
 
     async def stop(self) -> None:
         """Drop the connection; fires when it is gone."""
@@ -70,40 +72,45 @@ class Listener:
     async def _run(self) -> None:
         while True:
             try:
-                ended = await self._connect(self._opened, self._take, self._oversized)
+                reason = await self._connect(self._opened, self._take, self._oversized)
             except HookbotError as error:
-                self._tell(str(error))
-            else:
-                self._tell(ended)
-            wait = next(self._waits) * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
-            await pause(self._clock, wait)
+                reason = str(error)
+            self._report(reason)
+            delay = self._delays.next() * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
+            await sleep(self._clock, delay)
 
     def _opened(self) -> None:
         # Only now: a host that takes connections, and no more, is to be asked more and more seldom.
-        self._waits = growing(FIRST_WAIT, LONGEST_WAIT, 2.0)
-        self._told = ""
-        log.info("listening to hookbot at {url}", url=self._shown)
+        self._delays.reset()
+        self._report.reset()
+        log.info("listening to hookbot at {url}", event="hookbot_connected", url=self._shown)
         self._on_open()
 
     def _take(self, message: bytes) -> None:
         try:
             self._on_message(message)
         except ValueError as error:
-            log.error("a message from hookbot at {url} was dropped: {error}", url=self._shown, error=error)
+            log.error(
+                "a message from hookbot at {url} was dropped: {error}",
+                event="hookbot_message_dropped",
+                url=self._shown,
+                error=error,
+            )
 
     def _oversized(self, size: int) -> None:
         log.error(
-            "a message of {size} bytes from hookbot at {url} was dropped: it is too large", size=size, url=self._shown
+            "a message of {size} bytes from hookbot at {url} was dropped: it is too large",
+            event="hookbot_message_dropped",
+            size=size,
+            url=self._shown,
         )
 
-    def _tell(self, reason: str) -> None:
-        """Each reason once, until the connection was there again."""
-        if reason != self._told:
-            log.warn(
-                "no connection to hookbot at {url}: {reason}. Trying again, at least every {most}; handovers go on by "
-                "SIGHUP meanwhile",
-                url=self._shown,
-                reason=reason,
-                most=format_duration(LONGEST_WAIT),
-            )
-        self._told = reason
+    def _disconnected(self, reason: str) -> None:
+        log.warn(
+            "no connection to hookbot at {url}: {reason}. Trying again, at least every {most}; handovers go on by "
+            "SIGHUP meanwhile",
+            event="hookbot_lost",
+            url=self._shown,
+            reason=reason,
+            most=format_duration(BACKOFF.longest),
+        )

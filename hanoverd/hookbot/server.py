@@ -160,7 +160,9 @@ class Server:
             self._drop(connection, f"it has not taken what it was sent {TAKES_WITHIN:g} seconds ago")
 
     def _drop(self, connection: Connection, reason: str) -> None:
-        log.warn("dropped the slow listener {peer}: {reason}", peer=connection.peer, reason=reason)
+        log.warn(
+            "dropped the slow listener {peer}: {reason}", event="listener_dropped", peer=connection.peer, reason=reason
+        )
         connection.waiting.clear()
         connection.drop()
 
@@ -168,10 +170,10 @@ class Server:
         try:
             route = route_github(body, secret)
         except ValueError as error:
-            log.error("a webhook was dropped: {error}", error=error)
+            log.error("a webhook was dropped: {error}", event="webhook_dropped", error=error)
             return
         if route is not None:
-            log.info("routed a push to {topic}", topic=quoted(route.topic))
+            log.info("routed a push to {topic}", event="push_routed", topic=quoted(route.topic))
             self._hand_out(route.topic, route.body)
 
     # -- listeners

@@ -25,7 +25,7 @@ from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from hanoverd import __version__
-from hanoverd.runtime.cancellation import over
+from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.errors import HookbotError
 from hanoverd.spec.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, HookbotURL, decoded_path
 
@@ -106,7 +106,7 @@ async def listen(
     client = _Client(on_open, on_message, on_oversize)
     factory.protocol = lambda: client  # type: ignore[assignment]  # it is only ever called
     try:
-        await over(endpoint_of(reactor, url, trust).connect(factory))
+        await settled(endpoint_of(reactor, url, trust).connect(factory))
     except CancelledError:
         client.drop()
         raise
@@ -115,7 +115,7 @@ async def listen(
     except Exception as error:  # noqa: BLE001
         # Names that do not resolve, TLS, and whatever else an endpoint may meet.
         raise HookbotError(f"cannot connect: {error}") from None
-    return await over(client.ended, client.drop)
+    return await settled(client.ended, client.drop)
 
 
 def basic(token: str) -> str:

@@ -15,7 +15,7 @@ from hanoverd.images import Progress, Surroundings
 from hanoverd.images.archive_stream import Contents, repacked
 from hanoverd.images.downloads import opened, version_of
 from hanoverd.images.obtained import image_of
-from hanoverd.runtime.cancellation import over
+from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.errors import EngineRefused, NotFound, ObtainFailed, UsageError
 from hanoverd.spec.container import Image
 from hanoverd.spec.image_name import ImageName, built_name
@@ -89,4 +89,4 @@ class ArchiveSource:
         reactor = self._around.reactor
         asking = deferToThreadPool(reactor, reactor.getThreadPool(), version_of, self._location, self._shown)
         # A thread cannot be cancelled: it ends by its time limit at the latest.
-        return await over(asking, lambda: None)
+        return await settled(asking, lambda: None)

@@ -18,7 +18,7 @@ from hanoverd.docker.buildkit import BuildKit
 from hanoverd.docker.dockerfile import buildkit_only
 from hanoverd.images import Progress, Surroundings
 from hanoverd.images.obtained import image_of
-from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import Conflict, EngineError, EngineRefused, ObtainFailed
 from hanoverd.spec.build import AUTO, BUILDKIT
 from hanoverd.spec.container import APP, Image, export_body
@@ -156,7 +156,7 @@ class Builds:
                 await engine.create(container, body)
             code = await engine.run(container, output.write, lambda data: tail.extend(data.splitlines()))
         finally:
-            await uncancellable(Deferred.fromCoroutine(self._remove_own(container)))
+            await shielded(Deferred.fromCoroutine(self._remove_own(container)))
         if code != 0 or not output.tell():
             how = f"exited with code {code}" if code else "printed nothing"
             lines = "".join(f"\n    {line.decode(errors='replace')}" for line in tail)

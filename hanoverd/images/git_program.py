@@ -14,8 +14,8 @@ from pathlib import Path
 
 from twisted.internet.interfaces import IReactorTime
 
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ObtainFailed
-from hanoverd.runtime.polling import pause
 from hanoverd.runtime.processes import ProcessReactor, run
 from hanoverd.spec.git_location import GitLocation
 
@@ -147,7 +147,7 @@ class Mirror:
                 return
             except OSError as error:
                 raise ObtainFailed(f"{lock} of a git that was killed cannot be removed: {error.strerror}") from None
-            await pause(self._reactor, _LOCK_EVERY)
+            await sleep(self._reactor, _LOCK_EVERY)
 
     async def _has(self, commit: str) -> bool:
         return await self._try("cat-file", "-e", f"{commit}^{{commit}}") is not None
@@ -183,7 +183,7 @@ class Mirror:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    await pause(self._reactor, _LOCK_EVERY)
+                    await sleep(self._reactor, _LOCK_EVERY)
             yield
 
     def _remove_abandoned(self) -> None:

@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Surroundings
 from hanoverd.images.obtained import image_of
+from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.errors import EngineRefused, NotFound, ObtainFailed, RegistryBusy
-from hanoverd.runtime.polling import growing, pause
 from hanoverd.spec.build import ALWAYS, MISSING, NEVER
 from hanoverd.spec.container import Image
 from hanoverd.spec.image_name import ImageName
@@ -23,9 +23,8 @@ T = TypeVar("T")
 
 log = Logger()
 
-#: Between two tries at a registry that wants to be asked less often: the first wait, the longest, in seconds; and how
-#: many tries there are.
-FIRST_WAIT, LONGEST_WAIT, TRIES = 2.0, 60.0, 7
+#: The waits between the requests to a registry that limits their rate, and the number of requests.
+BACKOFF, ATTEMPTS = Backoff(first=2.0, longest=60.0), 7
 
 #: The code of that refusal, which the engine hands on as text (distribution specification, error codes).
 _BUSY = re.compile(r"toomanyrequests|429 Too Many Requests", re.IGNORECASE)
@@ -137,20 +136,19 @@ class RegistrySource:
         return image_of(pulled, name, digests[-1], obtained=pulled["Id"] in self._pulled_before)
 
     async def _patiently(self, name: ImageName, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> T:
-        for tries, wait in enumerate(growing(FIRST_WAIT, LONGEST_WAIT, 2.0), 1):
-            try:
-                return await work()
-            except RegistryBusy as error:
-                if tries == TRIES:
-                    raise
-                log.warn(
-                    "{image}: the registry is asked too often: trying again in {wait} ({error})",
-                    image=name.reference,
-                    wait=format_duration(wait),
-                    error=error,
-                )
-                await pause(self._around.reactor, wait)
-        raise AssertionError  # The tries end by themselves.
+        def log_delay(error: RegistryBusy, delay: float) -> None:
+            log.warn(
+                "{image}: the registry is asked too often: trying again in {wait} ({error})",
+                event="registry_busy",
+                image=name.reference,
+                wait=format_duration(delay),
+                retry_seconds=delay,
+                error=error,
+            )
+
+        return await retry(
+            self._around.reactor, BACKOFF, work, on=RegistryBusy, attempts=ATTEMPTS, before_sleep=log_delay
+        )
 
 
 def _refusal(name: ImageName, reason: str) -> ObtainFailed:

@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError, ProgramMissing
-from hanoverd.runtime.polling import pause
 from hanoverd.runtime.processes import ProcessReactor, run
+from hanoverd.runtime.report_once import ReportOnce
 
 log = Logger()
 
@@ -52,7 +53,7 @@ class Conntrack:
         self._reactor = reactor
         self._environ = environ
         self._works = True
-        self._has_failed = False
+        self._report = ReportOnce(_warn)
         #: The listing that starts next, which all who ask until then share; and the one that started last.
         self._next: _Listing | None = None
         self._last: _Listing | None = None
@@ -77,7 +78,7 @@ class Conntrack:
             await listing.outcome.wait()
         finally:
             listing.waiters -= 1
-            if not listing.waiters and not listing.outcome.is_over:
+            if not listing.waiters and not listing.outcome.is_settled:
                 await self._abandon(listing)
         found = listing.outcome.get()
         return None if found is None else sum(found.get(address, 0) for address in set(addresses))
@@ -100,6 +101,7 @@ class Conntrack:
                 except HanoverdError as error:
                     log.warn(
                         "connections to {address}, which has ended, were not forgotten: {error}",
+                        event="connections_not_forgotten",
                         address=address,
                         error=error,
                     )
@@ -116,14 +118,14 @@ class Conntrack:
         if self._next is listing:
             self._next = None
         listing.work.cancel()
-        await uncancellable(listing.outcome.wait())
+        await shielded(listing.outcome.wait())
 
     async def _list_in_turn(self) -> _Counts:
         """List when the last listing is over, and ``LISTING_EVERY`` seconds have passed since its start."""
         if self._last is not None:
             await self._last.outcome.wait()
         # Never without a turn of the reactor: ``_join`` has to note first what this is.
-        await pause(self._reactor, max(0.0, self._earliest_start - self._reactor.seconds()))
+        await sleep(self._reactor, max(0.0, self._earliest_start - self._reactor.seconds()))
         self._last, self._next = self._next, None
         self._earliest_start = self._reactor.seconds() + LISTING_EVERY
         return await self._list()
@@ -135,23 +137,17 @@ class Conntrack:
             self._give_up(str(error))
             return None
         except HanoverdError as error:
-            self._fail(str(error))
+            self._report(str(error))
             return None
         if ended.code != 0:
             reason = ended.stderr.strip() or f"exit status {ended.code}"
             if _NOT_PERMITTED.search(reason):
                 self._give_up(reason)
             else:
-                self._fail(reason)
+                self._report(reason)
             return None
-        self._has_failed = False
+        self._report.reset()
         return under_way(ended.stdout)
-
-    def _fail(self, reason: str) -> None:
-        """It is a failure of the moment: the next count may succeed."""
-        if not self._has_failed:
-            log.warn("connections could not be counted this time: {reason}", reason=reason)
-        self._has_failed = True
 
     def _give_up(self, reason: str) -> None:
         if self._works:
@@ -159,9 +155,15 @@ class Conntrack:
                 "connections cannot be counted, so an old version always gets the whole drain timeout: {reason}. Run "
                 "hanoverd as root with the package conntrack installed, or put a copy of conntrack with the capability "
                 "cap_net_admin=+ep (setcap) first on PATH",
+                event="conntrack_unavailable",
                 reason=reason,
             )
         self._works = False
+
+
+def _warn(reason: str) -> None:
+    # A failure of the moment: the next count may succeed.
+    log.warn("connections could not be counted this time: {reason}", event="count_failed", reason=reason)
 
 
 def under_way(listing: str) -> Mapping[str, int]:

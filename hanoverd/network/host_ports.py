@@ -11,41 +11,39 @@ import errno
 import math
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hanoverd.runtime.errors import NameTaken, PortTaken
-from hanoverd.spec.publish import Publish
+from hanoverd.spec.ports import PortRequest, PublishedPort
 
 _LISTEN, _TIME_WAIT = "0A", "06"  # The states in /proc/net/tcp (include/net/tcp_states.h).
 
 
 @dataclass(frozen=True)
 class HeldPort:
-    """A published port with the one host port that was chosen for it."""
+    """A published port and the socket that holds its host port; None where it could not be bound."""
 
-    publish: Publish
-    host_port: int
+    published: PublishedPort
     hold: socket.socket | None
 
 
-def hold_ports(published: Sequence[Publish], used: Mapping[int, Sequence[int]] | None = None) -> list[HeldPort]:
-    """Bind the host port of each; any free one is chosen where several would do.
+def hold_ports(requests: Sequence[PortRequest], used: Sequence[PublishedPort] = ()) -> list[HeldPort]:
+    """Choose a host port for each request, and bind it.
 
-    ``used`` are the host ports that an earlier run of the app used for each container port: they are chosen again where
-    they would do.  Fails with ``PortTaken``, and then holds none.
+    ``used`` are the ports that an earlier run of the app published: their host ports are chosen again where a request
+    accepts them.  Fails with ``PortTaken``, and then holds none.
     """
-    used = used or {}
     held: dict[int, HeldPort] = {}
     try:
         # Those with the least choice first, or another would take the port that they need.
-        for index in sorted(range(len(published)), key=lambda index: _choice(published[index])):
-            held[index] = _hold(published[index], used.get(published[index].container_port, ()))
+        for index in sorted(range(len(requests)), key=lambda index: _choice(requests[index])):
+            held[index] = _hold(requests[index], used)
     except PortTaken:
         release_ports(list(held.values()))
         raise
-    return [held[index] for index in range(len(published))]
+    return [held[index] for index in range(len(requests))]
 
 
 def release_ports(held: Sequence[HeldPort]) -> None:
@@ -75,32 +73,32 @@ def hold_name(app: str) -> socket.socket:
     return lock
 
 
-def _hold(publish: Publish, used: Sequence[int]) -> HeldPort:
-    host_ip = publish.host_ip or "0.0.0.0"  # noqa: S104  # what publishing without an address means
+def _hold(request: PortRequest, used: Sequence[PublishedPort]) -> HeldPort:
+    host_ip = str(request.address)
     # Asked for port 0, the kernel chooses a free one (ip(7)).
-    choice = range(1) if publish.host_port is None else publish.host_port
-    again = [number for number in used if publish.host_port is None or number in publish.host_port]
-    candidates = [*again, *choice]
+    choice = range(1) if request.numbers is None else request.numbers
+    again = [port.host.number for port in used if port.container == request.container]
+    candidates = [*filter(request.accepts, again), *choice]
     for number in candidates:
         try:
             hold = _bind(host_ip, number)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EPERM) and not _has_state(host_ip, number, _LISTEN):
                 # Not root, and a port below ip_unprivileged_port_start: it cannot be held, only looked at.
-                return HeldPort(publish, number, None)
+                return HeldPort(request.published_at(number), None)
             if error.errno == errno.EADDRINUSE and len(candidates) > 1:
                 continue
-            raise PortTaken(_explain(publish, host_ip, number, error)) from None
-        return HeldPort(publish, hold.getsockname()[1], hold)
+            raise PortTaken(_explain(request, host_ip, number, error)) from None
+        return HeldPort(request.published_at(hold.getsockname()[1]), hold)
     raise PortTaken(
-        f"all the host ports {choice.start}-{choice.stop - 1} for port {publish.container_port} are taken: "
+        f"all the host ports {choice.start}-{choice.stop - 1} for port {request.container.number} are taken: "
         "choose others with --publish"
     )
 
 
-def _choice(publish: Publish) -> float:
-    """How many host ports would do."""
-    return math.inf if publish.host_port is None else len(publish.host_port)
+def _choice(request: PortRequest) -> float:
+    """Return how many host ports the request accepts."""
+    return math.inf if request.numbers is None else len(request.numbers)
 
 
 def _bind(host_ip: str, number: int) -> socket.socket:
@@ -124,7 +122,7 @@ def _bind_once(host_ip: str, number: int, *, reuse: bool) -> socket.socket:
     return hold
 
 
-def _explain(publish: Publish, host_ip: str, number: int, error: OSError) -> str:
+def _explain(request: PortRequest, host_ip: str, number: int, error: OSError) -> str:
     where = f"{host_ip}:{number}"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"cannot publish on {where}: {host_ip} is not an address of this host (`ip address` lists them)"
@@ -135,7 +133,7 @@ def _explain(publish: Publish, host_ip: str, number: int, error: OSError) -> str
             else "another hanoverd or another program holds it"
         )
         return (
-            f"cannot publish port {publish.container_port} on {where}: {holder} (`ss -tlnp 'sport = :{number}'` "
+            f"cannot publish port {request.container.number} on {where}: {holder} (`ss -tlnp 'sport = :{number}'` "
             "shows listeners): stop that one, or choose another host port with --publish"
         )
     return f"cannot publish on {where}: {error.strerror}"

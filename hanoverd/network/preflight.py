@@ -12,10 +12,10 @@ from hanoverd.docker.abort import Abort
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.blocking_engine import BlockingEngine, usable_api_version
 from hanoverd.network.firewall import RESTORE, SAVE, refusal
-from hanoverd.network.host_ports import HeldPort
-from hanoverd.network.rules import chains_of, claims, host_ports, nothing
+from hanoverd.network.rules import chains_of, claims, nothing, published_ports
 from hanoverd.runtime.errors import PortTaken
 from hanoverd.runtime.processes import find_program
+from hanoverd.spec.ports import PublishedPort
 
 #: How long iptables may take, in seconds; it waits up to 5 for its lock.
 FIREWALL_WITHIN = 20
@@ -26,7 +26,7 @@ def check_engine(address: EngineAddress) -> None:
     usable_api_version(BlockingEngine(address, "1.24", Abort()).version())
 
 
-def check_firewall(environ: Mapping[str, str], app: str, ports: Sequence[HeldPort]) -> None:
+def check_firewall(environ: Mapping[str, str], app: str, ports: Sequence[PublishedPort]) -> None:
     """Fail with ``FirewallError`` or ``ProgramMissing`` unless the firewall may be changed, and with ``PortTaken`` if
     the rules of another app lead one of ``ports`` elsewhere.
     """
@@ -35,21 +35,20 @@ def check_firewall(environ: Mapping[str, str], app: str, ports: Sequence[HeldPor
     own = chains_of(app).incoming
     for claim in claims(saved):
         for port in ports:
-            same_address = None in (claim.host_ip, port.publish.host_ip) or claim.host_ip == port.publish.host_ip
-            if claim.chain != own and claim.host_port == port.host_port and same_address:
+            if claim.chain != own and claim.host.conflicts_with(port.host):
                 raise PortTaken(
-                    f"port {port.host_port} is led elsewhere by the firewall chain {claim.chain}, of a hanoverd that "
+                    f"port {port.host.number} is led elsewhere by the firewall chain {claim.chain}, of a hanoverd that "
                     "serves another app, or was killed: start that one again, or choose another host port with "
                     "--publish"
                 )
 
 
-def ports_in_use(environ: Mapping[str, str], app: str) -> dict[int, list[int]]:
-    """The host ports that the rules of an earlier run of ``app`` use, by the container's port; empty without rules.
+def ports_in_use(environ: Mapping[str, str], app: str) -> list[PublishedPort]:
+    """Return the ports that the rules of an earlier run of ``app`` publish; empty without rules.
 
     Fails with ``FirewallError`` or ``ProgramMissing``.
     """
-    return host_ports(app, _run(SAVE, environ, ""))
+    return published_ports(app, _run(SAVE, environ, ""))
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str], stdin: str) -> str:

@@ -6,8 +6,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.network.routes import Routes
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.report_once import ReportOnce
 from hanoverd.runtime.tasks import Tasks
 
 log = Logger()
@@ -24,13 +25,13 @@ class Reconciler:
         self._routes = routes
         self._looking = Tasks()
         self._is_over = False
-        self._trouble = ""
+        self._report = ReportOnce(_log_error)
         #: How often others had changed something.
         self.repairs = 0
 
     def start(self) -> None:
         """Look from now on."""
-        self._looking.go(self._look())
+        self._looking.start(self._look())
 
     async def stop(self) -> None:
         """Fires when the last look is over."""
@@ -40,26 +41,26 @@ class Reconciler:
 
     async def _look(self) -> None:
         while not self._is_over:
-            await pause(self._clock, EVERY)
+            await sleep(self._clock, EVERY)
             try:
                 wrong = await self._routes.repair()
             except HanoverdError as error:
-                self._log_once(str(error))
+                self._report(str(error))
                 continue
             except OSError as error:
                 # Descriptors or memory are exhausted: that passes.
-                self._log_once(str(error))
+                self._report(str(error))
                 continue
-            self._trouble = ""
+            self._report.reset()
             if wrong is not None:
                 self.repairs += 1
                 log.warn(
-                    "another program changed the firewall: {wrong}: repaired (number {count})",
-                    wrong=wrong,
+                    "another program changed the firewall: {reason}: repaired (number {count})",
+                    event="repaired",
+                    reason=wrong,
                     count=self.repairs,
                 )
 
-    def _log_once(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            log.error("the rules cannot be checked: {trouble}", trouble=trouble)
-        self._trouble = trouble
+
+def _log_error(reason: str) -> None:
+    log.error("the rules cannot be checked: {error}", event="repair_failed", error=reason)

@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from hanoverd.network.bridge import lets_loopback_through
 from hanoverd.network.firewall import Firewall
-from hanoverd.network.host_ports import HeldPort
 from hanoverd.network.rules import Route
-from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.cancellation import shielded
+from hanoverd.spec.ports import ContainerPort, PublishedPort
 from hanoverd.versions.version import Ready, Running
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Routes:
     One change of the rules at a time: each is planned from what it finds.
     """
 
-    def __init__(self, firewall: Firewall, ports: Sequence[HeldPort]) -> None:
+    def __init__(self, firewall: Firewall, ports: Sequence[PublishedPort]) -> None:
         self._firewall = firewall
         self._ports = ports
         self._lock = DeferredLock()
@@ -83,7 +83,7 @@ class Routes:
             on_flipped(flip)
             return flip
 
-        return await uncancellable(self._alone(flipping))
+        return await shielded(self._alone(flipping))
 
     async def unroute(self, number: int | None = None) -> None:
         """Remove the routes: new connections are refused.  With ``number``, only if they lead to that version.
@@ -96,7 +96,7 @@ class Routes:
                 self.live = ()
                 await self._firewall.clear()
 
-        await uncancellable(self._alone(unrouting))
+        await shielded(self._alone(unrouting))
 
     def adopt(self, running: Running) -> Live:
         """Note that the rules, which an earlier run made, lead to ``running``, without a change."""
@@ -106,11 +106,11 @@ class Routes:
 
     def has_ports_of(self, running: Running) -> bool:
         """Whether ``running``, which may be older than the published ports, has all of them."""
-        return self.has_ports(running.loopback_ports)
+        return self.has_ports(running.proxy_ports)
 
-    def has_ports(self, ports: Collection[int]) -> bool:
+    def has_ports(self, ports: Collection[ContainerPort]) -> bool:
         """Whether all published ports are among ``ports`` of a container."""
-        return all(port.publish.container_port in ports for port in self._ports)
+        return all(port.container in ports for port in self._ports)
 
     async def found(self) -> tuple[str, str] | None:
         """The version that the rules lead to, and its address, whoever made them; fails with ``HanoverdError``."""
@@ -121,7 +121,7 @@ class Routes:
 
         Ignores cancellation; fails with ``HanoverdError``.
         """
-        return await uncancellable(self._alone(self._firewall.repair))
+        return await shielded(self._alone(self._firewall.repair))
 
     def describe(self, live: Live) -> str:
         """The routes for the log: "0.0.0.0:8080 -> 172.17.0.2:80"."""
@@ -137,12 +137,6 @@ class Routes:
     def _routes(self, running: Running) -> list[Route]:
         direct = lets_loopback_through(running.address)
         return [
-            Route(
-                host_ip=port.publish.host_ip,
-                host_port=port.host_port,
-                container_ip=running.address,
-                container_port=port.publish.container_port,
-                loopback_port=None if direct else running.loopback_ports[port.publish.container_port],
-            )
+            Route(port, running.address, None if direct else running.proxy_ports[port.container])
             for port in self._ports
         ]

@@ -11,6 +11,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PublishedPort
 
 #: Every chain of hanoverd begins with this, so that other tools can leave them alone.
 PREFIX = "HANOVERD-"
@@ -32,44 +35,43 @@ class Chains:
     local: str
 
 
-_ANYWHERE = "0.0.0.0"  # noqa: S104  # what publishing without an address means
-
-
 @dataclass(frozen=True)
 class Route:
-    """One published TCP port: where clients connect, and where its container answers.
+    """A published port, and the container that its connections go to.
 
-    ``host_ip`` None means all addresses of the host.  ``container_ip:container_port`` is reached through the
-    bridge, ``loopback_port`` on 127.0.0.1 through the engine's proxy; None where the engine has no proxy.
+    The container is reached at ``address`` through the bridge, and at ``proxy`` through the engine's proxy; None where
+    the engine has no proxy.
     """
 
-    host_ip: str | None
-    host_port: int
-    container_ip: str
-    container_port: int
-    loopback_port: int | None
+    port: PublishedPort
+    address: str
+    proxy: HostPort | None
 
     def __str__(self) -> str:
         """For people: ``0.0.0.0:8080 -> 172.17.0.2:80``."""
-        return f"{self.host_ip or _ANYWHERE}:{self.host_port} -> {self.container_ip}:{self.container_port}"
+        return f"{self.port.host} -> {self.destination}"
+
+    @property
+    def destination(self) -> str:
+        """Where the container answers: ``172.17.0.2:80``."""
+        return f"{self.address}:{self.port.container.number}"
 
     def json(self) -> dict[str, object]:
         """For programs."""
         return {
-            "host_ip": self.host_ip or _ANYWHERE,
-            "host_port": self.host_port,
-            "container_ip": self.container_ip,
-            "container_port": self.container_port,
+            "host_ip": str(self.port.host.address),
+            "host_port": self.port.host.number,
+            "container_ip": self.address,
+            "container_port": self.port.container.number,
         }
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A host port that a chain of hanoverd leads somewhere."""
+    """A host port that a chain of hanoverd routes."""
 
     chain: str
-    host_ip: str | None
-    host_port: int
+    host: HostPort
 
 
 def chains_of(app: str) -> Chains:
@@ -131,14 +133,15 @@ def leads_to(app: str, saved: str) -> tuple[str, str] | None:
     return None
 
 
-def host_ports(app: str, saved: str) -> dict[int, list[int]]:
-    """The host ports that the app's rules in ``saved`` route, by the port of the container."""
-    ports: dict[int, list[int]] = {}
+def published_ports(app: str, saved: str) -> list[PublishedPort]:
+    """The ports that the app's rules in ``saved`` publish."""
+    found = []
+    chain = re.escape(chains_of(app).incoming)
     for line in saved.splitlines():
-        found = re.match(rf"-A {re.escape(chains_of(app).incoming)} .*--dport (\d+) .*--to-destination \S+:(\d+)", line)
-        if found:
-            ports.setdefault(int(found[2]), []).append(int(found[1]))
-    return ports
+        rule = re.match(rf"-A {chain} (?:.*-d (\S+?)(?:/32)? )?.*--dport (\d+) .*--to-destination \S+:(\d+)", line)
+        if rule:
+            found.append(PublishedPort(_host_port(rule[1], rule[2]), ContainerPort(int(rule[3]))))
+    return found
 
 
 def removed(app: str, saved: str) -> str | None:
@@ -165,23 +168,27 @@ def claims(saved: str) -> list[Claim]:
     for line in saved.splitlines():
         rule = re.match(rf"-A ({PREFIX}\S+-IN) (?:.*-d (\S+?)(?:/32)? )?.*--dport (\d+) ", line)
         if rule:
-            found.append(Claim(rule[1], rule[2], int(rule[3])))
+            found.append(Claim(rule[1], _host_port(rule[2], rule[3])))
     return found
+
+
+def _host_port(address: str | None, number: str) -> HostPort:
+    return HostPort(IPv4Address(address) if address else ANY_IPV4, int(number))
 
 
 def _incoming_rule(chain: str, version: str, route: Route) -> str:
     # Straight to the container: the kernel rewrites the address of a new connection once, remembers it
     # (conntrack) for all its packets, and the app sees the client's own address.
-    target = f"-j DNAT --to-destination {route.container_ip}:{route.container_port}"
+    target = f"-j DNAT --to-destination {route.destination}"
     return " ".join([*_matching(chain, version, route), target])
 
 
 def _local_rule(chain: str, version: str, route: Route) -> str:
-    if route.loopback_port is None:
+    if route.proxy is None:
         return _incoming_rule(chain, version, route)
     # Through the engine's proxy: a packet from 127.0.0.1 may not leave the loopback interface (route_localnet), so
     # it cannot reach the bridge.
-    target = f"-j REDIRECT --to-ports {route.loopback_port}"
+    target = f"-j REDIRECT --to-ports {route.proxy.number}"
     return " ".join([*_matching(chain, version, route), target])
 
 
@@ -205,8 +212,8 @@ def _essence(rule: str) -> tuple[str, ...]:
 def _matching(chain: str, version: str, route: Route) -> list[str]:
     return [
         f"-A {chain}",
-        *([f"-d {route.host_ip}/32"] if route.host_ip else []),
-        f"-p tcp -m tcp --dport {route.host_port}",
+        *([] if route.port.host.is_at_any_address else [f"-d {route.port.host.address}/32"]),
+        f"-p tcp -m tcp --dport {route.port.host.number}",
         f'-m comment --comment "hanoverd: {version}"',
     ]
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from hanoverd.runtime.backoff import Backoff, retry
+from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.clock import TimedOut, settles_within, within
 from hanoverd.runtime.errors import HanoverdError, VersionFailed
-from hanoverd.runtime.polling import growing, pause
 from hanoverd.runtime.posting import post_event, shown
 from hanoverd.runtime.processes import Ended, run
 from hanoverd.runtime.tasks import Tasks
@@ -25,8 +27,8 @@ HOOK_WITHIN = 60.0
 #: How long the end of the daemon is held up by commands and web hooks, in seconds.
 CLOSES_WITHIN = 5.0
 
-#: Between two tries at a web hook, in seconds: the first wait and the longest; and how many tries there are.
-FIRST_WAIT, LONGEST_WAIT, TRIES = 1.0, 30.0, 5
+#: The waits between the attempts to post to a web hook, and the number of attempts.
+BACKOFF, ATTEMPTS = Backoff(first=1.0, longest=30.0), 5
 
 #: How many commands may be under way, and how many requests to web hooks: one that is slow, or an address that does not
 #: answer, must not fill the memory; and neither kind may keep the other from being notified.
@@ -59,12 +61,13 @@ class Hooks:
         for hook in self._hooks:
             if hook.event == event.kind:
                 if len(self._commands) < MOST_COMMANDS:
-                    self._commands.go(self._run_and_log(hook, event))
+                    self._commands.start(self._run_and_log(hook, event))
                 else:
                     log.error(
-                        "the hook {command} for {event} was not run: {count} commands are still running",
+                        "the hook {command} for {hook} was not run: {count} commands are still running",
+                        event="hook_skipped",
+                        hook=event.kind,
                         command=hook.command,
-                        event=event.kind,
                         count=len(self._commands),
                     )
         self._post_to_all(event)
@@ -85,24 +88,28 @@ class Hooks:
 
     async def close(self) -> None:
         """Wait a moment for what is under way, then end it; fires when nothing is left.  Ignores cancellation."""
-        timer = self._reactor.callLater(CLOSES_WITHIN, self._cancel)
-        await self._commands.over()
-        await self._requests.over()
-        if timer.active():
-            timer.cancel()
+        await shielded(Deferred.fromCoroutine(self._close()))
 
-    def _cancel(self) -> None:
-        self._commands.cancel()
-        self._requests.cancel()
+    async def _close(self) -> None:
+        all_done = Outcome(Deferred.fromCoroutine(self._settled()))
+        if not await settles_within(self._reactor, CLOSES_WITHIN, all_done):
+            self._commands.cancel()
+            self._requests.cancel()
+            await all_done.wait()
+
+    async def _settled(self) -> None:
+        await self._commands.settled()
+        await self._requests.settled()
 
     async def _run_and_log(self, hook: Hook, event: Event) -> None:
         failure = await self._run(hook, event)
         if failure is not None:
             log.error(
-                "the hook {command} for {event} failed: {failure}",
+                "the hook {command} for {hook} failed: {error}",
+                event="hook_failed",
+                hook=event.kind,
                 command=hook.command,
-                event=event.kind,
-                failure=failure,
+                error=failure,
             )
 
     async def _run(self, hook: Hook, event: Event) -> str | None:
@@ -112,47 +119,49 @@ class Hooks:
                 self._reactor,
                 ["sh", "-c", hook.command],
                 {**self._environ, **event.environment()},
-                on_line=lambda line: log.info("hook {event}: {line}", event=event.kind, line=line),
+                on_line=lambda line: log.info("hook {hook}: {line}", event="hook_output", hook=event.kind, line=line),
                 with_children=True,
             )
         )
-        timer = self._reactor.callLater(HOOK_WITHIN, work.cancel)
         try:
-            ended = await work
-        except CancelledError:
-            if timer.active():
-                raise
+            ended = await within(self._reactor, HOOK_WITHIN, work)
+        except TimedOut:
             return f"killed: it did not end within {format_duration(HOOK_WITHIN)}"
         except HanoverdError as error:
             return str(error)
-        finally:
-            if timer.active():
-                timer.cancel()
         return _failure(ended.code)
 
     def _post_to_all(self, event: Event) -> None:
         for url in self._urls:
             if len(self._requests) < MOST_REQUESTS:
-                self._requests.go(self._post(url, event))
+                self._requests.start(self._post(url, event))
             else:
                 log.error(
-                    "{event} was not posted to {url}: {count} requests are still unanswered",
-                    event=event.kind,
+                    "{hook} was not posted to {url}: {count} requests are still unanswered",
+                    event="notify_skipped",
+                    hook=event.kind,
                     url=shown(url),
                     count=len(self._requests),
                 )
 
     async def _post(self, url: str, event: Event) -> None:
-        for tries, wait in enumerate(growing(FIRST_WAIT, LONGEST_WAIT, 2.0), 1):
-            try:
-                await post_event(self._reactor, url, event.json())
-            except HanoverdError as error:
-                if tries == TRIES:
-                    log.error("{error}; given up after {tries} tries", error=error, tries=tries)
-                    return
-                await pause(self._reactor, wait)
-            else:
-                return
+        try:
+            await retry(
+                self._reactor,
+                BACKOFF,
+                lambda: post_event(self._reactor, url, event.json()),
+                on=HanoverdError,
+                attempts=ATTEMPTS,
+            )
+        except HanoverdError as error:
+            log.error(
+                "{error}; given up after {count} tries",
+                event="notify_failed",
+                hook=event.kind,
+                url=shown(url),
+                error=error,
+                count=ATTEMPTS,
+            )
 
 
 def _failure(code: int) -> str | None:

@@ -1,8 +1,8 @@
-"""Cancel that waits for the end of what it cancelled.
+"""Cancellation that waits until the cancelled work has ended.
 
 ``Deferred.cancel`` fires a Deferred at once, while the work behind it (a thread, a request, a process) may
-still be going on, and it hands on whatever failure the work made of it.  The two coroutines here close that
-gap: they fire when the work is over, and cancelled work always ends in ``CancelledError``.
+still run, and the failure may be any that the work makes of it. ``settled`` and ``shielded`` fire only when the
+work has ended, and cancelled work always ends in ``CancelledError``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Outcome(Generic[T]):
-    """What a Deferred came to, for any number of waiters; no waiter's cancel reaches the work."""
+    """The result of a Deferred, for any number of waiters. Cancelling a waiter does not cancel the work."""
 
     def __init__(self, work: Deferred[T]) -> None:
         self._waiters: list[Deferred[None]] = []
@@ -25,13 +25,13 @@ class Outcome(Generic[T]):
         work.addBoth(self._settle)
 
     @property
-    def is_over(self) -> bool:
-        """Whether the work has ended, well or not."""
+    def is_settled(self) -> bool:
+        """Whether the work has ended, with a result or a failure."""
         return bool(self._result)
 
     def wait(self) -> Deferred[None]:
-        """Fire with None when the work is over, however it ended; cancel frees this waiter only."""
-        waiter: Deferred[None] = Deferred(self._waiters_forget)
+        """Fire with None when the work has ended, with a result or a failure. Cancel ends this wait only."""
+        waiter: Deferred[None] = Deferred(self._forget)
         if self._result:
             waiter.callback(None)
         else:
@@ -39,7 +39,7 @@ class Outcome(Generic[T]):
         return waiter
 
     def get(self) -> T:
-        """The result of work that is over; raises what it failed with."""
+        """Return the result of work that has ended, or raise its failure."""
         result = self._result[0]
         if isinstance(result, Failure):
             result.raiseException()
@@ -51,41 +51,42 @@ class Outcome(Generic[T]):
         for waiter in waiters:
             waiter.callback(None)
 
-    def _waiters_forget(self, waiter: Deferred[None]) -> None:
+    def _forget(self, waiter: Deferred[None]) -> None:
         if waiter in self._waiters:
             self._waiters.remove(waiter)
 
 
-async def over(work: Deferred[T], hasten: Callable[[], object] | None = None) -> T:
-    """Wait until ``work`` is over, and only then honour a cancel.
+async def settled(work: Deferred[T], on_cancel: Callable[[], object] | None = None) -> T:
+    """Wait until ``work`` has settled, and only then honour a cancel.
 
-    The first cancel calls ``hasten`` (which should make the work end soon; by default, cancels it), each
-    further one is remembered only.  Returns the result of the work, raises its failure, or, if there was a
-    cancel, raises ``CancelledError`` whatever the work came to: undoing a late result is the caller's part.
+    The first cancel calls ``on_cancel``, which should make the work end soon (by default, it cancels the work); further
+    cancels have no effect. Returns the result of the work or raises its failure; after a cancel it raises
+    ``CancelledError`` in any case, and the caller undoes a result that came too late.
     """
-    cancelled, outcome = await _outlast(work, work.cancel if hasten is None else hasten)
+    cancelled, outcome = await _wait(work, work.cancel if on_cancel is None else on_cancel)
     if cancelled:
         raise CancelledError
     return outcome.get()
 
 
-async def uncancellable(work: Deferred[T]) -> T:
-    """Wait until ``work`` is over and give its result, deaf to every cancel on the way.
+async def shielded(work: Deferred[T]) -> T:
+    """Wait until ``work`` has settled, and return its result or raise its failure. Ignores cancellation.
 
-    For clean-up, and for what is past its point of no return.
+    For clean-up, and for work that is past its point of no return.
     """
-    _, outcome = await _outlast(work, None)
+    _, outcome = await _wait(work, None)
     return outcome.get()
 
 
-async def _outlast(work: Deferred[T], hasten: Callable[[], object] | None) -> tuple[bool, Outcome[T]]:
+async def _wait(work: Deferred[T], on_cancel: Callable[[], object] | None) -> tuple[bool, Outcome[T]]:
+    """Return whether a cancel came meanwhile, and the outcome."""
     outcome = Outcome(work)
     cancelled = False
-    while not outcome.is_over:
+    while not outcome.is_settled:
         try:
             await outcome.wait()
         except CancelledError:
-            if not cancelled and hasten is not None:
-                hasten()
+            if not cancelled and on_cancel is not None:
+                on_cancel()
             cancelled = True
     return cancelled, outcome

@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 
 from hanoverd import __version__
-from hanoverd.runtime.cancellation import over
+from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.errors import NotifyFailed
 
 #: How long the whole of it may take, in seconds.
@@ -45,10 +45,10 @@ async def post(reactor: Any, agent: IAgent, url: str, headers: dict[str, str], b
     request = agent.request(b"POST", url.encode(), raw, FileBodyProducer(BytesIO(body)))
     request.addTimeout(WITHIN, reactor)
     try:
-        response = await over(request)
+        response = await settled(request)
         reading = _Beginning()
         response.deliverBody(reading)
-        await over(reading.ended.addTimeout(WITHIN, reactor))
+        await settled(reading.ended.addTimeout(WITHIN, reactor))
     except CancelledError:
         raise
     except Exception as error:  # noqa: BLE001  # whatever an HTTP client may meet means the same

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from hanoverd.runtime.cancellation import Outcome, over, uncancellable
+from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.clock import settled_or_forced
 from hanoverd.runtime.errors import ProgramMissing, ProgramNotStarted
 from hanoverd.text.lines import LineCutter
 
@@ -99,7 +100,7 @@ class WaitingProgram:
     @property
     def has_ended(self) -> bool:
         """Whether the program has ended, for whatever reason."""
-        return self._outcome.is_over
+        return self._outcome.is_settled
 
     async def finish(self, stdin: str) -> Ended:
         """Give the program ``stdin`` as its whole input, and wait until it has ended, which it may have done before.
@@ -108,11 +109,18 @@ class WaitingProgram:
         when the process has gone.
         """
         self._protocol.feed(stdin.encode())
-        timers: list[IDelayedCall] = []
         try:
-            await over(self._outcome.wait(), lambda: timers.append(self._end()))
-        finally:
-            self._tidy_up(timers)
+            await settled_or_forced(
+                self._reactor,
+                KILL_AFTER,
+                self._outcome.wait(),
+                ask=lambda: self._protocol.signal("TERM"),
+                force=lambda: self._protocol.signal("KILL"),
+            )
+        except CancelledError:
+            # The program has ended; its children may not have.
+            self._protocol.kill_group()
+            raise
         return self._outcome.get()
 
     async def abandon(self) -> None:
@@ -122,21 +130,12 @@ class WaitingProgram:
         """
         if self.has_ended:
             return
-        timer = self._end()
-        self._protocol.feed(b"")
-        await uncancellable(self._outcome.wait())
-        self._tidy_up([timer])
-
-    def _end(self) -> IDelayedCall:
-        self._protocol.signal("TERM")
-        return self._reactor.callLater(KILL_AFTER, self._protocol.signal, "KILL")
-
-    def _tidy_up(self, timers: Sequence[IDelayedCall]) -> None:
-        for timer in timers:
-            if timer.active():
-                timer.cancel()
-                # The program has ended in time; its children may not have.
-                self._protocol.kill_group()
+        finishing = Deferred.fromCoroutine(self.finish(""))
+        finishing.cancel()
+        try:
+            await shielded(finishing)
+        except CancelledError:
+            pass  # Its own, of the line before.
 
 
 def _start(

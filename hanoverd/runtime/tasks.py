@@ -1,4 +1,4 @@
-"""Coroutines that go on beside what begun them."""
+"""Coroutines that run in the background."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.cancellation import Outcome, shielded
 
 log = Logger()
 
 
 class Tasks:
-    """Those of one owner that are under way.  What they fail with, which they should not, is logged; a cancel is not."""
+    """The background tasks of one owner.
+
+    A task should not fail: a failure is logged as an internal error. Cancellation is not a failure.
+    """
 
     def __init__(self) -> None:
         self._running: set[Deferred[None]] = set()
 
     def __len__(self) -> int:
-        """How many are under way."""
+        """Return the number of tasks that run."""
         return len(self._running)
 
-    def go(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
-        """Begin one; nobody need wait for it."""
+    def start(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
+        """Start a task."""
         task = Deferred.fromCoroutine(coroutine)
         if not task.called:
             self._running.add(task)
@@ -33,21 +36,21 @@ class Tasks:
         def end(result: object) -> None:
             self._running.discard(task)
             if isinstance(result, Failure) and result.check(CancelledError) is None:
-                log.failure("a mistake in hanoverd", result)
+                log.failure("internal error", result, event="internal_error")
 
         task.addBoth(end)
 
     def cancel(self) -> None:
-        """Cancel all."""
+        """Cancel all tasks."""
         for task in list(self._running):
             task.cancel()
 
-    async def over(self) -> None:
-        """Fires when none is under way any more; deaf to every cancel."""
+    async def settled(self) -> None:
+        """Wait until all tasks have ended. Ignores cancellation."""
         while self._running:
-            await uncancellable(Outcome(next(iter(self._running))).wait())
+            await shielded(Outcome(next(iter(self._running))).wait())
 
     async def stop(self) -> None:
-        """Cancel all, and wait for their ends; deaf to every cancel."""
+        """Cancel all tasks, and wait until they have ended. Ignores cancellation."""
         self.cancel()
-        await self.over()
+        await self.settled()

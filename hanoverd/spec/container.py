@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hanoverd import __version__
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import LOOPBACK, ContainerPort
 
 #: Labels by which hanoverd finds what is its own, after a crash too.
 ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, OBTAINED, GIVEN, VERSION = (
@@ -33,7 +34,7 @@ class Image:
 
     id: str
     name: ImageName
-    ports: tuple[int, ...]
+    ports: tuple[ContainerPort, ...]
     revision: str | None = None
     obtained: bool = False
 
@@ -44,7 +45,7 @@ class ContainerOptions:
 
     command: Sequence[str] = ()
     env: Sequence[str] = ()
-    ports: Sequence[int] = ()
+    ports: Sequence[ContainerPort] = ()
     binds: Sequence[str] = ()
     anonymous_volumes: Sequence[str] = ()
     mounts: Sequence[Mapping[str, object]] = ()
@@ -100,7 +101,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         "Image": image.id,
         "Hostname": name,
         "Env": [*_environment(image.name, options.env)],
-        "ExposedPorts": {f"{port}/tcp": {} for port in options.ports},
+        "ExposedPorts": {str(port): {} for port in options.ports},
         "Volumes": {path: {} for path in options.anonymous_volumes},
         "Labels": {
             ORCHESTRATOR: "hanoverd",
@@ -115,7 +116,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         "HostConfig": {
             # On loopback, each on a port of the engine's choice: an unready version answers nobody outside, and
             # the engine still lets through what the firewall leads to the container's own address.
-            "PortBindings": {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}] for port in options.ports},
+            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in options.ports},
             "Binds": [*options.binds],
             "Mounts": [dict(mount) for mount in options.mounts],
         },

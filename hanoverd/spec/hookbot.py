@@ -267,7 +267,8 @@ def route_github(body: bytes, secret: str) -> Route | None:
     if wrapped.get("Event") != "push" or not event or not str(ref).startswith("refs/heads/"):
         return None
     branch = str(ref).removeprefix("refs/heads/")
-    who = str((event.get("pusher") or {}).get("name") or "<unknown>")
+    pusher = event.get("pusher")
+    who = str((pusher.get("name") if isinstance(pusher, dict) else None) or "<unknown>")
     told = {"Branch": branch, "Repo": str(repository), "SHA": str(after), "Type": "push", "Who": who}
     return Route(f"github.com/repo/{repository}/branch/{branch}", json.dumps(told, separators=(",", ":")).encode())
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.hookbot import HookbotURL, Subscription
 from hanoverd.spec.image_name import ImageName
-from hanoverd.spec.publish import Publish
+from hanoverd.spec.ports import PortRequest
 from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.source_name import SourceName
 
@@ -42,7 +42,7 @@ class Settings:
     command: tuple[str, ...]
     app: str
     env: tuple[str, ...]
-    publish: tuple[Publish, ...]
+    publish: tuple[PortRequest, ...]
     binds: tuple[str, ...]
     anonymous_volumes: tuple[str, ...]
     mounts: tuple[Mapping[str, object], ...]
@@ -63,6 +63,7 @@ class Settings:
     hooks: tuple[tuple[str, str], ...]
     notify: tuple[str, ...] = field(repr=False)
     keep_versions: int
+    log_format: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class BuilderSettings:
     image: ImageName
     notify: HookbotURL
     once: bool
+    log_format: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class ServeSettings:
     tls: tuple[str, str] | None
     key: str = field(repr=False)
     github_secret: str | None = field(repr=False)
+    log_format: str
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from hanoverd import __version__
-from hanoverd.runtime.cancellation import over
+from hanoverd.runtime.cancellation import settled
 from hanoverd.versions.connect_race import ConnectReactor, RacingEndpoint
 
 #: How long one probe may take in all, in seconds.
@@ -64,7 +64,7 @@ class Health:
         # Whatever the request made of being cancelled by the timer, it was too late.
         request.addTimeout(PROBE_WITHIN, self._reactor, onTimeoutCancel=_too_late)
         try:
-            response = await over(request)
+            response = await settled(request)
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # every failure means the same: not yet

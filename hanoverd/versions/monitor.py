@@ -10,9 +10,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.docker.engine import Engine
-from hanoverd.runtime.cancellation import Outcome, uncancellable
+from hanoverd.runtime.backoff import Backoff, Delays
+from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.clock import settles_within, sleep, within
 from hanoverd.runtime.errors import EngineError, EngineRefused, NotFound
-from hanoverd.runtime.polling import growing, pause
 from hanoverd.text.lines import LineCutter
 
 log = Logger()
@@ -27,8 +28,8 @@ LAST_OUTPUT_WITHIN = 2.0
 #: only the stream that has ended.
 EXIT_WITHIN = 1.0
 
-#: Between two requests to an engine that does not answer as it should: the first wait and the longest, in seconds.
-FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
+#: The waits between two requests to an engine that does not answer as it should.
+BACKOFF = Backoff(first=0.1, longest=5.0)
 
 #: The exit code by which the engine reports SIGKILL.
 KILLED = 128 + 9
@@ -37,7 +38,7 @@ KILLED = 128 + 9
 _NOT_IMPLEMENTED = 501
 
 
-class Watch:
+class ContainerMonitor:
     """Copies the output of a container that was just started to the log, and waits for its end.
 
     The engine is asked by ``container_id``; the log shows ``name``.  ``exit`` is over, with the exit code, once the
@@ -66,12 +67,9 @@ class Watch:
         """The last ``TAIL`` lines of output so far; long ones are cut."""
         return list(self._output.tail)
 
-    async def all_output(self) -> None:
+    async def wait_for_output(self) -> None:
         """Wait, not long, until what an ended container printed has been logged to its last line."""
-        timer = self._clock.callLater(LAST_OUTPUT_WITHIN, self._following.cancel)
-        await uncancellable(self._following)
-        if timer.active():
-            timer.cancel()
+        await shielded(Deferred.fromCoroutine(within(self._clock, LAST_OUTPUT_WITHIN, self._following)))
 
     async def close(self) -> None:
         """Look away: fires when no thread is left behind, at once where the engine is away.  Idempotent; ignores
@@ -79,12 +77,12 @@ class Watch:
         """
         if not self._is_reading:
             self._following.cancel()
-        await self.all_output()
-        if not self.exit.is_over:
+        await self.wait_for_output()
+        if not self.exit.is_settled:
             self._ending.cancel()
-            await uncancellable(self.exit.wait())
+            await shielded(self.exit.wait())
 
-    async def abandon(self) -> None:
+    async def detach(self) -> None:
         """As ``close``, for a container that runs on: its output, which has no end, is not waited for."""
         self._following.cancel()
         await self.close()
@@ -99,27 +97,38 @@ class Watch:
             self._output.end()
 
     async def _show_all(self) -> None:
-        waits = growing(FIRST_WAIT, LONGEST_WAIT, 2.0)
+        delays = Delays(BACKOFF)
         is_reported = False
         while True:
-            had_ended, before = self.exit.is_over, self._since
+            had_ended, before = self.exit.is_settled, self._since
             failure = await self._read()
             if self._since != before:
-                waits, is_reported = growing(FIRST_WAIT, LONGEST_WAIT, 2.0), False
+                delays.reset()
+                is_reported = False
             if isinstance(failure, NotFound):
                 return
             if failure is None:
-                if had_ended or await self._ends_within(EXIT_WITHIN):
+                if had_ended or await settles_within(self._clock, EXIT_WITHIN, self.exit):
                     return
             elif isinstance(failure, EngineRefused) and failure.status == _NOT_IMPLEMENTED:
                 # The container is none the worse for it.
-                log.warn("the output of {name} cannot be shown: {error}", name=self._name, error=failure)
+                log.warn(
+                    "the output of {version} cannot be shown: {error}",
+                    event="output_unavailable",
+                    version=self._name,
+                    error=failure,
+                )
                 return
-            elif not is_reported and not self.exit.is_over:
-                log.warn("the output of {name} is not shown for now: {error}", name=self._name, error=failure)
+            elif not is_reported and not self.exit.is_settled:
+                log.warn(
+                    "the output of {version} is not shown for now: {error}",
+                    event="output_interrupted",
+                    version=self._name,
+                    error=failure,
+                )
                 is_reported = True
             self._output.end()
-            await self._pause(next(waits))
+            await self._sleep(delays.next())
 
     async def _read(self) -> EngineError | None:
         """Show the output until the stream ends; returns why it ended, None where it came to its end."""
@@ -137,30 +146,16 @@ class Watch:
         self._since = time.time()
         self._output.take(data)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float) -> None:
         """Wait, but no longer than until the container has ended."""
-        if self.exit.is_over:
-            await pause(self._clock, seconds)
+        if self.exit.is_settled:
+            await sleep(self._clock, seconds)
         else:
-            await self._ends_within(seconds)
-
-    async def _ends_within(self, seconds: float) -> bool:
-        waiting = self.exit.wait()
-        timer = self._clock.callLater(seconds, waiting.cancel)
-        try:
-            await waiting
-        except CancelledError:
-            if timer.active():
-                raise
-            return False
-        finally:
-            if timer.active():
-                timer.cancel()
-        return True
+            await settles_within(self._clock, seconds, self.exit)
 
     async def _wait(self) -> int:
         """Return the exit code once the container has ended, however often the engine goes away meanwhile."""
-        waits = growing(FIRST_WAIT, LONGEST_WAIT, 2.0)
+        delays = Delays(BACKOFF)
         while True:
             begun = self._clock.seconds()
             try:
@@ -173,9 +168,9 @@ class Watch:
             except EngineError:
                 # Whatever the engine says of itself, or a proxy before it, says nothing of the container.
                 pass
-            if self._clock.seconds() - begun > LONGEST_WAIT:
-                waits = growing(FIRST_WAIT, LONGEST_WAIT, 2.0)
-            await pause(self._clock, next(waits))
+            if self._clock.seconds() - begun > BACKOFF.longest:
+                delays.reset()
+            await sleep(self._clock, delays.next())
 
 
 class _Output:
@@ -199,4 +194,4 @@ class _Output:
     def _emit(self, line: bytes) -> None:
         text = line.rstrip(b"\r").decode(errors="replace")
         self.tail.append(text if len(text) <= TAIL_WIDTH else f"{text[:TAIL_WIDTH]}…")
-        log.info("{name}: {line}", name=self._name, line=text)
+        log.info("{version}: {line}", event="output", version=self._name, line=text)

@@ -9,8 +9,8 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from hanoverd.runtime.cancellation import uncancellable
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.cancellation import shielded
+from hanoverd.runtime.clock import sleep
 from hanoverd.versions.health import Health, Probe
 
 #: The only HTTP status that means ready.
@@ -71,7 +71,7 @@ class Readiness:
                 self._telling.cancel()
             for poller in pollers:
                 poller.cancel()
-            await uncancellable(gatherResults(pollers))
+            await shielded(gatherResults(pollers))
 
     async def _poll(self, port: int) -> None:
         accepts, since = False, self._clock.seconds()
@@ -86,7 +86,7 @@ class Readiness:
             if probe.accepts != accepts:
                 accepts, since = probe.accepts, now
             pace = ASKING if accepts else CONNECTING
-            await pause(self._clock, max(0.0, started + pace.wait(now - since) - now))
+            await sleep(self._clock, max(0.0, started + pace.wait(now - since) - now))
 
     def _accepted(self, port: int) -> None:
         self._note(replace(self._latest[port], accepts=True))

@@ -23,11 +23,13 @@ from hanoverd.docker.inspection import (
     addresses_of,
     exposed_tcp_ports,
     generation_of,
-    loopback_ports_of,
+    proxy_ports_of,
     recipe_of,
     unhealthy,
 )
-from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.backoff import Backoff, retry
+from hanoverd.runtime.cancellation import shielded
+from hanoverd.runtime.clock import TimedOut, settles_within, within
 from hanoverd.runtime.errors import (
     Conflict,
     EngineError,
@@ -38,13 +40,13 @@ from hanoverd.runtime.errors import (
     NotFound,
     VersionFailed,
 )
-from hanoverd.runtime.polling import growing, pause
 from hanoverd.spec.container import APP, ContainerOptions, Image, Recipe, app_label, create_body
 from hanoverd.spec.events import Party
 from hanoverd.spec.names import kept_name, version_name
+from hanoverd.spec.ports import ContainerPort, HostPort, Protocol
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.health import Health
-from hanoverd.versions.monitor import Watch
+from hanoverd.versions.monitor import ContainerMonitor
 from hanoverd.versions.readiness import Readiness, is_ready
 
 log = Logger()
@@ -54,6 +56,9 @@ DEFAULT_STOP_TIMEOUT = 10
 
 #: How long the exit of a container may take to be seen after the engine has said that it is stopped, in seconds.
 EXIT_SEEN_WITHIN = 5.0
+
+#: The waits between two requests to an engine that is away.
+BACKOFF = Backoff(first=0.1, longest=5.0)
 
 #: From this HTTP status on, an answer says that the engine, or a proxy before it, could not do its part (RFC 9110, 15.6);
 #: and how long such answers are taken for a passing trouble, in seconds.
@@ -87,12 +92,17 @@ class Created:
 
     container: Container
     recipe: Recipe
-    ports: tuple[int, ...]
+    ports: tuple[ContainerPort, ...]
 
     @property
     def name(self) -> str:
         """The container's name."""
         return self.container.name
+
+    @property
+    def port_numbers(self) -> list[int]:
+        """The numbers of the TCP ports that are probed."""
+        return [port.number for port in self.ports if port.protocol is Protocol.TCP]
 
     @property
     def image(self) -> Image:
@@ -105,14 +115,14 @@ class Running:
     """A container that was started: where it answers, and its monitor.
 
     ``addresses`` are all its IPv4 addresses, one for each of its networks, ``address`` the one that is probed and routed
-    to.  ``loopback_ports`` maps its published ports to those of the engine's proxy on 127.0.0.1.
+    to.  ``proxy_ports`` maps its published ports to those where the engine's proxy listens.
     """
 
     created: Created
     address: str
     addresses: tuple[str, ...]
-    loopback_ports: Mapping[int, int]
-    watch: Watch = field(compare=False)
+    proxy_ports: Mapping[ContainerPort, HostPort]
+    monitor: ContainerMonitor = field(compare=False)
 
     @property
     def container(self) -> Container:
@@ -132,7 +142,7 @@ class Running:
     @property
     def has_exited(self) -> bool:
         """Whether it does not run any more."""
-        return self.watch.exit.is_over
+        return self.monitor.exit.is_settled
 
 
 @dataclass(frozen=True)
@@ -234,23 +244,23 @@ class Versions:
         Fails with the ``EngineError`` family, or ``VersionFailed`` if it exited at once or cannot be reached.
         """
         container = created.container
-        await self.look_away(container.number)
+        await self.stop_monitoring(container.number)
         since = time.time() if again else None
         found = await self._engine.start(container.ref)
-        watch = Watch(self._clock, self._engine, container.ref, container.name, since)
+        monitor = ContainerMonitor(self._clock, self._engine, container.ref, container.name, since)
         if not found["State"]["Running"]:
             try:
-                await watch.exit.wait()
-                raise await self._exited(container, watch)
+                await monitor.exit.wait()
+                raise await self._exited(container, monitor)
             finally:
-                await watch.close()
+                await monitor.close()
         try:
             address = address_of(container.name, found)
             self._refuse_an_address_in_use(container, address)
         except VersionFailed:
-            await watch.close()
+            await monitor.close()
             raise
-        return self._monitor(Running(created, address, addresses_of(found), loopback_ports_of(found), watch))
+        return self._monitor(Running(created, address, addresses_of(found), proxy_ports_of(found), monitor))
 
     async def adopt(self, container: Container, address: str | None = None) -> Running:
         """Monitor a running container that an earlier hanoverd has started; ``address`` is the one to be used, if it has
@@ -258,49 +268,46 @@ class Versions:
 
         Fails with the ``EngineError`` family, or with ``VersionFailed`` where it cannot be reached.
         """
-        await self.look_away(container.number, runs_on=True)
+        await self.stop_monitoring(container.number, keeps_running=True)
         found = await self._engine.inspect_container(container.ref)
         recipe = await self.recipe_of(found)
         addresses = addresses_of(found)
         used = address if address in addresses else address_of(container.name, found)
-        loopback_ports = loopback_ports_of(found)
+        proxy_ports = proxy_ports_of(found)
         created = Created(
-            replace(container, id=found["Id"]), recipe, tuple(loopback_ports) or exposed_tcp_ports(found["Config"])
+            replace(container, id=found["Id"]), recipe, tuple(proxy_ports) or exposed_tcp_ports(found["Config"])
         )
-        watch = Watch(self._clock, self._engine, found["Id"], container.name, time.time())
-        return self._monitor(Running(created, used, addresses, loopback_ports, watch))
+        monitor = ContainerMonitor(self._clock, self._engine, found["Id"], container.name, time.time())
+        return self._monitor(Running(created, used, addresses, proxy_ports, monitor))
 
     def _monitor(self, running: Running) -> Running:
         self._running[running.number] = running
-        running.watch.exit.wait().addCallback(lambda _: self._exit_seen(running))
+        running.monitor.exit.wait().addCallback(lambda _: self._exit_seen(running))
         return running
 
     def _exit_seen(self, running: Running) -> None:
         if self._running.get(running.number) is running:
-            self.on_exit(running.number, running.watch.exit.get())
+            self.on_exit(running.number, running.monitor.exit.get())
 
-    async def wait_until_ready(self, running: Running, within: float | None = None) -> Ready:
+    async def wait_until_ready(self, running: Running, seconds: float | None = None) -> Ready:
         """Probe the container rapidly until it is ready.
 
-        Fails with ``VersionFailed`` when the container exits, at once, or is not ready ``within`` so many seconds (the
-        status timeout, where none is given).
+        Fails with ``VersionFailed`` when the container exits, at once, or is not ready within ``seconds`` (by default
+        the status timeout).
         """
-        within = self._status_timeout if within is None else within
-        readiness = Readiness(self._health, self._clock, running.address, running.created.ports)
+        seconds = self._status_timeout if seconds is None else seconds
+        readiness = Readiness(self._health, self._clock, running.address, running.created.port_numbers)
         polling = Deferred.fromCoroutine(readiness.reached())
-        exited = running.watch.exit.wait().addCallback(lambda _: polling.cancel())
-        timer = self._clock.callLater(within, polling.cancel)
+        exited = running.monitor.exit.wait().addCallback(lambda _: polling.cancel())
         try:
-            await polling
-        except CancelledError:
+            await within(self._clock, seconds, polling)
+        except (CancelledError, TimedOut) as error:
             if running.has_exited:
                 raise await self.exited(running) from None
-            if not timer.active():
-                raise self._never_ready(running, readiness, within) from None
+            if isinstance(error, TimedOut):
+                raise self._never_ready(running, readiness, seconds) from None
             raise
         finally:
-            if timer.active():
-                timer.cancel()
             exited.cancel()
             exited.addErrback(_forget)
         return Ready(running)
@@ -309,7 +316,9 @@ class Versions:
         """Probe each port once, one after the other, and ask the engine: why it is not healthy, None if it is ready and the
         image's own HEALTHCHECK, if it has one, does not contradict.
         """
-        probes = [await self._health.probe(running.address, port, lambda: None) for port in running.created.ports]
+        probes = [
+            await self._health.probe(running.address, port, lambda: None) for port in running.created.port_numbers
+        ]
         if not is_ready(probes):
             return "; ".join(probe.said for probe in probes)
         try:
@@ -340,13 +349,11 @@ class Versions:
         try:
             await self.stop(running.container)
         finally:
-            seen = running.watch.exit.wait()
-            seen.addTimeout(EXIT_SEEN_WITHIN, self._clock, onTimeoutCancel=lambda _result, _seconds: None)
-            await uncancellable(seen)
+            await shielded(Deferred.fromCoroutine(settles_within(self._clock, EXIT_SEEN_WITHIN, running.monitor.exit)))
 
-    async def put_away(self, container: Container) -> None:
+    async def rename_to_kept(self, container: Container) -> None:
         """Rename the container, which was stopped, to its kept name; fails with the ``EngineError`` family."""
-        await self.look_away(container.number)
+        await self.stop_monitoring(container.number)
         await self._engine.rename(container.ref, kept_name(container.name))
 
     async def remove(self, container: Container) -> None:
@@ -360,7 +367,7 @@ class Versions:
                 f"{container.name} is not removed yet", lambda: self._engine.remove_if(container.ref, APP, self.app)
             )
         finally:
-            await self.look_away(container.number)
+            await self.stop_monitoring(container.number)
 
     async def remove_or_log(self, container: Container) -> bool:
         """As ``remove``, but never fails: whether it is gone; what stood in the way, a cancel too, is logged."""
@@ -368,9 +375,11 @@ class Versions:
             await self.remove(container)
         except (CancelledError, HanoverdError) as error:
             log.error(
-                "{name} could not be removed{why}: remove it by `docker rm -f -v {ref}`",
-                name=container.name,
-                ref=container.ref,
+                "{version} could not be removed{why}: remove it by `docker rm -f -v {container}`",
+                event="remove_failed",
+                version=container.name,
+                container=container.ref,
+                error=error,
                 why=f" ({error})" if str(error) else "",
             )
             return False
@@ -380,23 +389,20 @@ class Versions:
         """Do ``verb`` until the engine, which may be away for a moment, has answered."""
         is_logged = False
         refused_until = self._clock.seconds() + REFUSED_WITHIN
-        for wait in growing(0.1, 5.0, 2.0):
-            try:
-                await verb()
-            except EngineUnreachable as error:
-                if self._clock.seconds() >= self._deadline:
-                    raise
+
+        def before_sleep(error: EngineError, _delay: float) -> None:
+            nonlocal is_logged
+            if isinstance(error, EngineUnreachable) and self._clock.seconds() < self._deadline:
                 if not is_logged:
-                    log.warn("{complaint}: {error}", complaint=complaint, error=error)
+                    log.warn("{complaint}: {error}", event="engine_waiting", complaint=complaint, error=error)
                 is_logged = True
-                await pause(self._clock, wait)
-            except EngineRefused as error:
-                # A proxy before the engine, or an engine that starts or stops: 5xx is of the moment.
-                if error.status < _SERVER_ERROR or self._clock.seconds() >= min(self._deadline, refused_until):
-                    raise
-                await pause(self._clock, wait)
-            else:
                 return
+            # A proxy before the engine, or an engine that starts or stops, answers 5xx for a moment.
+            is_server_error = isinstance(error, EngineRefused) and error.status >= _SERVER_ERROR
+            if not is_server_error or self._clock.seconds() >= min(self._deadline, refused_until):
+                raise error
+
+        await retry(self._clock, BACKOFF, verb, on=EngineError, before_sleep=before_sleep)
 
     def _refuse_an_address_in_use(self, container: Container, address: str) -> None:
         # An engine that crashed and left its containers running (live-restore) may forget what it gave them: then
@@ -409,38 +415,38 @@ class Versions:
                     "first"
                 )
 
-    async def look_away_from_all(self) -> None:
+    async def stop_monitoring_all(self) -> None:
         """Leave the containers, which run on, to themselves: fires when none of them is monitored."""
         for number in list(self._running):
-            await self.look_away(number, runs_on=True)
+            await self.stop_monitoring(number, keeps_running=True)
 
-    async def look_away(self, number: int, *, runs_on: bool = False) -> None:
+    async def stop_monitoring(self, number: int, *, keeps_running: bool = False) -> None:
         """Do not monitor a version any longer; idempotent.  The last output of one that does not run on is waited for."""
         running = self._running.pop(number, None)
         if running is not None:
-            await (running.watch.abandon() if runs_on else running.watch.close())
+            await (running.monitor.detach() if keeps_running else running.monitor.close())
 
     async def exited(self, running: Running) -> VersionFailed:
         """The error for a version that exited before it was live."""
-        return await self._exited(running.container, running.watch)
+        return await self._exited(running.container, running.monitor)
 
-    async def _exited(self, container: Container, watch: Watch) -> VersionFailed:
-        reason, output = await self.describe_exit(container, watch)
+    async def _exited(self, container: Container, monitor: ContainerMonitor) -> VersionFailed:
+        reason, output = await self.describe_exit(container, monitor)
         return VersionFailed(f"{container.name} failed: it {reason} before it was ready{output}")
 
-    async def describe_exit(self, container: Container, watch: Watch) -> tuple[str, str]:
+    async def describe_exit(self, container: Container, monitor: ContainerMonitor) -> tuple[str, str]:
         """How a container has exited, for people: "exited with code 3", and "; its last 2 lines: …"."""
-        await watch.all_output()
+        await monitor.wait_for_output()
         try:
             state = (await self._engine.inspect_container(container.ref))["State"]
         except EngineError:
             state = {}
-        reason = f"exited with code {watch.exit.get()}"
+        reason = f"exited with code {monitor.exit.get()}"
         if state.get("OOMKilled"):
             reason += ", killed for want of memory (out of memory): give it more, or repair what uses so much"
         if state.get("Error"):
             reason += f" ({state['Error']})"
-        return reason, _quoted(watch)
+        return reason, _quoted(monitor)
 
     async def listed(self) -> list[tuple[Container, Mapping[str, Any]]]:
         """All containers of the app's versions that the engine has, each with what its list says; fails with the
@@ -453,11 +459,11 @@ class Versions:
         created = running.created
         hint = ""
         if created.image.ports and not set(created.ports) <= set(created.image.ports):
-            hint = f" (the image exposes {', '.join(map(str, created.image.ports))})"
+            hint = f" (the image exposes {', '.join(str(port.number) for port in created.image.ports)})"
         return VersionFailed(
             f"{created.name} failed: it was not ready within the status timeout of "
             f"{format_duration(within)}, after {readiness.probes} probes; the last at "
-            f"{running.address}: {readiness.describe()}{hint}{_quoted(running.watch)}"
+            f"{running.address}: {readiness.describe()}{hint}{_quoted(running.monitor)}"
         )
 
 
@@ -465,8 +471,8 @@ def _forget(failure: Failure) -> None:
     failure.trap(CancelledError)
 
 
-def _quoted(watch: Watch) -> str:
-    lines = watch.tail
+def _quoted(monitor: ContainerMonitor) -> str:
+    lines = monitor.tail
     if not lines:
         return "; it printed nothing"
     return f"; its last {len(lines)} lines:" + "".join(f"\n    {line}" for line in lines)

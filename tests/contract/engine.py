@@ -17,10 +17,11 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.inspection import recipe_of
 from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
-from hanoverd.runtime.polling import pause
 from hanoverd.spec.container import GIVEN, ContainerOptions, Image, Recipe, app_label, create_body
 from hanoverd.spec.image_name import ImageName, built_name
+from hanoverd.spec.ports import ContainerPort
 from tests.fakes.surroundings import surroundings
 from tests.lab.images import BASE, write_app
 
@@ -53,7 +54,9 @@ class EngineContract(TestCase):
 
     async def create(self, **env: str) -> None:
         """A container of the app, not started."""
-        options = ContainerOptions(env=[f"{name}={value}" for name, value in env.items()], ports=[self.port])
+        options = ContainerOptions(
+            env=[f"{name}={value}" for name, value in env.items()], ports=[ContainerPort(self.port)]
+        )
         await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(await self.image(), options)))
 
     async def state(self) -> Mapping[str, Any]:
@@ -75,7 +78,7 @@ class EngineContract(TestCase):
         for _ in range(500):
             if await holds():
                 return
-            await pause(REACTOR, 0.02)
+            await sleep(REACTOR, 0.02)
         raise AssertionError("not within 10 seconds")
 
     # -- what there is
@@ -106,7 +109,7 @@ class EngineContract(TestCase):
 
     async def test_a_build_gives_the_image_with_its_exposed_ports(self) -> None:
         image = await self.image()
-        self.assertEqual(image.ports, (self.port,))
+        self.assertEqual(image.ports, (ContainerPort(self.port),))
         self.assertEqual((await self.engine.inspect_image(image.id))["Id"], image.id)
         self.assertEqual((await self.engine.inspect_image(built_name(APP).reference))["Id"], image.id)
 
@@ -239,7 +242,7 @@ class EngineContract(TestCase):
         options = ContainerOptions(
             command=("/server", "now"),
             env=("A=1", "PORTS"),
-            ports=(self.port,),
+            ports=(ContainerPort(self.port),),
             binds=(f"{self.folder}:/data:ro",),
             anonymous_volumes=("/cache",),
             mounts=(
@@ -264,7 +267,10 @@ class EngineContract(TestCase):
     async def test_what_a_container_of_hanoverd_0_4_was_made_of_can_be_told_from_it(self) -> None:
         image = await self.image()
         options = ContainerOptions(
-            command=("/server", "now"), env=("A=1", "PORTS"), ports=(self.port,), anonymous_volumes=("/cache",)
+            command=("/server", "now"),
+            env=("A=1", "PORTS"),
+            ports=(ContainerPort(self.port),),
+            anonymous_volumes=("/cache",),
         )
         body = create_body(APP, 0, NAME, Recipe(image, options))
         labels = body["Labels"]
@@ -302,7 +308,9 @@ class EngineContract(TestCase):
     async def test_an_image_is_removed_unless_a_container_has_it(self) -> None:
         (self.folder / "more").write_text(NAME)
         image = await self.image()
-        await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerOptions(ports=(self.port,)))))
+        await self.engine.create(
+            NAME, create_body(APP, 0, NAME, Recipe(image, ContainerOptions(ports=(ContainerPort(self.port),))))
+        )
         await self.fails(Conflict, self.engine.remove_image(image.id))
         await self.engine.remove(NAME)
         await self.engine.remove_image(image.id)

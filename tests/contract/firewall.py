@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Any
 
 from twisted.internet import process, reactor
@@ -10,8 +12,9 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.rules import Claim, Route, claims, nothing
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import FirewallError
-from hanoverd.runtime.polling import pause
+from hanoverd.spec.ports import LOOPBACK, ContainerPort, HostPort, PublishedPort
 
 REACTOR: Any = reactor
 
@@ -59,7 +62,9 @@ class FirewallContract(TestCase):
         firewall = self.firewall()
         await firewall.route("app-0", [route(8080, 2, "10.1.2.3"), route(8081, 2)])
         own = f"HANOVERD-{APP}-IN"
-        self.assertEqual(claims(self.saved()), [Claim(own, "10.1.2.3", 8080), Claim(own, None, 8081)])
+        self.assertEqual(
+            claims(self.saved()), [Claim(own, published(8080, "10.1.2.3").host), Claim(own, published(8081).host)]
+        )
         await firewall.clear()
 
     async def test_apps_do_not_touch_each_other(self) -> None:
@@ -76,7 +81,7 @@ class FirewallContract(TestCase):
         before = self.rules()
         try:
             # The second rule is wrong: the first must not come into force.
-            await firewall.route("app-1", [route(8080, 3), route(8081, 3, "nowhere")])
+            await firewall.route("app-1", [route(8080, 3), replace(route(8081, 3), address="nowhere")])
         except FirewallError:
             pass
         else:
@@ -202,9 +207,14 @@ async def until(holds: Callable[[], object]) -> None:
     end = REACTOR.seconds() + 10
     while not holds():
         assert REACTOR.seconds() < end, "not within 10 seconds"
-        await pause(REACTOR, 0.005)
+        await sleep(REACTOR, 0.005)
 
 
-def route(host_port: int, container: int, host_ip: str | None = None) -> Route:
+def published(host_port: int, address: str = "0.0.0.0") -> PublishedPort:
+    """Port 80 of a container."""
+    return PublishedPort(HostPort(IPv4Address(address), host_port), ContainerPort(80))
+
+
+def route(host_port: int, container: int, address: str = "0.0.0.0") -> Route:
     """From a host port to port 80 of a container."""
-    return Route(host_ip, host_port, f"172.17.0.{container}", 80, 32768)
+    return Route(published(host_port, address), f"172.17.0.{container}", HostPort(LOOPBACK, 32768))

@@ -5,6 +5,7 @@ usage: table.py TABLE
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 
@@ -43,8 +44,9 @@ def apply(chains: dict[str, list[str]], line: str) -> None:
     rule = rest[0] if rest else ""
     if command == "-A":
         words = rule.split()
-        if "-d" in words and set(words[words.index("-d") + 1]) - set("0123456789./"):
-            raise ValueError("host/network not found")
+        for option, value in itertools.pairwise(words):
+            if option in ("-d", "--to-destination") and set(value) - set("0123456789./:"):
+                raise ValueError("host/network not found")
         chains[chain].append(rule)
     elif command == "-I":
         position, rule = rule.split(" ", 1)

@@ -21,12 +21,11 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
 from hanoverd.images.registry import RegistrySource
-from hanoverd.network.host_ports import HeldPort
 from hanoverd.notify.hooks import Hook, Hooks
 from hanoverd.runtime.cancellation import Outcome
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.clock import sleep
 from hanoverd.spec.container import ContainerOptions
-from hanoverd.spec.publish import Publish
+from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PublishedPort
 from hanoverd.spec.restart import RestartPolicy
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
@@ -131,7 +130,7 @@ class World:
             left += [*self.engine.containers, *self.firewall.rules()]
         # Sockets close a turn later, at most.
         for _ in range(3):
-            await pause(REACTOR, 0)
+            await sleep(REACTOR, 0)
         # All but the time limit of the test itself.
         left += [call for call in REACTOR.getDelayedCalls() if "trial" not in call.func.__module__]
         self._folder.cleanup()
@@ -173,10 +172,11 @@ class Daemon:
         self.pools.start()
         engine = Engine(REACTOR, self.pools, EngineAddress(f"unix://{world.engine.socket}", None, "the test"))
         around = surroundings(REACTOR, engine, world.app_folder, APP)
+        published = tuple(ContainerPort(port) for port in ports)
         options = AppOptions(
             name=APP,
             policy=Policy(RestartPolicy(restart, most), settle, overlap, keep),
-            container=container or ContainerOptions(ports=tuple(ports)),
+            container=container or ContainerOptions(ports=published),
             drain=DrainOptions(max(grace, settle), max(drain, settle), drain_signal),
             liveness=LivenessOptions(watch, 1),
             status_uri="/",
@@ -184,10 +184,7 @@ class Daemon:
             obtain_timeout=obtain_timeout,
             keep_versions=kept,
         )
-        held = [
-            HeldPort(Publish(None, range(8080 + index, 8081 + index), port), 8080 + index, None)
-            for index, port in enumerate(ports)
-        ]
+        held = [PublishedPort(HostPort(ANY_IPV4, 8080 + index), port) for index, port in enumerate(published)]
         self.source = FolderSource(".", around)
         self.app = App(
             REACTOR,
@@ -235,7 +232,7 @@ class Daemon:
     async def stop(self, within: float = 15.0) -> None:
         """Stop it, which must finish in time."""
         stopping = Outcome(Deferred.fromCoroutine(self.app.stop()))
-        await until(lambda: stopping.is_over, within, lambda: f"the stop hangs: {self.orchestrator.state}")
+        await until(lambda: stopping.is_settled, within, lambda: f"the stop hangs: {self.orchestrator.state}")
         stopping.get()
 
 
@@ -247,4 +244,4 @@ async def until(
     while not holds():
         if REACTOR.seconds() > end:
             raise AssertionError(f"not within {within} seconds: {otherwise()}")
-        await pause(REACTOR, 0.005)
+        await sleep(REACTOR, 0.005)

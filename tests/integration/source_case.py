@@ -20,8 +20,8 @@ from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.images import Source, Surroundings
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError
-from hanoverd.runtime.polling import pause
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import Image
 from tests.fakes.surroundings import surroundings
@@ -103,7 +103,7 @@ class SourceCase(TestCase):
         deadline = time.monotonic() + seconds
         while not await deferToThread(holds):
             assert time.monotonic() < deadline, "not within time"
-            await pause(REACTOR, 0.02)
+            await sleep(REACTOR, 0.02)
 
     def containers(self) -> list[dict[str, Any]]:
         """All that the engine has, running or not."""

@@ -25,8 +25,8 @@ from twisted.internet.threads import deferToThread
 
 from hanoverd.images.archive import ArchiveSource
 from hanoverd.images.folder import FolderSource
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ObtainFailed, UsageError
-from hanoverd.runtime.polling import pause
 from hanoverd.spec.container import Image
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.certificates import write_certificates
@@ -174,7 +174,7 @@ class HttpsTests(ArchiveCase):
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode()
         with raw_server(head + archive[:20_000], closes=False) as port:
             work = self.load(f"http://127.0.0.1:{port}/app.tar")
-            await pause(REACTOR, 0.5)
+            await sleep(REACTOR, 0.5)
             self.assertLess(await self.cancelled(work), 1)
 
 

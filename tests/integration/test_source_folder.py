@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.build_context import BuildContext
 from hanoverd.images.folder import FolderSource
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.clock import sleep
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import Image
 from tests.integration.source_case import REACTOR, TINY, SourceCase
@@ -150,7 +150,7 @@ class TwoStageTests(FolderCase):
         self.dockerfile(TWO_STAGES.format('["busybox", "sleep", "60"]'))
         work = self.build()
         await self.until(lambda: [c["State"] for c in self.containers()] == ["running"])
-        await pause(REACTOR, 0.1)
+        await sleep(REACTOR, 0.1)
         self.assertLess(await self.cancelled(work), 5)
         self.assertEqual(self.containers(), [])
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from twisted.internet.defer import Deferred, gatherResults
 
 from hanoverd.images.git import GitSource
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import UsageError
-from hanoverd.runtime.polling import pause
 from hanoverd.spec.build import BuildOptions
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.git import PASSWORD, USER, Host, Repository, https_host, ssh_host
@@ -165,7 +165,7 @@ class GitTests(GitCase):
         (self.hosted / "stall").touch()
         work = Deferred.fromCoroutine(self.obtain(self.source(host, "#main")))
         await self.until(lambda: any(self.folder.glob("src/**/lock")))
-        await pause(REACTOR, 0.5)
+        await sleep(REACTOR, 0.5)
         self.assertLess(await self.cancelled(work), 3)
         (self.hosted / "stall").unlink()
         self.assertEqual(self.label(await self.obtain(self.source(host, "#main"))), "one")
@@ -207,7 +207,7 @@ class GitTests(GitCase):
         lock = self.folder / f"src/127.0.0.1/{host.port}/me/app/mirror.git/refs/heads/main.lock"
         lock.touch()
         work = Deferred.fromCoroutine(self.obtain(source))
-        await pause(REACTOR, 2)
+        await sleep(REACTOR, 2)
         self.assertFalse(work.called)
         lock.unlink()
         self.assertEqual(self.label(await work), "two")
@@ -220,7 +220,7 @@ class GitTests(GitCase):
         self.app.commit({"Dockerfile": TINY % "four"})
         lock.touch()
         work = Deferred.fromCoroutine(self.obtain(source))
-        await pause(REACTOR, 1)
+        await sleep(REACTOR, 1)
         self.assertLess(await self.cancelled(work), 2)
         lock.unlink()
 

@@ -20,8 +20,9 @@ from twisted.internet.threads import deferToThread
 from hanoverd.images import registry as module
 from hanoverd.images.folder import FolderSource
 from hanoverd.images.registry import RegistrySource
+from hanoverd.runtime.backoff import Backoff
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import LoginFailed, ObtainFailed
-from hanoverd.runtime.polling import pause
 from hanoverd.spec.container import Image
 from tests.integration.asking import eventually
 from tests.integration.source_case import REACTOR, TINY, SourceCase
@@ -201,7 +202,7 @@ class LoginTests(RegistryCase):
         self.assertIn("no login", await self.fails(self.obtain(source), LoginFailed))
         self.helper("vault", "sleep 60")
         work = Deferred.fromCoroutine(self.obtain(source))
-        await pause(REACTOR, 0.3)
+        await sleep(REACTOR, 0.3)
         self.assertLess(await self.cancelled(work), 3)
 
     async def test_an_identity_token_is_sent_as_one(self) -> None:
@@ -258,17 +259,17 @@ class WhimTests(RegistryCase):
 
     async def test_it_backs_off_from_a_registry_that_is_asked_too_often(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")
-        with self.proxy() as address, mock.patch.object(module, "FIRST_WAIT", 0.2):
+        with self.proxy() as address, mock.patch.object(module, "BACKOFF", Backoff(first=0.2, longest=60.0)):
             # The engine asks some times by itself, too.
             (self.whims / "busy").write_text("4")
             self.assertEqual(self.label(await self.pull(f"{address}/app:v1")), "one")
             self.assertEqual((self.whims / "busy").read_text(), "0")
             (self.whims / "busy").write_text("1000")
-            with mock.patch.object(module, "TRIES", 2):
+            with mock.patch.object(module, "ATTEMPTS", 2):
                 self.assertIn("limits how often it is asked", await self.fails(self.pull(f"{address}/app:v1")))
-            with mock.patch.object(module, "FIRST_WAIT", 60.0):
+            with mock.patch.object(module, "BACKOFF", Backoff(first=60.0, longest=60.0)):
                 work = self.pull(f"{address}/app:v1")
-                await pause(REACTOR, 1)
+                await sleep(REACTOR, 1)
                 self.assertLess(await self.cancelled(work), 1)
 
     async def test_a_pull_that_is_cut_short_is_no_success_though_the_name_is_there(self) -> None:

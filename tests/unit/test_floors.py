@@ -25,6 +25,7 @@ FLOORS = (
     ("images",),
     ("docker",),
     ("runtime",),
+    ("logs",),
     ("spec",),
     ("text",),
     ("",),
@@ -33,6 +34,8 @@ FLOORS = (
 #: In ``deploy``, what decides is below what does.
 PURE_DEPLOY = (
     "deploy/transitions.py",
+    "deploy/daemon_transitions.py",
+    "deploy/version_transitions.py",
     "deploy/decisions.py",
     "deploy/step.py",
     "deploy/events.py",

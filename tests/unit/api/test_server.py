@@ -17,9 +17,9 @@ from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import MOST_WAITING, ControlServer
 from hanoverd.deploy.history import LIVE, History, Record
+from hanoverd.logs.recent import MOST, RecentLog
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ControlError
-from hanoverd.runtime.polling import pause
-from hanoverd.runtime.recent_log import MOST, RecentLog
 
 REACTOR: Any = reactor
 log = Logger()
@@ -32,7 +32,7 @@ class Far:
 
     def __init__(self) -> None:
         self.history = History(lambda: 0.0, lambda: 0.0)
-        self.record = self.history.begin(["start"])
+        self.record = self.history.start(["start"])
 
     def status(self) -> dict[str, str]:
         return {"app": "far"}
@@ -42,7 +42,7 @@ class Far:
 
     async def over(self, number: int) -> Record:
         ended: Deferred[Record] = Deferred()
-        self.history.on_end(ended.callback)
+        self.history.on_finish(ended.callback)
         return await ended
 
 
@@ -79,7 +79,7 @@ class ServerTests(TestCase):
         for _ in range(1000):
             if holds():
                 return
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
         raise AssertionError("not within 10 seconds")
 
     async def test_it_answers(self) -> None:
@@ -117,7 +117,7 @@ class ServerTests(TestCase):
         for _ in range(20):
             for _ in range(MOST_WAITING // 4):
                 log.info("x" * 1000)
-            await pause(REACTOR, 0)
+            await sleep(REACTOR, 0)
         await self.until(lambda: not self.log.followers)
         connection.close()
 
@@ -132,7 +132,7 @@ class ServerTests(TestCase):
         connection = await deferToThread(self.connect, "GET /handovers/1")
         await self.until(lambda: self.log.followers)
         log.info("on the way")
-        self.far.history.end(self.far.record, LIVE)
+        self.far.history.finish(self.far.record, LIVE)
         answer = await deferToThread(read_all, connection)
         self.assertIn("on the way", answer)
         self.assertIn('"outcome": "live"', answer)

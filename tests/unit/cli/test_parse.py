@@ -12,7 +12,7 @@ from hanoverd.cli.parse import InfoRequested, parse
 from hanoverd.cli.secrets import SECRETS, with_secrets, without_secrets
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.build import BuildOptions
-from hanoverd.spec.publish import Publish
+from hanoverd.spec.ports import ContainerPort, PortRequest
 from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.settings import Asked, Obtaining, Settings
 from hanoverd.spec.source_name import SourceName
@@ -83,6 +83,7 @@ def test_without_arguments_the_folder_is_built_with_the_defaults() -> None:
         hooks=(),
         notify=(),
         keep_versions=1,
+        log_format="text",
     )
 
 
@@ -116,6 +117,7 @@ def test_every_option_arrives() -> None:
             "died=x=1; echo",
             "--notify=https://hooks.example/secret",
             "--keep-versions=4",
+            "--log-format=json",
             "team/web:2",
             "serve",
             "--fast",
@@ -126,7 +128,7 @@ def test_every_option_arrives() -> None:
         command=("serve", "--fast"),
         app="shop",
         env=("COLOUR=blue", "SIZE=9"),
-        publish=(Publish(None, range(9000, 9001), 7000),),
+        publish=(PortRequest(ContainerPort(7000), range(9000, 9001)),),
         binds=("/srv/Corner Shop/data:/data",),
         anonymous_volumes=("/cache",),
         mounts=({"Type": "tmpfs", "Target": "/tmp"},),  # a path in the container
@@ -147,6 +149,7 @@ def test_every_option_arrives() -> None:
         hooks=(("live", "echo now"), ("died", "x=1; echo")),
         notify=("https://hooks.example/secret",),
         keep_versions=4,
+        log_format="json",
     )
 
 

@@ -12,12 +12,13 @@ from hanoverd.runtime.cancellation import Outcome
 from hanoverd.spec.container import ContainerOptions, Recipe
 from hanoverd.spec.container import Image as ImageOf
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 from hanoverd.versions.version import Container, Created, Running
 
-RECIPE = Recipe(ImageOf("sha256:1", ImageName("app"), (80,)), ContainerOptions())
+RECIPE = Recipe(ImageOf("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerOptions())
 
 
-class DummyWatch:
+class DummyMonitor:
     """The monitor of a container, which exits when ``end`` is called."""
 
     def __init__(self) -> None:
@@ -34,14 +35,20 @@ def container(number: int) -> Container:
 
 def running(number: int) -> Running:
     """A version that runs, with a monitor of its own (``exit_of``)."""
-    watch: Any = DummyWatch()
-    return Running(Created(container(number), RECIPE, (80,)), f"172.17.0.{number}", (f"172.17.0.{number}",), {}, watch)
+    monitor: Any = DummyMonitor()
+    return Running(
+        Created(container(number), RECIPE, (ContainerPort(80),)),
+        f"172.17.0.{number}",
+        (f"172.17.0.{number}",),
+        {},
+        monitor,
+    )
 
 
 def exit_of(one: Running, code: int) -> None:
     """Have it exit."""
-    watch: Any = one.watch
-    watch.end(code)
+    monitor: Any = one.monitor
+    monitor.end(code)
 
 
 class Calls:

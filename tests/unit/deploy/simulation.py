@@ -12,7 +12,7 @@ from typing import Any
 
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
-from hanoverd.deploy.requests import Order
+from hanoverd.deploy.requests import Command
 from hanoverd.deploy.state import Kind, Phase, Policy, Role, State
 from hanoverd.deploy.targets import Source
 from hanoverd.deploy.transitions import transition
@@ -115,25 +115,25 @@ class Simulation:
                 self.work.append(Work("attempt", attempt.number, effect, "obtaining"))
             case ef.CancelAttempt(number, _):
                 self.works("attempt", number)[0].is_cancelled = True
-            case ef.Return(number):
+            case ef.Reinstate(number):
                 assert not self._returns(), "two versions return at once"
                 # Nothing is drained that is made live again.
                 self.drop("retire", number)
                 self.work.append(Work("return", number, stage="waiting"))
-            case ef.CancelReturn(number):
+            case ef.CancelReinstatement(number):
                 for work in self.works("return", number):
                     self._cancel_return(work)
-            case ef.Unroute(number):
+            case ef.RemoveRoutes(number):
                 self.work.append(Work("unroute", -1 if number is None else number))
             case ef.Retire(number, drain, _):
                 self.work.append(Work("retire", number, effect, "draining" if drain else "stopping"))
             case ef.EndDrain(number):
                 for work in self.works("retire", number):
                     work.stage = "stopping"
-            case ef.Leave(number):
+            case ef.Detach(number):
                 self.left.add(number)
                 self.drop("retire", number)
-            case ef.Discard(number) | ef.CleanUpDead(number):
+            case ef.Remove(number) | ef.CleanUpDead(number):
                 self.work.append(Work("remove", number))
             case ef.StartTimer():
                 self._stop_timer(effect.timer, effect.number)
@@ -273,7 +273,7 @@ class Simulation:
         if self.routed is None:
             return
         work.replaced, self.routed = (self.routed,), None
-        self.send(ev.MadeRoom(work.number))
+        self.send(ev.LiveStopped(work.number))
         for number in work.replaced:
             if number in self.containers and self.containers[number].runs:
                 self.exit(number, 143)
@@ -314,21 +314,21 @@ class Simulation:
     def _return(self, work: Work, choose: Choose) -> None:
         container = self.containers.get(work.number)
         if work.stage == "flipping":
-            self._finish_flip(work, choose, ev.ReturnFailed(work.number, "iptables"))
+            self._finish_flip(work, choose, ev.ReinstatementFailed(work.number, "iptables"))
             return
         way = choose(["on", "on", "on", "fails", "is gone"])
         if container is None or way == "is gone":
             self._end(work)
-            self.send(ev.ReturnFailed(work.number, "gone", is_gone=True))
+            self.send(ev.ReinstatementFailed(work.number, "gone", is_gone=True))
         elif way == "fails":
             self._end(work)
-            self.send(ev.ReturnFailed(work.number, "not ready"))
+            self.send(ev.ReinstatementFailed(work.number, "not ready"))
         elif work.stage == "waiting":
             self.room = work
             if self.state.versions[work.number].has_exited:
                 # It is known already.
                 self._end(work)
-                self.send(ev.ReturnFailed(work.number, "exited"))
+                self.send(ev.ReinstatementFailed(work.number, "exited"))
             else:
                 container.runs = container.passed = True
                 work.stage = "ready"
@@ -336,7 +336,7 @@ class Simulation:
             work.stage = "flipping"
         else:
             self._end(work)
-            self.send(ev.ReturnFailed(work.number, "exited"))
+            self.send(ev.ReinstatementFailed(work.number, "exited"))
 
     def _cancel_return(self, work: Work) -> None:
         if work.stage == "flipping":
@@ -394,16 +394,16 @@ class Simulation:
     def fire(self, timer: ef.StartTimer) -> None:
         """A timer runs out."""
         self.timers.remove(timer)
-        self.send(ev.Due(timer.timer, timer.number))
+        self.send(ev.TimerExpired(timer.timer, timer.number))
 
     def exit(self, number: int, code: int) -> None:
         """A container exits."""
         self.containers[number] = replace(self.containers[number], runs=False)
         self.send(ev.Exited(number, code))
 
-    def order(self, reason: str, number: int) -> None:
+    def command(self, reason: str, number: int) -> None:
         """A person deploys."""
-        self.send(ev.Ordered(Order(reason, Source(), number)))
+        self.send(ev.CommandReceived(Command(reason, Source(), number)))
 
     # -- what must always hold
 
@@ -414,7 +414,7 @@ class Simulation:
             assert number in state.versions or number in self.left or state.phase in (Phase.SWEEPING, Phase.ENDED), (
                 f"version {number} is forgotten"
             )
-        returning = state.in_role(Role.RETURNING)
+        returning = state.in_role(Role.REINSTATING)
         assert len(returning) <= 1
         for version in state.in_role(Role.LIVE):
             assert version.share > 0
@@ -442,13 +442,13 @@ class Simulation:
                 return "retire" in names
             case Role.STOPPING:
                 return bool(names & {"retire", "remove"})
-            case Role.RETURNING:
+            case Role.REINSTATING:
                 return bool([one for one in self._returns() if one.number == number]) or any(
-                    one.timer is ef.TimerKind.RETURN for one in self.timers
+                    one.timer is ef.TimerKind.REINSTATE for one in self.timers
                 )
             case Role.STANDBY:
                 # A stop that keeps the live version leaves one that cannot be made live again.
-                return self.state.room_for is not None or self.state.phase in (Phase.LEAVING, Phase.ENDED)
+                return self.state.standby_for is not None or self.state.phase in (Phase.DETACHING, Phase.ENDED)
             case _:
                 return True
 

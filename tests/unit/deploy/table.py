@@ -10,8 +10,8 @@ import pytest
 
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
-from hanoverd.deploy.requests import Order, Request, Requests
-from hanoverd.deploy.state import WHOLE, Attempt, Kind, Phase, Policy, Restarts, Role, State, Version
+from hanoverd.deploy.requests import Command, Request, Requests
+from hanoverd.deploy.state import FULL_SHARE, Attempt, Kind, Phase, Policy, Restarts, Role, State, Version
 from hanoverd.deploy.targets import Restart, Source
 from hanoverd.deploy.transitions import transition
 from hanoverd.spec.restart import RestartPolicy
@@ -21,7 +21,7 @@ ALWAYS = Policy(RestartPolicy("always"))
 NEVER = Policy(RestartPolicy("no"))
 
 #: The next free number, attempt and turn of ``app``.
-NUMBER, ATTEMPT, TURN = 20, 30, 40
+NUMBER, ATTEMPT, LIVE_ORDER = 20, 30, 40
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def app(
         {version.number: version for version in versions},
         next_number=NUMBER,
         next_attempt=ATTEMPT,
-        next_turn=TURN,
+        next_live_order=LIVE_ORDER,
         **kinds,
         **more,
     )
@@ -83,8 +83,14 @@ def in_role(number: int, role: Role, **more: Any) -> Version:
     """A version that was verified, and has settled, if it was ever live."""
     if role in (Role.CANDIDATE, Role.KEPT):
         return Version(number, role, **more)
-    share = WHOLE if role is Role.LIVE else 0
-    given = {"recipe": recipe(f"v{number}"), "share": share, "turn": number, "is_verified": True, "has_settled": True}
+    share = FULL_SHARE if role is Role.LIVE else 0
+    given = {
+        "recipe": recipe(f"v{number}"),
+        "share": share,
+        "live_order": number,
+        "is_verified": True,
+        "has_settled": True,
+    }
     return Version(number, role, **{**given, **more})
 
 
@@ -100,8 +106,8 @@ def standby(number: int, **more: Any) -> Version:
     return in_role(number, Role.STANDBY, **more)
 
 
-def returning(number: int, **more: Any) -> Version:
-    return in_role(number, Role.RETURNING, **more)
+def reinstating(number: int, **more: Any) -> Version:
+    return in_role(number, Role.REINSTATING, **more)
 
 
 def stopping(number: int, **more: Any) -> Version:
@@ -135,8 +141,8 @@ def waiting(*reasons: str, **more: Any) -> Requests:
     return Requests(reasons, **more)
 
 
-def order(number: int = 1) -> Order:
-    return Order("as a person asked", Source(), number)
+def command(number: int = 1) -> Command:
+    return Command("as a person asked", Source(), number)
 
 
 def wanted(count: int = 1, name: str = "v1", *, is_due: bool = False) -> Restarts:
@@ -161,7 +167,12 @@ STARTED: Mapping[str, object] = {
 
 def gone_live(number: int, **more: object) -> dict[str, object]:
     """What a version that goes live changes."""
-    changed = {f"{number}.role": "live", f"{number}.share": WHOLE, f"{number}.turn": TURN, "next_turn": TURN + 1}
+    changed = {
+        f"{number}.role": "live",
+        f"{number}.share": FULL_SHARE,
+        f"{number}.live_order": LIVE_ORDER,
+        "next_live_order": LIVE_ORDER + 1,
+    }
     return {**changed, **more}
 
 
@@ -180,14 +191,14 @@ def first_live(number: int, more: Mapping[str, object] | None = None, *, stays: 
 
 
 def proved(number: int) -> ef.StartTimer:
-    return ef.StartTimer(ef.TimerKind.PROVED, 10.0, number)
+    return ef.StartTimer(ef.TimerKind.STABLE, 10.0, number)
 
 
 # -- changes
 
 
 def changes(before: State, after: State) -> dict[str, object]:
-    """All that differs: ``phase`` of the state, ``requests.order`` of what it holds, ``1.role`` of version 1; ``+1`` is a
+    """All that differs: ``phase`` of the state, ``requests.command`` of what it holds, ``1.role`` of version 1; ``+1`` is a
     new version with its role, ``-1`` one that is gone; ``deploy`` is a new attempt with its number, None if it is over.
     """
     found: dict[str, object] = {}

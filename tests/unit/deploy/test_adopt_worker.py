@@ -22,7 +22,7 @@ class DummyVersions:
     def running(self, number: int) -> Any:
         return self.known.get(number)
 
-    async def look_away_from_all(self) -> None:
+    async def stop_monitoring_all(self) -> None:
         self.events.append("look away")
 
 

@@ -8,6 +8,7 @@ from hanoverd.deploy import adoption
 from hanoverd.deploy.events import Paused, Resumed
 from hanoverd.deploy.state import Role
 from hanoverd.spec.container import ContainerOptions
+from hanoverd.spec.ports import ContainerPort
 from tests.fakes.world import PORT, Daemon, until
 from tests.unit.deploy.scenario import LONG, ScenarioCase, role
 
@@ -117,7 +118,7 @@ class RecipeTests(AdoptionCase):
         options = ContainerOptions(
             command=("serve", "--all"),
             env=("WITH=a secret", "EMPTY=", "UNSET"),
-            ports=(PORT,),
+            ports=(ContainerPort(PORT),),
             binds=("data:/data",),
             anonymous_volumes=("/cache",),
             mounts=({"Type": "tmpfs", "Target": "/scratch"},),

@@ -11,14 +11,14 @@ def test_a_handover_from_its_beginning_to_its_end() -> None:
     clock = Clock()
     history = History(lambda: 1000.0, clock.seconds)
     assert history.last is None
-    record = history.begin(["SIGHUP", "hookbot"])
+    record = history.start(["SIGHUP", "hookbot"])
     assert (record.id, record.trigger, record.began, record.outcome) == (1, "SIGHUP, hookbot", 1000.0, UNDER_WAY)
     assert not record.is_over
     ended: list[Record] = []
-    history.on_end(ended.append)
+    history.on_finish(ended.append)
     record.phases.append(("obtained", 0.5))
     clock.advance(3)
-    history.end(record, CANCELLED, "told so")
+    history.finish(record, CANCELLED, "told so")
     assert ended == [record]
     assert record.json() == {
         "id": 1,
@@ -39,31 +39,31 @@ def test_a_handover_from_its_beginning_to_its_end() -> None:
 def test_one_that_never_began_does_not_hide_the_one_under_way() -> None:
     clock = Clock()
     history = History(lambda: 0.0, clock.seconds)
-    under_way = history.begin(["a"])
+    under_way = history.start(["a"])
     clock.advance(1)
-    history.end(history.begin(["b"]), CANCELLED, "a newer one begins")
+    history.finish(history.start(["b"]), CANCELLED, "a newer one begins")
     assert history.last is under_way
     clock.advance(1)
-    history.end(under_way, LIVE)
+    history.finish(under_way, LIVE)
     assert [record.took for record in history] == [2.0, 0.0]
     assert history.last is not under_way
 
 
 def test_a_number_that_was_reserved() -> None:
     history = History(lambda: 0.0, lambda: 0.0)
-    number = history.reserve()
-    other = history.begin(["other"])
-    record = history.begin(["deploy"], number)
+    number = history.reserve_number()
+    other = history.start(["other"])
+    record = history.start(["deploy"], number)
     assert (number, other.id, record.id) == (1, 2, 1)
     # It was put off, and goes on.
-    assert history.begin(["deploy"], number) is record
+    assert history.start(["deploy"], number) is record
     assert history.last is record
 
 
 def test_the_last_ones_are_remembered() -> None:
     history = History(lambda: 0.0, lambda: 0.0)
     for _ in range(MOST + 5):
-        history.end(history.begin(["x"]), LIVE)
+        history.finish(history.start(["x"]), LIVE)
     assert [record.id for record in history][:: MOST - 1] == [6, MOST + 5]
     assert history.get(5) is None
     assert history.get(6) is next(iter(history))

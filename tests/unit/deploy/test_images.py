@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.clock import sleep
 from tests.fakes.world import REACTOR, until
 from tests.unit.deploy.scenario import AFTER, LONG, ScenarioCase, on_request
 
@@ -54,7 +54,7 @@ class RaceTests(ScenarioCase):
         self.world.write_app(BUILD="A")
         daemon.trigger("back to A")
         await until(lambda: daemon.orchestrator.state.deploy)
-        await pause(REACTOR, 0.2)
+        await sleep(REACTOR, 0.2)
         gate.open()
         await daemon.live("app-2")
 

@@ -86,20 +86,20 @@ class Life(RuleBasedStateMachine):
 
     @rule(
         kind=st.sampled_from(
-            ["trigger", "trigger", "trigger", "trigger", "order", "found", "cancel", "pause", "resume"]
+            ["trigger", "trigger", "trigger", "trigger", "command", "found", "cancel", "pause", "resume"]
         )
     )
     def request(self, kind: str) -> None:
         if kind == "trigger":
             self.trigger()
-        elif kind == "order":
+        elif kind == "command":
             self.newest = self.new_request()
-            self.sim.order(self.newest, self.requests)
+            self.sim.command(self.newest, self.requests)
         else:
             self.newest = ""
             self.sim.newest_commit = f"commit {self.requests}"
             events: dict[str, ev.Event] = {
-                "found": ev.Found(self.sim.newest_commit),
+                "found": ev.NewestFound(self.sim.newest_commit),
                 "cancel": ev.CancelRequested("as a person asked"),
                 "pause": ev.Paused(),
                 "resume": ev.Resumed(),
@@ -191,8 +191,8 @@ class Life(RuleBasedStateMachine):
         if not hasattr(self, "sim") or self.sim.state.phase is not Phase.RUNNING:
             return
         state = self.sim.state
-        if not state.live and not state.in_role(Role.RETURNING) and state.room_for is None:
-            assert not [version for version in state.versions.values() if version.may_return]
+        if not state.live and not state.in_role(Role.REINSTATING) and state.standby_for is None:
+            assert not [version for version in state.versions.values() if version.can_be_reinstated]
 
     @invariant()
     def what_is_wanted_is_on_its_way(self) -> None:
@@ -242,7 +242,7 @@ class Life(RuleBasedStateMachine):
             if ready:
                 sim.advance(ready[0], lambda ways: "too late" if self.is_late and "too late" in ways else ways[0])
             else:
-                returns = [one for one in sim.timers if one.timer is ef.TimerKind.RETURN]
+                returns = [one for one in sim.timers if one.timer is ef.TimerKind.REINSTATE]
                 assert returns, f"the stop hangs: {sim.state} {sim.work}"
                 sim.fire(returns[0])
         assert sim.is_finished, "the stop does not finish"
@@ -276,7 +276,7 @@ NEEDED = [
             ev.KillRequested,
             ev.Adopted,
         )
-        for phase in (Phase.LEAVING, Phase.STOPPING)
+        for phase in (Phase.DETACHING, Phase.STOPPING)
     ),
     (ev.Swept.__name__, Phase.SWEEPING),
 ]

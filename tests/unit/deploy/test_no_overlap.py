@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from unittest import mock
 
-from hanoverd.runtime.cancellation import Outcome, uncancellable
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.clock import sleep
 from tests.fakes.engine import HangUp
 from tests.fakes.world import REACTOR, until
 from tests.unit.deploy.scenario import LONG, ScenarioCase, named, on_request, start
@@ -71,13 +71,13 @@ class StopTests(ScenarioCase):
             patched.stop()
             REACTOR.callLater(0, lambda: stops.append(Outcome(start(daemon.stop(within=5)))))
             # The stop comes before the rules are gone.
-            await uncancellable(pause(REACTOR, 0.05))
+            await shielded(sleep(REACTOR, 0.05))
             await unroute(number)
 
         patched = mock.patch.object(daemon.app.routes, "unroute", stopped_while_unrouting)
         patched.start()
         self.world.write_app(STATUS="503")
         daemon.trigger("a version that is never ready")
-        await until(lambda: stops and stops[0].is_over)
+        await until(lambda: stops and stops[0].is_settled)
         stops[0].get()
         self.assert_nothing_left()

@@ -20,7 +20,7 @@ from hanoverd.deploy.state import Attempt, Phase, Policy, State
 from hanoverd.deploy.targets import Image
 from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import recipe
-from tests.unit.deploy.table import app, deploy, draining, live, order, returning, stopping
+from tests.unit.deploy.table import app, command, deploy, draining, live, reinstating, stopping
 
 
 class DummyWorkers:
@@ -50,8 +50,8 @@ class DummyWorkers:
     async def hand_over(self, attempt: Attempt, number: int) -> None:
         await self._work(f"hand over {number}")
 
-    async def bring_back(self, number: int) -> None:
-        await self._work(f"bring back {number}")
+    async def reinstate(self, number: int) -> None:
+        await self._work(f"reinstate {number}")
 
     async def retire(self, number: int, *, drain: bool, keep: bool) -> None:
         await self._work(f"retire {number} {'drain ' * drain}{'keep' * keep}".strip())
@@ -59,20 +59,20 @@ class DummyWorkers:
     async def clean_up(self, effect: ef.CleanUpDead) -> None:
         await self._work(f"clean up {effect.number}")
 
-    async def discard(self, number: int) -> None:
-        await self._work(f"discard {number}")
+    async def remove(self, number: int) -> None:
+        await self._work(f"remove {number}")
 
     async def unroute(self, number: int | None) -> None:
         self.events.append(f"unroute {number}")
 
-    async def tidy(self) -> None:
-        self.events.append("tidy")
+    async def prune(self) -> None:
+        self.events.append("prune")
 
     async def sweep(self) -> None:
         await self._work("sweep")
 
-    async def leave(self, number: int) -> None:
-        self.events.append(f"leave {number}")
+    async def detach(self, number: int) -> None:
+        self.events.append(f"detach {number}")
 
     async def wait_for_engine(self) -> None:
         await self._work("wait for engine")
@@ -83,7 +83,7 @@ class DummyWorkers:
     def end_drain(self, number: int) -> None:
         self.events.append(f"end drain {number}")
 
-    def hasten(self) -> None:
+    def kill(self) -> None:
         self.events.append("hasten")
 
     def give_up_after(self, seconds: float) -> None:
@@ -171,12 +171,12 @@ def test_an_event_that_is_sent_while_another_is_handled_waits_for_its_turn() -> 
 def test_a_trigger_an_order_and_a_commit_that_was_found_are_events() -> None:
     it = parts(phase=Phase.STARTING)
     it.orchestrator.trigger("push", "c1")
-    it.orchestrator.found("c2")
-    assert it.orchestrator.order("as a person asked", Image("app:2")) == 1
-    assert it.orchestrator.order("as a person asked", Image("app:3")) == 2
+    it.orchestrator.newest_found("c2")
+    assert it.orchestrator.request("as a person asked", Image("app:2")) == 1
+    assert it.orchestrator.request("as a person asked", Image("app:3")) == 2
     requests = it.orchestrator.state.requests
     assert (requests.reasons, requests.revision, requests.missed) == (("push", "as a person asked"), "c1", "c2")
-    assert requests.order == replace(order(2), target=Image("app:3"))
+    assert requests.command == replace(command(2), target=Image("app:3"))
     assert it.news() == ["ReportDropped"]
 
 
@@ -221,26 +221,30 @@ def test_a_cancel_means_the_newest_work_of_a_version() -> None:
     it.send(ev.Exited(1, 1))
     it.turn()
     # The first return is not over when the next one starts.
-    it.send(ev.ReturnFailed(2, "not ready"))
-    it.send(ev.Due(ef.TimerKind.RETURN, 2))
+    it.send(ev.ReinstatementFailed(2, "not ready"))
+    it.send(ev.TimerExpired(ef.TimerKind.REINSTATE, 2))
     it.news()
-    assert it.turn() == ["bring back 2"]
+    assert it.turn() == ["reinstate 2"]
     it.send(ev.StopRequested())
-    assert it.news().count("bring back 2 cancelled") == 1
+    assert it.news().count("reinstate 2 cancelled") == 1
 
 
 @pytest.mark.parametrize(
     ("state", "event", "expected"),
     [
-        (app(draining(1), stopping(9)), ev.Gone(9), ["end drain 1", "tidy", "bring back 1"]),
+        (app(draining(1), stopping(9)), ev.Gone(9), ["end drain 1", "prune", "reinstate 1"]),
         (app(draining(1)), ev.StopRequested(), ["end drain 1"]),
         (app(live()), ev.StopRequested(), ["unroute 1", "retire 1"]),
-        (app(live(), policy=Policy(RestartPolicy("no"), keep=True)), ev.StopRequested(), ["end drain 1", "leave 1"]),
+        (app(live(), policy=Policy(RestartPolicy("no"), keep=True)), ev.StopRequested(), ["end drain 1", "detach 1"]),
         (app(live()), ev.Exited(1, 1), ["unroute 1", "clean up 1"]),
         (app(live()), ev.KillRequested(), ["hasten"]),
         (app(live()), ev.Paused(), ["save pause True"]),
-        (app(returning(1)), ev.ReturnFailed(1, "gone", is_gone=True), ["ReportReturnFailed", "discard 1"]),
-        (app(stopping(1), phase=Phase.STOPPING), ev.Gone(1), ["tidy", "sweep"]),
+        (
+            app(reinstating(1)),
+            ev.ReinstatementFailed(1, "gone", is_gone=True),
+            ["ReportReinstatementFailed", "remove 1"],
+        ),
+        (app(stopping(1), phase=Phase.STOPPING), ev.Gone(1), ["prune", "sweep"]),
         (app(live(), phase=Phase.STARTING), ev.Adopted(draining=((2, True),)), ["retire 2 drain keep"]),
         (app(attempts=[deploy()]), ev.EngineLost(2, "lost"), ["ReportEngineLost", "wait for engine"]),
     ],
@@ -274,7 +278,7 @@ def test_a_return_is_cancelled_by_a_stop() -> None:
     it.send(ev.Gone(9))
     it.turn()
     it.send(ev.StopRequested())
-    assert it.turn() == ["bring back 1 cancelled", "retire 1"]
+    assert it.turn() == ["reinstate 1 cancelled", "retire 1"]
 
 
 # -- time
@@ -294,7 +298,7 @@ def test_a_timer_replaces_one_of_its_kind_and_version() -> None:
     it = parts(attempts=[deploy()])
     it.send(ev.AttemptFailed(2, "it exited"))
     for number in (1, 1, 2):
-        it.orchestrator._run(ef.StartTimer(ef.TimerKind.PROVED, 10.0, number))
+        it.orchestrator._run(ef.StartTimer(ef.TimerKind.STABLE, 10.0, number))
         it.clock.advance(1.0)
     assert len(it.clock.getDelayedCalls()) == 2
 
@@ -323,7 +327,7 @@ def test_an_exception_in_a_transition_is_logged_and_ends_nothing(monkeypatch: py
         it.send(ev.Triggered("push"))
     [line] = logged
     assert line["log_failure"].check(ZeroDivisionError)
-    assert line["event"] == ev.Triggered("push")
+    assert (line["event"], line["what"]) == ("internal_error", ev.Triggered("push"))
     it.send(ev.Triggered("push"))
     assert it.turn() == ["started 20", "hand over 20"]
 
@@ -407,7 +411,7 @@ def test_a_stop_ignores_cancellation() -> None:
 
 def test_a_stop_cancels_all_timers() -> None:
     it = parts(live(), phase=Phase.STARTING)
-    it.orchestrator._run(ef.StartTimer(ef.TimerKind.PROVED, 10.0, 1))
+    it.orchestrator._run(ef.StartTimer(ef.TimerKind.STABLE, 10.0, 1))
     it.orchestrator.state = app(phase=Phase.SWEEPING)
     over = it.stop()
     it.send(ev.Swept())

@@ -10,8 +10,9 @@ import pytest
 from hanoverd.docker.inspection import recipe_of
 from hanoverd.spec.container import GIVEN, ContainerOptions, Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 
-IMAGE = Image("sha256:abc", ImageName.parse("web:v1"), (80,), obtained=True)
+IMAGE = Image("sha256:abc", ImageName.parse("web:v1"), (ContainerPort(80),), obtained=True)
 
 #: What an image says that says all it can.
 OF_THE_IMAGE: dict[str, Any] = {
@@ -26,7 +27,7 @@ OF_THE_IMAGE: dict[str, Any] = {
 ALL = ContainerOptions(
     command=("serve", "--all"),
     env=("WITH=a secret", "EMPTY=", "TAKEN", "LANG=C"),
-    ports=(80, 443),
+    ports=(ContainerPort(80), ContainerPort(443)),
     binds=("data:/data",),
     anonymous_volumes=("/cache",),
     mounts=({"Type": "tmpfs", "Target": "/scratch"},),

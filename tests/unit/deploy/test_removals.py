@@ -90,7 +90,7 @@ class RemovalsTests(TestCase):
             _, container, removals, gone = await self.a_version_is_live(world)
             with deserted(world):
                 waiting = Outcome(removals.remove(container))
-                removals.hasten()
+                removals.kill()
                 await waiting.wait()
             await until(lambda: gone)
             self.assertEqual(gone, [0])

@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from hanoverd.deploy.removals import TRIES, WAIT, Removals
+from hanoverd.deploy.removals import ATTEMPTS, WAIT, Removals
 from hanoverd.runtime.errors import EngineUnreachable, HanoverdError
 from tests.unit.deploy.dummies import Calls, Result, container, texts
 
@@ -105,7 +105,7 @@ def test_a_close_waits_and_then_gives_up() -> None:
 def test_a_kill_gives_up_on_removals() -> None:
     it = Parts()
     result = Result(it.removals.remove(container(1)))
-    it.removals.hasten()
+    it.removals.kill()
     assert (result.values, it.news()) == ([None], ["remove 1", "remove 1 cancelled", "gone 1"])
 
 
@@ -137,7 +137,7 @@ def test_a_kill_during_a_sweep_kills_what_does_not_stop() -> None:
     result = Result(it.removals.sweep())
     it.versions.answer("list", [(container(1), {})])
     it.news()
-    it.removals.hasten()
+    it.removals.kill()
     assert it.news() == ["stop 1 cancelled", "remove 1"]
     it.versions.answer("remove 1")
     assert result.values == [None]
@@ -156,11 +156,11 @@ def test_a_sweep_ignores_cancellation() -> None:
 
 def test_a_sweep_tries_a_few_times_to_remove_the_rules_and_goes_on() -> None:
     it = Parts()
-    it.routes.failures = TRIES
+    it.routes.failures = ATTEMPTS
     with capturedLogs() as logged:
         result = Result(it.removals.sweep())
         it.clock.pump([1.0] * 20)
-    assert it.news() == [*["unroute"] * TRIES, "list"]
+    assert it.news() == [*["unroute"] * ATTEMPTS, "list"]
     assert texts(logged) == ["the rules could not be removed: no iptables"]
     it.versions.answer("list", [])
     assert result.values == [None]

@@ -12,7 +12,7 @@ from twisted.logger import LogLevel, capturedLogs
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy.history import History
 from hanoverd.deploy.report import Phases, Reporter
-from hanoverd.deploy.requests import Order, Request
+from hanoverd.deploy.requests import Command, Request
 from hanoverd.deploy.state import Attempt, Kind
 from hanoverd.deploy.targets import Source
 from hanoverd.network.routes import Live
@@ -20,7 +20,7 @@ from hanoverd.spec import events as public
 from tests.unit.deploy.dummies import RECIPE, container, running, texts
 from tests.unit.deploy.table import app, deploy
 
-ORDER = Order("as a person asked", Source(), 1)
+COMMAND = Command("as a person asked", Source(), 1)
 
 
 class DummyVersions:
@@ -92,8 +92,8 @@ def test_a_handover_is_recorded_from_its_start() -> None:
 
 def test_a_handover_that_a_person_asked_for_has_the_id_that_the_person_knows() -> None:
     it = Parts()
-    assert [it.history.reserve(), it.history.reserve()] == [1, 2]
-    it.start(deploy(request=Request(("asked",), Source(), ORDER)))
+    assert [it.history.reserve_number(), it.history.reserve_number()] == [1, 2]
+    it.start(deploy(request=Request(("asked",), Source(), COMMAND)))
     assert it.outcomes() == [(1, "under way", "")]
 
 
@@ -124,8 +124,8 @@ def test_a_handover_that_is_cancelled_is_recorded_with_the_reason() -> None:
 
 def test_an_order_that_never_started_is_recorded_as_cancelled() -> None:
     it = Parts()
-    it.history.reserve()
-    assert it.report(ef.ReportDropped(ORDER, "hanoverd stops")) == []
+    it.history.reserve_number()
+    assert it.report(ef.ReportDropped(COMMAND, "hanoverd stops")) == []
     assert it.outcomes() == [(1, "cancelled", "hanoverd stops")]
 
 
@@ -210,11 +210,11 @@ def test_a_live_version_that_exits_is_logged_with_the_one_that_takes_its_place()
             "app-1 is replaced: refused; the same image is started again in 200ms",
         ),
         (
-            ef.ReportReturnFailed(1, "iptables", 0.4),
+            ef.ReportReinstatementFailed(1, "iptables", 0.4),
             "app-1 could not be made live again: iptables; the next try follows in 400ms",
         ),
         (
-            ef.ReportReturnFailed(1, "iptables", None),
+            ef.ReportReinstatementFailed(1, "iptables", None),
             "app-1 could not be made live again: iptables; not tried again",
         ),
         (
@@ -267,7 +267,7 @@ def test_each_phase_is_logged_and_recorded_with_its_own_time() -> None:
         it.clock.advance(1.5)
         phases.obtained(RECIPE.image)
         it.clock.advance(0.2)
-        phases.done("started", "at 172.17.0.2")
+        phases.started(running(2))
     assert texts(logged) == [
         f"app-2: obtained {RECIPE.image.name.reference} (sha256:1) in 1.5s",
         "app-2: started at 172.17.0.2 in 200ms",
@@ -279,7 +279,7 @@ def test_each_phase_is_logged_and_recorded_with_its_own_time() -> None:
 
 def test_an_image_that_was_there_before_was_not_obtained() -> None:
     it = Parts()
-    record = it.history.begin(["push"])
+    record = it.history.start(["push"])
     with capturedLogs() as logged:
-        Phases(it.clock, record, "app-2", "").obtained(RECIPE.image, "has")
+        Phases(it.clock, record, "app-2", "").has(RECIPE.image)
     assert texts(logged) == [f"app-2: has {RECIPE.image.name.reference} (sha256:1) in 0s"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hanoverd.deploy.targets import Source
-from hanoverd.runtime.cancellation import uncancellable
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.cancellation import shielded
+from hanoverd.runtime.clock import sleep
 from hanoverd.spec.container import Image
 from tests.fakes.world import REACTOR, Daemon, until
 from tests.unit.deploy.scenario import ScenarioCase
@@ -12,18 +12,18 @@ from tests.unit.deploy.scenario import ScenarioCase
 
 class OrderTests(ScenarioCase):
     async def test_it_is_recorded_once_where_the_live_version_exits_meanwhile(self) -> None:
-        daemon, order = await self.ordered()
+        daemon, request = await self.requested()
         self.world.kill("app-0")
-        await self.goes_on(daemon, order)
+        await self.goes_on(daemon, request)
 
     async def test_it_is_recorded_once_where_a_newer_trigger_comes_meanwhile(self) -> None:
-        daemon, order = await self.ordered()
+        daemon, request = await self.requested()
         daemon.trigger("newer")
-        await self.goes_on(daemon, order)
-        self.assertEqual({record.id: record.outcome for record in daemon.app.history}[order], "cancelled")
+        await self.goes_on(daemon, request)
+        self.assertEqual({record.id: record.outcome for record in daemon.app.history}[request], "cancelled")
 
-    async def ordered(self) -> tuple[Daemon, int]:
-        """A daemon that obtains for an order, deaf to a cancel for a moment."""
+    async def requested(self) -> tuple[Daemon, int]:
+        """A daemon that obtains for a command, deaf to a cancel for a moment."""
         daemon = await self.started(restart="always")
         obtain = daemon.source.obtain
         obtaining: list[str] = []
@@ -32,17 +32,17 @@ class OrderTests(ScenarioCase):
             image = await obtain(*arguments)  # type: ignore[arg-type]
             if not obtaining:
                 obtaining.append("once")
-                await uncancellable(pause(REACTOR, 0.3))
+                await shielded(sleep(REACTOR, 0.3))
             return image
 
         self.patch(daemon.source, "obtain", deaf)
         self.world.write_app(BUILD="b")
-        order = daemon.orchestrator.order("hanoverd deploy", Source())
+        request = daemon.orchestrator.request("hanoverd deploy", Source())
         await until(lambda: obtaining)
-        return daemon, order
+        return daemon, request
 
-    async def goes_on(self, daemon: Daemon, order: int) -> None:
-        await until(lambda: order in [record.id for record in daemon.app.history if record.is_over])
+    async def goes_on(self, daemon: Daemon, request: int) -> None:
+        await until(lambda: request in [record.id for record in daemon.app.history if record.is_over])
         await daemon.at_rest()
         daemon.trigger("one more")
         await until(lambda: ("one more", "live") in daemon.outcomes())

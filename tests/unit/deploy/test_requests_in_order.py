@@ -9,18 +9,19 @@ import pytest
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.decisions import STOPS
-from hanoverd.deploy.requests import NEWER, Order, Request, Requests
+from hanoverd.deploy.requests import NEWER, Command, Request, Requests
 from hanoverd.deploy.state import Attempt, Kind, Policy, State
 from hanoverd.deploy.targets import Image, Rollback, Source, Target
 from hanoverd.deploy.transitions import OTHER_IS_LIVE, transition
 from hanoverd.spec import container
 from hanoverd.spec.container import ContainerOptions, Recipe
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.restart import RestartPolicy
 
 E = TypeVar("E")
 
-RECIPE = Recipe(container.Image("sha256:1", ImageName("app"), (80,)), ContainerOptions())
+RECIPE = Recipe(container.Image("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerOptions())
 
 
 class App:
@@ -47,8 +48,8 @@ class App:
                     self.cancelled.append(why)
                     if not self.is_slow:
                         self.is_cancelled(number)
-                case ef.ReportDropped(order, why):
-                    self.dropped.append((order.reason, why))
+                case ef.ReportDropped(command, why):
+                    self.dropped.append((command.reason, why))
                 case ef.StartTimer():
                     self.timers.append(effect)
                 case _:
@@ -62,8 +63,8 @@ class App:
     def trigger(self, reason: str, revision: str | None = None) -> None:
         self.send(ev.Triggered(reason, revision))
 
-    def order(self, reason: str, target: Target) -> None:
-        self.send(ev.Ordered(Order(reason, target, 7)))
+    def request(self, reason: str, target: Target) -> None:
+        self.send(ev.CommandReceived(Command(reason, target, 7)))
 
     def goes_live(self, kind: Kind = Kind.DEPLOY) -> int:
         """The handover of this kind succeeds; returns its number."""
@@ -85,7 +86,7 @@ class App:
         """The live version exits, and the delay of its restart is over."""
         [number] = self.state.live
         self.send(ev.Exited(number, 1))
-        self.send(ev.Due(ef.TimerKind.RESTART))
+        self.send(ev.TimerExpired(ef.TimerKind.RESTART))
 
     @property
     def reasons(self) -> list[str]:
@@ -143,7 +144,7 @@ def test_a_restart_goes_on_beside_a_deploy(app: App) -> None:
     app.live_exits()
     assert [attempt.kind for attempt in app.state.attempts] == [Kind.DEPLOY, Kind.RESTART]
     # A newer request replaces the deploy, and leaves the restart alone.
-    app.order("deploy", Image("x"))
+    app.request("deploy", Image("x"))
     assert (app.reasons, app.cancelled) == (["start", "a", "deploy"], [NEWER])
     assert app.state.restart is not None
     assert not app.state.restart.cancelled
@@ -186,24 +187,24 @@ def test_a_restart_that_was_cancelled_for_another_version_is_not_repeated(app: A
 
 def test_a_revision_is_meant_by_later_triggers_too_and_an_order_is_for_once(app: App) -> None:
     app.trigger("hookbot", "abc")
-    app.order("deploy", Image("web:2"))
+    app.request("deploy", Image("web:2"))
     app.trigger("SIGHUP")
-    app.order("rollback", Rollback(3))
+    app.request("rollback", Rollback(3))
     assert app.targets == [Source("abc"), Image("web:2"), Source("abc"), Rollback(3)]
 
 
 def test_an_order_that_never_begins_is_reported(app: App) -> None:
     app.is_slow = True
     app.trigger("a")
-    app.order("deploy x", Image("x"))
-    app.order("deploy y", Image("y"))
+    app.request("deploy x", Image("x"))
+    app.request("deploy y", Image("y"))
     app.trigger("b")
     assert app.dropped == [("deploy x", NEWER), ("deploy y", NEWER)]
     app.is_cancelled(0)
     assert app.reasons == ["a", "b"]
     assert app.targets[-1] == Source()
     for _ in range(2):
-        app.order("deploy z", Image("z"))
+        app.request("deploy z", Image("z"))
     app.send(ev.CancelRequested("told so"))
     assert app.dropped[2:] == [("deploy z", NEWER), ("deploy z", "told so")]
     assert app.state.deploy is not None
@@ -246,12 +247,12 @@ def test_cancel_does_not_forget_a_restart_that_waits_for_its_delay(app: App) -> 
     app.goes_live()
     app.send(ev.Exited(0, 1))
     app.send(ev.CancelRequested("told so"))
-    app.send(ev.Due(ef.TimerKind.RESTART))
+    app.send(ev.TimerExpired(ef.TimerKind.RESTART))
     assert [attempt.kind for attempt in app.begun] == [Kind.DEPLOY, Kind.RESTART]
 
 
 def test_while_paused_triggers_are_held_and_orders_and_restarts_are_not(app: App) -> None:
-    app.order("deploy first", Source())
+    app.request("deploy first", Source())
     app.goes_live()
     app.send(ev.Paused())
     app.trigger("a", "abc")
@@ -260,7 +261,7 @@ def test_while_paused_triggers_are_held_and_orders_and_restarts_are_not(app: App
     assert app.state.requests.is_paused
     assert [held.reason for held in app.state.requests.held] == ["a", "b"]
     assert app.reasons == ["deploy first"]
-    app.order("deploy", Source())
+    app.request("deploy", Source())
     app.goes_live()
     app.live_exits()
     assert [attempt.kind for attempt in app.begun] == [Kind.DEPLOY, Kind.DEPLOY, Kind.RESTART]
@@ -291,7 +292,7 @@ def test_what_was_missed_while_paused_is_made_up_for(app: App) -> None:
     app.send(ev.Obtained("abc"))
     app.goes_live()
     app.send(ev.Paused())
-    app.send(ev.Found("def"))
+    app.send(ev.NewestFound("def"))
     assert app.reasons == ["start"]
     app.send(ev.Resumed())
     assert app.targets[1:] == [Source("def")]
@@ -299,26 +300,26 @@ def test_what_was_missed_while_paused_is_made_up_for(app: App) -> None:
 
 def test_what_was_missed_begins_after_the_handover_under_way_unless_that_has_obtained_it(app: App) -> None:
     app.trigger("a")
-    app.send(ev.Found("abc"))
+    app.send(ev.NewestFound("abc"))
     assert app.reasons == ["a"]
     app.send(ev.Obtained("abc"))
     app.goes_live()
     assert app.reasons == ["a"]
-    app.send(ev.Found("def"))
+    app.send(ev.NewestFound("def"))
     assert app.reasons[1:] == ["hookbot was away, and the source has changed: def"]
     assert app.targets[-1] == Source("def")
 
 
 def test_what_was_missed_begins_after_a_handover_that_fails(app: App) -> None:
     app.trigger("a")
-    app.send(ev.Found("abc"))
+    app.send(ev.NewestFound("abc"))
     app.fails()
     assert app.targets == [Source(), Source("abc")]
 
 
 def test_a_trigger_that_is_newer_than_what_was_found_takes_its_place(app: App) -> None:
     app.trigger("a")
-    app.send(ev.Found("abc"))
+    app.send(ev.NewestFound("abc"))
     app.trigger("b", "def")
     app.send(ev.Obtained("def"))
     app.goes_live()
@@ -330,14 +331,16 @@ def test_after_a_stop_nothing_begins(app: App) -> None:
     app.send(ev.StopRequested())
     assert app.cancelled == [STOPS]
     app.trigger("b")
-    app.order("deploy x", Image("x"))
+    app.request("deploy x", Image("x"))
     assert (app.reasons, app.dropped) == (["a"], [("deploy x", STOPS)])
 
 
 def test_the_queue_alone_tells_the_reasons_once_and_the_target_of_its_order() -> None:
-    requests = Requests().trigger("a", "abc").trigger("b", None).trigger("a", None)
-    assert requests.next() == Request(("a", "b"), Source("abc"))
-    order = Order("deploy", Image("x"), 7)
-    assert requests.ask(order).next() == Request(("a", "b", "deploy"), Image("x"), order)
-    assert requests.ask(order).trigger("c", None).next() == Request(("a", "b", "c"), Source("abc"))
+    requests = Requests().add_trigger("a", "abc").add_trigger("b", None).add_trigger("a", None)
+    assert requests.next_request() == Request(("a", "b"), Source("abc"))
+    command = Command("deploy", Image("x"), 7)
+    assert requests.add_command(command).next_request() == Request(("a", "b", "deploy"), Image("x"), command)
+    assert requests.add_command(command).add_trigger("c", None).next_request() == Request(
+        ("a", "b", "c"), Source("abc")
+    )
     assert requests.cleared().is_empty

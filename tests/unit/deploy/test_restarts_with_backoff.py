@@ -9,15 +9,17 @@ import pytest
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.state import Kind, Policy, State
+from hanoverd.deploy.step import STABLE_AFTER
 from hanoverd.deploy.targets import Restart
-from hanoverd.deploy.transitions import PROVED_AFTER, transition
+from hanoverd.deploy.transitions import transition
 from hanoverd.spec.container import ContainerOptions, Image, Recipe
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.restart import RestartPolicy
 
 E = TypeVar("E")
 
-RECIPE = Recipe(Image("sha256:1", ImageName("app"), (80,)), ContainerOptions())
+RECIPE = Recipe(Image("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerOptions())
 
 
 class App:
@@ -51,13 +53,13 @@ class App:
 
     def is_due(self) -> list[ef.StartAttempt]:
         """The delay is over."""
-        self.send(ev.Due(ef.TimerKind.RESTART))
+        self.send(ev.TimerExpired(ef.TimerKind.RESTART))
         return self.of(ef.StartAttempt)
 
     def proves(self) -> None:
         """The live version has been live for long enough."""
         [number] = self.state.live
-        self.send(ev.Due(ef.TimerKind.PROVED, number))
+        self.send(ev.TimerExpired(ef.TimerKind.STABLE, number))
 
     def of(self, kind: type[E]) -> list[E]:
         """The effects of this kind."""
@@ -90,12 +92,12 @@ def test_the_delays_grow_until_a_version_has_proved_itself() -> None:
 def test_each_version_that_goes_live_has_ten_seconds_to_prove_itself() -> None:
     app = App()
     [timer] = app.of(ef.StartTimer)
-    assert (timer.timer, timer.seconds, timer.number) == (ef.TimerKind.PROVED, PROVED_AFTER, 0)
+    assert (timer.timer, timer.seconds, timer.number) == (ef.TimerKind.STABLE, STABLE_AFTER, 0)
     app.exits()
     app.is_due()
     app.goes_live()
     [timer] = app.of(ef.StartTimer)
-    assert (timer.timer, timer.seconds, timer.number) == (ef.TimerKind.PROVED, PROVED_AFTER, 1)
+    assert (timer.timer, timer.seconds, timer.number) == (ef.TimerKind.STABLE, STABLE_AFTER, 1)
 
 
 def test_the_time_of_a_version_that_is_gone_proves_nothing_about_its_successor() -> None:
@@ -103,7 +105,7 @@ def test_the_time_of_a_version_that_is_gone_proves_nothing_about_its_successor()
     app.exits()
     app.is_due()
     app.goes_live()
-    app.send(ev.Due(ef.TimerKind.PROVED, 0))
+    app.send(ev.TimerExpired(ef.TimerKind.STABLE, 0))
     assert app.exits() == 0.2
 
 

@@ -41,7 +41,7 @@ class RetentionTests(TestCase):
         try:
             daemon = await versions(world, 3, "a", "b", "c")
             for target, build in ((Rollback(), "BUILD=b"), (Rollback(0), "BUILD=a")):
-                daemon.orchestrator.order("rollback", target)
+                daemon.orchestrator.request("rollback", target)
                 await at_rest(daemon)
                 self.assertEqual(daemon.outcomes()[-1], ("rollback", "live"))
                 self.assertIn(build, built(world, live(daemon)))
@@ -54,7 +54,7 @@ class RetentionTests(TestCase):
         world = World()
         try:
             daemon = await versions(world, 3, "a")
-            daemon.orchestrator.order("rollback", Rollback())
+            daemon.orchestrator.request("rollback", Rollback())
             await at_rest(daemon)
             self.assertEqual(daemon.outcomes()[-1], ("rollback", "failed"))
             self.assertTrue(world.logged("there is no version before the live one to go back to; kept are: none"))
@@ -107,8 +107,8 @@ class RetentionTests(TestCase):
             self.assertEqual(ours, [live(daemon).created.image.id])
             add_image(world, "sha256:other")
             for obtained in (False, True):
-                daemon.app.retention.pass_over(Image("sha256:other", ImageName("x"), (), obtained=obtained))
-                await daemon.app.retention.tidy(live(daemon))
+                daemon.app.retention.mark_unused(Image("sha256:other", ImageName("x"), (), obtained=obtained))
+                await daemon.app.retention.prune(live(daemon))
                 self.assertEqual("sha256:other" in world.engine.images, not obtained)
         finally:
             await world.close()
@@ -119,11 +119,11 @@ class RetentionTests(TestCase):
             daemon = await versions(world, 0, "a")
             add_image(world, "sha256:old")
             retention = daemon.app.retention
-            retention.pass_over(Image("sha256:old", ImageName("x"), (), obtained=True))
+            retention.mark_unused(Image("sha256:old", ImageName("x"), (), obtained=True))
             async with retention.obtaining():
-                await retention.tidy(live(daemon))
+                await retention.prune(live(daemon))
                 self.assertIn("sha256:old", world.engine.images)
-            await retention.tidy(live(daemon))
+            await retention.prune(live(daemon))
             self.assertNotIn("sha256:old", world.engine.images)
         finally:
             await world.close()
@@ -136,7 +136,7 @@ class RetentionTests(TestCase):
         try:
             daemon = await versions(world, 1, "a")
             world.engine.on_request = hang_up
-            self.assertEqual(await daemon.app.retention.tidy(live(daemon)), ())
+            self.assertEqual(await daemon.app.retention.prune(live(daemon)), ())
             world.engine.on_request = lambda *_: None
             self.assertTrue(world.logged("old versions and images could not be removed"))
         finally:

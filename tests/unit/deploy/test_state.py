@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hanoverd.deploy.state import Phase, Role, State, Version
-from tests.unit.deploy.table import app, candidate, deploy, draining, in_role, kept, live, restart, returning, standby
+from tests.unit.deploy.table import app, candidate, deploy, draining, in_role, kept, live, reinstating, restart, standby
 
 DEPLOYING = app(candidate(2), attempts=[deploy()])
 
@@ -19,14 +19,14 @@ DEPLOYING = app(candidate(2), attempts=[deploy()])
         ("a candidate that has exited does not", app(candidate(2, exit_code=0), attempts=[deploy()]), 2, False),
         ("a candidate whose handover is over does not", app(candidate(2)), 2, False),
         ("a version that is gone does not", app(attempts=[deploy()]), 2, False),
-        ("a version that returns goes live", app(returning(1)), 1, True),
-        ("a version that returns goes live while leaving", app(returning(1), phase=Phase.LEAVING), 1, True),
-        ("a version that returns does not during a stop", app(returning(1), phase=Phase.STOPPING), 1, False),
-        ("a version that returns and has exited does not", app(returning(1, exit_code=1)), 1, False),
+        ("a version that returns goes live", app(reinstating(1)), 1, True),
+        ("a version that returns goes live while leaving", app(reinstating(1), phase=Phase.DETACHING), 1, True),
+        ("a version that returns does not during a stop", app(reinstating(1), phase=Phase.STOPPING), 1, False),
+        ("a version that returns and has exited does not", app(reinstating(1, exit_code=1)), 1, False),
         *(
             (f"a {role.value} version does not", app(in_role(1, role), attempts=[deploy(1)]), 1, False)
             for role in Role
-            if role not in (Role.CANDIDATE, Role.RETURNING)
+            if role not in (Role.CANDIDATE, Role.REINSTATING)
         ),
     ],
 )
@@ -50,11 +50,11 @@ def test_who_may_go_live(says: str, state: State, number: int, *, may: bool) -> 
     ],
 )
 def test_who_may_be_live_again_without_a_new_container(version: Version, *, may: bool) -> None:
-    assert version.may_return is may
+    assert version.can_be_reinstated is may
 
 
 def test_the_newest_live_version_is_the_one_that_went_live_last() -> None:
-    state = app(live(1, turn=5, share=40), live(2, turn=3, share=60))
+    state = app(live(1, live_order=5, share=40), live(2, live_order=3, share=60))
     assert state.newest_live == state.versions[1]
     assert state.live == {1: 40, 2: 60}
     assert app().newest_live is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.internet.threads import blockingCallFromThread
 
-from hanoverd.runtime.cancellation import Outcome, uncancellable
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.clock import sleep
 from tests.fakes.world import REACTOR, Daemon, until
 from tests.unit.deploy.scenario import BEFORE, LONG, ScenarioCase, complain, start, streams_that_can_be_cut
 
@@ -34,7 +34,7 @@ class DeathTests(ScenarioCase):
         await self.replace(daemon, "app-1")
         self.world.kill("app-1")
         await until(lambda: daemon.live_name != "app-1")
-        await pause(REACTOR, seconds)
+        await sleep(REACTOR, seconds)
         await daemon.stop()
         self.assert_nothing_left()
 
@@ -74,12 +74,12 @@ class AdoptionTests(ScenarioCase):
         async def stopped_while_routing(*arguments: object) -> None:
             REACTOR.callLater(0, lambda: stops.append(Outcome(start(daemon.stop(within=5)))))
             # The stop comes before the rules are changed.
-            await uncancellable(pause(REACTOR, 0.05))
+            await shielded(sleep(REACTOR, 0.05))
             await route(*arguments)  # type: ignore[arg-type]
 
         self.patch(daemon.app.routes._firewall, "route", stopped_while_routing)
         daemon.start()
-        await until(lambda: stops and stops[0].is_over)
+        await until(lambda: stops and stops[0].is_settled)
         stops[0].get()
         self.assert_alone("app-0")
 
@@ -128,7 +128,7 @@ class UnhealthyTests(ScenarioCase):
             daemon = await self.started(restart="always", settle=LONG)
             await self.replace(daemon, "app-1")
             complain(daemon, 1)
-            await pause(REACTOR, seconds)
+            await sleep(REACTOR, seconds)
             await self.replace(daemon, "app-2")
             for draining in (0, 1):
                 daemon.app.retirement.end_drain(draining)

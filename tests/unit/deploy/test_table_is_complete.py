@@ -10,7 +10,7 @@ import pytest
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy import transitions
-from hanoverd.deploy.requests import Order
+from hanoverd.deploy.requests import Command
 from hanoverd.deploy.state import Phase, Role
 from hanoverd.deploy.targets import Source
 from tests.unit.deploy import (
@@ -41,26 +41,26 @@ SAMPLES: list[ev.Event] = [
     ev.AdoptionFailed("no iptables"),
     ev.AdoptionCancelled(),
     ev.Triggered("push"),
-    ev.Ordered(Order("as a person asked", Source(), 1)),
-    ev.Found("c2"),
+    ev.CommandReceived(Command("as a person asked", Source(), 1)),
+    ev.NewestFound("c2"),
     ev.CancelRequested("as asked"),
     ev.Paused(),
     ev.Resumed(),
     ev.Obtained("c1"),
-    ev.MadeRoom(UNKNOWN),
+    ev.LiveStopped(UNKNOWN),
     ev.Flipped(UNKNOWN, recipe("unknown")),
     ev.AttemptFailed(UNKNOWN, "it exited"),
     ev.AttemptCancelled(UNKNOWN),
     ev.NameTaken(UNKNOWN, UNKNOWN + 1),
     ev.EngineLost(UNKNOWN, "lost"),
     ev.EngineBack(),
-    ev.ReturnFailed(UNKNOWN, "not ready"),
+    ev.ReinstatementFailed(UNKNOWN, "not ready"),
     ev.Exited(UNKNOWN, 0),
     ev.Unhealthy(UNKNOWN, "refused"),
     ev.DrainEnded(UNKNOWN),
     ev.Kept(UNKNOWN),
     ev.Gone(UNKNOWN),
-    ev.Due(ef.TimerKind.SETTLED, UNKNOWN),
+    ev.TimerExpired(ef.TimerKind.SETTLED, UNKNOWN),
     ev.StopRequested(),
     ev.KillRequested(),
     ev.Swept(),
@@ -84,7 +84,7 @@ DOES_NOT_HAPPEN = {
 STATES = {
     Phase.STARTING: app(phase=Phase.STARTING, is_adopting=True),
     Phase.RUNNING: app(live()),
-    Phase.LEAVING: app(live(), stopping(9), phase=Phase.LEAVING),
+    Phase.DETACHING: app(live(), stopping(9), phase=Phase.DETACHING),
     Phase.STOPPING: app(stopping(9), kept(3), phase=Phase.STOPPING),
     Phase.SWEEPING: app(kept(3), phase=Phase.SWEEPING),
     Phase.ENDED: app(phase=Phase.ENDED),
@@ -92,13 +92,13 @@ STATES = {
 
 #: These are about a version that was given its role for them; about any other they say nothing (see ``UNKNOWN``).
 ONLY_ABOUT: dict[type, set[Role]] = {
-    ev.MadeRoom: {Role.CANDIDATE},
-    ev.Flipped: {Role.CANDIDATE, Role.RETURNING},
+    ev.LiveStopped: {Role.CANDIDATE},
+    ev.Flipped: {Role.CANDIDATE, Role.REINSTATING},
     ev.AttemptFailed: {Role.CANDIDATE},
     ev.AttemptCancelled: {Role.CANDIDATE},
     ev.NameTaken: {Role.CANDIDATE},
     ev.EngineLost: {Role.CANDIDATE},
-    ev.Due: {Role.LIVE, Role.DRAINING, Role.RETURNING},
+    ev.TimerExpired: {Role.LIVE, Role.DRAINING, Role.REINSTATING},
 }
 
 
@@ -107,7 +107,7 @@ def _name(value: object) -> str:
 
 
 def test_each_event_has_a_handler() -> None:
-    assert set(transitions._HANDLERS) == set(EVENTS)
+    assert set(transitions.HANDLERS) == set(EVENTS)
 
 
 def test_each_event_has_a_sample() -> None:
@@ -140,8 +140,10 @@ def test_news_of_a_version_that_is_not_there_changes_no_version(event: ev.Event,
     state = STATES[phase]
     after, effects = transitions.transition(state, event)
     # All that stays behind of it are its routes.
-    assert effects == ((ef.Unroute(UNKNOWN),) if isinstance(event, ev.Flipped) and phase is not Phase.ENDED else ())
-    if not isinstance(event, ev.MadeRoom):
+    assert effects == (
+        (ef.RemoveRoutes(UNKNOWN),) if isinstance(event, ev.Flipped) and phase is not Phase.ENDED else ()
+    )
+    if not isinstance(event, ev.LiveStopped):
         assert after == state
 
 

@@ -15,10 +15,10 @@ from tests.unit.deploy.table import (
     Case,
     app,
     candidate,
+    command,
     deploy,
     each,
     live,
-    order,
     restart,
     start,
     stopping,
@@ -33,14 +33,14 @@ DEPLOYING = app(live(), candidate(2), attempts=[deploy()])
 BOTH = app(live(), candidate(2), candidate(3), attempts=[deploy(), restart()])
 AWAY = app(live(), attempts=[deploy(None, losses=1)], is_engine_lost=True)
 #: Stops that wait for a version to stop.
-LEAVING = app(live(), stopping(9), phase=Phase.LEAVING)
+DETACHING = app(live(), stopping(9), phase=Phase.DETACHING)
 STOPPING = app(stopping(9), phase=Phase.STOPPING)
 SWEEPING = app(phase=Phase.SWEEPING)
-STOPS = [("that leaves the live version", LEAVING), ("of all versions", STOPPING), ("at its last look", SWEEPING)]
+STOPS = [("that leaves the live version", DETACHING), ("of all versions", STOPPING), ("at its last look", SWEEPING)]
 
 PUSH = ev.Triggered("push")
 CANCEL = ev.CancelRequested("as asked")
-BY_HAND = Request(("as a person asked",), Source(), order())
+BY_HAND = Request(("as a person asked",), Source(), command())
 MISSED = "hookbot was away, and the source has changed: c2"
 
 
@@ -88,11 +88,16 @@ TRIGGERS = [
         (ef.ReportCancelled(deploy(None, losses=1, cancelled=NEWER)),),
     ),
     Case(
-        "a trigger replaces an order that waits, which is reported",
-        app(live(), candidate(2), attempts=[deploy(cancelled=NEWER)], requests=waiting(order().reason, order=order())),
+        "a trigger replaces a command that waits, which is reported",
+        app(
+            live(),
+            candidate(2),
+            attempts=[deploy(cancelled=NEWER)],
+            requests=waiting(command().reason, command=command()),
+        ),
         PUSH,
-        {"requests.reasons": ("push",), "requests.order": None},
-        (ef.ReportDropped(order(), NEWER),),
+        {"requests.reasons": ("push",), "requests.command": None},
+        (ef.ReportDropped(command(), NEWER),),
     ),
     Case(
         "a trigger is held while paused",
@@ -106,58 +111,71 @@ TRIGGERS = [
 
 ORDERS = [
     Case(
-        "an order waits until the start is complete",
+        "a command waits until the start is complete",
         STARTING,
-        ev.Ordered(order()),
-        {"requests.reasons": (order().reason,), "requests.order": order()},
+        ev.CommandReceived(command()),
+        {"requests.reasons": (command().reason,), "requests.command": command()},
     ),
-    Case("an order starts a deploy", RUNNING, ev.Ordered(order()), {**STARTED}, (start(request=BY_HAND),)),
-    Case("an order starts a deploy while paused", PAUSED, ev.Ordered(order()), {**STARTED}, (start(request=BY_HAND),)),
+    Case("a command starts a deploy", RUNNING, ev.CommandReceived(command()), {**STARTED}, (start(request=BY_HAND),)),
     Case(
-        "an order replaces one that waits, which is reported",
-        app(live(), candidate(2), attempts=[deploy(cancelled=NEWER)], requests=waiting(order().reason, order=order())),
-        ev.Ordered(order(2)),
-        {"requests.order": order(2)},
-        (ef.ReportDropped(order(), NEWER),),
+        "a command starts a deploy while paused",
+        PAUSED,
+        ev.CommandReceived(command()),
+        {**STARTED},
+        (start(request=BY_HAND),),
+    ),
+    Case(
+        "a command replaces one that waits, which is reported",
+        app(
+            live(),
+            candidate(2),
+            attempts=[deploy(cancelled=NEWER)],
+            requests=waiting(command().reason, command=command()),
+        ),
+        ev.CommandReceived(command(2)),
+        {"requests.command": command(2)},
+        (ef.ReportDropped(command(), NEWER),),
     ),
     *(
         Case(
-            f"an order is reported as dropped in a stop {which}",
+            f"a command is reported as dropped in a stop {which}",
             state,
-            ev.Ordered(order()),
+            ev.CommandReceived(command()),
             {},
-            (ef.ReportDropped(order(), "hanoverd stops"),),
+            (ef.ReportDropped(command(), "hanoverd stops"),),
         )
         for which, state in STOPS
     ),
 ]
 
 FOUND = [
-    *always("a commit that the source has is noted", ev.Found("c2"), {"requests.missed": "c2"}),
+    *always("a commit that the source has is noted", ev.NewestFound("c2"), {"requests.missed": "c2"}),
     Case(
         "a commit that the source has starts a deploy",
         RUNNING,
-        ev.Found("c2"),
+        ev.NewestFound("c2"),
         {**STARTED, "requests.revision": "c2"},
         (start(request=Request((MISSED,), Source("c2"))),),
     ),
     Case(
         "a commit that was obtained before starts nothing",
         replace(RUNNING, requests=Requests(obtained="c2")),
-        ev.Found("c2"),
+        ev.NewestFound("c2"),
         {},
     ),
-    Case("a commit waits for the end of the deploy under way", DEPLOYING, ev.Found("c2"), {"requests.missed": "c2"}),
-    Case("a commit is held while paused", PAUSED, ev.Found("c2"), {"requests.held": (Held(MISSED, "c2", True),)}),
+    Case(
+        "a commit waits for the end of the deploy under way", DEPLOYING, ev.NewestFound("c2"), {"requests.missed": "c2"}
+    ),
+    Case("a commit is held while paused", PAUSED, ev.NewestFound("c2"), {"requests.held": (Held(MISSED, "c2", True),)}),
 ]
 
 CANCELS = [
     Case(
         "a cancel drops what waits for the start",
-        replace(STARTING, requests=waiting("push", order().reason, order=order())),
+        replace(STARTING, requests=waiting("push", command().reason, command=command())),
         CANCEL,
-        {"requests.reasons": (), "requests.order": None},
-        (ef.ReportDropped(order(), "as asked"),),
+        {"requests.reasons": (), "requests.command": None},
+        (ef.ReportDropped(command(), "as asked"),),
     ),
     Case(
         "a cancel cancels a deploy and a restart",

@@ -9,11 +9,11 @@ from hanoverd.deploy import events as ev
 from hanoverd.deploy.requests import Held, Requests
 from hanoverd.deploy.state import Phase
 from tests.unit.deploy.simulation import recipe
-from tests.unit.deploy.table import NUMBER, TURN, Case, app, each, live, proved, start, waiting
+from tests.unit.deploy.table import LIVE_ORDER, NUMBER, Case, app, each, live, proved, start, waiting
 
 STARTING = app(phase=Phase.STARTING)
 ADOPTING = replace(STARTING, is_adopting=True)
-LEAVING = app(phase=Phase.LEAVING, is_adopting=True)
+DETACHING = app(phase=Phase.DETACHING, is_adopting=True)
 STOPPING = app(phase=Phase.STOPPING, is_adopting=True)
 
 FOUND = ev.Adopted(1, recipe("v1"), is_ready=True, next_number=4)
@@ -25,15 +25,15 @@ CASES = [
         "what serves is live at once",
         replace(ADOPTING, next_number=0),
         FOUND,
-        {"is_adopting": False, "phase": "running", "+1": "live", "next_number": 4, "next_turn": TURN + 1},
-        (proved(1), ef.Tidy()),
+        {"is_adopting": False, "phase": "running", "+1": "live", "next_number": 4, "next_live_order": LIVE_ORDER + 1},
+        (proved(1), ef.Prune()),
     ),
     Case(
         "what was left drains, is removed or is kept",
         ADOPTING,
         ev.Adopted(draining=((1, True), (2, False)), unusable=(3,), kept=(4,), next_number=5),
         {"is_adopting": False, "phase": "running", "+1": "draining", "+2": "draining", "+3": "stopping", "+4": "kept"},
-        (ef.Retire(1, drain=True, keep=True), ef.Retire(2, drain=True, keep=False), ef.Discard(3)),
+        (ef.Retire(1, drain=True, keep=True), ef.Retire(2, drain=True, keep=False), ef.Remove(3)),
     ),
     Case(
         "the request that waited starts when the take-over is complete",
@@ -69,22 +69,22 @@ CASES = [
         "a pause goes on where a version serves",
         replace(ADOPTING, requests=Requests(is_paused=True, held=(Held("push", None),))),
         FOUND,
-        {"is_adopting": False, "phase": "running", "+1": "live", "next_turn": TURN + 1},
-        (proved(1), ef.Tidy()),
+        {"is_adopting": False, "phase": "running", "+1": "live", "next_live_order": LIVE_ORDER + 1},
+        (proved(1), ef.Prune()),
     ),
     Case(
         "a version that serves is left, when the stop came too late for the take-over",
-        LEAVING,
+        DETACHING,
         FOUND,
-        {"is_adopting": False, "phase": "ended", "next_turn": TURN + 1},
-        (proved(1), ef.Leave(1), ef.Finish()),
+        {"is_adopting": False, "phase": "ended", "next_live_order": LIVE_ORDER + 1},
+        (proved(1), ef.Detach(1), ef.Finish()),
     ),
     Case(
         "a version that serves is stopped, when the stop came too late for the take-over",
         STOPPING,
         FOUND,
-        {"is_adopting": False, "+1": "stopping", "next_turn": TURN + 1},
-        (proved(1), ef.Unroute(1), ef.Retire(1, drain=False, keep=False)),
+        {"is_adopting": False, "+1": "stopping", "next_live_order": LIVE_ORDER + 1},
+        (proved(1), ef.RemoveRoutes(1), ef.Retire(1, drain=False, keep=False)),
     ),
     Case(
         "a version that drains is stopped at once, when the stop came too late for the take-over",
@@ -102,7 +102,7 @@ CASES = [
     ),
     Case(
         "a take-over that failed does not hold up a stop that leaves the live version",
-        LEAVING,
+        DETACHING,
         ev.AdoptionFailed("no iptables"),
         {"is_adopting": False, "phase": "ended"},
         (ef.Finish(),),
@@ -116,7 +116,7 @@ CASES = [
     ),
     Case(
         "a cancelled take-over ends a stop that leaves the live version",
-        LEAVING,
+        DETACHING,
         ev.AdoptionCancelled(),
         {"is_adopting": False, "phase": "ended"},
         (ef.Finish(),),
@@ -131,12 +131,12 @@ CASES = [
     Case(
         "the take-over is tried again when its timer has run out",
         STARTING,
-        ev.Due(ef.TimerKind.ADOPT),
+        ev.TimerExpired(ef.TimerKind.ADOPT),
         {"is_adopting": True},
         (ef.Adopt(),),
     ),
-    Case("the take-over is not started twice", ADOPTING, ev.Due(ef.TimerKind.ADOPT), {}),
-    Case("a complete take-over is not tried again", app(live()), ev.Due(ef.TimerKind.ADOPT), {}),
+    Case("the take-over is not started twice", ADOPTING, ev.TimerExpired(ef.TimerKind.ADOPT), {}),
+    Case("a complete take-over is not tried again", app(live()), ev.TimerExpired(ef.TimerKind.ADOPT), {}),
 ]
 
 

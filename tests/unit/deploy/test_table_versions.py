@@ -18,18 +18,18 @@ from tests.unit.deploy.table import (
     each,
     in_role,
     live,
+    reinstating,
     restart_request,
-    returning,
     standby,
     start,
     stopping,
     wanted,
 )
 
-RETURN_TIMER, RESTART_TIMER = ef.TimerKind.RETURN, ef.TimerKind.RESTART
+RETURN_TIMER, RESTART_TIMER = ef.TimerKind.REINSTATE, ef.TimerKind.RESTART
 
 #: Stops that wait for a version to stop.
-LEAVING = app(live(), stopping(9), phase=Phase.LEAVING)
+DETACHING = app(live(), stopping(9), phase=Phase.DETACHING)
 STOPPING = app(stopping(9), phase=Phase.STOPPING)
 
 
@@ -45,14 +45,14 @@ EXITS = [
             "restarts.count": 1,
             "restarts.wanted": recipe("v1"),
         },
-        (ef.Unroute(1), ef.StartTimer(RESTART_TIMER, 0.1), ef.CleanUpDead(1, 3, None, 0.1)),
+        (ef.RemoveRoutes(1), ef.StartTimer(RESTART_TIMER, 0.1), ef.CleanUpDead(1, 3, None, 0.1)),
     ),
     Case(
         "the live version exits: it is not started again where the policy forbids it",
         app(live(), policy=NEVER),
         ev.Exited(1, 3),
         {"1.role": "stopping", "1.share": 0, "1.exit_code": 3},
-        (ef.Unroute(1), ef.CleanUpDead(1, 3, None, None)),
+        (ef.RemoveRoutes(1), ef.CleanUpDead(1, 3, None, None)),
     ),
     Case(
         "the live version exits: the one that drains serves meanwhile",
@@ -62,32 +62,32 @@ EXITS = [
             "2.role": "stopping",
             "2.share": 0,
             "2.exit_code": 3,
-            "1.role": "returning",
+            "1.role": "reinstating",
             "restarts.count": 1,
             "restarts.wanted": recipe("v2"),
         },
-        (ef.Unroute(2), ef.StartTimer(RESTART_TIMER, 0.1), ef.CleanUpDead(2, 3, 1, 0.1), ef.Return(1)),
+        (ef.RemoveRoutes(2), ef.StartTimer(RESTART_TIMER, 0.1), ef.CleanUpDead(2, 3, 1, 0.1), ef.Reinstate(1)),
     ),
     Case(
         "a live version exits before it has settled: the one that drains serves in its place",
         app(draining(1), live(2, has_settled=False)),
         ev.Exited(2, 3),
-        {"2.role": "stopping", "2.share": 0, "2.exit_code": 3, "1.role": "returning"},
-        (ef.Unroute(2), ef.CleanUpDead(2, 3, 1, None), ef.Return(1)),
+        {"2.role": "stopping", "2.share": 0, "2.exit_code": 3, "1.role": "reinstating"},
+        (ef.RemoveRoutes(2), ef.CleanUpDead(2, 3, 1, None), ef.Reinstate(1)),
     ),
     Case(
         "the live version exits while an earlier one returns, which goes on",
-        app(returning(1), live(2, is_rejected=True, has_settled=False)),
+        app(reinstating(1), live(2, is_rejected=True, has_settled=False)),
         ev.Exited(2, 3),
         {"2.role": "stopping", "2.share": 0, "2.exit_code": 3},
-        (ef.Unroute(2), ef.CleanUpDead(2, 3, 1, None)),
+        (ef.RemoveRoutes(2), ef.CleanUpDead(2, 3, 1, None)),
     ),
     Case(
         "the live version exits during a stop that leaves it: it is not started again",
-        LEAVING,
+        DETACHING,
         ev.Exited(1, 3),
         {"1.role": "stopping", "1.share": 0, "1.exit_code": 3},
-        (ef.Unroute(1), ef.CleanUpDead(1, 3, None, None)),
+        (ef.RemoveRoutes(1), ef.CleanUpDead(1, 3, None, None)),
     ),
     *(
         Case(
@@ -96,7 +96,7 @@ EXITS = [
             ev.Exited(2, 3),
             {"2.exit_code": 3},
         )
-        for role in (Role.CANDIDATE, Role.DRAINING, Role.RETURNING)
+        for role in (Role.CANDIDATE, Role.DRAINING, Role.REINSTATING)
     ),
     *(
         Case(
@@ -129,8 +129,8 @@ UNHEALTHY = [
         "an unhealthy version that has not settled is rejected: the one that it replaced takes its place",
         app(draining(1), live(2, has_settled=False)),
         ev.Unhealthy(2, "refused"),
-        {"2.is_rejected": True, "1.role": "returning"},
-        (ef.Return(1), ef.ReportUnhealthy(2, "refused", 1, None)),
+        {"2.is_rejected": True, "1.role": "reinstating"},
+        (ef.Reinstate(1), ef.ReportUnhealthy(2, "refused", 1, None)),
     ),
     Case(
         "an unhealthy version that has not settled is restarted where there is no earlier one",
@@ -147,62 +147,62 @@ UNHEALTHY = [
     ),
     Case(
         "an unhealthy version is replaced already when an earlier one returns",
-        app(returning(1), live(2, is_rejected=True)),
+        app(reinstating(1), live(2, is_rejected=True)),
         ev.Unhealthy(2, "refused"),
         {},
     ),
-    Case("an unhealthy version is left as it is by a stop that leaves it", LEAVING, ev.Unhealthy(1, "refused"), {}),
+    Case("an unhealthy version is left as it is by a stop that leaves it", DETACHING, ev.Unhealthy(1, "refused"), {}),
     Case("an unhealthy version is stopped already during a stop", STOPPING, ev.Unhealthy(9, "refused"), {}),
 ]
 
 RETURNS = [
     Case(
         "a version that cannot be made live again is tried again after a longer delay",
-        app(returning(1), failed_returns=1),
-        ev.ReturnFailed(1, "iptables"),
-        {"failed_returns": 2, "is_return_delayed": True},
-        (ef.ReportReturnFailed(1, "iptables", 0.4), ef.StartTimer(RETURN_TIMER, 0.4, 1)),
+        app(reinstating(1), failed_reinstatements=1),
+        ev.ReinstatementFailed(1, "iptables"),
+        {"failed_reinstatements": 2, "is_reinstatement_delayed": True},
+        (ef.ReportReinstatementFailed(1, "iptables", 0.4), ef.StartTimer(RETURN_TIMER, 0.4, 1)),
     ),
     Case(
         "a version that is gone cannot be made live again: it is started again",
-        app(returning(1), policy=NEVER),
-        ev.ReturnFailed(1, "no such container", is_gone=True),
+        app(reinstating(1), policy=NEVER),
+        ev.ReinstatementFailed(1, "no such container", is_gone=True),
         {"1.role": "stopping", "restarts.count": 1, "restarts.wanted": recipe("v1")},
         (
-            ef.Discard(1),
+            ef.Remove(1),
             ef.StartTimer(RESTART_TIMER, 0.1),
-            ef.ReportReturnFailed(1, "no such container", 0.1),
+            ef.ReportReinstatementFailed(1, "no such container", 0.1),
         ),
     ),
     Case(
         "a version that exited while it returned is started again only as the policy says",
-        app(returning(1, exit_code=0), policy=Policy(RestartPolicy("on-failure"))),
-        ev.ReturnFailed(1, "it exited"),
+        app(reinstating(1, exit_code=0), policy=Policy(RestartPolicy("on-failure"))),
+        ev.ReinstatementFailed(1, "it exited"),
         {"1.role": "stopping"},
-        (ef.Discard(1), ef.ReportReturnFailed(1, "it exited", None)),
+        (ef.Remove(1), ef.ReportReinstatementFailed(1, "it exited", None)),
     ),
     Case(
         "a version that is gone is followed by another that drains",
-        app(draining(1), returning(2)),
-        ev.ReturnFailed(2, "no such container", is_gone=True),
-        {"2.role": "stopping", "1.role": "returning"},
-        (ef.Discard(2), ef.ReportReturnFailed(2, "no such container", None), ef.Return(1)),
+        app(draining(1), reinstating(2)),
+        ev.ReinstatementFailed(2, "no such container", is_gone=True),
+        {"2.role": "stopping", "1.role": "reinstating"},
+        (ef.Remove(2), ef.ReportReinstatementFailed(2, "no such container", None), ef.Reinstate(1)),
     ),
     Case(
         "a version is tried again a few times during a stop that leaves it",
-        app(returning(1), phase=Phase.LEAVING, failed_returns=4),
-        ev.ReturnFailed(1, "iptables"),
-        {"failed_returns": 5, "is_return_delayed": True},
-        (ef.ReportReturnFailed(1, "iptables", 3.2), ef.StartTimer(RETURN_TIMER, 3.2, 1)),
+        app(reinstating(1), phase=Phase.DETACHING, failed_reinstatements=4),
+        ev.ReinstatementFailed(1, "iptables"),
+        {"failed_reinstatements": 5, "is_reinstatement_delayed": True},
+        (ef.ReportReinstatementFailed(1, "iptables", 3.2), ef.StartTimer(RETURN_TIMER, 3.2, 1)),
     ),
     Case(
         "a version that could not be made live again often enough is left as it is",
-        app(returning(1), phase=Phase.LEAVING, failed_returns=5),
-        ev.ReturnFailed(1, "iptables"),
-        {"failed_returns": 6, "phase": "ended", "-1": None},
-        (ef.ReportReturnFailed(1, "iptables", None), ef.Leave(1), ef.Finish()),
+        app(reinstating(1), phase=Phase.DETACHING, failed_reinstatements=5),
+        ev.ReinstatementFailed(1, "iptables"),
+        {"failed_reinstatements": 6, "phase": "ended", "-1": None},
+        (ef.ReportReinstatementFailed(1, "iptables", None), ef.Detach(1), ef.Finish()),
     ),
-    Case("a version that is stopped need not be made live again", STOPPING, ev.ReturnFailed(9, "iptables"), {}),
+    Case("a version that is stopped need not be made live again", STOPPING, ev.ReinstatementFailed(9, "iptables"), {}),
 ]
 
 ENDS = [
@@ -214,7 +214,7 @@ ENDS = [
     ),
     Case(
         "a version that finishes its connections in a stop that leaves the live one is waited for",
-        app(live(2), draining(1), stopping(9), phase=Phase.LEAVING),
+        app(live(2), draining(1), stopping(9), phase=Phase.DETACHING),
         ev.DrainEnded(1),
         {"1.role": "stopping"},
     ),
@@ -224,26 +224,26 @@ ENDS = [
         app(live(2), stopping(1)),
         ev.Kept(1),
         {"1.role": "kept"},
-        (ef.Tidy(),),
+        (ef.Prune(),),
     ),
     Case(
         "the last version that was kept completes a stop that leaves the live one",
-        LEAVING,
+        DETACHING,
         ev.Kept(9),
         {"9.role": "kept", "-1": None, "phase": "ended"},
-        (ef.Tidy(), ef.Leave(1), ef.Finish()),
+        (ef.Prune(), ef.Detach(1), ef.Finish()),
     ),
     Case(
         "the last version that was kept is followed by the last look",
         STOPPING,
         ev.Kept(9),
         {"9.role": "kept", "phase": "sweeping"},
-        (ef.Tidy(), ef.Sweep()),
+        (ef.Prune(), ef.Sweep()),
     ),
-    Case("a stopped version is gone", app(live(2), stopping(1)), ev.Gone(1), {"-1": None}, (ef.Tidy(),)),
+    Case("a stopped version is gone", app(live(2), stopping(1)), ev.Gone(1), {"-1": None}, (ef.Prune(),)),
     *(
         Case(f"a {role.value} version is gone", app(live(), in_role(2, role)), ev.Gone(2), {"-2": None})
-        for role in (Role.CANDIDATE, Role.DRAINING, Role.STANDBY, Role.RETURNING, Role.KEPT)
+        for role in (Role.CANDIDATE, Role.DRAINING, Role.STANDBY, Role.REINSTATING, Role.KEPT)
     ),
     Case("a live version is gone", app(live(1), live(2)), ev.Gone(2), {"-2": None}),
     Case(
@@ -254,17 +254,17 @@ ENDS = [
     ),
     Case(
         "the last version that is gone completes a stop that leaves the live one",
-        LEAVING,
+        DETACHING,
         ev.Gone(9),
         {"-1": None, "-9": None, "phase": "ended"},
-        (ef.Tidy(), ef.Leave(1), ef.Finish()),
+        (ef.Prune(), ef.Detach(1), ef.Finish()),
     ),
     Case(
         "the last version that is gone is followed by the last look",
         STOPPING,
         ev.Gone(9),
         {"-9": None, "phase": "sweeping"},
-        (ef.Tidy(), ef.Sweep()),
+        (ef.Prune(), ef.Sweep()),
     ),
 ]
 
@@ -272,72 +272,74 @@ TIMERS = [
     Case(
         "a restart that is due starts",
         app(restarts=wanted(2)),
-        ev.Due(RESTART_TIMER),
+        ev.TimerExpired(RESTART_TIMER),
         {"restart": NUMBER, "+20": "candidate", "next_number": NUMBER + 1, "next_attempt": 31},
         (start(request=restart_request(), kind=Kind.RESTART),),
     ),
-    Case("a restart that is not wanted any more does not start", app(live()), ev.Due(RESTART_TIMER), {}),
+    Case("a restart that is not wanted any more does not start", app(live()), ev.TimerExpired(RESTART_TIMER), {}),
     Case(
         "a restart waits for the engine",
         app(restarts=wanted(2), is_engine_lost=True),
-        ev.Due(RESTART_TIMER),
+        ev.TimerExpired(RESTART_TIMER),
         {"restarts.is_due": True},
     ),
     Case(
         "a return whose delay is over is tried again",
-        app(returning(1), is_return_delayed=True, failed_returns=2),
-        ev.Due(RETURN_TIMER, 1),
-        {"is_return_delayed": False},
-        (ef.Return(1),),
+        app(reinstating(1), is_reinstatement_delayed=True, failed_reinstatements=2),
+        ev.TimerExpired(RETURN_TIMER, 1),
+        {"is_reinstatement_delayed": False},
+        (ef.Reinstate(1),),
     ),
     Case(
         "a version that exited before its next try is removed",
-        app(returning(1, exit_code=3), is_return_delayed=True, policy=NEVER),
-        ev.Due(RETURN_TIMER, 1),
-        {"1.role": "stopping", "is_return_delayed": False},
-        (ef.Discard(1), ef.ReportReturnFailed(1, "it exited", None)),
+        app(reinstating(1, exit_code=3), is_reinstatement_delayed=True, policy=NEVER),
+        ev.TimerExpired(RETURN_TIMER, 1),
+        {"1.role": "stopping", "is_reinstatement_delayed": False},
+        (ef.Remove(1), ef.ReportReinstatementFailed(1, "it exited", None)),
     ),
-    Case("a return that is under way is not started twice", app(returning(1)), ev.Due(RETURN_TIMER, 1), {}),
-    Case("a version that does not return is not tried", app(live()), ev.Due(RETURN_TIMER, 1), {}),
+    Case("a return that is under way is not started twice", app(reinstating(1)), ev.TimerExpired(RETURN_TIMER, 1), {}),
+    Case("a version that does not return is not tried", app(live()), ev.TimerExpired(RETURN_TIMER, 1), {}),
     Case(
         "a version that has been live for long enough has its restarts counted from 0",
         app(live(), restarts=Restarts(4)),
-        ev.Due(ef.TimerKind.PROVED, 1),
+        ev.TimerExpired(ef.TimerKind.STABLE, 1),
         {"restarts.count": 0},
     ),
     Case(
         "a version that is not live has proved nothing",
         app(live(2), draining(1), restarts=Restarts(4)),
-        ev.Due(ef.TimerKind.PROVED, 1),
+        ev.TimerExpired(ef.TimerKind.STABLE, 1),
         {},
     ),
     Case(
         "a version that has been live for the settle time has settled",
         app(live(has_settled=False)),
-        ev.Due(ef.TimerKind.SETTLED, 1),
+        ev.TimerExpired(ef.TimerKind.SETTLED, 1),
         {"1.has_settled": True},
     ),
     Case(
         "a version that was replaced does not settle",
         app(live(2), draining(1, has_settled=False)),
-        ev.Due(ef.TimerKind.SETTLED, 1),
+        ev.TimerExpired(ef.TimerKind.SETTLED, 1),
         {},
     ),
     Case(
         "a version is tried again when its delay is over in a stop that leaves it",
-        app(returning(1), phase=Phase.LEAVING, is_return_delayed=True, failed_returns=2),
-        ev.Due(RETURN_TIMER, 1),
-        {"is_return_delayed": False},
-        (ef.Return(1),),
+        app(reinstating(1), phase=Phase.DETACHING, is_reinstatement_delayed=True, failed_reinstatements=2),
+        ev.TimerExpired(RETURN_TIMER, 1),
+        {"is_reinstatement_delayed": False},
+        (ef.Reinstate(1),),
     ),
-    Case("a restart does not start in a stop that leaves the live version", LEAVING, ev.Due(RESTART_TIMER), {}),
-    Case("a restart does not start in a stop", STOPPING, ev.Due(RESTART_TIMER), {}),
-    Case("a restart does not start at the last look", app(phase=Phase.SWEEPING), ev.Due(RESTART_TIMER), {}),
+    Case(
+        "a restart does not start in a stop that leaves the live version", DETACHING, ev.TimerExpired(RESTART_TIMER), {}
+    ),
+    Case("a restart does not start in a stop", STOPPING, ev.TimerExpired(RESTART_TIMER), {}),
+    Case("a restart does not start at the last look", app(phase=Phase.SWEEPING), ev.TimerExpired(RESTART_TIMER), {}),
 ]
 
 #: What each of these says is about a version in one role only.
 ONE_ROLE: list[tuple[ev.Event, Role]] = [
-    (ev.ReturnFailed(2, "not ready"), Role.RETURNING),
+    (ev.ReinstatementFailed(2, "not ready"), Role.REINSTATING),
     (ev.Unhealthy(2, "refused"), Role.LIVE),
     (ev.DrainEnded(2), Role.DRAINING),
     (ev.Kept(2), Role.STOPPING),
@@ -355,15 +357,15 @@ RULES = [
         "a version that stands by is live again, once no candidate needs its room",
         app(standby(1), stopping(2)),
         ev.Gone(2),
-        {"-2": None, "1.role": "returning"},
-        (ef.Tidy(), ef.Return(1)),
+        {"-2": None, "1.role": "reinstating"},
+        (ef.Prune(), ef.Reinstate(1)),
     ),
     Case(
         "the version that was live last is made live again",
         app(draining(1), draining(2), draining(3, is_rejected=True), draining(4, is_verified=False), stopping(9)),
         ev.Gone(9),
-        {"-9": None, "2.role": "returning"},
-        (ef.Tidy(), ef.Return(2)),
+        {"-9": None, "2.role": "reinstating"},
+        (ef.Prune(), ef.Reinstate(2)),
     ),
 ]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
-from hanoverd.deploy.requests import Order
+from hanoverd.deploy.requests import Command
 from hanoverd.deploy.state import Phase, Policy, Role, State
+from hanoverd.deploy.step import STABLE_AFTER
 from hanoverd.deploy.targets import Source
-from hanoverd.deploy.transitions import PROVED_AFTER, transition
+from hanoverd.deploy.transitions import transition
 from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import recipe
 
@@ -45,7 +46,7 @@ def restart_delays(effects: list[ef.Effect]) -> list[float]:
 
 
 def test_a_restart_that_waits_for_the_engine_and_is_cancelled_is_tried_again() -> None:
-    died = (ev.Exited(0, 1), ev.Due(ef.TimerKind.RESTART), ev.Gone(1), ev.EngineLost(1, "lost"))
+    died = (ev.Exited(0, 1), ev.TimerExpired(ef.TimerKind.RESTART), ev.Gone(1), ev.EngineLost(1, "lost"))
     state, effects = after(*STARTED, *live(0), *died, ev.CancelRequested("as a person asked"))
     assert state.restart is None
     assert restart_delays(effects) == [0.1, 0.2]
@@ -54,11 +55,11 @@ def test_a_restart_that_waits_for_the_engine_and_is_cancelled_is_tried_again() -
 def test_a_return_that_was_cancelled_too_late_is_not_live() -> None:
     returning = (*STARTED, *live(0), *live(1), ev.Exited(1, 1))
     state, _ = after(*returning)
-    assert state.role(0) is Role.RETURNING
+    assert state.role(0) is Role.REINSTATING
     for gone in ((), (ev.Gone(0),)):
         state, effects = after(*returning, ev.StopRequested(), *gone, ev.Flipped(0, recipe("v0")))
         assert not state.live
-        assert effects[-1] == ef.Unroute(0)
+        assert effects[-1] == ef.RemoveRoutes(0)
 
 
 def test_while_paused_what_was_missed_is_deployed_after_what_was_held() -> None:
@@ -69,7 +70,7 @@ def test_while_paused_what_was_missed_is_deployed_after_what_was_held() -> None:
         ev.Flipped(0, recipe("v0")),
         ev.Paused(),
         ev.Triggered("someone pushed X", "X"),
-        ev.Found("Y"),
+        ev.NewestFound("Y"),
         ev.Resumed(),
     )
     assert revisions(effects)[-1] == "Y"
@@ -82,7 +83,7 @@ def test_what_was_found_is_not_deployed_again_where_it_was_obtained() -> None:
         ev.Obtained("W"),
         ev.Flipped(0, recipe("v0")),
         ev.Paused(),
-        ev.Found("W"),
+        ev.NewestFound("W"),
         ev.Resumed(),
     )
     assert revisions(effects) == [None]
@@ -112,24 +113,24 @@ def paused_before(adopted: ev.Adopted) -> tuple[State, list[ef.Effect]]:
 
 
 def test_an_order_of_before_the_start_is_not_replaced_by_triggers_that_were_held_earlier() -> None:
-    order = Order("deploy web:2", Source("abc"), 7)
-    state, effects = after(ev.Paused(), ev.Triggered("SIGHUP"), ev.Ordered(order), ev.Started(), ev.Adopted())
+    command = Command("deploy web:2", Source("abc"), 7)
+    state, effects = after(ev.Paused(), ev.Triggered("SIGHUP"), ev.CommandReceived(command), ev.Started(), ev.Adopted())
     [started] = [one.attempt.request for one in effects if isinstance(one, ef.StartAttempt)]
-    assert started.order is order
+    assert started.command is command
     assert [held.reason for held in state.requests.held] == ["SIGHUP"]
     assert not [one for one in effects if isinstance(one, ef.ReportDropped)]
 
 
 def test_a_replacement_of_an_unhealthy_version_is_proved_after_a_while_as_any_restart_is() -> None:
     state, effects = after(*STARTED, *live(0))
-    assert ef.StartTimer(ef.TimerKind.PROVED, PROVED_AFTER, 0) in effects
+    assert ef.StartTimer(ef.TimerKind.STABLE, STABLE_AFTER, 0) in effects
     for number in range(1, 5):
         state, effects = unhealthy(state, number - 1)
         assert restart_delays(effects) == [0.1]
-        state, _ = transition(state, ev.Due(ef.TimerKind.RESTART))
+        state, _ = transition(state, ev.TimerExpired(ef.TimerKind.RESTART))
         state, effects = list_of(transition(state, ev.Flipped(number, recipe("v0"), frozenset([number - 1]))))
-        assert ef.StartTimer(ef.TimerKind.PROVED, PROVED_AFTER, number) in effects
-        state, _ = transition(state, ev.Due(ef.TimerKind.PROVED, number))
+        assert ef.StartTimer(ef.TimerKind.STABLE, STABLE_AFTER, number) in effects
+        state, _ = transition(state, ev.TimerExpired(ef.TimerKind.STABLE, number))
         assert state.restarts.count == 0
 
 

@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.clock import sleep
 from tests.fakes.containers import FakeContainer
 from tests.fakes.engine import FakeEngine
 
@@ -43,7 +43,7 @@ class PoolsTests(TestCase):
         deadline = time.monotonic() + 10
         while not holds():
             assert time.monotonic() < deadline, "not within time"
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
 
     async def test_short_requests_get_a_thread_while_streams_and_stops_hold_theirs(self) -> None:
         waits = [Deferred.fromCoroutine(self.engine.wait("calm")) for _ in range(3)]

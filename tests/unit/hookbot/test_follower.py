@@ -35,7 +35,7 @@ class Triggers:
     def trigger(self, _reason: str, revision: str | None) -> None:
         self.events.append(("trigger", revision))
 
-    def found(self, newest: str) -> None:
+    def newest_found(self, newest: str) -> None:
         self.events.append(("found", newest))
 
 

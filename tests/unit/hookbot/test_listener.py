@@ -24,8 +24,8 @@ from hanoverd.hookbot.publishing import publish
 from hanoverd.hookbot.server import Server
 from hanoverd.hookbot.service import ServerService
 from hanoverd.hookbot.websocket import certificates, listen
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HookbotError
-from hanoverd.runtime.polling import pause
 from hanoverd.spec.hookbot import MOST_BYTES, HookbotURL, token
 from tests.lab.certificates import write_certificates
 
@@ -75,7 +75,7 @@ class ListenTests(TestCase):
     async def _end(self, listening: Any) -> None:
         self.server.drop_all()
         await listening.stopListening()
-        await pause(REACTOR, 0.02)
+        await sleep(REACTOR, 0.02)
 
     def url(self, path: str = "/sub/a", key: str = KEY) -> HookbotURL:
         """A URL of the real server."""
@@ -94,7 +94,7 @@ class ListenTests(TestCase):
         deadline = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < deadline, "not within time"
-            await pause(REACTOR, 0.005)
+            await sleep(REACTOR, 0.005)
 
     async def why(self, work: Deferred[str]) -> str:
         """What it fails with."""
@@ -151,7 +151,7 @@ class ListenTests(TestCase):
     async def test_a_cancel_while_it_connects(self) -> None:
         await self.cancelled(self.listening(self.far(b"", closes=False)))
         work = self.listening(self.far(b"", closes=False))
-        await pause(REACTOR, 0.05)
+        await sleep(REACTOR, 0.05)
         await self.cancelled(work)
 
     async def test_a_token_of_another_key(self) -> None:
@@ -242,7 +242,7 @@ class ListenTests(TestCase):
         await self.until(lambda: self.messages)
         await self.cancelled(work)
         await service.stopService()
-        await pause(REACTOR, 0.05)
+        await sleep(REACTOR, 0.05)
 
     def test_certificates_that_are_none(self) -> None:
         with self.assertRaisesRegex(HookbotError, "cannot read the certificates in /nowhere: No such file"):

@@ -14,7 +14,7 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.network import conntrack as module
 from hanoverd.network.conntrack import Conntrack, under_way
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.processes import ProcessReactor
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
@@ -96,7 +96,7 @@ class ConntrackTests(TestCase):
         deadline = time.monotonic() + 10
         while len(self.commands) < times:
             assert time.monotonic() < deadline, "not within time"
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
 
     # -- listings
 
@@ -155,7 +155,7 @@ class ConntrackTests(TestCase):
         count.cancel()
         with self.assertRaises(CancelledError):
             await count
-        await pause(REACTOR, 0.4)
+        await sleep(REACTOR, 0.4)
         self.assertEqual(len(self.commands), 1)
 
     # -- failures

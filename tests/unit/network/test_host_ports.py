@@ -4,43 +4,51 @@ from __future__ import annotations
 
 import os
 import socket
+from ipaddress import IPv4Address
 
 import pytest
 
 from hanoverd.network.host_ports import hold_name, hold_ports, release_ports
 from hanoverd.runtime.errors import NameTaken, PortTaken
-from hanoverd.spec.publish import Publish
+from hanoverd.spec.ports import ContainerPort, HostPort, PortRequest, PublishedPort
 
 #: An address that no other process uses: tests run in several at once.
-LOOPBACK = f"127.78.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
+LOOPBACK = IPv4Address(f"127.78.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}")
+
+WEB = ContainerPort(80)
+
+
+def used(number: int, container: ContainerPort = WEB) -> PublishedPort:
+    """A port that an earlier run published."""
+    return PublishedPort(HostPort(LOOPBACK, number), container)
 
 
 @pytest.fixture
 def free() -> int:
     """A port that nobody holds just now."""
-    with socket.create_server((LOOPBACK, 0)) as listener:
+    with socket.create_server((str(LOOPBACK), 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
 
 
-def at(first: int, last: int | None = None) -> Publish:
-    return Publish(LOOPBACK, range(first, (last or first) + 1), 80)
+def at(first: int, last: int | None = None) -> PortRequest:
+    return PortRequest(WEB, range(first, (last or first) + 1), LOOPBACK)
 
 
 def test_a_held_port_refuses_others_and_their_clients(free: int) -> None:
     [held] = hold_ports([at(free)])
-    assert held.host_port == free
+    assert held.published.host.number == free
     with pytest.raises(OSError, match="in use"):
-        socket.create_server((LOOPBACK, free))
+        socket.create_server((str(LOOPBACK), free))
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((LOOPBACK, free))
+        socket.create_connection((str(LOOPBACK), free))
     release_ports([held])
     release_ports([held])
-    socket.create_server((LOOPBACK, free)).close()
+    socket.create_server((str(LOOPBACK), free)).close()
 
 
 def test_a_port_that_another_listens_on_is_told(free: int) -> None:
-    with socket.create_server((LOOPBACK, free)), pytest.raises(PortTaken, match="another program listens on it"):
+    with socket.create_server((str(LOOPBACK), free)), pytest.raises(PortTaken, match="another program listens on it"):
         hold_ports([at(free)])
 
 
@@ -52,59 +60,59 @@ def test_a_port_that_another_hanoverd_holds_is_told(free: int) -> None:
 
 
 def test_any_port_means_a_free_one() -> None:
-    held = hold_ports([Publish(LOOPBACK, None, 80), Publish(LOOPBACK, None, 80)])
-    assert len({port.host_port for port in held}) == 2
+    held = hold_ports([PortRequest(WEB, address=LOOPBACK), PortRequest(WEB, address=LOOPBACK)])
+    assert len({port.published.host.number for port in held}) == 2
     release_ports(held)
 
 
 def test_of_a_range_the_first_free_one_is_taken(free: int) -> None:
-    with socket.create_server((LOOPBACK, free)):
+    with socket.create_server((str(LOOPBACK), free)):
         [held] = hold_ports([at(free, free + 20)])
-    assert free < held.host_port <= free + 20
+    assert free < held.published.host.number <= free + 20
     release_ports([held])
 
 
 def test_one_that_needs_a_certain_port_gets_it_before_one_with_a_choice(free: int) -> None:
     held = hold_ports([at(free, free + 20), at(free)])
-    assert held[1].host_port == free
-    assert held[0].host_port != free
+    assert held[1].published.host.number == free
+    assert held[0].published.host.number != free
     release_ports(held)
 
 
 def test_the_port_of_an_earlier_run_is_chosen_again_where_any_would_do(free: int) -> None:
-    [held] = hold_ports([Publish(LOOPBACK, None, 80)], {80: [free]})
-    assert held.host_port == free
+    [held] = hold_ports([PortRequest(WEB, address=LOOPBACK)], [used(free)])
+    assert held.published.host.number == free
     release_ports([held])
 
 
 def test_of_a_range_the_port_of_an_earlier_run_is_chosen_again(free: int) -> None:
-    [held] = hold_ports([at(free - 5, free)], {80: [free]})
-    assert held.host_port == free
+    [held] = hold_ports([at(free - 5, free)], [used(free)])
+    assert held.published.host.number == free
     release_ports([held])
 
 
 def test_several_ports_of_an_earlier_run_are_all_chosen_again(free: int) -> None:
-    with socket.create_server((LOOPBACK, 0)) as listener:
+    with socket.create_server((str(LOOPBACK), 0)) as listener:
         other: int = listener.getsockname()[1]
-    held = hold_ports([Publish(LOOPBACK, None, 80)] * 2, {80: [free, other]})
-    assert [port.host_port for port in held] == [free, other]
+    held = hold_ports([PortRequest(WEB, address=LOOPBACK)] * 2, [used(free), used(other)])
+    assert [port.published.host.number for port in held] == [free, other]
     release_ports(held)
 
 
 def test_a_port_of_an_earlier_run_is_not_chosen_where_it_would_not_do(free: int) -> None:
     # It is of another container port, or another one was asked for, or another program listens on it by now.
-    [held] = hold_ports([at(free)], {80: [free + 1], 81: [free + 2]})
-    assert held.host_port == free
+    [held] = hold_ports([at(free)], [used(free + 1), used(free + 2, ContainerPort(81))])
+    assert held.published.host.number == free
     release_ports([held])
-    with socket.create_server((LOOPBACK, free)):
-        [held] = hold_ports([Publish(LOOPBACK, None, 80)], {80: [free]})
-    assert held.host_port != free
+    with socket.create_server((str(LOOPBACK), free)):
+        [held] = hold_ports([PortRequest(WEB, address=LOOPBACK)], [used(free)])
+    assert held.published.host.number != free
     release_ports([held])
 
 
 def test_a_port_of_just_closed_connections_can_be_held(free: int) -> None:
-    with socket.create_server((LOOPBACK, free)) as listener:
-        client = socket.create_connection((LOOPBACK, free))
+    with socket.create_server((str(LOOPBACK), free)) as listener:
+        client = socket.create_connection((str(LOOPBACK), free))
         served, _ = listener.accept()
         served.close()
         client.close()
@@ -113,7 +121,7 @@ def test_a_port_of_just_closed_connections_can_be_held(free: int) -> None:
 
 def test_all_are_let_go_when_one_cannot_be_held(free: int) -> None:
     with pytest.raises(PortTaken, match="not an address of this host"):
-        hold_ports([at(free), Publish("203.0.113.1", range(free, free + 1), 80)])
+        hold_ports([at(free), PortRequest(WEB, range(free, free + 1), IPv4Address("203.0.113.1"))])
     release_ports(hold_ports([at(free)]))
 
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hanoverd.network.reconciler import EVERY, Reconciler
 from hanoverd.network.routes import Routes
-from hanoverd.runtime.cancellation import uncancellable
+from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import FirewallError
 
 
@@ -24,7 +24,7 @@ class Far:
     async def repair(self) -> str | None:
         """It ignores cancellation, as the real one."""
         self.looks.append(Deferred())
-        return await uncancellable(self.looks[-1])
+        return await shielded(self.looks[-1])
 
 
 class ReconcilerTests(SynchronousTestCase):

@@ -14,14 +14,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from hanoverd.network.firewall import Firewall
-from hanoverd.network.host_ports import HeldPort
 from hanoverd.network.routes import Flip, Routes
 from hanoverd.network.rules import Route
 from hanoverd.runtime.errors import FirewallError
 from hanoverd.spec.container import ContainerOptions, Image, Recipe
 from hanoverd.spec.image_name import ImageName
-from hanoverd.spec.publish import Publish
-from hanoverd.versions.monitor import Watch
+from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, ContainerPort, HostPort, PublishedPort
+from hanoverd.versions.monitor import ContainerMonitor
 from hanoverd.versions.version import Container, Created, Ready, Running
 from tests.fakes import table
 from tests.fakes.firewall import FakeFirewall
@@ -29,7 +28,8 @@ from tests.fakes.world import World
 
 REACTOR: Any = reactor
 
-TO_0, TO_1 = [Route(None, 8080, "192.0.2.2", 80, None)], [Route(None, 8080, "192.0.2.3", 80, None)]
+WEB = PublishedPort(HostPort(ANY_IPV4, 8080), ContainerPort(80))
+TO_0, TO_1 = [Route(WEB, "192.0.2.2", None)], [Route(WEB, "192.0.2.3", None)]
 
 #: Does what it is asked for, and reports a failure all the same, once; from then on it refuses everything if "down" says so.
 LYING = """\
@@ -114,9 +114,7 @@ class RoutesTests(TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.fake = FakeFirewall(Path(folder.name))
-        ports = [
-            HeldPort(Publish(None, range(port, port + 1), to), port, None) for port, to in ((8080, 80), (8443, 443))
-        ]
+        ports = [PublishedPort(HostPort(ANY_IPV4, port), ContainerPort(to)) for port, to in ((8080, 80), (8443, 443))]
         self.firewall = Firewall(REACTOR, self.fake.environ, "app")
         self.routes = Routes(self.firewall, ports)
 
@@ -219,7 +217,7 @@ class RoutesTests(TestCase):
 
     async def test_a_version_without_one_of_the_published_ports_is_noticed(self) -> None:
         self.assertTrue(self.routes.has_ports_of(version(0)))
-        self.assertFalse(self.routes.has_ports_of(version(0, ports=(80,))))
+        self.assertFalse(self.routes.has_ports_of(version(0, numbers=(80,))))
 
 
 class FailingFlipTests(TestCase):
@@ -257,9 +255,16 @@ class FailingFlipTests(TestCase):
                 await world.close()
 
 
-def version(number: int, ports: tuple[int, ...] = (80, 443)) -> Running:
+def version(number: int, numbers: tuple[int, ...] = (80, 443)) -> Running:
     """A version, at an address of its own."""
+    ports = tuple(ContainerPort(port) for port in numbers)
     recipe = Recipe(Image("sha256:1", ImageName("app"), ports), ContainerOptions())
     address = f"192.0.2.{number + 2}"
     created = Created(Container(number, f"app-{number}", f"id-{number}"), recipe, ports)
-    return Running(created, address, (address,), {port: 40000 + port for port in ports}, cast("Watch", None))
+    return Running(
+        created,
+        address,
+        (address,),
+        {port: HostPort(LOOPBACK, 40000 + port.number) for port in ports},
+        cast("ContainerMonitor", None),
+    )

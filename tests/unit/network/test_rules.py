@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import IPv4Address
+
 import pytest
 
 from hanoverd.network.rules import (
@@ -11,11 +14,12 @@ from hanoverd.network.rules import (
     chains_of,
     claims,
     filled,
-    host_ports,
     nothing,
+    published_ports,
     removed,
     what_is_wrong,
 )
+from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, ContainerPort, HostPort, PublishedPort
 
 DOCKER = """\
 *nat
@@ -27,8 +31,10 @@ DOCKER = """\
 COMMIT
 """
 
-WEB = Route(None, 8080, "172.17.0.3", 80, 49153)
-ADMIN = Route("10.0.0.1", 8443, "172.17.0.3", 443, 49154)
+WEB = Route(PublishedPort(HostPort(ANY_IPV4, 8080), ContainerPort(80)), "172.17.0.3", HostPort(LOOPBACK, 49153))
+ADMIN = Route(
+    PublishedPort(HostPort(IPv4Address("10.0.0.1"), 8443), ContainerPort(443)), "172.17.0.3", HostPort(LOOPBACK, 49154)
+)
 
 JUMP_IN = "-A PREROUTING -m addrtype --dst-type LOCAL -j HANOVERD-web-IN"
 JUMP_OUT = "-A OUTPUT -m addrtype --dst-type LOCAL -j HANOVERD-web-OUT"
@@ -60,7 +66,7 @@ def test_the_first_flip_makes_the_chains_the_rules_and_the_jumps_in_one_commit()
 
 
 def test_without_a_proxy_local_clients_are_led_straight_to_the_container_too() -> None:
-    direct = Route(None, 8080, "172.17.0.3", 80, None)
+    direct = replace(WEB, proxy=None)
     rules = [line for line in filled("web", "web-0", [direct], DOCKER).splitlines() if "--dport" in line]
     assert [rule.partition(" -j ")[2] for rule in rules] == ["DNAT --to-destination 172.17.0.3:80"] * 2
 
@@ -178,7 +184,10 @@ def test_claims_are_read_back_from_the_rules_as_iptables_save_prints_them() -> N
         '-A HANOVERD-api-IN -d 10.0.0.1/32 -p tcp -m tcp --dport 81 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
         "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9000 -j DNAT --to-destination 172.17.0.2:80\n"
     )
-    assert claims(saved) == [Claim("HANOVERD-web-IN", None, 8080), Claim("HANOVERD-api-IN", "10.0.0.1", 81)]
+    assert claims(saved) == [
+        Claim("HANOVERD-web-IN", WEB.port.host),
+        Claim("HANOVERD-api-IN", HostPort(IPv4Address("10.0.0.1"), 81)),
+    ]
 
 
 def test_the_host_ports_of_an_app_are_read_back_from_its_rules() -> None:
@@ -189,9 +198,13 @@ def test_the_host_ports_of_an_app_are_read_back_from_its_rules() -> None:
         '-A HANOVERD-web-OUT -p tcp -m tcp --dport 82 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
         '-A HANOVERD-api-IN -p tcp -m tcp --dport 81 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
     )
-    assert host_ports("web", saved) == {80: [8080, 8081], 99: [443]}
-    assert host_ports("other", saved) == {}
+    assert published_ports("web", saved) == [
+        WEB.port,
+        PublishedPort(HostPort(ANY_IPV4, 8081), ContainerPort(80)),
+        PublishedPort(HostPort(IPv4Address("10.0.0.1"), 443), ContainerPort(99)),
+    ]
+    assert published_ports("other", saved) == []
 
 
 def test_the_host_ports_that_a_flip_routes_are_those_that_are_read_back() -> None:
-    assert host_ports("web", filled("web", "web-0", [WEB, ADMIN])) == {80: [8080], 443: [8443]}
+    assert published_ports("web", filled("web", "web-0", [WEB, ADMIN])) == [WEB.port, ADMIN.port]

@@ -23,8 +23,9 @@ from twisted.web.server import Request, Site
 
 from hanoverd.notify import hooks as module
 from hanoverd.notify.hooks import Hook, Hooks
+from hanoverd.runtime.backoff import Backoff
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import VersionFailed
-from hanoverd.runtime.polling import pause
 from hanoverd.spec.events import LONGEST_STRING, Event, Party, parse_hook
 
 REACTOR: Any = reactor
@@ -71,7 +72,7 @@ class HooksTests(TestCase):
         deadline = time.monotonic() + 10
         while not holds():
             assert time.monotonic() < deadline, "not within time"
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
 
     async def test_a_command_is_told_all_by_its_environment(self) -> None:
         self.hooks(f"env | grep ^HANOVERD_ | sort > {self.file}.new; mv {self.file}.new {self.file}").tell(EVENT)
@@ -95,7 +96,7 @@ class HooksTests(TestCase):
         hooks = Hooks(REACTOR, dict(os.environ), [Hook("live", f"touch {self.file}")])
         await hooks.ask(EVENT)
         hooks.tell(EVENT)
-        await pause(REACTOR, 0.1)
+        await sleep(REACTOR, 0.1)
         self.assertFalse(self.file.exists())
 
     async def test_a_failure_is_a_veto_where_it_is_asked_for(self) -> None:
@@ -156,7 +157,7 @@ class HooksTests(TestCase):
         )
 
     async def test_it_is_tried_again_and_given_up_in_the_end(self) -> None:
-        with mock.patch.object(module, "FIRST_WAIT", 0.01), mock.patch.object(module, "LONGEST_WAIT", 0.02):
+        with mock.patch.object(module, "BACKOFF", Backoff(first=0.01, longest=0.02)):
             told, url = self.serve(500, 503, 204)
             self.hooks(urls=(url,)).tell(EVENT)
             await self.until(lambda: len(told.bodies) == 3)
@@ -164,7 +165,7 @@ class HooksTests(TestCase):
             hooks = self.hooks(urls=(url,))
             hooks.tell(EVENT)
             await self.until(lambda: not hooks._requests)
-            self.assertEqual(len(told.bodies), module.TRIES)
+            self.assertEqual(len(told.bodies), module.ATTEMPTS)
 
     def silent(self) -> str:
         """The URL of a server that takes connections and never answers."""
@@ -216,7 +217,7 @@ class HooksTests(TestCase):
 
 async def _stopped(listening: Any) -> None:
     await listening.stopListening()
-    await pause(REACTOR, 0.05)
+    await sleep(REACTOR, 0.05)
 
 
 @pytest.mark.parametrize("text", ["live", "live=", "live= ", "born=x", "=x", ""])

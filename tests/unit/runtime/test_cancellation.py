@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any
-
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
 
-from hanoverd.runtime.cancellation import Outcome, over, uncancellable
-
-
-class Run:
-    """A coroutine that was started, and what came of it."""
-
-    def __init__(self, coroutine: Coroutine[Deferred[Any], Any, Any]) -> None:
-        self.results: list[object] = []
-        self.deferred = Deferred.fromCoroutine(coroutine)
-        self.deferred.addBoth(self.results.append)
-
-    def failed_with(self, kind: type[Exception]) -> bool:
-        [result] = self.results
-        return isinstance(result, Failure) and result.check(kind) is not None
+from hanoverd.runtime.cancellation import Outcome, settled, shielded
+from tests.coroutines import Run
 
 
-def test_over_gives_the_result_of_the_work() -> None:
+def test_settled_gives_the_result_of_the_work() -> None:
     work: Deferred[int] = Deferred()
-    run = Run(over(work))
+    run = Run(settled(work))
     assert run.results == []
     work.callback(7)
     assert run.results == [7]
 
 
-def test_over_raises_what_the_work_failed_with() -> None:
+def test_settled_raises_what_the_work_failed_with() -> None:
     work: Deferred[int] = Deferred()
-    run = Run(over(work))
+    run = Run(settled(work))
     work.errback(KeyError("gone"))
     assert run.failed_with(KeyError)
 
 
-def test_a_cancelled_over_fires_only_when_the_work_has_ended() -> None:
+def test_a_cancelled_settled_fires_only_when_the_work_has_ended() -> None:
     work: Deferred[int] = Deferred()
     hastened: list[str] = []
-    run = Run(over(work, lambda: hastened.append("hasten")))
+    run = Run(settled(work, lambda: hastened.append("hasten")))
     run.deferred.cancel()
     assert (hastened, run.results) == (["hasten"], [])
     work.callback(7)
@@ -53,7 +37,7 @@ def test_a_cancelled_over_fires_only_when_the_work_has_ended() -> None:
 def test_a_second_cancel_neither_hastens_again_nor_ends_the_wait() -> None:
     work: Deferred[int] = Deferred()
     hastened: list[str] = []
-    run = Run(over(work, lambda: hastened.append("hasten")))
+    run = Run(settled(work, lambda: hastened.append("hasten")))
     run.deferred.cancel()
     run.deferred.cancel()
     assert (hastened, run.results) == (["hasten"], [])
@@ -63,14 +47,14 @@ def test_a_second_cancel_neither_hastens_again_nor_ends_the_wait() -> None:
 
 def test_a_cancel_disguised_by_the_work_comes_out_as_cancelled() -> None:
     work: Deferred[int] = Deferred(lambda d: d.errback(ConnectionError("no response was received")))
-    run = Run(over(work))
+    run = Run(settled(work))
     run.deferred.cancel()
     assert run.failed_with(CancelledError)
 
 
-def test_uncancellable_work_gives_its_result_whatever_is_cancelled() -> None:
+def test_shielded_work_returns_its_result_whatever_is_cancelled() -> None:
     work: Deferred[int] = Deferred()
-    run = Run(uncancellable(work))
+    run = Run(shielded(work))
     run.deferred.cancel()
     run.deferred.cancel()
     assert run.results == []
@@ -89,7 +73,7 @@ def test_an_outcome_serves_any_number_of_waiters(settled_first: bool) -> None:
         outcome.wait().addCallback(fired.append)
     if not settled_first:
         work.callback(7)
-    assert (fired, outcome.get(), outcome.is_over) == ([None] * 3, 7, True)
+    assert (fired, outcome.get(), outcome.is_settled) == ([None] * 3, 7, True)
 
 
 def test_cancelling_one_waiter_touches_neither_the_work_nor_the_others() -> None:

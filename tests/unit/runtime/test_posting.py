@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS
 
 from hanoverd.hookbot.websocket import certificates
-from hanoverd.runtime.polling import pause
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.posting import post
 from tests.lab.certificates import write_certificates
 
@@ -58,9 +58,9 @@ class PostTests(TestCase):
         deadline = time.monotonic() + 10
         while not server.answered.is_set():
             assert time.monotonic() < deadline, "not within time"
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
         # The beginning of the answer arrives, and the rest is waited for.
-        await pause(REACTOR, 0.1)
+        await sleep(REACTOR, 0.1)
         begun = time.monotonic()
         posting.cancel()
         with self.assertRaises(CancelledError):

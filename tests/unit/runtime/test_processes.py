@@ -16,8 +16,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
 from hanoverd.runtime import processes
+from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ProgramMissing, ProgramNotStarted
-from hanoverd.runtime.polling import pause
 from hanoverd.runtime.processes import Ended, ProcessReactor, run, start_waiting
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
@@ -41,7 +41,7 @@ async def until(holds: Callable[[], object]) -> None:
     deadline = time.monotonic() + 10
     while not holds():
         assert time.monotonic() < deadline, "not within time"
-        await pause(REACTOR, 0.01)
+        await sleep(REACTOR, 0.01)
 
 
 class RunTests(TestCase):
@@ -84,7 +84,7 @@ class RunTests(TestCase):
         pidfile = self.folder() / "pid"
         running = Deferred.fromCoroutine(run(REACTOR, ["sh", "-c", f"echo $$ > {pidfile}; exec sleep 60"], ENVIRON))
         while not (pidfile.exists() and pidfile.read_text()):
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
         running.cancel()
         with self.assertRaises(CancelledError):
             await running
@@ -96,7 +96,7 @@ class RunTests(TestCase):
         script = f"trap '' TERM; touch {ready}; while :; do sleep 0.05; done"
         running = Deferred.fromCoroutine(run(REACTOR, ["sh", "-c", script], ENVIRON))
         while not ready.exists():
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
         begun = time.monotonic()
         running.cancel()
         with self.assertRaises(CancelledError):
@@ -150,7 +150,7 @@ class ChildrenTests(TestCase):
             run(REACTOR, ["sh", "-c", script], os.environ, on_line=lines.append, with_children=True)
         )
         while not lines:
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
         work.cancel()
         with self.assertRaises(CancelledError):
             await work
@@ -159,7 +159,7 @@ class ChildrenTests(TestCase):
             # It has the signal; it may take a moment over its end, and be a zombie until somebody asks after it.
             if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
                 break
-            await pause(REACTOR, 0.01)
+            await sleep(REACTOR, 0.01)
         else:
             self.fail("the child goes on")
 
@@ -261,7 +261,7 @@ class WaitingTests(TestCase):
 
     async def test_it_gets_its_input_later(self) -> None:
         program = start_waiting(REACTOR, ["sh", "-c", "cat; exit 3"], ENVIRON)
-        await pause(REACTOR, 0.05)
+        await sleep(REACTOR, 0.05)
         self.assertFalse(program.has_ended)
         self.assertEqual(await program.finish("input"), Ended(3, "input", ""))
         self.assertTrue(program.has_ended)

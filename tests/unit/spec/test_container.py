@@ -5,8 +5,9 @@ from __future__ import annotations
 from hanoverd import __version__
 from hanoverd.spec.container import ContainerOptions, Image, Recipe, create_body, record_of
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.ports import ContainerPort
 
-IMAGE = Image("sha256:abc", ImageName.parse("localhost:5000/web:v1"), (80,))
+IMAGE = Image("sha256:abc", ImageName.parse("localhost:5000/web:v1"), (ContainerPort(80),))
 
 
 def test_the_image_is_named_by_its_id_for_a_tag_may_mean_another_by_then() -> None:
@@ -44,7 +45,9 @@ def test_labels_tell_whose_it_is() -> None:
 
 
 def test_ports_are_published_on_loopback_only_and_nothing_removes_it_but_hanoverd() -> None:
-    body = create_body("web", 0, "web-0", Recipe(IMAGE, ContainerOptions(ports=(80, 443))))
+    body = create_body(
+        "web", 0, "web-0", Recipe(IMAGE, ContainerOptions(ports=(ContainerPort(80), ContainerPort(443))))
+    )
     host: dict[str, object] = body["HostConfig"]  # type: ignore[assignment]
     assert host["PortBindings"] == {
         "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}],

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from hanoverd.runtime.errors import EngineRefused, EngineUnreachable, NotFound
 from hanoverd.versions import monitor as module
-from hanoverd.versions.monitor import KILLED, LAST_OUTPUT_WITHIN, Watch
+from hanoverd.versions.monitor import KILLED, LAST_OUTPUT_WITHIN, ContainerMonitor
 
 AWAY = EngineUnreachable("no engine answers")
 BUSY = EngineRefused("cannot wait", 503, "service unavailable")
@@ -75,16 +75,16 @@ class WatchTests(TestCase):
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
 
-    def watch(self, since: float | None = None) -> Watch:
+    def watch(self, since: float | None = None) -> ContainerMonitor:
         """A monitor of the container b1, called app-1."""
-        return Watch(self.clock, self.engine, "b1", "app-1", since)  # type: ignore[arg-type]  # enough of an engine
+        return ContainerMonitor(self.clock, self.engine, "b1", "app-1", since)  # type: ignore[arg-type]  # enough of an engine
 
-    def assert_closes_at_once(self, watch: Watch) -> None:
+    def assert_closes_at_once(self, watch: ContainerMonitor) -> None:
         closing = Deferred.fromCoroutine(watch.close())
         self.successResultOf(closing)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def end(self, watch: Watch) -> None:
+    def end(self, watch: ContainerMonitor) -> None:
         """The container ends, and is no longer looked at."""
         self.engine.waits[-1].callback(0)
         self.engine.ends_output()
@@ -103,7 +103,7 @@ class WatchTests(TestCase):
         watch = self.watch()
         for error in (BUSY, AWAY, BUSY):
             self.engine.waits[-1].errback(Failure(error))
-            self.assertFalse(watch.exit.is_over)
+            self.assertFalse(watch.exit.is_settled)
             self.clock.advance(5)
         self.assertEqual(len(self.engine.waits), 4)
         self.engine.waits[-1].callback(3)
@@ -114,7 +114,7 @@ class WatchTests(TestCase):
     def test_a_wait_that_was_broken_off_is_not_the_end_of_the_container(self) -> None:
         watch = self.watch()
         self.engine.waits[-1].callback(-1)
-        self.assertFalse(watch.exit.is_over)
+        self.assertFalse(watch.exit.is_settled)
         self.clock.advance(5)
         self.end(watch)
 
@@ -198,7 +198,7 @@ class WatchTests(TestCase):
 
     def test_the_output_of_a_container_that_runs_on_is_not_waited_for(self) -> None:
         watch = self.watch()
-        self.successResultOf(Deferred.fromCoroutine(watch.abandon()))
+        self.successResultOf(Deferred.fromCoroutine(watch.detach()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closing_is_prompt_while_the_engine_is_away(self) -> None:

@@ -1,12 +1,14 @@
-"""The last lines of the log, and those that come, for whoever asks while the daemon runs."""
+"""The last lines of the log, and the lines that follow, for ``hanoverd logs`` and ``hanoverd deploy --wait``."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 
-from twisted.logger import ILogObserver, LogEvent, eventAsText, formatTime, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
+
+from hanoverd.logs.formats import is_noise, text_of, timestamp
 
 #: How many lines are kept.
 MOST = 2000
@@ -14,7 +16,7 @@ MOST = 2000
 
 @implementer(ILogObserver)
 class RecentLog:
-    """Keeps the last ``MOST`` lines from ``start`` on; ``followers`` are called with each one that comes."""
+    """Keeps the last ``MOST`` lines from ``start`` on; ``followers`` are called with each new line."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=MOST)
@@ -22,7 +24,7 @@ class RecentLog:
 
     @property
     def lines(self) -> list[str]:
-        """The oldest first."""
+        """The lines, the oldest first."""
         return list(self._lines)
 
     def start(self) -> None:
@@ -34,10 +36,11 @@ class RecentLog:
         globalLogPublisher.removeObserver(self)
 
     def __call__(self, event: LogEvent) -> None:
-        """Something was logged."""
-        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-        for line in text.splitlines():
-            told = f"{formatTime(event['log_time'])} {line}"
-            self._lines.append(told)
+        """Keep an event, and pass it to the followers."""
+        if is_noise(event):
+            return
+        for text in text_of(event).splitlines():
+            line = f"{timestamp(event)} {text}"
+            self._lines.append(line)
             for follower in list(self.followers):
-                follower(told)
+                follower(line)

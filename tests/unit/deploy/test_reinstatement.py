@@ -30,7 +30,7 @@ class SettleTests(ScenarioCase):
         return daemon
 
     async def rolls_back_to_the_first(self, daemon: Daemon) -> None:
-        daemon.orchestrator.order("hanoverd rollback", Rollback())
+        daemon.orchestrator.request("hanoverd rollback", Rollback())
         await daemon.live("app-3")
         self.assertEqual(self.world.engine.containers["app-3"].env["BUILD"], "A")
 

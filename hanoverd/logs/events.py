@@ -1,0 +1,163 @@
+"""The events of the log: what programs can rely on, whatever the wording of the messages.
+
+Each line of ``--log-format json`` is an object with ``time``, ``level``, ``event``, ``message`` and the fields that the table
+names.  Lines without an event of their own, as warnings of a library, have the event ``other``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: What a field holds, wherever it appears.
+FIELDS = {
+    "address": "an IP address, or an address to listen at",
+    "app": "the name of the app",
+    "code": "an exit code",
+    "command": "a shell command",
+    "connections": "how many connections were still open; null: unknown",
+    "container": "the ID of a container, or its name",
+    "count": "how many there are, or how many there were so far",
+    "drain_seconds": "how long a version drained, in seconds",
+    "error": "the message of an error",
+    "hook": "the event of a hook, as --hook names it",
+    "image": "the name of an image",
+    "image_id": "the ID of an image",
+    "line": "a line that a program printed",
+    "limit": "how many are allowed",
+    "output": "the last lines that a version printed",
+    "path": "a file",
+    "peer": "the address of a client",
+    "pid": "the ID of this process",
+    "reason": "why it happened",
+    "reasons": "what triggered it: a list",
+    "restart_seconds": "the time until the next start, in seconds; null: not started again",
+    "retry_seconds": "the time until the next try, in seconds; null: not tried again",
+    "routes": "host ports and where they lead, as text",
+    "seconds": "how long it took, in seconds",
+    "serving": "the version that serves; null: none",
+    "size": "a size in bytes",
+    "source": "what an image is obtained from",
+    "stop_seconds": "how long a version took to stop, in seconds",
+    "successor": "the version that takes the place of another; null: none",
+    "topic": "a topic of hookbot",
+    "took": "how long it took, as text",
+    "url": "a URL, without its secrets",
+    "version": "the version that it is about: the name of its container, APP-N",
+}
+
+
+@dataclass(frozen=True)
+class LogKind:
+    """One kind of event: its ``id``, what it means, and its fields."""
+
+    id: str
+    meaning: str
+    fields: frozenset[str]
+
+
+def _kind(name: str, fields: str, meaning: str) -> LogKind:
+    return LogKind(name, meaning, frozenset(fields.split()))
+
+
+EVENTS = (
+    # A handover, and the life of a version.
+    _kind("trigger", "app reasons", "A handover starts."),
+    _kind("held", "app reason", "A trigger waits, because hanoverd is paused."),
+    _kind("obtaining", "version source", "The image is built, pulled or loaded."),
+    _kind("obtained", "version image image_id seconds took", "The image is there."),
+    _kind("image_missing", "version error", "The image of a restart was removed, and is obtained again."),
+    _kind("created", "version seconds took", "The container is created."),
+    _kind("started", "version address seconds took", "The container is started."),
+    _kind("ready", "version seconds took", "The version passed its readiness check."),
+    _kind("flipped", "version seconds took", "New connections are routed to the version."),
+    _kind("live", "version routes seconds took", "The version serves; the time is that since the trigger."),
+    _kind("cancelled", "app reason", "A handover was cancelled before its version was live."),
+    _kind("failed", "version error", "A handover failed: its version did not go live."),
+    _kind("waiting", "app serving restart_seconds", "After a failure: the next trigger is waited for."),
+    _kind("restarting", "app serving restart_seconds", "After a failure: the same image is started again."),
+    _kind("exited", "version code reason output successor restart_seconds", "A live version exited."),
+    _kind("unhealthy", "version count limit reason", "A live version failed its liveness check."),
+    _kind("replacing", "version reason restart_seconds", "A live version is unhealthy, and is replaced."),
+    _kind("rolled_back", "version successor reason", "A version did not settle: the one before is live again."),
+    _kind("reinstated", "version", "A version that was live before is live again."),
+    _kind("reinstate_failed", "version error retry_seconds", "A version could not be made live again."),
+    _kind("drain_signal_failed", "version error", "The drain signal could not be sent."),
+    _kind("drain_ended", "version", "The rest of the connections is not waited for."),
+    _kind("drain_failed", "version error", "The connections of a version cannot be waited for."),
+    _kind("stopped", "version successor seconds took", "A version was stopped to make room for its successor."),
+    _kind("killed", "version", "A version did not stop in time."),
+    _kind("stop_failed", "version error", "A version could not be stopped."),
+    _kind("removed", "version connections drain_seconds stop_seconds", "A replaced version is gone."),
+    _kind("kept", "version connections drain_seconds stop_seconds", "A replaced version is kept for a rollback."),
+    _kind("keep_failed", "version error", "A version cannot be kept for a rollback."),
+    _kind("remove_failed", "version container error", "A container could not be removed."),
+    # What a version prints.
+    _kind("output", "version line", "A version printed a line."),
+    _kind("output_interrupted", "version error", "The output of a version is not shown for now."),
+    _kind("output_unavailable", "version error", "The output of a version cannot be shown."),
+    # What an earlier run left.
+    _kind("adopted", "version", "A version of an earlier run serves, and is live."),
+    _kind("adopted_unready", "version error", "A version of an earlier run serves, but is not ready."),
+    _kind("adopted_draining", "version", "A version of an earlier run is drained and stopped."),
+    _kind("not_adopted", "version error", "A version of an earlier run cannot be used."),
+    _kind("leftover", "version", "A container of an earlier run is removed."),
+    _kind("adoption_failed", "app error retry_seconds", "What an earlier run left cannot be taken over for now."),
+    # The daemon.
+    _kind("running", "app pid", "hanoverd runs."),
+    _kind("paused", "app", "hanoverd is paused."),
+    _kind("pause_not_saved", "path error", "A restart of hanoverd will forget whether it is paused."),
+    _kind("stopping", "app reason", "hanoverd stops."),
+    _kind("killing", "app reason", "A second signal: what has not stopped is killed."),
+    _kind("left_running", "version", "hanoverd stops, and its live version serves on."),
+    _kind("sweep_failed", "error", "hanoverd stops, and cannot check that nothing is left."),
+    _kind("ended", "app", "hanoverd has stopped."),
+    _kind("internal_error", "version", "A mistake in hanoverd: please report it."),
+    # The engine and images.
+    _kind("engine_waiting", "error", "The engine does not answer; hanoverd tries again."),
+    _kind("engine_lost", "app error", "The engine went away during a handover, which starts again."),
+    _kind("engine_failed", "error", "The engine answers with an error."),
+    _kind("registry_busy", "image error retry_seconds", "A registry limits requests; hanoverd tries again."),
+    _kind("image_removed", "image image_id", "An image that is not needed is removed."),
+    _kind("tidy_failed", "error", "Old versions or images could not be removed."),
+    # The network.
+    _kind("repaired", "reason count", "Another program changed the firewall; the rules are repaired."),
+    _kind("repair_failed", "error", "The rules cannot be checked."),
+    _kind("routes_removed", "version address", "Rules of an earlier run led to a version that is not there."),
+    _kind("routes_failed", "error", "The rules could not be removed."),
+    _kind("conntrack_unavailable", "reason", "Connections cannot be counted on this host."),
+    _kind("count_failed", "reason", "Connections could not be counted this time."),
+    _kind("connections_not_forgotten", "address error", "Connections to a dead version were not deleted."),
+    # Hooks and notifications.
+    _kind("hook_output", "hook line", "A hook printed a line."),
+    _kind("hook_failed", "hook command error", "A hook failed."),
+    _kind("hook_skipped", "hook command count", "A hook was not run: too many are running."),
+    _kind("notify_failed", "hook url error count", "An event could not be posted."),
+    _kind("notify_skipped", "hook url count", "An event was not posted: too many requests are unanswered."),
+    # Hookbot.
+    _kind("hookbot_connected", "url", "hanoverd listens to hookbot."),
+    _kind("hookbot_lost", "url reason", "The connection to hookbot is lost; hanoverd tries again."),
+    _kind("hookbot_message_dropped", "url error size", "A message of hookbot was dropped."),
+    _kind("hookbot_missed", "source", "What was pushed while hookbot was away is unknown."),
+    _kind("hookbot_check_failed", "source error", "The source could not be asked for what was missed."),
+    _kind("hookbot_serving", "address", "The hookbot server listens."),
+    _kind("listener_dropped", "peer reason", "The hookbot server dropped a listener that is too slow."),
+    _kind("push_routed", "topic", "The hookbot server published a push."),
+    _kind("webhook_dropped", "error", "The hookbot server dropped a webhook."),
+    # The builder.
+    _kind("build", "reasons", "A build starts."),
+    _kind("build_obtaining", "source", "The image is built or pulled."),
+    _kind("pushed", "image image_id seconds took", "The image is pushed, and hookbot is notified."),
+    _kind("build_cancelled", "", "A build was cancelled."),
+    _kind("build_failed", "error", "A build failed."),
+    _kind("build_waiting", "", "The next message is waited for."),
+    _kind("builder_stopping", "reason", "The builder stops."),
+    _kind("builder_ended", "", "The builder has stopped."),
+)
+
+_FIELDS_OF = {kind.id: kind.fields for kind in EVENTS}
+
+
+def is_field(event: str, name: str) -> bool:
+    """Whether programs get the value ``name`` of an event; anything goes for an event of a plugin's own."""
+    fields = _FIELDS_OF.get(event)
+    return fields is None or name in fields

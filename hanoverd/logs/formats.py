@@ -1,0 +1,149 @@
+"""One event of the log as text: for a terminal, a file, the journal, or a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any
+
+from twisted.logger import LogEvent, LogLevel, eventAsText, formatEvent
+
+from hanoverd.logs.events import is_field
+
+#: Returns the text of an event, without the last line feed; a message of several lines makes several.
+Format = Callable[[LogEvent], str]
+
+#: The two values of ``--log-format``.
+TEXT, JSON = "text", "json"
+
+#: What Twisted's logger adds to an event, besides the keys that start with ``log_``.
+_TWISTED_FIELDS = frozenset({"event", "format", "isError", "message", "system", "time"})
+
+#: The libraries whose everyday messages are of no use to an operator.  Warnings and errors of theirs are shown.
+_CHATTY = frozenset({"autobahn", "log_legacy", "twisted", "txaio"})
+
+
+def is_noise(event: LogEvent) -> bool:
+    """Whether an event is left out of every log: debugging, and what Twisted reports about its own work."""
+    level = _level(event)
+    if level >= LogLevel.warn:
+        return False
+    return level < LogLevel.info or str(event.get("log_namespace", "")).partition(".")[0] in _CHATTY
+
+
+def text_of(event: LogEvent) -> str:
+    """Return the message, with the traceback of an internal error."""
+    return eventAsText(event, includeTimestamp=False, includeSystem=False)
+
+
+def for_terminal(event: LogEvent, *, colour: bool) -> str:
+    """Return the local time, the level unless it is info, and the message: ``14:03:21 web-3: ready in 4ms``."""
+    time = f"{_local_time(event):%H:%M:%S}"
+    paint = _painted if colour else _plain_text
+    return _indented(f"{paint(time, _FAINT)} {_level_word(event, paint)}{_message(event, paint)}", len(time) + 1)
+
+
+def for_file(event: LogEvent) -> str:
+    """Return the time with its offset from UTC, the level unless it is info, and the message."""
+    return _indented(f"{timestamp(event)} {_level_word(event, _plain_text)}{text_of(event)}", 4)
+
+
+def for_journal(event: LogEvent) -> str:
+    """Return the message as sd-daemon(3) says: journald takes the level from ``<N>``, and adds the time itself."""
+    priority = priority_of(event)
+    return "\n".join(f"<{priority}>{line}" for line in text_of(event).splitlines() or [""])
+
+
+def as_json(event: LogEvent) -> str:
+    """Return one JSON object: ``time``, ``level``, ``event``, ``message``, and the fields of the event."""
+    shown: dict[str, Any] = {
+        "time": timestamp(event),
+        "level": _level(event).name,
+        "event": event.get("event", "other"),
+        "message": formatEvent(event),
+    }
+    if "event" in event:
+        shown |= fields_of(event)
+    if "log_failure" in event:
+        shown["traceback"] = event["log_failure"].getTraceback()
+    return json.dumps(shown)
+
+
+def fields_of(event: LogEvent) -> dict[str, Any]:
+    """Return the fields of an event, as far as JSON can represent them."""
+    plain = {
+        key: _plain(value)
+        for key, value in event.items()
+        if key not in _TWISTED_FIELDS and not key.startswith("log_") and is_field(event["event"], key)
+    }
+    return {key: value for key, value in plain.items() if value is not _NOT_PLAIN}
+
+
+def timestamp(event: LogEvent) -> str:
+    """Return the local time of an event, with its offset from UTC."""
+    return _local_time(event).isoformat(timespec="milliseconds")
+
+
+def _local_time(event: LogEvent) -> datetime:
+    return datetime.fromtimestamp(event["log_time"]).astimezone()
+
+
+def priority_of(event: LogEvent) -> int:
+    """Return the level as syslog counts (RFC 5424): 6 is info, 2 critical."""
+    return _PRIORITIES[_level(event)]
+
+
+_PRIORITIES = {LogLevel.debug: 7, LogLevel.info: 6, LogLevel.warn: 4, LogLevel.error: 3, LogLevel.critical: 2}
+
+#: ECMA-48's codes for the rendition of text.
+_FAINT, _CYAN, _YELLOW, _RED = "2", "36", "33", "1;31"
+
+_COLOURS = {LogLevel.warn: _YELLOW, LogLevel.error: _RED, LogLevel.critical: _RED}
+
+
+def _plain_text(text: str, _colour: str) -> str:
+    return text
+
+
+def _painted(text: str, colour: str) -> str:
+    return f"\033[{colour}m{text}\033[0m"
+
+
+def _level_word(event: LogEvent, paint: Callable[[str, str], str]) -> str:
+    level = _level(event)
+    return "" if level < LogLevel.warn else f"{paint(level.name.upper(), _COLOURS[level])} "
+
+
+def _message(event: LogEvent, paint: Callable[[str, str], str]) -> str:
+    text = text_of(event)
+    if event.get("event") != "output":
+        return text
+    # The name in colour shows at a glance which lines are the app's.
+    name = str(event["version"])
+    return paint(name, _CYAN) + text.removeprefix(name)
+
+
+def _indented(text: str, columns: int) -> str:
+    """Indent all lines but the first."""
+    return text.replace("\n", "\n" + " " * columns)
+
+
+_NOT_PLAIN = object()
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, BaseException | PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return _NOT_PLAIN
+
+
+def _level(event: LogEvent) -> Any:
+    return event.get("log_level", LogLevel.info)

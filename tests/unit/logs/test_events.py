@@ -1,0 +1,81 @@
+"""Each log call has an event with the fields that the table of events names."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from hanoverd.logs.events import EVENTS, FIELDS
+
+PACKAGE = Path(__file__).parents[3] / "hanoverd"
+
+#: Data of a message alone, which programs get from the other fields.
+TEXT_ONLY = {
+    "how",
+    "why",
+    "so",
+    "next",
+    "cut",
+    "who",
+    "delay",
+    "wait",
+    "most",
+    "complaint",
+    "what",
+    "drained",
+    "stopped",
+}
+
+#: What ``**self._done(…)`` passes.
+TIME = {"seconds", "took"}
+
+
+def log_calls() -> Iterator[tuple[str, ast.Call]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id == "log"
+            ):
+                yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node
+
+
+def event_of(call: ast.Call) -> Iterator[str]:
+    for keyword in call.keywords:
+        if keyword.arg == "event":
+            for node in ast.walk(keyword.value):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+
+
+def fields_of(call: ast.Call) -> set[str]:
+    fields: set[str] = set()
+    for keyword in call.keywords:
+        fields |= TIME if keyword.arg is None else {keyword.arg}
+    return fields - {"event"} - TEXT_ONLY
+
+
+def test_every_log_call_has_an_event() -> None:
+    assert [place for place, call in log_calls() if not list(event_of(call))] == []
+
+
+def test_the_table_names_the_events_and_their_fields() -> None:
+    used: dict[str, set[str]] = defaultdict(set)
+    for _, call in log_calls():
+        for event in event_of(call):
+            used[event] |= fields_of(call)
+    table = {kind.id: set(kind.fields) for kind in EVENTS}
+    assert used == table
+
+
+def test_each_field_is_explained() -> None:
+    assert {field for kind in EVENTS for field in kind.fields} == set(FIELDS)
+
+
+def test_an_event_is_listed_once() -> None:
+    ids = [kind.id for kind in EVENTS]
+    assert sorted(ids) == sorted(set(ids))
