@@ -163,7 +163,7 @@ def measure(lab: Lab, folder: Path, hanoverd: Daemon, rounds: int) -> Times:
     """Floor and handover in turn."""
     times = Times()
     app = folder.name
-    hanoverd.wait_for(f"{app}-0 is live")
+    hanoverd.wait_live(f"{app}-0")
     floor(lab, folder, 0)
 
     def measure_floor(number: int) -> None:
@@ -178,7 +178,7 @@ def measure(lab: Lab, folder: Path, hanoverd: Daemon, rounds: int) -> Times:
         taken, after_readiness = handover(lab, hanoverd, f"{app}-{number}")
         times.handovers.append(taken)
         times.after_readiness.append(after_readiness)
-        hanoverd.wait_for(f"{app}-{number - 1} is gone")
+        hanoverd.wait_gone(f"{app}-{number - 1}")
         times.phases.append(phases(lab, f"{app}-{number}"))
         if not number % 2:
             measure_floor(number)

@@ -22,10 +22,10 @@ from hanoverd.deploy.state import Policy
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
-from hanoverd.images import Source, Surroundings
+from hanoverd.images import Source, SourceContext
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
-from hanoverd.images.wiring import make_pool, make_surroundings
+from hanoverd.images.wiring import make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
 from hanoverd.network.preflight import check_engine, check_firewall, ports_in_use
@@ -43,7 +43,7 @@ from hanoverd.spec.settings import Settings
 from hanoverd.spec.source_name import IMAGE, SourceName
 
 if TYPE_CHECKING:
-    from hanoverd.hookbot.follower import Follower
+    from hanoverd.hookbot.trigger import HookbotTrigger
 
 log = Logger()
 
@@ -66,7 +66,7 @@ class HanoverdService(RunningService):
         app: App,
         systemd: Systemd,
         control: ControlServer,
-        follower: Follower | None,
+        hookbot: HookbotTrigger | None,
         release: Callable[[], object],
         stdin: int,
     ) -> None:
@@ -75,7 +75,7 @@ class HanoverdService(RunningService):
         self._app = app
         self._systemd = systemd
         self._control = control
-        self._follower = follower
+        self._hookbot = hookbot
         self._release = release
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
         self._stopping = False
@@ -101,8 +101,8 @@ class HanoverdService(RunningService):
         self._app.start()
         self._app.orchestrator.trigger("start")
         self._systemd.ready()
-        if self._follower is not None:
-            self._follower.start()
+        if self._hookbot is not None:
+            self._hookbot.start()
         # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
         gc.freeze()
         Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
@@ -113,8 +113,8 @@ class HanoverdService(RunningService):
         """Fires when nothing is under way any more, and the threads have ended."""
         self._systemd.stopping()
         self._terminal.unwatch()
-        if self._follower is not None:
-            await self._follower.stop()
+        if self._hookbot is not None:
+            await self._hookbot.stop()
         await self._app.stop()
         await self._control.close()
         self._pool.stop()
@@ -145,8 +145,8 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
     pool = make_pool()
     engine = Engine(reactor, pool, address)
     obtaining = settings.obtaining
-    around = make_surroundings(obtaining, settings.app, environ, reactor, engine)
-    source = open_source(obtaining.source, around)
+    context = make_source_context(obtaining, settings.app, environ, reactor, engine)
+    source = open_source(obtaining.source, context)
     source.check()
     lock = hold_name(settings.app)
     ports: list[HeldPort] = []
@@ -160,7 +160,16 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
         check_firewall(environ, settings.app, [held.published for held in ports])
         check_engine(address)
         return _service(
-            settings, environ, reactor, stdin, pool, engine, source, around, [held.published for held in ports], release
+            settings,
+            environ,
+            reactor,
+            stdin,
+            pool,
+            engine,
+            source,
+            context,
+            [held.published for held in ports],
+            release,
         )
     except HanoverdError:
         release()
@@ -175,7 +184,7 @@ def _service(
     pool: Pools,
     engine: Engine,
     source: Source,
-    around: Surroundings,
+    context: SourceContext,
     ports: Sequence[PublishedPort],
     release: Callable[[], None],
 ) -> HanoverdService:
@@ -185,23 +194,25 @@ def _service(
         _options(settings),
         engine,
         source,
-        lambda reference: open_source(SourceName(IMAGE, reference), around),
+        lambda reference: open_source(SourceName(IMAGE, reference), context),
         ports,
         Hooks(reactor, environ, [Hook(*hook) for hook in settings.hooks], settings.notify),
         show_progress(),
         pause_file_of(runtime_folder(environ, os.geteuid()), settings.app),
         number_file_of(state_folder(environ, os.geteuid()), settings.app),
     )
-    follower = None
+    hookbot = None
     if settings.obtaining.hookbot is not None:
         # Late: only those who listen to a hookbot need room for websockets.
-        from hanoverd.hookbot.wiring import make_follower  # noqa: PLC0415
+        from hanoverd.hookbot.wiring import make_hookbot_trigger  # noqa: PLC0415
 
         obtaining = settings.obtaining
-        follower = make_follower(settings.obtaining.hookbot, obtaining.hookbot_ca, reactor, source, app.orchestrator)
+        hookbot = make_hookbot_trigger(
+            settings.obtaining.hookbot, obtaining.hookbot_ca, reactor, source, app.orchestrator
+        )
     # The last of what may fail, for it is to be closed again.
     server = ControlServer(Control(app), RecentLog(), partial(listen, reactor, environ, settings.app))
-    return HanoverdService(reactor, pool, app, Systemd(reactor, environ), server, follower, release, stdin)
+    return HanoverdService(reactor, pool, app, Systemd(reactor, environ), server, hookbot, release, stdin)
 
 
 def _options(settings: Settings) -> AppOptions:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.blocking_engine import BuildRequest
-from hanoverd.images import Progress, Surroundings
+from hanoverd.images import Progress, SourceContext
 from hanoverd.images.obtained import image_of
 from hanoverd.runtime.errors import ObtainFailed, UsageError
 from hanoverd.spec.container import Image
@@ -22,15 +22,15 @@ from hanoverd.spec.image_name import built_name
 class GreetingSource:
     """A source, as ``hanoverd.images.Source`` describes it."""
 
-    def __init__(self, text: str, around: Surroundings) -> None:
+    def __init__(self, text: str, context: SourceContext) -> None:
         base, slash, words = text.rpartition("/")
         if not slash or not words:
             # UsageError is told at the start, with exit status 1, before anything is touched.
             raise UsageError(f"greeting:{text} should be greeting:BASE/WORDS")
         self._dockerfile = f"FROM {base}\nENV VERSION={words!r}\n".encode()
         self._words = words
-        self._name = built_name(around.app)
-        self._engine = around.engine
+        self._name = built_name(context.app)
+        self._engine = context.engine
 
     def describe(self) -> str:
         """For the log."""

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from hanoverd.builder.builder import Builder
 from hanoverd.docker.pools import Pools
-from hanoverd.hookbot.follower import Follower
+from hanoverd.hookbot.trigger import HookbotTrigger
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
@@ -21,11 +21,11 @@ log = Logger()
 class BuilderService(RunningService):
     """Builds at the start, at each message of hookbot and at each SIGHUP, while the reactor runs."""
 
-    def __init__(self, reactor: Any, pool: Pools, builder: Builder, follower: Follower) -> None:
+    def __init__(self, reactor: Any, pool: Pools, builder: Builder, hookbot: HookbotTrigger) -> None:
         super().__init__(reactor)
         self._pool = pool
         self._builder = builder
-        self._follower = follower
+        self._hookbot = hookbot
         self._stopping = False
 
     def begin(self) -> None:
@@ -33,11 +33,11 @@ class BuilderService(RunningService):
         take_signals(self._reactor, lambda: self._builder.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._builder.trigger("start")
-        self._follower.start()
+        self._hookbot.start()
 
     async def end(self) -> None:
         """Fires when nothing is under way any more, and the threads have ended."""
-        await self._follower.stop()
+        await self._hookbot.stop()
         await self._builder.stop()
         self._pool.stop()
         log.info("hanoverd builder has stopped", event="builder_ended")

@@ -13,11 +13,11 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.hookbot.publishing import publish
 from hanoverd.hookbot.websocket import certificates
-from hanoverd.hookbot.wiring import make_follower
+from hanoverd.hookbot.wiring import make_hookbot_trigger
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
-from hanoverd.images.wiring import make_pool, make_surroundings
+from hanoverd.images.wiring import make_pool, make_source_context
 from hanoverd.network.preflight import check_engine
 from hanoverd.spec.hookbot import UPDATE
 from hanoverd.spec.names import app_name_from
@@ -29,8 +29,8 @@ def assemble_builder(settings: BuilderSettings, environ: Mapping[str, str], reac
     pool, source, builder = _builder(settings, environ, reactor)
     obtaining = settings.obtaining
     assert obtaining.hookbot is not None  # noqa: S101  # a builder always listens
-    follower = make_follower(obtaining.hookbot, obtaining.hookbot_ca, reactor, source, builder)
-    return BuilderService(reactor, pool, builder, follower)
+    hookbot = make_hookbot_trigger(obtaining.hookbot, obtaining.hookbot_ca, reactor, source, builder)
+    return BuilderService(reactor, pool, builder, hookbot)
 
 
 def run_once(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> bool:
@@ -44,10 +44,10 @@ def _builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any
     pool = make_pool()
     engine = Engine(reactor, pool, address)
     app = f"{app_name_from(settings.image.repository)}-builder"
-    around = make_surroundings(settings.obtaining, app, environ, reactor, engine)
-    source = open_source(settings.obtaining.source, around)
+    context = make_source_context(settings.obtaining, app, environ, reactor, engine)
+    source = open_source(settings.obtaining.source, context)
     source.check()
     trust = certificates(settings.obtaining.hookbot_ca)
     check_engine(address)
     notify = partial(publish, reactor, settings.notify, trust, UPDATE)
-    return pool, source, Builder(reactor, engine, around.credentials, source, settings.image, notify, show_progress())
+    return pool, source, Builder(reactor, engine, context.credentials, source, settings.image, notify, show_progress())

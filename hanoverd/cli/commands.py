@@ -293,11 +293,16 @@ LOGS = Command(
     summary="Show an app's log, and what its versions print",
     usage="hanoverd logs [OPTIONS] APP",
     about="""\
-Shows the last 2000 lines that the app's hanoverd has logged, and with them what
-its versions print, from one to the next.""",
+Shows the last 2000 entries of the log: what the app's hanoverd logs, and what
+the app's versions print (`web-3  | line`), also across handovers.""",
     options=(
         Option(name="follow", letter="f", kind=Kind.BOOLEAN, help="Go on with what is logged from now on"),
-        Option(name="tail", letter="n", metavar="N", default="all", help="How many of the last lines to show"),
+        Option(name="app", kind=Kind.BOOLEAN, help="Show only what the app's versions print"),
+        Option(name="daemon", kind=Kind.BOOLEAN, help="Show only what hanoverd logs"),
+        Option(name="timestamps", letter="t", kind=Kind.BOOLEAN, help="Show the time of each entry"),
+        Option(name="since", metavar="DURATION", help="Show the entries of the last DURATION, as in 10m"),
+        Option(name="json", kind=Kind.BOOLEAN, help="Show a JSON object per line, as --log-format json does"),
+        Option(name="tail", letter="n", metavar="N", default="all", help="How many of the last entries to show"),
         *_HELP,
     ),
     example="  hanoverd logs web --tail 20 -f",

@@ -15,7 +15,7 @@ from hanoverd.text.booleans import parse_boolean
 from hanoverd.text.durations import parse_duration, parse_whole_seconds
 from hanoverd.text.quoting import quoted
 
-_DURATIONS = ("status-timeout", "obtain-timeout", "overlap-grace-duration", "drain-timeout", "settle", "watch")
+_DURATIONS = ("status-timeout", "obtain-timeout", "overlap-grace-duration", "drain-timeout", "settle", "watch", "since")
 
 #: What some options take, and nothing else.
 _CHOICES = {

@@ -37,9 +37,17 @@ def remote_settings(command: Command, given: Given, rest: tuple[str, ...]) -> Re
         wait=given.boolean("wait"),
         follow=given.boolean("follow"),
         tail=None if tail == "all" else int(tail),
+        source=_log_source(given),
+        since=None if given.last("since") is None else given.duration("since"),
+        timestamps=given.boolean("timestamps"),
         image=image,
         generation=_generation(rest[1]) if len(rest) > 1 else None,
     )
+
+
+def _log_source(given: Given) -> str:
+    chosen = [source for source in ("app", "daemon") if given.boolean(source)]
+    return chosen[0] if len(chosen) == 1 else ""
 
 
 def mistyped(settings: Asked) -> str | None:

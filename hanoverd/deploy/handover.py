@@ -95,7 +95,13 @@ class Handovers:
         try:
             replaced = await self._bring_up(attempt, container, phases)
         except NameInUse as error:
-            log.warn("{error}", event="name_taken", version=container.name, error=error)
+            log.warn(
+                "{error}",
+                event="name_taken",
+                version=container.name,
+                next_version=self._versions.container(error.next_number).name,
+                error=str(error),
+            )
             self._send(NameTaken(container.number, error.next_number))
         except CancelledError:
             await self._discard(container)
@@ -131,7 +137,9 @@ class Handovers:
                     )
                 ready = await self._versions.wait_until_ready(running)
                 phases.ready()
-                await self._hooks.ask(self._event(public.READY, created.container.party, created.image))
+                await self._hooks.require_approval(
+                    self._event(public.READY, created.container.version_reference, created.image)
+                )
                 flip = await self._flip(ready, phases.flipped)
                 replaced = flip.replaced or stopped
         except Exception:
@@ -147,8 +155,8 @@ class Handovers:
             seconds=seconds,
             took=format_duration(seconds),
         )
-        event = self._event(public.LIVE, running.container.party, created.image)
-        self._hooks.tell(replace(event, old=replaced[0].running.container.party if replaced else public.NOBODY))
+        event = self._event(public.LIVE, running.container.version_reference, created.image)
+        self._hooks.notify(replace(event, old=replaced[0].running.container.version_reference if replaced else None))
         return replaced
 
     async def reinstate(self, old: Running) -> None:
@@ -239,7 +247,7 @@ class Handovers:
                 f"{source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits for, or "
                 "set a longer --obtain-timeout"
             ) from None
-        self._hooks.tell(self._event(public.OBTAINED, public.Party(container.name), image))
+        self._hooks.notify(self._event(public.OBTAINED, public.VersionReference(container.name), image))
         return image
 
     @asynccontextmanager
@@ -295,5 +303,5 @@ class Handovers:
         version = self._state().versions.get(old.number)
         return version is not None and not version.is_rejected
 
-    def _event(self, kind: str, new: public.Party, image: Image) -> public.Event:
+    def _event(self, kind: str, new: public.VersionReference, image: Image) -> public.Event:
         return self._reporter.event(kind, new, image)

@@ -194,4 +194,4 @@ class DeployWorkers:
         return self._adoption.containers.get(number, self._versions.container(number))
 
     def _drained(self, container: Container) -> None:
-        self._hooks.tell(self._reporter.event(DRAINED, container.party))
+        self._hooks.notify(self._reporter.event(DRAINED, container.version_reference))

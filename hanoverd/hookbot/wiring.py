@@ -5,21 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from hanoverd.hookbot.follower import Follower, Triggers
 from hanoverd.hookbot.server import Server
 from hanoverd.hookbot.service import ServerService
+from hanoverd.hookbot.trigger import HookbotTrigger, TriggerTarget
 from hanoverd.hookbot.websocket import certificates, listen
 from hanoverd.images import Source
 from hanoverd.spec.hookbot import Subscription
 from hanoverd.spec.settings import ServeSettings
 
 
-def make_follower(
-    subscription: Subscription, ca_file: str | None, reactor: Any, source: Source, triggers: Triggers
-) -> Follower:
+def make_hookbot_trigger(
+    subscription: Subscription, ca_file: str | None, reactor: Any, source: Source, target: TriggerTarget
+) -> HookbotTrigger:
     """What begins ``triggers`` at messages; fails with ``HookbotError`` where ``ca_file`` cannot be used."""
     connect = partial(listen, reactor, subscription.url, certificates(ca_file))
-    return Follower(reactor, subscription, connect, source, triggers)
+    return HookbotTrigger(reactor, subscription, connect, source, target)
 
 
 def assemble_server(settings: ServeSettings, reactor: Any) -> ServerService:

@@ -47,7 +47,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SourceContext:
     """What a source may use, and what the user wants of all of them.
 
     ``folder`` is the current one at the start, ``state_folder`` keeps what is worth keeping between runs, ``pull`` is
@@ -74,5 +74,5 @@ class ISourceKind(Interface):
 
     scheme = Attribute("The word before the colon; letters, digits, ``+`` and ``-``.")
 
-    def source(text: str, around: Surroundings) -> Source:  # noqa: N805  # interfaces have no self
+    def source(text: str, context: SourceContext) -> Source:  # noqa: N805  # interfaces have no self
         """The source that ``text``, what stands behind the colon, names; UsageError where it names none."""

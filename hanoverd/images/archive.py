@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from twisted.internet.threads import deferToThreadPool
 
 from hanoverd.docker.abort import Abort
-from hanoverd.images import Progress, Surroundings
+from hanoverd.images import Progress, SourceContext
 from hanoverd.images.archive_stream import Contents, repacked
 from hanoverd.images.downloads import opened, version_of
 from hanoverd.images.obtained import image_of
@@ -28,20 +28,20 @@ class ArchiveSource:
     bytes behind it (``@sha256:…``) if they are to be checked.
     """
 
-    def __init__(self, text: str, around: Surroundings) -> None:
+    def __init__(self, text: str, context: SourceContext) -> None:
         found = _DIGEST.fullmatch(text)
         location = found["location"] if found else text
         self._digest = found["digest"] if found else None
         url = urlsplit(location)
         self._is_file = not url.scheme
         if self._is_file:
-            location = str(around.folder / location)
+            location = str(context.folder / location)
         elif url.scheme not in ("https", "http", "s3") or not url.netloc or not url.path.strip("/"):
             raise UsageError(f"docker-archive:{location} is no archive: write a PATH, https://… or s3://BUCKET/KEY")
         self._location = location
         # Without a password, and without a query, which is where signed URLs have theirs.
         self._shown = location if self._is_file else f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
-        self._around = around
+        self._context = context
 
     def describe(self) -> str:
         """What it will do, for the log."""
@@ -70,23 +70,23 @@ class ArchiveSource:
                 yield from repacked(download.stream, self._shown, self._digest, contents, abort)
 
         try:
-            await self._around.engine.load(pieces, on_event)
+            await self._context.engine.load(pieces, on_event)
         except EngineRefused as error:
             errors.append(str(error))
         if errors:
             raise ObtainFailed(f"the archive {self._shown} could not be loaded: {errors[-1]}")
-        name = ImageName.parse(contents.tag) if contents.tag else built_name(self._around.app)
+        name = ImageName.parse(contents.tag) if contents.tag else built_name(self._context.app)
         # By the name, too: engines differ in what they take for an image's ID, its configuration or its manifest.
         for reference in [contents.image_id, contents.tag]:
             try:
-                return image_of(await self._around.engine.inspect_image(reference or ""), name, contents.version)
+                return image_of(await self._context.engine.inspect_image(reference or ""), name, contents.version)
             except NotFound:
                 continue
         raise ObtainFailed(f"the archive {self._shown} was loaded, and the engine does not have its image")
 
     async def newest(self) -> str | None:
         """What tells this version of the archive from another: an ETag, or a file's time and size."""
-        reactor = self._around.reactor
+        reactor = self._context.reactor
         asking = deferToThreadPool(reactor, reactor.getThreadPool(), version_of, self._location, self._shown)
         # A thread cannot be cancelled: it ends by its time limit at the latest.
         return await settled(asking, lambda: None)

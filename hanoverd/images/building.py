@@ -16,7 +16,7 @@ from hanoverd.docker.blocking_engine import BuildRequest
 from hanoverd.docker.build_context import PIECE, BuildContext
 from hanoverd.docker.buildkit import BuildKit
 from hanoverd.docker.dockerfile import buildkit_only
-from hanoverd.images import Progress, Surroundings
+from hanoverd.images import Progress, SourceContext
 from hanoverd.images.obtained import image_of
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import Conflict, EngineError, EngineRefused, ObtainFailed
@@ -33,7 +33,7 @@ RUNTIME_DOCKERFILE = f"runtime/{DOCKERFILE}"
 TAIL = 20
 
 
-def build_context(folder: Path, file: Path | None) -> BuildContext:
+def find_build_context(folder: Path, file: Path | None) -> BuildContext:
     """The context that ``folder`` is, with the Dockerfile ``file``, which may be elsewhere (None: its own)."""
     if file is None:
         return BuildContext(folder, DOCKERFILE)
@@ -41,18 +41,18 @@ def build_context(folder: Path, file: Path | None) -> BuildContext:
     return BuildContext(folder, str(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute))
 
 
-def check_dockerfile(context: BuildContext) -> None:
+def check_dockerfile(build_context: BuildContext) -> None:
     """Fail with ``ObtainFailed`` where there is nothing to build."""
-    path = context.dockerfile_path
+    path = build_context.dockerfile_path
     try:
         path.open("rb").close()
     except (FileNotFoundError, NotADirectoryError):
-        if path == context.folder / DOCKERFILE:
+        if path == build_context.folder / DOCKERFILE:
             raise ObtainFailed(
-                f"there is no Dockerfile in {context.folder}: run hanoverd in a folder that has one, name it by "
+                f"there is no Dockerfile in {build_context.folder}: run hanoverd in a folder that has one, name it by "
                 "--build-file, or name an image (`hanoverd IMAGE`)"
             ) from None
-        raise ObtainFailed(f"there is no {path}, which is to be the Dockerfile of {context.folder}") from None
+        raise ObtainFailed(f"there is no {path}, which is to be the Dockerfile of {build_context.folder}") from None
     except OSError as error:
         raise ObtainFailed(f"cannot read {path}: {error.strerror}: hanoverd runs as user {os.geteuid()}") from None
 
@@ -60,45 +60,45 @@ def check_dockerfile(context: BuildContext) -> None:
 class Builds:
     """Builds folders for one app, as its options say."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
-        self._options = around.build
-        self._buildkit = BuildKit(around.reactor, around.environ)
+    def __init__(self, context: SourceContext) -> None:
+        self._context = context
+        self._options = context.build
+        self._buildkit = BuildKit(context.reactor, context.environ)
 
     async def build(
-        self, context: BuildContext, name: ImageName, progress: Progress, revision: str | None = None
+        self, build_context: BuildContext, name: ImageName, progress: Progress, revision: str | None = None
     ) -> Image:
-        """Build ``context``, tagged ``name``, and what it prints if it has a ``runtime/Dockerfile``, tagged
+        """Build ``build_context``, tagged ``name``, and what it prints if it has a ``runtime/Dockerfile``, tagged
         ``NAME-runtime``.
 
         Fails with ``ObtainFailed`` or the ``EngineError`` family.  Cancel aborts the build, which removes what it runs.
         """
-        image = await self._build_folder(context, name, progress, revision)
-        if not (context.folder / RUNTIME_DOCKERFILE).is_file():
+        image = await self._build_folder(build_context, name, progress, revision)
+        if not (build_context.folder / RUNTIME_DOCKERFILE).is_file():
             return image
         runtime = ImageName(f"{name.repository}-runtime", name.tag)
         return await self._build_output(image, runtime, progress, revision)
 
     async def _build_folder(
-        self, context: BuildContext, name: ImageName, progress: Progress, revision: str | None
+        self, build_context: BuildContext, name: ImageName, progress: Progress, revision: str | None
     ) -> Image:
-        check_dockerfile(context)
-        what = str(context.folder)
+        check_dockerfile(build_context)
+        what = str(build_context.folder)
         telling = _Telling(what, progress)
-        if await self._wants_buildkit(context):
-            image_id = await self._buildkit.build(context, name.reference, self._options, telling.line)
+        if await self._wants_buildkit(build_context):
+            image_id = await self._buildkit.build(build_context, name.reference, self._options, telling.line)
             if image_id is None:
                 raise telling.failed("docker build has failed")
-            return image_of(await self._around.engine.inspect_image(image_id), name, revision)
+            return image_of(await self._context.engine.inspect_image(image_id), name, revision)
         request = BuildRequest(
             tag=name.reference,
-            dockerfile=context.name_in_context,
+            dockerfile=build_context.name_in_context,
             args=self._options.args,
             target=self._options.target,
             no_cache=self._options.no_cache,
-            logins=await self._around.credentials.all(),
+            logins=await self._context.credentials.all(),
         )
-        return await self._classic(context.pack, request, name, telling, revision)
+        return await self._classic(build_context.pack, request, name, telling, revision)
 
     async def _classic(
         self,
@@ -110,7 +110,7 @@ class Builds:
     ) -> Image:
         found = None
         try:
-            found = await self._around.engine.build(pack, request, telling.event)
+            found = await self._context.engine.build(pack, request, telling.event)
         except EngineRefused as error:
             # A Dockerfile that does not parse is refused as a whole.
             telling.errors.append(str(error))
@@ -120,15 +120,15 @@ class Builds:
             raise ObtainFailed(f"the build of {telling.what} ended without an image: the engine broke it off")
         return image_of(found, name, revision)
 
-    async def _wants_buildkit(self, context: BuildContext) -> bool:
+    async def _wants_buildkit(self, build_context: BuildContext) -> bool:
         if self._options.builder != AUTO:
             return self._options.builder == BUILDKIT
-        reason = buildkit_only(context.dockerfile_path.read_text(errors="replace"))
+        reason = buildkit_only(build_context.dockerfile_path.read_text(errors="replace"))
         if reason is None:
             return False
         if not await self._buildkit.is_there():
             raise ObtainFailed(
-                f"{context.dockerfile_path} needs BuildKit ({reason}), and no docker command on PATH has it: install "
+                f"{build_context.dockerfile_path} needs BuildKit ({reason}), and no docker command on PATH has it: install "
                 "Docker's buildx plugin (docker-buildx), or do without it in the Dockerfile"
             )
         return True
@@ -140,11 +140,11 @@ class Builds:
             await self._export(image, output)
             output.seek(0)
             telling = _Telling(f"the output of {image.name.reference}", progress)
-            request = BuildRequest(tag=name.reference, logins=await self._around.credentials.all())
+            request = BuildRequest(tag=name.reference, logins=await self._context.credentials.all())
             return await self._classic(lambda abort: _pieces(output, abort), request, name, telling, revision)
 
     async def _export(self, image: Image, output: IO[bytes]) -> None:
-        engine, app = self._around.engine, self._around.app
+        engine, app = self._context.engine, self._context.app
         container = f"{app}-runtime-context"
         tail: deque[bytes] = deque(maxlen=TAIL)
         body = export_body(app, image.id)
@@ -168,7 +168,7 @@ class Builds:
     async def _remove_own(self, container: str) -> None:
         """Remove what an earlier run may have left, too."""
         try:
-            await self._around.engine.remove_if(container, APP, self._around.app)
+            await self._context.engine.remove_if(container, APP, self._context.app)
         except EngineError:
             # The engine is gone, and then the next run of hanoverd finds it by its label.
             pass

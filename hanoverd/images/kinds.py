@@ -8,7 +8,7 @@ from twisted.plugin import IPlugin, getPlugins
 from twisted.python.reflect import namedAny
 from zope.interface import implementer
 
-from hanoverd.images import ISourceKind, Source, Surroundings
+from hanoverd.images import ISourceKind, Source, SourceContext
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.source_name import SourceName
 
@@ -18,16 +18,16 @@ class SourceKind:
     """A kind of source whose class, ``implementation`` (``package.module.Class``), is loaded when it is used: listing
     the plugins loads all files of ``twisted/plugins``, and should stay quick.
 
-    The class is called with the text behind the scheme and the ``Surroundings``.
+    The class is called with the text behind the scheme and the ``SourceContext``.
     """
 
     def __init__(self, scheme: str, implementation: str) -> None:
         self.scheme = scheme
         self._implementation = implementation
 
-    def source(self, text: str, around: Surroundings) -> Source:
+    def source(self, text: str, context: SourceContext) -> Source:
         """The source that ``text`` names; fails as its class does."""
-        found: Source = namedAny(self._implementation)(text, around)
+        found: Source = namedAny(self._implementation)(text, context)
         return found
 
 
@@ -41,6 +41,6 @@ def source_kinds() -> Mapping[str, ISourceKind]:
     return kinds
 
 
-def open_source(name: SourceName, around: Surroundings) -> Source:
+def open_source(name: SourceName, context: SourceContext) -> Source:
     """The source that the command line names; fails with ``HanoverdError`` where it is wrong."""
-    return source_kinds()[name.scheme].source(name.text, around)
+    return source_kinds()[name.scheme].source(name.text, context)

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hanoverd.docker.engine import Engine
-from hanoverd.images import Progress, Surroundings
+from hanoverd.images import Progress, SourceContext
 from hanoverd.images.obtained import image_of
 from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.errors import EngineRefused, NotFound, ObtainFailed, RegistryBusy
@@ -41,11 +41,11 @@ _NO_ROOM = "no space left on device"
 class RegistrySource:
     """Obtains the image that ``text`` names; where the user has not said when to pull, if the engine does not have it."""
 
-    def __init__(self, text: str, around: Surroundings) -> None:
-        self._around = around
-        self._engine: Engine = around.engine
+    def __init__(self, text: str, context: SourceContext) -> None:
+        self._context = context
+        self._engine: Engine = context.engine
         self._name = ImageName.parse(text)
-        self._policy = around.pull or MISSING
+        self._policy = context.pull or MISSING
         self._pulled_before: set[str] = set()
 
     def describe(self) -> str:
@@ -77,7 +77,7 @@ class RegistrySource:
             return None
 
         async def asking() -> str:
-            login = await self._around.credentials.login(name.registry)
+            login = await self._context.credentials.login(name.registry)
             try:
                 return await self._engine.remote_digest(name.reference, login)
             except EngineRefused as error:
@@ -114,7 +114,7 @@ class RegistrySource:
                 was_there.append(_UP_TO_DATE in status)
                 progress(_line(event))
 
-        login = await self._around.credentials.login(name.registry)
+        login = await self._context.credentials.login(name.registry)
         try:
             await self._engine.pull(name.repository, name.tag_or_digest, login, on_event)
         except EngineRefused as error:
@@ -147,7 +147,7 @@ class RegistrySource:
             )
 
         return await retry(
-            self._around.reactor, BACKOFF, work, on=RegistryBusy, attempts=ATTEMPTS, before_sleep=log_delay
+            self._context.reactor, BACKOFF, work, on=RegistryBusy, attempts=ATTEMPTS, before_sleep=log_delay
         )
 
 

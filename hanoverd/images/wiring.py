@@ -9,7 +9,7 @@ from typing import Any
 from hanoverd.docker.credentials import Credentials
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
-from hanoverd.images import Surroundings
+from hanoverd.images import SourceContext
 from hanoverd.spec.settings import Obtaining
 
 #: The most threads for each kind of request to the engine.  Each running version, also one that is draining, keeps two
@@ -22,11 +22,11 @@ def make_pool() -> Pools:
     return Pools.of(MOST_REQUESTS, MOST_STOPS, MOST_STREAMS)
 
 
-def make_surroundings(
+def make_source_context(
     obtaining: Obtaining, app: str, environ: Mapping[str, str], reactor: Any, engine: Engine
-) -> Surroundings:
+) -> SourceContext:
     """What the source of ``app`` finds around it."""
-    return Surroundings(
+    return SourceContext(
         reactor=reactor,
         engine=engine,
         credentials=Credentials(reactor, environ),

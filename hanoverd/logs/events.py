@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: What a version printed: the one event that is the app's, not hanoverd's.
+OUTPUT = "output"
+
 #: What a field holds, wherever it appears.
 FIELDS = {
     "address": "an IP address, or an address to listen at",
@@ -92,7 +95,7 @@ EVENTS = (
     _kind("keep_failed", "version error", "A version cannot be kept for a rollback."),
     _kind("remove_failed", "version container error", "A container could not be removed."),
     # What a version prints.
-    _kind("output", "version line", "A version printed a line."),
+    _kind(OUTPUT, "version line", "A version printed a line."),
     _kind("output_interrupted", "version error", "The output of a version is not shown for now."),
     _kind("output_unavailable", "version error", "The output of a version cannot be shown."),
     # What an earlier run left.
@@ -133,6 +136,7 @@ EVENTS = (
     _kind("hook_skipped", "hook command count", "A hook was not run: too many are running."),
     _kind("notify_failed", "hook url error count", "An event could not be posted."),
     _kind("notify_skipped", "hook url count", "An event was not posted: too many requests are unanswered."),
+    _kind("hooks_closing", "count", "hanoverd stops, and waits for unfinished hooks and requests."),
     # Hookbot.
     _kind("hookbot_connected", "url", "hanoverd listens to hookbot."),
     _kind("hookbot_lost", "url reason", "The connection to hookbot is lost; hanoverd tries again."),

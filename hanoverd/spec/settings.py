@@ -102,6 +102,10 @@ class RemoteSettings:
     wait: bool = False
     follow: bool = False
     tail: int | None = None
+    #: Of the log: "app", "daemon", or "" for both; and of the last so many seconds.
+    source: str = ""
+    since: float | None = None
+    timestamps: bool = False
     image: str | None = None
     generation: int | None = None
 

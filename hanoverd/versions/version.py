@@ -41,7 +41,7 @@ from hanoverd.runtime.errors import (
     VersionFailed,
 )
 from hanoverd.spec.container import APP, ContainerOptions, Image, Recipe, app_label, create_body
-from hanoverd.spec.events import Party
+from hanoverd.spec.events import VersionReference
 from hanoverd.spec.names import kept_name, version_name
 from hanoverd.spec.ports import ContainerPort, HostPort, Protocol
 from hanoverd.text.durations import format_duration
@@ -81,9 +81,9 @@ class Container:
         return self.id or self.name
 
     @property
-    def party(self) -> Party:
+    def version_reference(self) -> VersionReference:
         """What events call it."""
-        return Party(self.name, self.id)
+        return VersionReference(self.name, self.id)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from hanoverd.runtime.errors import Conflict, EngineRefused, EngineUnreachable, 
 from hanoverd.spec.container import GIVEN, ContainerOptions, Image, Recipe, app_label, create_body
 from hanoverd.spec.image_name import ImageName, built_name
 from hanoverd.spec.ports import ContainerPort
-from tests.fakes.surroundings import surroundings
+from tests.fakes.source_context import source_context
 from tests.lab.images import BASE, write_app
 
 REACTOR: Any = reactor
@@ -50,7 +50,7 @@ class EngineContract(TestCase):
 
     async def image(self) -> Image:
         """The image of the app."""
-        return await FolderSource(".", surroundings(REACTOR, self.engine, self.folder, APP)).obtain(lambda line: None)
+        return await FolderSource(".", source_context(REACTOR, self.engine, self.folder, APP)).obtain(lambda line: None)
 
     async def create(self, **env: str) -> None:
         """A container of the app, not started."""

@@ -29,7 +29,7 @@ from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PublishedPort
 from hanoverd.spec.restart import RestartPolicy
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
-from tests.fakes.surroundings import surroundings
+from tests.fakes.source_context import source_context
 from tests.lab.images import write_app
 
 REACTOR: Any = reactor
@@ -171,7 +171,7 @@ class Daemon:
         self.pools = Pools.of(20, 20, 50)
         self.pools.start()
         engine = Engine(REACTOR, self.pools, EngineAddress(f"unix://{world.engine.socket}", None, "the test"))
-        around = surroundings(REACTOR, engine, world.app_folder, APP)
+        context = source_context(REACTOR, engine, world.app_folder, APP)
         published = tuple(ContainerPort(port) for port in ports)
         options = AppOptions(
             name=APP,
@@ -185,14 +185,14 @@ class Daemon:
             keep_versions=kept,
         )
         held = [PublishedPort(HostPort(ANY_IPV4, 8080 + index), port) for index, port in enumerate(published)]
-        self.source = FolderSource(".", around)
+        self.source = FolderSource(".", context)
         self.app = App(
             REACTOR,
             world.firewall.environ,
             options,
             engine,
             self.source,
-            lambda reference: RegistrySource(reference, around),
+            lambda reference: RegistrySource(reference, context),
             held,
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, [Hook(*hook) for hook in hooks]),
             lambda _line: None,

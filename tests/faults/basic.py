@@ -10,7 +10,7 @@ import time
 from tests.faults.right import named
 from tests.faults.site import FOLDER, GIT, Site, wait_for
 from tests.faults.traps import AFTER, BEFORE, EngineTrap, ProgramTrap
-from tests.faults.words import APP, FAILED, LISTENS, WENT_LIVE
+from tests.faults.words import APP, FAILED, WENT_LIVE
 
 
 def kill_hanoverd(site: Site) -> str:
@@ -182,9 +182,8 @@ def hookbot_vanishes(site: Site) -> str:
         time.sleep(site.chance.uniform(0, 0.5))
         site.hookbot.kill()
         site.handover_after(mark, lambda record: record["outcome"] == WENT_LIVE)
-        before = len(site.daemon.log())
         site.hookbot.start()
-        site.daemon.wait_for(LISTENS, after=before)
+        site.wait_until_subscribed()
     return ""
 
 
@@ -195,7 +194,7 @@ def become_of(site: Site, source: str) -> None:
         site.start(source)
         site.become_right()
     if source == FOLDER:
-        site.daemon.wait_for(LISTENS)
+        site.wait_until_subscribed()
 
 
 def failed_handover(site: Site) -> None:
@@ -222,6 +221,6 @@ def storm(site: Site, chance: random.Random) -> None:
         if daemon.has_ended:
             return
         # A process that has only just started is ended by SIGHUP, as any is before it takes the signal.
-        if daemon.takes(signal.SIGHUP):
+        if daemon.handles(signal.SIGHUP):
             daemon.hup()
         time.sleep(chance.uniform(0, 0.15))

@@ -182,7 +182,7 @@ class Site:
             arguments += [f"--state-dir={self._state}", f"git://127.0.0.1:{GIT_PORT}/app"]
         else:
             env["HOOKBOT_URL"] = hookbot_url("/sub/hanoverd/cwd")
-        self._daemon = Daemon(self.lab, arguments, self.folder, env, program=self._program())
+        self._daemon = Daemon(self.lab, arguments, self.folder, env, program=self._program(), log_format=None)
 
     def stop(self) -> float:
         """Stop hanoverd by SIGTERM, which must finish within ``STOP_WITHIN``; return how long it took, in seconds."""
@@ -218,6 +218,11 @@ class Site:
             return self.status() is not None
 
         wait_for(is_up, "hanoverd runs")
+
+    def wait_until_subscribed(self) -> None:
+        """Wait until hanoverd is connected to hookbot, which its status does not show."""
+        argv = self.lab.in_host(["ss", "-Htn", "state", "established", f"dport = :{HOOKBOT_PORT}"])
+        wait_for(lambda: subprocess.run(argv, capture_output=True, check=True).stdout, "a connection to hookbot")
 
     def status(self) -> dict[str, Any] | None:
         """Return hanoverd's status from its control socket, None while it does not answer."""

@@ -1,4 +1,4 @@
-"""All words of hanoverd that the campaign relies on: names in its status, its containers, its rules and its log."""
+"""All words of hanoverd that the campaign relies on: names in its status, its containers and its rules."""
 
 from __future__ import annotations
 
@@ -18,6 +18,3 @@ KEPT = "-kept"
 
 #: The beginnings of the names of its chains, and of the comments of its rules, which name the version.
 CHAIN, COMMENT = "HANOVERD-", "hanoverd: "
-
-#: The only line of the log that is needed: hanoverd is subscribed at hookbot.  Its status does not show that.
-LISTENS = "listening to "

@@ -21,7 +21,12 @@ class StartDaemon(Protocol):
     """Starts hanoverd on the lab's host."""
 
     def __call__(
-        self, *arguments: str, cwd: Path | str, env: Mapping[str, str] | None = None, as_user: Sequence[str] = ()
+        self,
+        *arguments: str,
+        cwd: Path | str,
+        env: Mapping[str, str] | None = None,
+        as_user: Sequence[str] = (),
+        log_format: str = "json",
     ) -> Daemon: ...
 
 
@@ -64,9 +69,13 @@ def daemon(lab: Lab) -> StartDaemon:
     """Starts hanoverd; use it as a context."""
 
     def start(
-        *arguments: str, cwd: Path | str, env: Mapping[str, str] | None = None, as_user: Sequence[str] = ()
+        *arguments: str,
+        cwd: Path | str,
+        env: Mapping[str, str] | None = None,
+        as_user: Sequence[str] = (),
+        log_format: str = "json",
     ) -> Daemon:
-        return Daemon(lab, arguments, cwd, env, as_user)
+        return Daemon(lab, arguments, cwd, env, as_user, log_format=log_format)
 
     return start
 

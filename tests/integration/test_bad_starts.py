@@ -133,7 +133,7 @@ def test_a_host_address_that_is_not_this_hosts(lab: Lab, app_folder: Path) -> No
 
 def test_a_port_and_a_name_that_another_hanoverd_holds(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "first", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("first-0 is live")
+        hanoverd.wait_live("first-0")
         before = lab.iptables_save()
         code, out, err = run_to_end(lab, ["-p", "8080:80", "--name", "second"], app_folder)
         assert (code, out) == (START, "")
@@ -147,7 +147,7 @@ def test_a_port_and_a_name_that_another_hanoverd_holds(lab: Lab, app_folder: Pat
 
 def test_nobody_else_can_listen_on_a_published_port(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "holder", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("holder-0 is live")
+        hanoverd.wait_live("holder-0")
         code = "import socket; socket.create_server(('', 8080))"
         done = subprocess.run(lab.in_host([sys.executable, "-c", code]), capture_output=True, text=True, check=False)
         assert os.strerror(socket.errno.EADDRINUSE) in done.stderr  # type: ignore[attr-defined]

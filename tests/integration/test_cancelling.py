@@ -20,79 +20,76 @@ def builds_under_way(lab: Lab) -> int:
     return sum(1 for container in json.loads(body) if container["Labels"].get("orchestrator") != "hanoverd")
 
 
-def only_live(lab: Lab, app: str, number: int) -> bool:
-    """Whether version ``number`` is the one that is left, and serves."""
-    assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == f"{app}-{number}"
-    return eventually(lambda: names(lab.containers(app)) == [f"{app}-{number}"])
+def only_live(lab: Lab, app: str, version: str) -> bool:
+    """Whether ``version`` is the only one that is left, and serves."""
+    assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == version
+    return eventually(lambda: names(lab.containers(app)) == [version])
 
 
 def test_in_mid_build_the_engine_stops_building(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "built", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("built-0 is live")
+        hanoverd.wait_live("built-0")
         for _ in range(2):
             (app_folder / "Dockerfile").write_text(SLOW_STEP)
             hanoverd.hup()
             eventually(lambda: builds_under_way(lab) == 1)
             write_app(app_folder)
-            before = len(hanoverd.log())
+            before = hanoverd.position
             hanoverd.hup()
-            hanoverd.wait_for("handover cancelled: a newer one begins", after=before)
+            hanoverd.wait_event("cancelled", after=before)
             eventually(lambda: builds_under_way(lab) == 0, seconds=5)
-            hanoverd.wait_for(r"built-\d is live", after=before)
-        # Those that were cancelled have used numbers, too.
-        assert only_live(lab, "built", 4)
+            live = hanoverd.wait_event("live", after=before)["version"]
+        assert only_live(lab, "built", live)
 
 
 def test_in_mid_start(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "begun", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("begun-0 is live")
-        before = len(hanoverd.log())
+        hanoverd.wait_live("begun-0")
+        before = hanoverd.position
         hanoverd.hup()
-        for number in (1, 2):
+        for _ in range(2):
             # The start comes next, and takes the engine a quarter of a second.
-            hanoverd.wait_for(f"begun-{number}: created", after=before)
-            before = len(hanoverd.log())
+            hanoverd.wait_event("created", after=before)
+            before = hanoverd.position
             hanoverd.hup()
-            hanoverd.wait_for("handover cancelled", after=before)
-        hanoverd.wait_for("begun-3 is live", after=before)
-        assert only_live(lab, "begun", 3)
+            hanoverd.wait_event("cancelled", after=before)
+        live = hanoverd.wait_event("live", after=before)["version"]
+        assert only_live(lab, "begun", live)
 
 
 def test_in_mid_poll(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "polled", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("polled-0 is live")
+        hanoverd.wait_live("polled-0")
         write_app(app_folder, env={"MUTE": "1"})
-        before = len(hanoverd.log())
+        before = hanoverd.position
         hanoverd.hup()
-        for number in (1, 2):
-            hanoverd.wait_for(f"polled-{number}: started", after=before)
+        for _ in range(2):
+            hanoverd.wait_event("started", after=before)
             time.sleep(0.3)
-            before = len(hanoverd.log())
+            before = hanoverd.position
             hanoverd.hup()
-            hanoverd.wait_for("handover cancelled", after=before)
+            hanoverd.wait_event("cancelled", after=before)
         write_app(app_folder)
         hanoverd.hup()
-        live = int(hanoverd.wait_for(r"polled-(\d+) is live", after=before)[1])
-        assert live > 2
+        live = hanoverd.wait_event("live", after=before)["version"]
         assert only_live(lab, "polled", live)
 
 
 def test_ten_sighups_in_a_burst_make_one_more_live_version(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "burst", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("burst-0 is live")
+        hanoverd.wait_live("burst-0")
         for _ in range(10):
             hanoverd.hup()
             time.sleep(0.03)
-        hanoverd.wait_for("burst-0 is gone")
-        # Those in between were cancelled, and have used their numbers.
-        live = int(hanoverd.wait_for(r"burst-([1-9]\d*) is live")[1])
-        assert only_live(lab, "burst", live)
-        assert hanoverd.log().count(" is live: ") == 2
+        hanoverd.wait_gone("burst-0")
+        first, second = hanoverd.events("live")
+        assert first["version"] == "burst-0"
+        assert only_live(lab, "burst", second["version"])
 
 
 def test_stopping_cancels_too(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "ended", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("ended-0 is live")
+        hanoverd.wait_live("ended-0")
         (app_folder / "Dockerfile").write_text(SLOW_STEP)
         hanoverd.hup()
         eventually(lambda: builds_under_way(lab) == 1)

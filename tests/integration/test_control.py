@@ -19,6 +19,7 @@ from tests.integration.asking import ask, eventually, hostname, names
 from tests.integration.conftest import StartDaemon
 from tests.lab.clients import Clients
 from tests.lab.daemon import environment, twistd
+from tests.lab.events import contains
 from tests.lab.host import Lab
 from tests.lab.images import write_app
 
@@ -103,8 +104,8 @@ class TestLooking:
         assert commands("list").split() == ["APP", "VERSION", "IMAGE", "IMAGE", "ID", "STATUS", "PORTS", "PID"]
         assert commands("list", "--format", "json") == commands("list", "-q") == ""
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd, daemon("--name", "api", cwd=app_folder) as other:
-            hanoverd.wait_for("web-0 is live")
-            other.wait_for("api-0 is live")
+            hanoverd.wait_live("web-0")
+            other.wait_live("api-0")
             assert commands("list", "-q") == "api\nweb\n"
             _, api, web = commands("list").splitlines()
             assert api.split()[:3] == ["api", "api-0", "hanoverd/api:latest"]
@@ -118,8 +119,8 @@ class TestLooking:
             assert (code, out) == (1, "web\n")
             assert "the hanoverd that served api has ended, without a chance to clean up" in err
         with daemon("--name", "api", cwd=app_folder) as other:
-            other.wait_for("api-0 was left by an earlier run")
-            other.wait_for("api-1 is live")
+            other.wait_event("adopted", version="api-0")
+            other.wait_live("api-1")
             assert commands("list", "-q") == "api\n"
         assert list(lab.runtime.iterdir()) == []
 
@@ -127,14 +128,14 @@ class TestLooking:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, "-e", "PASSWORD=hunter2", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             status = commands.status()
             assert (status["state"], status["live"]["version"], status["pid"]) == ("live", "web-0", hanoverd.pid)
             assert status["ports"][0]["host_port"] == 8080
             assert status["live"]["since"] == pytest.approx(time.time(), abs=60)
             write_app(app_folder, env={"MUTE": "1"})
             hanoverd.hup()
-            hanoverd.wait_for("web-1: started")
+            hanoverd.wait_event("started", version="web-1")
             status = commands.status()
             assert (status["state"], status["live"]["version"]) == ("handing over", "web-0")
             assert [phase["phase"] for phase in status["handover"]["phases"]] == ["obtained", "created", "started"]
@@ -157,7 +158,7 @@ class TestLooking:
 
     def test_status_goes_on_being_shown(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             watching = commands.start("status", "web", "--json", "-w")
             assert watching.stdout
             assert json.loads(watching.stdout.readline())["live"]["version"] == "web-0"
@@ -172,10 +173,10 @@ class TestLooking:
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             write_app(app_folder, env={"EXIT": "3"})
             hanoverd.hup()
-            hanoverd.wait_for("waiting for the next trigger")
+            hanoverd.wait_event("waiting")
             first, second = commands.history()
             assert (first["trigger"], first["outcome"], first["version"]) == ("start", "live", "web-0")
             assert [phase["phase"] for phase in first["phases"]] == [
@@ -198,20 +199,20 @@ class TestLooking:
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
-            assert "web-0 is live: 0.0.0.0:8080 ->" in commands("logs", "web")
+            hanoverd.wait_live("web-0")
+            assert "web-0" in commands("logs", "web")
             assert len(commands("logs", "web", "-n", "2").splitlines()) == 2
             following = commands.start("logs", "web", "-f", "--tail", "0")
             assert following.stdout
             time.sleep(1)
             hanoverd.hup()
-            assert "handover: SIGHUP" in following.stdout.readline()
-            while "web-0 is gone" not in following.stdout.readline():
-                pass
+            assert "SIGHUP" in following.stdout.readline()
+            hanoverd.wait_gone("web-0")
             assert hanoverd.terminate() == 0
             # It ends with what it follows.
-            following.communicate(timeout=20)
+            out, _ = following.communicate(timeout=20)
             assert following.returncode == 0
+            assert out.index("web-1") < out.rindex("web-0")
 
 
 class TestOrders:
@@ -221,7 +222,7 @@ class TestOrders:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             clients = load(lab)
             code, out, err = commands.end("deploy", "web", "--wait")
             assert (code, err) == (0, "")
@@ -241,18 +242,18 @@ class TestOrders:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             lab.docker("POST", "/images/hanoverd%2Fweb:latest/tag?repo=other&tag=v1")
             write_app(app_folder, version="2")
             assert "web-1 (other:v1) is live" in commands("deploy", "web", "--image", "other:v1", "--wait")
-            assert hanoverd.wait_for("web-1: use the image other:v1")
+            assert hanoverd.events("obtained", version="web-1", image="other:v1")
             assert commands.history()[-1]["trigger"] == "hanoverd deploy (other:v1)"
             assert commands.end("deploy", "web", "--image", "Other")[0] == 2
             code, _, err = commands.end("deploy", "web", "--image", "127.0.0.1:1/nothing", "--wait")
             assert code == 1
             assert "cannot pull 127.0.0.1:1/nothing:latest" in err
             hanoverd.hup()
-            hanoverd.wait_for("web-3 is live")
+            hanoverd.wait_live("web-3")
             assert commands.status()["live"]["image"] == "hanoverd/web:latest"
             lab.docker("DELETE", "/images/other:v1")
 
@@ -260,10 +261,10 @@ class TestOrders:
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             write_app(app_folder, env={"MUTE": "1"})
             older = commands.start("deploy", "web", "--wait")
-            hanoverd.wait_for("web-1: started")
+            hanoverd.wait_event("started", version="web-1")
             write_app(app_folder)
             assert "is live" in commands("deploy", "web", "--wait")
             _, err = older.communicate(timeout=20)
@@ -275,13 +276,13 @@ class TestOrders:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             with (app_folder / "Dockerfile").open("a") as dockerfile:
                 dockerfile.write('RUN ["busybox", "sleep", "10"]\n')
             deploying = commands.start("deploy", "web", "--wait")
-            hanoverd.wait_for("web-1: build")
+            hanoverd.wait_event("obtaining", version="web-1")
             lab.docker("POST", "/containers/web-0/kill")
-            hanoverd.wait_for(r"web-\d is live: ", after=hanoverd.wait_for("no version is live").end())
+            hanoverd.wait_event("live", after=hanoverd.wait_event("exited", successor=None))
             out, err = deploying.communicate(timeout=60)
             assert (deploying.returncode, err) == (0, "")
             assert "web: handover 2: web-" in out.splitlines()[-1]
@@ -293,24 +294,24 @@ class TestOrders:
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             write_app(app_folder, env={"READY_AFTER": "2"})
             waiting = commands.start("deploy", "web", "--wait")
-            hanoverd.wait_for("web-1: started")
+            hanoverd.wait_event("started", version="web-1")
             waiting.send_signal(signal.SIGINT)
             _, err = waiting.communicate(timeout=20)
             assert (waiting.returncode, err) == (130, "web: handover 2 goes on (`hanoverd cancel web` cancels it)\n")
-            hanoverd.wait_for("web-1 is live")
+            hanoverd.wait_live("web-1")
 
     def test_cancel(self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             assert commands.end("cancel", "web") == (1, "", "hanoverd: web: there is no handover to cancel\n")
             write_app(app_folder, env={"MUTE": "1"})
             hanoverd.hup()
-            hanoverd.wait_for("web-1: started")
+            hanoverd.wait_event("started", version="web-1")
             assert "web: handover 2: cancelled after" in commands("cancel", "web")
-            hanoverd.wait_for("handover cancelled: told so by `hanoverd cancel`")
+            hanoverd.wait_event("cancelled", reason=contains("hanoverd cancel"))
             assert names(lab.containers("web")) == ["web-0"]
             assert commands.status()["state"] == "live"
             assert alive(lab) == "web-0"
@@ -319,22 +320,22 @@ class TestOrders:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             assert "web: resumed: no trigger was held" in commands("resume", "web")
             assert "paused: triggers are held" in commands("pause", "web")
             for _ in range(3):
                 hanoverd.hup()
-            hanoverd.wait_for("SIGHUP: held, because hanoverd is paused")
+            hanoverd.wait_event("held", reason="SIGHUP")
             assert "web-1 (hanoverd/web:latest) is live" in commands("deploy", "web", "--wait")
             # What dies is started again, paused or not.
             lab.docker("POST", "/containers/web-1/kill")
-            hanoverd.wait_for("web-2 is live")
+            hanoverd.wait_live("web-2")
             status = commands.status()
             assert (status["paused"], set(status["held"])) == (True, {"SIGHUP"})
             assert "(paused)" in commands("status", "web")
             assert len(commands.history()) == 3
             assert 'resumed: a handover begins, for "SIGHUP"' in commands("resume", "web")
-            hanoverd.wait_for("web-3 is live")
+            hanoverd.wait_live("web-3")
             assert not commands.status()["paused"]
 
 
@@ -345,7 +346,7 @@ class TestWhoMay:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             path = lab.runtime / "web.sock"
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             code, out, err = commands.end("status", "web", as_user=SOMEBODY)
@@ -372,7 +373,7 @@ class TestWhoMay:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             for request, status in (
                 (b"GET /nothing", b"404"),
                 (b"DELETE /status", b"404"),
@@ -410,13 +411,13 @@ class TestRollback:
     ) -> None:
         write_app(app_folder, version="one")
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             code, _, err = commands.end("rollback", "web", "--wait")
             assert code == 1
             assert "there is no version before the live one to go back to; kept are: none" in err
             write_app(app_folder, version="two")
             hanoverd.hup()
-            hanoverd.wait_for("web-2 is live")
+            hanoverd.wait_live("web-2")
             first = commands.history()[0]["image_id"]
             [kept] = eventually(lambda: commands.status()["kept"])
             assert (kept["generation"], kept["image_id"]) == (0, first)
@@ -440,21 +441,21 @@ class TestRollback:
         (tmp_path / "data").mkdir()
         old = ("-e", "MODE=old", "-v", f"{tmp_path}/data:/data", "--stop-signal", "SIGINT")
         with daemon(*ARGUMENTS, "--on-exit", "keep", *old, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             before = json.loads(lab.docker("GET", "/containers/web-0/json")[1])
         # The same image, other settings.
         with daemon(*ARGUMENTS, "--on-exit", "keep", "-e", "MODE=new", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-1 is live")
+            hanoverd.wait_live("web-1")
             eventually(lambda: lab.kept() == ["web-0-kept"])
         with daemon(*ARGUMENTS, "-e", "MODE=newer", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-2 is live")
+            hanoverd.wait_live("web-2")
             eventually(lambda: lab.kept() == ["web-1-kept"])
             assert commands.end("rollback", "web", "1", "--wait")[0] == 0
             after = json.loads(lab.docker("GET", "/containers/web-3/json")[1])
             assert "MODE=new" in after["Config"]["Env"]
             # One that dies is started again with the settings that it had.
             lab.docker("POST", "/containers/web-3/kill")
-            hanoverd.wait_for("web-4 is live")
+            hanoverd.wait_live("web-4")
             assert "MODE=new" in json.loads(lab.docker("GET", "/containers/web-4/json")[1])["Config"]["Env"]
         assert before["HostConfig"]["Binds"] == [f"{tmp_path}/data:/data"]
 
@@ -463,7 +464,7 @@ class TestRollback:
     ) -> None:
         there = lab.image_ids()
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             made = []
             for number in range(1, 5):
                 made.append(commands.status()["live"]["image_id"])
@@ -471,13 +472,13 @@ class TestRollback:
                     lab.docker("POST", f"/images/{made[-1]}/tag?repo=mine&tag=v1")
                 write_app(app_folder, version=f"new {number}", env={"EXIT": "1"} if number == 3 else {})
                 hanoverd.hup()
-                hanoverd.wait_for(f"web-{number} is live" if number != 3 else f"web-{number} failed")
+                hanoverd.wait_event("failed" if number == 3 else "live", version=f"web-{number}")
                 eventually(lambda: commands.status()["state"] != "handing over")
             live = commands.status()["live"]["image_id"]
             # Generations 0, 1 and 2 were live, 3 has failed, 4 is live.
             eventually(lambda: lab.kept() == ["web-2-kept"])
             eventually(lambda: lab.image_ids() - there == {made[1], made[2], live})
-            hanoverd.wait_for("removed the image hanoverd/web:latest .*: it is not needed any more")
+            hanoverd.wait_event("image_removed", image="hanoverd/web:latest")
         lab.docker("DELETE", "/images/mine:v1")
 
     def test_with_keep_versions_0_nothing_is_kept(
@@ -486,34 +487,34 @@ class TestRollback:
         there = lab.image_ids()
         write_app(app_folder, version="first")
         with daemon(*ARGUMENTS, "--keep-versions", "0", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             write_app(app_folder, version="second")
             hanoverd.hup()
-            hanoverd.wait_for("web-0 is gone")
+            hanoverd.wait_gone("web-0")
             eventually(lambda: lab.image_ids() - there == {commands.status()["live"]["image_id"]})
             assert [one["Names"] for one in lab.containers()] == [["/web-1"]]
 
     def test_numbers_continue_after_a_stop(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             write_app(app_folder, env={"EXIT": "1"})
             assert commands.end("deploy", "web", "--wait")[0] == 1
         write_app(app_folder)
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-2 is live")
+            hanoverd.wait_live("web-2")
             assert [one["version"] for one in commands.history()] == ["web-2"]
 
     def test_what_is_kept_outlives_a_kill(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-0 is live")
+            hanoverd.wait_live("web-0")
             write_app(app_folder, version="2")
             hanoverd.hup()
-            hanoverd.wait_for("web-0 is gone")
+            hanoverd.wait_gone("web-0")
             hanoverd.kill()
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("web-2 is live")
+            hanoverd.wait_live("web-2")
             eventually(lambda: lab.kept() == ["web-0-kept"])
             assert "is live" in commands("rollback", "web", "0", "--wait")
 
@@ -525,7 +526,7 @@ def test_the_sockets_of_users_without_root_are_their_own(
     user = ("setpriv", "--reuid=4321", "--regid=4321", f"--groups={group}")
     os.chmod(lab.engine.socket, 0o666)
     with daemon(*ARGUMENTS, cwd=app_folder, env=capable, as_user=user) as hanoverd:
-        hanoverd.wait_for("web-0 is live")
+        hanoverd.wait_live("web-0")
         assert (lab.runtime / "web.sock").stat().st_uid == 4321
         assert commands("list", "-q") == "web\n"
         assert commands.end("list", "-q", as_user=user)[1] == "web\n"

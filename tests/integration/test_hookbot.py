@@ -25,6 +25,7 @@ from tests.lab.daemon import (
     run_to_end,
     token_of,
 )
+from tests.lab.events import contains
 from tests.lab.git import Repository, https_host
 from tests.lab.host import Lab
 from tests.lab.images import write_app
@@ -90,8 +91,8 @@ def deployed(daemon: StartDaemon, hosted: Hosted, *arguments: str, cwd: Path, to
     """The daemon, which follows the branch."""
     environ = {**hosted.environ, "HOOKBOT_URL": hookbot_url(topic)}
     with daemon("-p", "8080:80", "--state-dir", str(hosted.state), *arguments, cwd=cwd, env=environ) as hanoverd:
-        hanoverd.wait_for("listening to hookbot")
-        hanoverd.wait_for("app-0 is live")
+        hanoverd.wait_event("hookbot_connected")
+        hanoverd.wait_live("app-0")
         yield hanoverd
 
 
@@ -114,15 +115,15 @@ def test_from_a_push_to_the_clients_nothing_is_lost(
         with Daemon(
             lab, ["builder", "--state-dir", str(hosted.state)], tmp_path, {**hosted.environ, **notify}
         ) as builder:
-            builder.wait_for(f"{address}/me/app:main .* is pushed and told")
+            builder.wait_event("pushed", image=f"{address}/me/app:main")
             with daemon("-p", "8080:80", cwd=tmp_path, env={"HOOKBOT_URL": hookbot_url(f"/sub/{image}")}) as hanoverd:
-                hanoverd.wait_for("app-0 is live")
-                hanoverd.wait_for("listening to hookbot")
+                hanoverd.wait_live("app-0")
+                hanoverd.wait_event("hookbot_connected")
                 clients = Clients(lab.in_client, lab.host_ip, "8080", "--pause", "0.01")
                 for number, name in enumerate(("two", "three"), 1):
                     begun = time.monotonic()
                     hosted.push(name)
-                    hanoverd.wait_for(f"app-{number} is live")
+                    hanoverd.wait_live(f"app-{number}")
                     assert version(lab) == name
                     print(f"from push to live: {time.monotonic() - begun:.2f} s")
                 counted = clients.finish()
@@ -141,11 +142,11 @@ def test_a_message_names_the_commit_and_sighup_repeats_it(
     with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
         assert version(lab) == "three"
         assert publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commits[1])) == "OK\n"
-        hanoverd.wait_for(f"handover: lab pushed {commits[1][:12]}")
-        hanoverd.wait_for("app-1 is live")
+        hanoverd.wait_event("trigger", reasons=[f"lab pushed {commits[1][:12]}"])
+        hanoverd.wait_live("app-1")
         assert version(lab) == "two"
         hanoverd.hup()
-        hanoverd.wait_for("app-2 is live")
+        hanoverd.wait_live("app-2")
         assert version(lab) == "two"
 
 
@@ -154,7 +155,7 @@ def test_messages_that_are_not_what_they_should_be_are_told_and_dropped(
 ) -> None:
     commit = hosted.push("one")
     with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
-        for message, told in (
+        for message, reason in (
             ("nonsense", 'it should be JSON with Repo, Branch and SHA, not "nonsense"'),
             (push_message("--upload-pack=x"), "is no commit"),
             (push_message("0" * 40), "the branch was deleted"),
@@ -163,10 +164,10 @@ def test_messages_that_are_not_what_they_should_be_are_told_and_dropped(
             ("[" * 100_000, "it should be JSON"),
         ):
             publish(lab, BRANCH.replace("/sub", "/pub"), message)
-            hanoverd.wait_for(f"was dropped: .*{told}".replace("(", "\\("))
+            hanoverd.wait_event("hookbot_message_dropped", error=contains(reason))
         publish(lab, BRANCH.replace("/sub", "/pub"), push_message("1" * 40))
-        hanoverd.wait_for("git fetch of https://github.com/me/app failed")
-        hanoverd.wait_for("app-0 goes on serving")
+        hanoverd.wait_event("failed", error=contains("https://github.com/me/app"))
+        hanoverd.wait_event("waiting", serving="app-0")
         assert version(lab) == "one"
 
 
@@ -179,19 +180,19 @@ def test_what_was_pushed_while_hookbot_was_away_is_made_up_for(
         for number in (1, 2):
             with server:
                 pass
-            hanoverd.wait_for("no connection to hookbot|hookbot .* no connection")
+            hanoverd.wait_event("hookbot_lost")
             if number == 1:
                 hosted.push("two")
-            before = len(hanoverd.log())
+            before = hanoverd.position
             server = hookbot_server(lab)
-            hanoverd.wait_for("listening to hookbot", after=before)
+            hanoverd.wait_event("hookbot_connected", after=before)
             if number == 1:
-                hanoverd.wait_for("handover: hookbot was away, and the source has changed", after=before)
-                hanoverd.wait_for("app-1 is live", after=before)
+                hanoverd.wait_event("trigger", reasons=contains("hookbot was away"), after=before)
+                hanoverd.wait_live("app-1", after=before)
                 assert version(lab) == "two"
         # Nothing new: no handover.
         time.sleep(2)
-        assert "app-2" not in hanoverd.log()
+        assert not hanoverd.events("trigger", after=before)
     with server:
         pass
 
@@ -206,7 +207,7 @@ def test_a_burst_of_messages_makes_the_newest_live(
         wanted = (commits * 4)[:-2][-1]
         eventually(lambda: version(lab) == f"v{commits.index(wanted)}")
         eventually(lambda: len(lab.containers("app")) == 1)
-        assert hanoverd.log().count(" is live: ") <= 4
+        assert len(hanoverd.events("live")) <= 4
 
 
 def test_an_image_that_was_pushed_while_hookbot_was_away(
@@ -224,25 +225,25 @@ def test_an_image_that_was_pushed_while_hookbot_was_away(
 
         push("one")
         with daemon("-p", "8080:80", "--hookbot", hookbot_url(f"/sub{topic}"), cwd="/") as hanoverd:
-            hanoverd.wait_for("listening to hookbot")
-            hanoverd.wait_for("app-0 is live")
+            hanoverd.wait_event("hookbot_connected")
+            hanoverd.wait_live("app-0")
             push("two")
             assert publish(lab, f"/pub{topic}", "UPDATE\n") == "OK\n"
-            hanoverd.wait_for("app-1 is live")
+            hanoverd.wait_live("app-1")
             assert version(lab) == "two"
             publish(lab, f"/pub{topic}", "something else")
-            hanoverd.wait_for('was dropped: it should be UPDATE, not "something else"')
+            hanoverd.wait_event("hookbot_message_dropped", error=contains('"something else"'))
             with server:
                 pass
             push("three")
-            before = len(hanoverd.log())
+            before = hanoverd.position
             with hookbot_server(lab):
-                hanoverd.wait_for("app-2 is live", after=before)
+                hanoverd.wait_live("app-2", after=before)
                 assert version(lab) == "three"
                 # What was seen then does not stick: the next message is about what the tag means then.
                 push("four")
                 publish(lab, f"/pub{topic}", "UPDATE\n")
-                hanoverd.wait_for("app-3 is live", after=before)
+                hanoverd.wait_live("app-3", after=before)
                 assert version(lab) == "four"
                 [container] = eventually(lambda: lab.containers("app")[-1:])
                 assert container["Labels"]["hanoverd.image-name"] == f"{address}/me/app:main"
@@ -255,8 +256,8 @@ def test_the_token_is_in_no_list_of_processes_label_or_log(
     token = token_of(BRANCH)
     arguments = ["-p", "8080:80", "--state-dir", str(hosted.state), "--hookbot", hookbot_url(BRANCH)]
     with daemon(*arguments, cwd=tmp_path, env=hosted.environ) as hanoverd:
-        hanoverd.wait_for("app-0 is live")
-        hanoverd.wait_for("listening to hookbot at ws://127.0.0.1:8090/sub/github.com/repo/me/app/branch/main")
+        hanoverd.wait_live("app-0")
+        hanoverd.wait_event("hookbot_connected", url=f"ws://127.0.0.1:8090{BRANCH}")
         listed = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
         assert "hanoverd --publish=8080:80" in listed
         [container] = lab.containers("app")
@@ -269,8 +270,8 @@ def test_the_command_hides_its_token_and_keeps_its_name(lab: Lab, hookbot: Daemo
     program = [str(Path(sys.executable).with_name("hanoverd"))]
     arguments = ["-p", "8080:80", f"--hookbot={hookbot_url('/sub/hanoverd/cwd')}", "--name", "quiet", "@"]
     with Daemon(lab, arguments, app_folder, program=program) as hanoverd:
-        hanoverd.wait_for("listening to hookbot")
-        hanoverd.wait_for("quiet-0 is live")
+        hanoverd.wait_event("hookbot_connected")
+        hanoverd.wait_live("quiet-0")
         # As `pgrep -x hanoverd` finds it.
         assert Path(f"/proc/{hanoverd.pid}/comm").read_text() == "hanoverd\n"
         assert token_of("/sub/hanoverd/cwd") not in Path(f"/proc/{hanoverd.pid}/cmdline").read_text()
@@ -279,11 +280,11 @@ def test_the_command_hides_its_token_and_keeps_its_name(lab: Lab, hookbot: Daemo
 def test_a_folder_is_built_at_each_message(lab: Lab, hookbot: Daemon, daemon: StartDaemon, app_folder: Path) -> None:
     environ = {"HOOKBOT_URL": hookbot_url("/sub/hanoverd/cwd")}
     with daemon("-p", "8080:80", cwd=app_folder, env=environ) as hanoverd:
-        hanoverd.wait_for("listening to hookbot")
-        hanoverd.wait_for("app-0 is live")
+        hanoverd.wait_event("hookbot_connected")
+        hanoverd.wait_live("app-0")
         write_app(app_folder, version="two")
         publish(lab, "/pub/hanoverd/cwd", "go")
-        hanoverd.wait_for("app-1 is live")
+        hanoverd.wait_live("app-1")
         assert version(lab) == "two"
 
 
@@ -307,8 +308,8 @@ def test_a_url_that_means_nothing_is_refused_at_the_start(
 def test_a_start_goes_on_without_hookbot_and_tells(lab: Lab, daemon: StartDaemon, app_folder: Path) -> None:
     environ = {"HOOKBOT_URL": hookbot_url("/sub/hanoverd/cwd", port=1)}
     with daemon("-p", "8080:80", cwd=app_folder, env=environ) as hanoverd:
-        hanoverd.wait_for("no connection to hookbot at ws://127.0.0.1:1/sub/hanoverd/cwd: cannot connect")
-        hanoverd.wait_for("app-0 is live")
+        hanoverd.wait_event("hookbot_lost", url="ws://127.0.0.1:1/sub/hanoverd/cwd")
+        hanoverd.wait_live("app-0")
 
 
 class TestBuilder:
@@ -354,22 +355,22 @@ class TestBuilder:
         self, lab: Lab, environ: dict[str, str], app_folder: Path
     ) -> None:
         with hookbot_server(lab), Daemon(lab, ["builder"], app_folder, environ) as builder:
-            builder.wait_for("is pushed and told")
-            builder.wait_for("listening to hookbot")
+            builder.wait_event("pushed")
+            builder.wait_event("hookbot_connected")
             (app_folder / "Dockerfile").write_text("FORM scratch\n")
             publish(lab, "/pub/hanoverd/cwd", "")
-            builder.wait_for("(?i)unknown instruction: FORM")
-            builder.wait_for("waiting for the next message")
+            failed = builder.wait_event("build_failed")
+            builder.wait_event("build_waiting")
             (app_folder / "Dockerfile").write_text('FROM hanoverd-lab/python\nRUN ["busybox", "sleep", "60"]\n')
             publish(lab, "/pub/hanoverd/cwd", "")
-            builder.wait_for("sleep|build: hookbot")
+            builder.wait_event("build", after=failed)
             time.sleep(1)
             write_app(app_folder)
-            before = len(builder.log())
+            before = builder.position
             publish(lab, "/pub/hanoverd/cwd", "")
-            builder.wait_for("build cancelled", after=before)
-            builder.wait_for("is pushed and told", after=before)
-            before = len(builder.log())
+            builder.wait_event("build_cancelled", after=before)
+            builder.wait_event("pushed", after=before)
+            before = builder.position
             builder.hup()
-            builder.wait_for("is pushed and told", after=before)
+            builder.wait_event("pushed", after=before)
             assert builder.terminate() == 0

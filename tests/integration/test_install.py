@@ -76,10 +76,10 @@ def test_a_package_of_ones_own_adds_a_source(
     assert run(bin_folder / "python", "-c", listed).split() == kinds
     program = ["env", "PYTHONPATH=", str(bin_folder / "hanoverd")]
     with Daemon(lab, ["-p", "8080:80", "--name=base"], app_folder) as hanoverd:
-        hanoverd.wait_for("base-0 is live")
+        hanoverd.wait_live("base-0")
     with Daemon(lab, ["-p", "8080:80", "--name=met", "greeting:hanoverd/base/hello"], "/", program=program) as hanoverd:
-        hanoverd.wait_for("met-0: greet with hello")
-        hanoverd.wait_for("met-0 is live")
+        hanoverd.wait_event("obtaining", version="met-0")
+        hanoverd.wait_live("met-0")
         assert ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[1] == "hello"
     refused = lab.in_host(["env", f"DOCKER_HOST={lab.docker_host}", str(bin_folder / "hanoverd"), "greeting:nothing"])
     done = subprocess.run(refused, cwd="/", capture_output=True, text=True, check=False)

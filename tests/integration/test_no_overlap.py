@@ -14,19 +14,18 @@ from tests.lab.images import BASE, write_app
 
 def test_the_old_version_has_stopped_before_the_new_one_starts(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "single", "--disable-overlap", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("single-0 is live")
+        hanoverd.wait_live("single-0")
         hanoverd.hup()
-        hanoverd.wait_for("single-1 is live")
-        hanoverd.wait_for("single-0 is gone")
-        log = hanoverd.log()
+        hanoverd.wait_live("single-1")
+        hanoverd.wait_gone("single-0")
         order = [
-            "single-1: obtained",
-            "single-1: created",
-            "single-0: ended",
-            "single-1: stopped single-0",
-            "single-1: started",
+            hanoverd.wait_event("obtained", version="single-1"),
+            hanoverd.wait_event("created", version="single-1"),
+            hanoverd.wait_event("output", version="single-0", line="ended"),
+            hanoverd.wait_event("stopped", version="single-0", successor="single-1"),
+            hanoverd.wait_event("started", version="single-1"),
         ]
-        positions = [log.index(line) for line in order]
+        positions = [event.position for event in order]
         assert positions == sorted(positions)
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "single-1"
         assert names(lab.containers("single")) == ["single-1"]
@@ -38,40 +37,40 @@ def test_the_old_version_is_started_again_when_the_new_one_fails(
 ) -> None:
     arguments = ("-p", "8080:80", "--name", "again", "--disable-overlap", "--status-timeout", "2s")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("again-0 is live")
+        hanoverd.wait_live("again-0")
         write_app(app_folder, env=env)
         hanoverd.hup()
-        hanoverd.wait_for("again-0 was started again and is live")
-        hanoverd.wait_for("again-1 failed")
+        hanoverd.wait_event("reinstated", version="again-0")
+        hanoverd.wait_event("failed", version="again-1")
         for where in (lab.in_client, lab.in_host):
             assert hostname(where, f"http://{lab.host_ip}:8080/") == "again-0"
         eventually(lambda: names(lab.containers("again")) == ["again-0"])
         write_app(app_folder)
         hanoverd.hup()
-        hanoverd.wait_for("again-2 is live")
+        hanoverd.wait_live("again-2")
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "again-2"
-        hanoverd.wait_for("again-0 is gone")
+        hanoverd.wait_gone("again-0")
 
 
 def test_a_build_that_fails_never_stops_the_old_version(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "safe", "--disable-overlap", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("safe-0 is live")
+        hanoverd.wait_live("safe-0")
         (app_folder / "Dockerfile").write_text(f'FROM {BASE}\nRUN ["busybox", "false"]\n')
         hanoverd.hup()
-        hanoverd.wait_for("the build of .* failed")
-        assert "safe-0: SIGTERM" not in hanoverd.log()
+        hanoverd.wait_event("failed")
+        assert not hanoverd.events("output", version="safe-0", line="SIGTERM")
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "safe-0"
 
 
 def test_a_newer_trigger_while_the_new_version_is_polled(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "newer", "--disable-overlap", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("newer-0 is live")
+        hanoverd.wait_live("newer-0")
         write_app(app_folder, env={"STATUS": "500"})
         hanoverd.hup()
-        hanoverd.wait_for("newer-1: started")
+        hanoverd.wait_event("started", version="newer-1")
         write_app(app_folder)
         hanoverd.hup()
-        hanoverd.wait_for("newer-0 was started again and is live")
-        hanoverd.wait_for("newer-1 is live")
+        hanoverd.wait_event("reinstated", version="newer-0")
+        hanoverd.wait_live("newer-1")
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "newer-1"
-        hanoverd.wait_for("newer-0 is gone")
+        hanoverd.wait_gone("newer-0")

@@ -36,7 +36,7 @@ class ArchiveCase(SourceCase):
     async def saved(self, content: str, *names: str) -> bytes:
         """What ``docker save`` makes of an image that the engine then does not have any more."""
         (self.folder / "Dockerfile").write_text(TINY % content)
-        image = await self.obtain(FolderSource(".", self.around()))
+        image = await self.obtain(FolderSource(".", self.context()))
         for name in names:
             await self.engine.tag(image.id, name, "v1")
         query = "&".join(f"names={quote(f'{name}:v1')}" for name in names) or f"names={image.id}"
@@ -52,7 +52,7 @@ class ArchiveCase(SourceCase):
 
     def load(self, text: str, **environ: str) -> Deferred[Image]:
         """Obtain it."""
-        return Deferred.fromCoroutine(self.obtain(ArchiveSource(text, self.around(environ=environ))))
+        return Deferred.fromCoroutine(self.obtain(ArchiveSource(text, self.context(environ=environ))))
 
 
 class FileTests(ArchiveCase):
@@ -109,14 +109,14 @@ class FileTests(ArchiveCase):
         ):
             self.assertRegex(await self.fails(self.load(self.write(content)), ObtainFailed), told)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
-        source = ArchiveSource("nothing.tar", self.around())
+        source = ArchiveSource("nothing.tar", self.context())
         with self.assertRaisesRegex(ObtainFailed, "there is no archive .*nothing.tar"):
             source.check()
         self.assertIn("No such file", await self.fails(self.load("nothing.tar")))
 
     async def test_a_newer_file_is_another_revision(self) -> None:
         archive = await self.saved("one", "lab/archived")
-        source = ArchiveSource(self.write(archive), self.around())
+        source = ArchiveSource(self.write(archive), self.context())
         image = await self.obtain(source)
         self.assertEqual(image.revision, await source.newest())
         self.write(archive + bytes(512))
@@ -125,7 +125,7 @@ class FileTests(ArchiveCase):
     def test_what_is_no_location(self) -> None:
         for text in ("ftp://h/x", "s3://bucket", "https:///x", "s3:///key"):
             with self.assertRaisesRegex(UsageError, "is no archive: write a PATH, https"):
-                ArchiveSource(text, self.around())
+                ArchiveSource(text, self.context())
 
 
 class HttpsTests(ArchiveCase):
@@ -152,13 +152,13 @@ class HttpsTests(ArchiveCase):
             told = await self.fails(self.load(f"{url}/app.tar"), ObtainFailed)
             self.assertIn("certificate verify failed", told)
             with mock.patch.dict("os.environ", SSL_CERT_FILE=str(self.folder / "tls/ca.pem")):
-                source = ArchiveSource(f"{url}/app.tar", self.around())
+                source = ArchiveSource(f"{url}/app.tar", self.context())
                 image = await self.obtain(source)
                 self.assertEqual((self.label(image), image.revision), ("far", await source.newest()))
                 self.assertIn("HTTP status 404", await self.fails(self.load(f"{url}/nothing.tar"), ObtainFailed))
 
     async def test_passwords_and_signatures_are_told_nowhere(self) -> None:
-        source = ArchiveSource("https://me:secret@127.0.0.1:1/app.tar?X-Amz-Signature=secret", self.around())
+        source = ArchiveSource("https://me:secret@127.0.0.1:1/app.tar?X-Amz-Signature=secret", self.context())
         told = await self.fails(self.obtain(source))
         self.assertNotIn("secret", told + source.describe())
 
@@ -199,7 +199,7 @@ class S3Tests(ArchiveCase):
         archive = await self.saved("in-a-bucket", "lab/archived")
         with self.serve() as environ, mock.patch.dict("os.environ", environ):
             await deferToThread(self.put, archive)
-            source = ArchiveSource("s3://images/a b/app.tar", self.around())
+            source = ArchiveSource("s3://images/a b/app.tar", self.context())
             image = await self.obtain(source)
             self.assertEqual((self.label(image), image.revision), ("in-a-bucket", await source.newest()))
             self.assertIn("NoSuchKey", await self.fails(self.load("s3://images/nothing"), ObtainFailed))

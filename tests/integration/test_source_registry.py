@@ -27,6 +27,7 @@ from hanoverd.spec.container import Image
 from tests.integration.asking import eventually
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.daemon import Daemon
+from tests.lab.events import contains
 from tests.lab.host import Lab
 from tests.lab.registry import PASSWORD, USER, registry
 
@@ -49,7 +50,7 @@ class RegistryCase(SourceCase):
         """Build an image of this content, push it, forget it, and give its ID."""
         (self.folder / "Dockerfile").write_text((TINY % content) + f"ENV CONTENT={content}\nCOPY data /data\n")
         (self.folder / "data").write_bytes(os.urandom(int(megabytes * 1_000_000)))
-        image = await self.obtain(FolderSource(".", self.around()))
+        image = await self.obtain(FolderSource(".", self.context()))
         repository, _, tag = name.rpartition(":")
         await self.engine.tag(image.id, repository, tag)
         errors: list[object] = []
@@ -67,7 +68,7 @@ class RegistryCase(SourceCase):
 
     def source(self, name: str, pull: str | None = None, **environ: str) -> RegistrySource:
         """The image of this name."""
-        return RegistrySource(name, self.around(pull=pull, environ=environ))
+        return RegistrySource(name, self.context(pull=pull, environ=environ))
 
     def configure(self, **config: object) -> dict[str, str]:
         """The environment that leads to this configuration of Docker's."""
@@ -206,10 +207,10 @@ class LoginTests(RegistryCase):
         self.assertLess(await self.cancelled(work), 3)
 
     async def test_an_identity_token_is_sent_as_one(self) -> None:
-        credentials = self.around(environ=self.configure(auths={"h:1": {"identitytoken": "T"}})).credentials
+        credentials = self.context(environ=self.configure(auths={"h:1": {"identitytoken": "T"}})).credentials
         self.assertEqual(await credentials.login("h:1"), {"identitytoken": "T", "serveraddress": "h:1"})
         self.helper("vault", 'echo \'{"Username": "<token>", "Secret": "T"}\'')
-        credentials = self.around(environ=self.configure(credsStore="vault")).credentials
+        credentials = self.context(environ=self.configure(credsStore="vault")).credentials
         hub = "https://index.docker.io/v1/"
         self.assertEqual(await credentials.login("docker.io"), {"identitytoken": "T", "serveraddress": hub})
 
@@ -228,9 +229,9 @@ class LoginTests(RegistryCase):
         await self.push(name, "base", login=LOGIN)
         (self.folder / "Dockerfile").write_text(f"FROM {name}\nLABEL more=x\n")
         environ = self.configure(auths={})
-        self.assertIn("failed", await self.fails(self.obtain(FolderSource(".", self.around(environ=environ)))))
+        self.assertIn("failed", await self.fails(self.obtain(FolderSource(".", self.context(environ=environ)))))
         self.configure(auths={name.partition("/")[0]: basic(USER, PASSWORD)})
-        self.assertEqual(self.label(await self.obtain(FolderSource(".", self.around(environ=environ)))), "base")
+        self.assertEqual(self.label(await self.obtain(FolderSource(".", self.context(environ=environ)))), "base")
 
 
 class WhimTests(RegistryCase):
@@ -302,10 +303,8 @@ class WhimTests(RegistryCase):
             )
             try:
                 with Daemon(small, ["-p", "8080:80", "127.0.0.1:5000/app:v1"], "/") as hanoverd:
-                    hanoverd.wait_for(
-                        "cannot pull 127.0.0.1:5000/app:v1: .*The engine's disk is full: `docker image prune`"
-                    )
-                    hanoverd.wait_for("waiting for the next trigger")
+                    hanoverd.wait_event("failed", error=contains("disk is full"))
+                    hanoverd.wait_event("waiting")
             finally:
                 serving.terminate()
                 serving.wait()

@@ -16,6 +16,7 @@ from tests.integration.asking import eventually, hostname, names, refused
 from tests.integration.conftest import StartDaemon
 from tests.lab.clients import Clients
 from tests.lab.daemon import environment, twistd
+from tests.lab.events import EventLog
 from tests.lab.host import Lab
 from tests.lab.images import write_app
 
@@ -27,17 +28,17 @@ def test_a_signal_stops_it_gracefully_with_exit_status_0(
     lab: Lab, app_folder: Path, daemon: StartDaemon, number: signal.Signals
 ) -> None:
     with daemon(*PUBLISHED, "--name", "calm", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("calm-0 is live")
+        hanoverd.wait_live("calm-0")
         hanoverd.signal(number)
         assert hanoverd.wait() == 0
-        assert "calm-0: ended" in hanoverd.log()
+        assert hanoverd.events("output", version="calm-0", line="ended")
         assert names(lab.containers("calm")) == []
         assert "HANOVERD" not in lab.iptables_save()
 
 
 def test_a_request_under_way_is_answered_before_the_end(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon(*PUBLISHED, "--name", "patient", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("patient-0 is live")
+        hanoverd.wait_live("patient-0")
         clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?3", "--seconds", "1")
         time.sleep(1)
         assert hanoverd.terminate() == 0
@@ -49,17 +50,17 @@ def test_a_container_that_ignores_its_stop_signal_is_killed_after_the_stop_timeo
 ) -> None:
     arguments = (*PUBLISHED, "-e", "NO_TERM=1", "--stop-timeout", "2", "--name", "deaf")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("deaf-0 is live")
+        hanoverd.wait_live("deaf-0")
         assert hanoverd.terminate() == 0
-        assert re.search(r"deaf-0 is gone: .*stopped in 2(\.\d)?s", hanoverd.log())
+        assert 2 <= hanoverd.wait_gone("deaf-0")["stop_seconds"] < 3
 
 
 def test_a_second_signal_kills_at_once(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     arguments = (*PUBLISHED, "-e", "NO_TERM=1", "--stop-timeout", "-1", "--name", "stuck")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("stuck-0 is live")
+        hanoverd.wait_live("stuck-0")
         hanoverd.signal(signal.SIGTERM)
-        hanoverd.wait_for("stuck-0: SIGTERM")
+        hanoverd.wait_event("output", version="stuck-0", line="SIGTERM")
         hanoverd.signal(signal.SIGINT)
         assert hanoverd.wait(10) == 0
         assert names(lab.containers("stuck")) == []
@@ -68,28 +69,33 @@ def test_a_second_signal_kills_at_once(lab: Lab, app_folder: Path, daemon: Start
 def test_the_stop_signal_may_be_another(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     arguments = (*PUBLISHED, "--stop-signal", "KILL", "--name", "harsh")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("harsh-0 is live")
+        hanoverd.wait_live("harsh-0")
         assert hanoverd.terminate() == 0
-        assert "harsh-0: SIGTERM" not in hanoverd.log()
+        assert not hanoverd.events("output", version="harsh-0", line="SIGTERM")
 
 
 def test_stopping_does_not_wait_for_versions_that_drain(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon(*PUBLISHED, "--name", "drained", "--drain-timeout", "10m", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("drained-0 is live")
+        hanoverd.wait_live("drained-0")
         clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?5", "--seconds", "1")
         time.sleep(0.5)
         hanoverd.hup()
-        hanoverd.wait_for("drained-1 is live")
+        hanoverd.wait_live("drained-1")
         assert hanoverd.terminate() == 0
-        assert "drained-0 is not drained any further" in hanoverd.log()
+        assert hanoverd.events("drain_ended", version="drained-0")
         assert clients.finish()["failed"] == 0
+
+
+def live_versions(log: Path) -> list[str]:
+    """The versions that went live, by a log file."""
+    return [event["version"] for event in EventLog(log).read() if event.id == "live"]
 
 
 def on_a_terminal(lab: Lab, folder: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
     """Hanoverd with a terminal of its own, whose other end is given back."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        lab.in_host(["setsid", "--ctty", "--wait", *twistd(*arguments)]),
+        lab.in_host(["setsid", "--ctty", "--wait", *twistd("--log-format=json", *arguments)]),
         cwd=folder,
         env=environment(lab),
         stdin=theirs,
@@ -118,19 +124,19 @@ def read_until(terminal: int, pattern: str, seconds: float = 30) -> str:
 def test_on_a_terminal_the_build_is_shown_and_ctrl_d_stops_it(lab: Lab, app_folder: Path) -> None:
     write_app(app_folder, version="never built before")
     process, terminal = on_a_terminal(lab, app_folder, *PUBLISHED, "--name", "typed")
-    shown = read_until(terminal, "typed-0 is live")
+    shown = read_until(terminal, '"event": "live"')
     assert re.search(r"^  Step 2/", shown, re.MULTILINE)
     os.write(terminal, b"\x04")
-    read_until(terminal, r"end of input \(Ctrl-D\): stopping")
+    read_until(terminal, '"event": "stopping"')
     assert process.wait(30) == 0
     os.close(terminal)
 
 
 def test_on_a_terminal_ctrl_c_stops_it(lab: Lab, app_folder: Path) -> None:
     process, terminal = on_a_terminal(lab, app_folder, *PUBLISHED, "--name", "typed")
-    read_until(terminal, "typed-0 is live")
+    read_until(terminal, '"event": "live"')
     os.write(terminal, b"\x03")
-    read_until(terminal, "hanoverd has stopped")
+    read_until(terminal, '"event": "ended"')
     assert process.wait(30) == 0
     os.close(terminal)
 
@@ -139,7 +145,7 @@ def test_under_nohup_it_goes_on_when_the_terminal_goes(lab: Lab, app_folder: Pat
     out = tmp_path / "out"
     with out.open("wb") as output:
         process = subprocess.Popen(
-            lab.in_host(["nohup", *twistd(*PUBLISHED, "--name", "hupped")]),
+            lab.in_host(["nohup", *twistd("--log-format=json", *PUBLISHED, "--name", "hupped")]),
             cwd=app_folder,
             env=environment(lab),
             stdin=subprocess.DEVNULL,
@@ -147,9 +153,9 @@ def test_under_nohup_it_goes_on_when_the_terminal_goes(lab: Lab, app_folder: Pat
             stderr=output,
         )
     try:
-        eventually(lambda: "hupped-0 is live" in out.read_text())
+        eventually(lambda: live_versions(out) == ["hupped-0"])
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: "hupped-1 is live" in out.read_text())
+        eventually(lambda: live_versions(out) == ["hupped-0", "hupped-1"])
     finally:
         process.terminate()
         assert process.wait(30) == 0
@@ -157,30 +163,31 @@ def test_under_nohup_it_goes_on_when_the_terminal_goes(lab: Lab, app_folder: Pat
 
 def test_as_a_twistd_daemon(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
     log, pidfile = tmp_path / "twistd.log", tmp_path / "twistd.pid"
-    argv = [twistd()[0], f"--logfile={log}", f"--pidfile={pidfile}", "hanoverd", *PUBLISHED, "--name", "detached"]
+    argv = [twistd()[0], f"--logfile={log}", f"--pidfile={pidfile}", "hanoverd", "--log-format=json"]
+    argv += [*PUBLISHED, "--name", "detached"]
     subprocess.run(
         lab.in_host(argv), cwd=app_folder, env=environment(lab), stdin=subprocess.DEVNULL, check=True, timeout=30
     )
     pid = int(pidfile.read_text())
     try:
-        eventually(lambda: "detached-0 is live" in log.read_text())
+        eventually(lambda: live_versions(log) == ["detached-0"])
         os.kill(pid, signal.SIGHUP)
-        eventually(lambda: "detached-1 is live" in log.read_text())
+        eventually(lambda: live_versions(log) == ["detached-0", "detached-1"])
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "detached-1"
     finally:
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: not Path(f"/proc/{pid}").exists(), seconds=30)
-    assert "hanoverd has stopped" in log.read_text()
+    assert EventLog(log).read()[-1].id == "ended"
     assert not pidfile.exists()
 
 
 def test_a_sighup_before_it_is_ready_does_not_kill_it(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon(*PUBLISHED, "--name", "early", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("twistd .* starting up")
+        eventually(lambda: hanoverd.handles(signal.SIGHUP))
         for _ in range(20):
             hanoverd.hup()
             time.sleep(0.01)
-        hanoverd.wait_for("early-0 is live")
+        hanoverd.wait_live("early-0")
 
 
 def test_after_kill_9_the_old_version_serves_until_the_next_start_has_replaced_it(
@@ -188,14 +195,14 @@ def test_after_kill_9_the_old_version_serves_until_the_next_start_has_replaced_i
 ) -> None:
     url = f"http://{lab.host_ip}:8080/"
     with daemon(*PUBLISHED, "--name", "phoenix", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("phoenix-0 is live")
+        hanoverd.wait_live("phoenix-0")
         hanoverd.kill()
     assert hostname(lab.in_client, url) == "phoenix-0"
     clients = Clients(lab.in_client, lab.host_ip, "8080", "--pause", "0.01")
     with daemon(*PUBLISHED, "--name", "phoenix", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("phoenix-0 was left by an earlier run")
-        hanoverd.wait_for("phoenix-1 is live")
-        hanoverd.wait_for("phoenix-0 is gone")
+        hanoverd.wait_event("adopted", version="phoenix-0")
+        hanoverd.wait_live("phoenix-1")
+        hanoverd.wait_gone("phoenix-0")
         counted = clients.finish()
         assert names(lab.containers("phoenix")) == ["phoenix-1"]
         assert hanoverd.terminate() == 0

@@ -19,6 +19,7 @@ from tests.lab.api import call
 from tests.lab.certificates import write_certificates
 from tests.lab.clients import Clients
 from tests.lab.daemon import Daemon, run_to_end
+from tests.lab.events import contains
 from tests.lab.host import Lab, other_lab
 from tests.lab.images import import_base, write_app
 from tests.lab.registry import registry
@@ -38,12 +39,13 @@ def test_a_user_who_is_not_root_hands_over_with_capable_copies(
     as_user = ("setpriv", f"--reuid={USER}", f"--regid={USER}", f"--groups={group}")
     try:
         with daemon("-p", "8080:80", "--name", "humble", cwd=app_folder, env=capable, as_user=as_user) as hanoverd:
-            hanoverd.wait_for("humble-0 is live")
+            hanoverd.wait_live("humble-0")
             assert f"Uid:\t{USER}" in Path(f"/proc/{hanoverd.pid}/status").read_text()
             hanoverd.hup()
-            hanoverd.wait_for("humble-1 is live")
+            hanoverd.wait_live("humble-1")
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "humble-1"
-            hanoverd.wait_for(r"humble-0 is gone: drained for 1(\.\d)?s \(no connection cut\)")
+            gone = hanoverd.wait_gone("humble-0")
+            assert (round(gone["drain_seconds"]), gone["connections"]) == (1, 0)
             assert hanoverd.terminate() == 0
     finally:
         os.chown(socket, before.st_uid, before.st_gid)
@@ -59,13 +61,14 @@ def test_without_conntrack_it_says_so_once_and_drains_for_the_whole_time(
         (folder / program).symlink_to(str(shutil.which(program)))
     arguments = ("-p", "8080:80", "--name", "blind", "--drain-timeout", "2s")
     with daemon(*arguments, cwd=app_folder, env={"PATH": str(folder)}) as hanoverd:
-        hanoverd.wait_for("connections cannot be counted")
-        hanoverd.wait_for("blind-0 is live")
+        hanoverd.wait_event("conntrack_unavailable")
+        hanoverd.wait_live("blind-0")
         for number in (1, 2):
             hanoverd.hup()
-            hanoverd.wait_for(rf"blind-{number} is live")
-            hanoverd.wait_for(rf"blind-{number - 1} is gone: drained for 2(\.\d)?s, stopped")
-        assert hanoverd.log().count("connections cannot be counted") == 1
+            hanoverd.wait_live(f"blind-{number}")
+            gone = hanoverd.wait_gone(f"blind-{number - 1}")
+            assert (round(gone["drain_seconds"]), gone["connections"]) == (2, None)
+        assert len(hanoverd.events("conntrack_unavailable")) == 1
 
 
 def test_connections_that_outlast_the_drain_are_counted_in_the_log(
@@ -73,38 +76,40 @@ def test_connections_that_outlast_the_drain_are_counted_in_the_log(
 ) -> None:
     arguments = ("-p", "8080:80", "--name", "cutter", "--drain-timeout", "2s", "--stop-timeout", "0")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("cutter-0 is live")
+        hanoverd.wait_live("cutter-0")
         clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?30", "--workers", "3", "--seconds", "1")
         time.sleep(0.7)
         hanoverd.hup()
-        hanoverd.wait_for(r"cutter-0 is gone: drained for 2(\.\d)?s \(3 connections cut\)")
+        gone = hanoverd.wait_gone("cutter-0")
+        assert (round(gone["drain_seconds"]), gone["connections"]) == (2, 3)
         assert clients.finish()["failed"] == 3
 
 
 def test_a_version_without_connections_goes_after_the_grace(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     arguments = ("-p", "8080:80", "--name", "graced", "--overlap-grace-duration", "3s")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("graced-0 is live")
+        hanoverd.wait_live("graced-0")
         hanoverd.hup()
-        hanoverd.wait_for(r"graced-0 is gone: drained for 3(\.\d)?s \(no connection cut\)")
+        gone = hanoverd.wait_gone("graced-0")
+        assert (round(gone["drain_seconds"]), gone["connections"]) == (3, 0)
 
 
 def test_a_firewall_that_was_flushed_is_put_right_within_two_seconds(
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
     with daemon("-p", "8080:80", "--name", "flushed", cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("flushed-0 is live")
+        hanoverd.wait_live("flushed-0")
         ask(lab.in_client, f"http://{lab.host_ip}:8080/")
         for count in (1, 2):
             subprocess.run(lab.in_host(["iptables", "-t", "nat", "-F"]), check=True)
             begun = time.monotonic()
             with pytest.raises(ConnectionError):
                 ask(lab.in_client, f"http://{lab.host_ip}:8080/", 0.3)
-            hanoverd.wait_for(rf"another program changed the firewall: .*: repaired \(number {count}\)")
+            hanoverd.wait_event("repaired", count=count)
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "flushed-0"
             assert time.monotonic() - begun < 2
         hanoverd.hup()
-        hanoverd.wait_for("flushed-1 is live")
+        hanoverd.wait_live("flushed-1")
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "flushed-1"
 
 
@@ -113,7 +118,7 @@ def test_an_image_is_pulled_from_a_registry_when_the_engine_has_it_not(
 ) -> None:
     with registry(lab, tmp_path / "registry") as address:
         with daemon("--name", "pushed", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("pushed-0 is live")
+            hanoverd.wait_live("pushed-0")
         name = f"{address}/some/app"
         assert lab.docker("POST", f"/images/hanoverd/pushed/tag?repo={name}&tag=v1")[0] == 201
         anybody = {"X-Registry-Auth": base64.urlsafe_b64encode(b"{}").decode()}
@@ -122,13 +127,13 @@ def test_an_image_is_pulled_from_a_registry_when_the_engine_has_it_not(
         lab.docker("DELETE", f"/images/{name}:v1")
         lab.docker("DELETE", "/images/hanoverd/pushed:latest?force=1")
         with daemon("-p", "8080:80", f"{name}:v1", cwd="/") as hanoverd:
-            hanoverd.wait_for("app-0 is live")
+            hanoverd.wait_live("app-0")
             environment = ask(lab.in_client, f"http://{lab.host_ip}:8080/env").splitlines()
             assert f"HANOVERD_IMAGE={name}:v1" in environment
             assert f"HANOVERD_IMAGE_REPO={name}" in environment
             assert "HANOVERD_IMAGE_TAGDIGEST=v1" in environment
         with daemon("-p", "8080:80", f"{name}@{digest}", cwd="/") as hanoverd:
-            hanoverd.wait_for("app-1 is live")
+            hanoverd.wait_live("app-1")
             environment = ask(lab.in_client, f"http://{lab.host_ip}:8080/env").splitlines()
             assert f"HANOVERD_IMAGE_TAGDIGEST={digest}" in environment
 
@@ -138,9 +143,9 @@ def test_an_engine_without_a_userland_proxy(tmp_path: Path) -> None:
         import_base(lab)
         write_app(tmp_path)
         with Daemon(lab, ["-p", "8080:80", "--name", "direct"], tmp_path) as hanoverd:
-            hanoverd.wait_for("direct-0 is live")
+            hanoverd.wait_live("direct-0")
             hanoverd.hup()
-            hanoverd.wait_for("direct-1 is live")
+            hanoverd.wait_live("direct-1")
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "direct-1"
             assert hostname(lab.in_host, f"http://{lab.host_ip}:8080/") == "direct-1"
             assert hostname(lab.in_host, "http://127.0.0.1:8080/") == "direct-1"
@@ -151,32 +156,32 @@ def test_a_trigger_waits_for_an_engine_that_is_away(tmp_path: Path) -> None:
         import_base(lab)
         write_app(tmp_path)
         with Daemon(lab, ["-p", "8080:80", "--name", "patient"], tmp_path) as hanoverd:
-            hanoverd.wait_for("patient-0 is live")
+            hanoverd.wait_live("patient-0")
             lab.engine.kill()
-            before = len(hanoverd.log())
+            before = hanoverd.position
             hanoverd.hup()
-            hanoverd.wait_for("the handover begins again when it is back", after=before)
+            hanoverd.wait_event("engine_lost", after=before)
             time.sleep(1)
             # It waits: nothing is tried again and again.
-            assert hanoverd.log().count("no Docker engine answers") < 5
+            assert len(hanoverd.events("engine_lost", "engine_waiting", "engine_failed", after=before)) < 5
             lab.engine.start()
-            number = hanoverd.wait_for(r"patient-(\d) is live", after=before)[1]
-            assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == f"patient-{number}"
+            live = hanoverd.wait_event("live", after=before)["version"]
+            assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == live
             # A newer trigger, and the end, do not wait for an engine that never comes.
             write_app(tmp_path, env={"MUTE": "1"})
-            before = len(hanoverd.log())
+            before = hanoverd.position
             hanoverd.hup()
-            hanoverd.wait_for(r"patient-\d: started", after=before)
+            hanoverd.wait_event("started", after=before)
             lab.engine.kill()
             hanoverd.hup()
-            hanoverd.wait_for("handover cancelled: a newer one begins", after=before)
-            hanoverd.wait_for("the handover begins again when it is back", after=before)
-            before = len(hanoverd.log())
+            hanoverd.wait_event("cancelled", after=before)
+            hanoverd.wait_event("engine_lost", after=before)
+            before = hanoverd.position
             hanoverd.hup()
-            hanoverd.wait_for("handover cancelled: a newer one begins", after=before)
+            hanoverd.wait_event("cancelled", after=before)
             begun = time.monotonic()
             hanoverd.signal(signal.SIGTERM)
-            hanoverd.wait_for("stopping")
+            hanoverd.wait_event("stopping")
             time.sleep(3)
             lab.engine.start()
             assert hanoverd.wait() == 0
@@ -190,31 +195,31 @@ def test_an_engine_that_is_lost_in_mid_handover_and_comes_back(tmp_path: Path) -
         write_app(tmp_path)
         with Daemon(lab, ["-p", "8080:80", "--name", "orphan"], tmp_path) as hanoverd:
             url = f"http://{lab.host_ip}:8080/"
-            hanoverd.wait_for("orphan-0 is live")
+            hanoverd.wait_live("orphan-0")
             write_app(tmp_path, env={"STATUS": "500"})
             hanoverd.hup()
-            hanoverd.wait_for("orphan-1: started")
+            hanoverd.wait_event("started", version="orphan-1")
             lab.engine.kill()
             write_app(tmp_path)
-            before = len(hanoverd.log())
+            before = hanoverd.position
             hanoverd.hup()
-            lost = rf"no Docker engine answers at {lab.docker_host}.*: the handover begins again when it is back"
-            hanoverd.wait_for(lost, after=before)
-            hanoverd.wait_for("still waiting for the engine", after=before)
+            hanoverd.wait_event("engine_lost", error=contains(lab.docker_host), after=before)
+            hanoverd.wait_event("engine_waiting", after=before)
             assert hostname(lab.in_client, url) == "orphan-0"
             lab.engine.start()
             # The trigger is not lost.  Engine 20.10, after a crash, gives away the address of orphan-0, which still runs:
             # that must be seen, and a new start puts it right.
-            hanoverd.wait_for(r"orphan-\d failed: the engine gave it the address \S+, which orphan-0 has", after=before)
-            hanoverd.wait_for("orphan-0 goes on serving", after=before)
+            failed = hanoverd.wait_event("failed", after=before)
+            assert re.search(r"the engine gave it the address \S+, which orphan-0 has", failed["error"])
+            hanoverd.wait_event("waiting", serving="orphan-0", after=before)
             # The version that could not be removed then is removed now.
             eventually(lambda: names(lab.containers("orphan")) == ["orphan-0"], seconds=30)
             assert hanoverd.terminate() == 0
         assert lab.containers("orphan") == []
         with Daemon(lab, ["-p", "8080:80", "--name", "orphan"], tmp_path) as hanoverd:
-            first = int(hanoverd.wait_for(r"orphan-(\d+) is live")[1])
+            first = int(hanoverd.wait_event("live")["version"].rpartition("-")[2])
             for number in (first, first + 1):
-                hanoverd.wait_for(f"orphan-{number} is live")
+                hanoverd.wait_live(f"orphan-{number}")
                 assert hostname(lab.in_client, url) == f"orphan-{number}"
                 hanoverd.hup()
 
@@ -229,9 +234,9 @@ def test_an_engine_behind_tls(tmp_path: Path) -> None:
         write_app(tmp_path / "app")
         env = {"DOCKER_HOST": "tcp://127.0.0.1:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
         with Daemon(lab, ["-p", "8080:80", "--name", "secure"], tmp_path / "app", env) as hanoverd:
-            hanoverd.wait_for("secure-0 is live")
+            hanoverd.wait_live("secure-0")
             hanoverd.hup()
-            hanoverd.wait_for("secure-0 is gone")
+            hanoverd.wait_gone("secure-0")
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "secure-1"
         # An engine of another authority is not trusted.
         write_certificates(tmp_path / "others")

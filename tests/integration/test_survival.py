@@ -15,6 +15,7 @@ import pytest
 from tests.integration.asking import eventually, hostname, names, refused
 from tests.integration.conftest import StartDaemon
 from tests.lab.clients import Clients
+from tests.lab.events import contains
 from tests.lab.host import Lab
 from tests.lab.images import write_app
 
@@ -45,15 +46,15 @@ class TestAdoption:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
-            first.wait_for("heir-0 is live")
+            first.wait_live("heir-0")
             clients = load(lab)
             first.kill()
         rules = lab.iptables_save()
         assert alive(lab) == "heir-0"
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
-            second.wait_for("heir-0 was left by an earlier run: it goes on serving, and is live")
-            second.wait_for("heir-1 is live")
-            second.wait_for(r"heir-0 is gone: drained for .*no connection cut")
+            second.wait_event("adopted", version="heir-0")
+            second.wait_live("heir-1")
+            assert second.wait_gone("heir-0")["connections"] == 0
             lossless(clients)
             assert alive(lab) == "heir-1"
         assert "heir-0" in rules
@@ -62,46 +63,46 @@ class TestAdoption:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
-            first.wait_for("heir-0 is live")
+            first.wait_live("heir-0")
             first.kill()
         (app_folder / "Dockerfile").write_text("FORM scratch\n")
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
-            second.wait_for("heir-0 goes on serving; waiting for the next trigger")
+            second.wait_event("waiting", serving="heir-0")
             assert alive(lab) == "heir-0"
             # Its rules are looked after, and its end is seen, as if it were our own.
             subprocess.run(lab.in_host(["iptables", "-t", "nat", "-F"]), check=True)
-            second.wait_for("another program changed the firewall: .*: repaired")
+            second.wait_event("repaired")
             lab.docker("POST", "/containers/heir-0/kill")
-            second.wait_for("heir-0 was live and has exited with code 137: .*started again")
-            second.wait_for("heir-2 is live")
+            assert second.wait_event("exited", version="heir-0", code=137)["restart_seconds"] is not None
+            second.wait_live("heir-2")
             assert alive(lab) == "heir-2"
 
     def test_candidates_of_the_one_that_was_killed_are_removed(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
-            first.wait_for("heir-0 is live")
+            first.wait_live("heir-0")
             write_app(app_folder, env={"MUTE": "1"})
             first.hup()
-            first.wait_for("heir-1: started")
+            first.wait_event("started", version="heir-1")
             first.kill()
         write_app(app_folder)
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
-            second.wait_for("heir-1 was left by an earlier run: it is retired")
-            second.wait_for("heir-2 is live")
+            second.wait_event("adopted_draining", version="heir-1")
+            second.wait_live("heir-2")
             eventually(lambda: names(lab.containers("heir")) == ["heir-2"])
 
     def test_rules_that_lead_to_nobody_are_removed_at_the_start(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
-            first.wait_for("heir-0 is live")
+            first.wait_live("heir-0")
             first.kill()
         lab.docker("DELETE", "/containers/heir-0?force=1")
         (app_folder / "Dockerfile").write_text("FORM scratch\n")
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
-            second.wait_for("the rules lead to heir-0 at .*, which is not there: removed")
-            second.wait_for("no version is live")
+            second.wait_event("routes_removed", version="heir-0")
+            second.wait_event("waiting", serving=None)
             assert refused(lab.in_client, URL.format(lab.host_ip))
             assert "HANOVERD" not in lab.iptables_save()
 
@@ -109,13 +110,13 @@ class TestAdoption:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
-            first.wait_for("heir-0 is live")
+            first.wait_live("heir-0")
             first.kill()
         write_app(app_folder, env={"PORTS": "80,81"})
         with daemon("-p", "8080:80", "-p", "8081:81", "--name", "heir", cwd=app_folder) as second:
-            second.wait_for("heir-0 was left by an earlier run: it serves until the first flip")
-            second.wait_for("heir-1 is live")
-            second.wait_for("heir-0 is gone")
+            second.wait_event("adopted_unready", version="heir-0")
+            second.wait_live("heir-1")
+            second.wait_gone("heir-0")
 
 
 class TestItsClients:
@@ -127,7 +128,7 @@ class TestItsClients:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, way: str, restart: str
     ) -> None:
         with daemon("-p", "8080:80", "--name", "gone", "--restart", restart, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("gone-0 is live")
+            hanoverd.wait_live("gone-0")
             holding = subprocess.Popen(
                 lab.in_client([sys.executable, str(Path(__file__).with_name("holding.py")), lab.host_ip, "8080", "20"]),
                 stdout=subprocess.PIPE,
@@ -152,25 +153,25 @@ class TestItsClients:
             assert set(json.loads(out)) <= {"closed", "reset"}
             assert time.monotonic() - begun < 15
             if restart == "always":
-                hanoverd.wait_for("gone-1 is live")
+                hanoverd.wait_live("gone-1")
                 assert alive(lab) == "gone-1"
             else:
-                hanoverd.wait_for("gone-0 was live and has exited with code .*; waiting for the next trigger")
+                hanoverd.wait_event("exited", version="gone-0", restart_seconds=None)
 
 
 def test_the_kernel_remembers_nothing_of_a_version_that_is_gone(
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
     with daemon("-p", "8080:80", "--name", "past", "--drain-timeout", "2s", cwd=app_folder) as hanoverd:
-        address = hanoverd.wait_for(r"past-0: started at (\S+)")[1]
-        hanoverd.wait_for("past-0 is live")
+        address = hanoverd.wait_event("started", version="past-0")["address"]
+        hanoverd.wait_live("past-0")
         path = ("--path", "/slow?30", "--timeout", "10")
         clients = [Clients(lab.in_client, lab.host_ip, "8080", *path, "--seconds", "0.1") for _ in range(2)]
         clients.append(Clients(lab.in_host, "127.0.0.1", "8080", *path, "--seconds", "0.1"))
         time.sleep(1)
         assert tracked(lab, address)
         hanoverd.hup()
-        hanoverd.wait_for("past-0 is gone: drained for .* connections cut")
+        assert hanoverd.wait_gone("past-0")["connections"] > 0
         assert tracked(lab, address) == []
         for one in clients:
             one.finish()
@@ -189,48 +190,48 @@ class TestOnExitKeep:
     def test_stop_and_start_cost_no_request(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
         with daemon(*arguments, cwd=app_folder) as first:
-            first.wait_for("kept-0 is live")
+            first.wait_live("kept-0")
             clients = load(lab)
             assert first.terminate() == 0
-            assert "kept-0 goes on serving without hanoverd" in first.log()
+            assert first.events("left_running", version="kept-0")
         for number in (1, 2):
             time.sleep(0.5)
             assert names(lab.containers("kept")) == [f"kept-{number - 1}"]
             with daemon(*arguments, cwd=app_folder) as next_one:
-                next_one.wait_for(f"kept-{number} is live")
-                next_one.wait_for(f"kept-{number - 1} is gone")
+                next_one.wait_live(f"kept-{number}")
+                next_one.wait_gone(f"kept-{number - 1}")
         lossless(clients)
         with daemon("-p", "8080:80", "--name", "kept", cwd=app_folder) as last:
-            last.wait_for("kept-3 is live")
+            last.wait_live("kept-3")
 
     def test_what_drains_is_left_to_the_next_and_what_is_not_live_yet_is_not(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
         with daemon(*arguments, cwd=app_folder) as first:
-            first.wait_for("kept-0 is live")
+            first.wait_live("kept-0")
             clients = Clients(
                 lab.in_client, lab.host_ip, "8080", "--path", "/slow?6", "--seconds", "1", "--timeout", "20"
             )
             time.sleep(0.3)
             first.hup()
-            first.wait_for("kept-1 is live")
+            first.wait_live("kept-1")
             write_app(app_folder, env={"MUTE": "1"})
             first.hup()
-            first.wait_for("kept-2: started")
+            first.wait_event("started", version="kept-2")
             assert first.terminate() == 0
         assert names(lab.containers("kept")) == ["kept-0", "kept-1"]
         write_app(app_folder)
         with daemon("-p", "8080:80", "--name", "kept", cwd=app_folder) as second:
-            second.wait_for("kept-1 was left by an earlier run: it goes on serving")
-            second.wait_for("kept-0 was left by an earlier run: it is retired")
-            second.wait_for(r"kept-0 is gone: drained for .*no connection cut")
+            second.wait_event("adopted", version="kept-1")
+            second.wait_event("adopted_draining", version="kept-0")
+            assert second.wait_gone("kept-0")["connections"] == 0
             lossless(clients, at_least=1)
 
     def test_without_a_live_version_nothing_is_left(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         write_app(app_folder, env={"EXIT": "1"})
         with daemon("-p", "8080:80", "--name", "kept", "--on-exit", "keep", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("no version is live")
+            hanoverd.wait_event("waiting", serving=None)
         assert names(lab.containers("kept")) == []
 
 
@@ -246,17 +247,15 @@ class TestTheAppDies:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("mortal-0 is live")
+            hanoverd.wait_live("mortal-0")
             # Whatever the folder has become: it is the image that counts.
             (app_folder / "Dockerfile").write_text("FORM scratch\n")
-            for number, delay in enumerate(("100ms", "200ms", "400ms")):
+            for number, delay in enumerate((0.1, 0.2, 0.4)):
                 self.exit(lab, 9)
-                told = hanoverd.wait_for(
-                    rf"mortal-{number} was live and has exited with code 9: no version is live; "
-                    rf"the same image is started again in {delay}; its last \d+ lines:(\n\s+.*)+"
-                )
-                assert "exiting with 9, as asked" in told[0]
-                hanoverd.wait_for(f"mortal-{number + 1} is live")
+                exited = hanoverd.wait_event("exited", version=f"mortal-{number}", code=9, successor=None)
+                assert exited["restart_seconds"] == delay
+                assert "exiting with 9, as asked" in exited["output"]
+                hanoverd.wait_live(f"mortal-{number + 1}")
                 assert alive(lab) == f"mortal-{number + 1}"
             eventually(lambda: names(lab.containers("mortal")) == ["mortal-3"])
 
@@ -264,80 +263,78 @@ class TestTheAppDies:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("mortal-0 is live")
+            hanoverd.wait_live("mortal-0")
             write_app(app_folder, version="2")
             with (app_folder / "Dockerfile").open("a") as dockerfile:
                 dockerfile.write('RUN ["busybox", "sleep", "12"]\n')
             hanoverd.hup()
-            hanoverd.wait_for("mortal-1: build")
+            hanoverd.wait_event("obtaining", version="mortal-1")
             self.exit(lab, 9)
-            hanoverd.wait_for("mortal-2 is live: ", 10)
+            hanoverd.wait_live("mortal-2", timeout=10)
             assert alive(lab) == "mortal-2"
             # The build that was under way goes on beside.
-            hanoverd.wait_for("mortal-1 is live: ", 30)
+            hanoverd.wait_live("mortal-1", timeout=30)
             eventually(lambda: alive(lab) == "mortal-1")
-            hanoverd.wait_for("mortal-1 listens on 80 as version 2")
+            hanoverd.wait_event("output", version="mortal-1", line=contains("as version 2"))
 
     def test_triggers_do_not_keep_it_from_coming_back(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("mortal-0 is live")
+            hanoverd.wait_live("mortal-0")
             self.exit(lab, 9)
-            down = hanoverd.wait_for("no version is live").end()
+            down = hanoverd.wait_event("exited", successor=None)
             for _ in range(400):
                 hanoverd.hup()
                 time.sleep(0.02)
-                if "is live: " in hanoverd.log()[down:]:
+                if hanoverd.events("live", after=down):
                     break
             else:
-                raise AssertionError(f"not back within 8 s: {hanoverd.log()}")
+                raise AssertionError(f"not live within 8 s: {hanoverd.log()}")
 
     def test_the_policy_counts(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", "--restart", "on-failure:1", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("mortal-0 is live")
+            hanoverd.wait_live("mortal-0")
             self.exit(lab, 3)
-            hanoverd.wait_for("mortal-1 is live")
+            hanoverd.wait_live("mortal-1")
             self.exit(lab, 3)
-            hanoverd.wait_for(
-                "mortal-1 was live and has exited with code 3: no version is live; waiting for the next trigger"
-            )
+            hanoverd.wait_event("exited", version="mortal-1", code=3, successor=None, restart_seconds=None)
             hanoverd.hup()
-            hanoverd.wait_for("mortal-2 is live")
+            hanoverd.wait_live("mortal-2")
             self.exit(lab, 0)
-            hanoverd.wait_for("mortal-2 was live and has exited with code 0: no version is live; waiting for the next")
+            hanoverd.wait_event("exited", version="mortal-2", code=0, successor=None, restart_seconds=None)
 
     def test_an_old_version_that_still_drains_takes_over(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         arguments = ("-p", "8080:80", "--name", "mortal", "--overlap-grace-duration", "20s", "--restart", "no")
         with daemon(*arguments, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("mortal-0 is live")
+            hanoverd.wait_live("mortal-0")
             hanoverd.hup()
-            hanoverd.wait_for("mortal-1 is live")
+            hanoverd.wait_live("mortal-1")
             self.exit(lab, 1)
-            hanoverd.wait_for("mortal-1 was live and has exited with code 1: mortal-0 takes its place; waiting")
-            hanoverd.wait_for("mortal-0 is live again")
+            hanoverd.wait_event("exited", version="mortal-1", code=1, successor="mortal-0", restart_seconds=None)
+            hanoverd.wait_event("reinstated", version="mortal-0")
             assert alive(lab) == "mortal-0"
             # It is live as any other.
             hanoverd.hup()
-            hanoverd.wait_for("mortal-2 is live")
+            hanoverd.wait_live("mortal-2")
             self.exit(lab, 1)
-            hanoverd.wait_for("mortal-2 was live and has exited with code 1: mortal-0 takes its place")
+            hanoverd.wait_event("exited", version="mortal-2", code=1, successor="mortal-0")
 
     def test_one_that_is_killed_too(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("mortal-0 is live")
+            hanoverd.wait_live("mortal-0")
             lab.docker("POST", "/containers/mortal-0/kill?signal=SIGKILL")
-            hanoverd.wait_for("mortal-0 was live and has exited with code 137")
-            hanoverd.wait_for("mortal-1 is live")
+            hanoverd.wait_event("exited", version="mortal-0", code=137)
+            hanoverd.wait_live("mortal-1")
 
     def test_a_new_version_is_not_undone_by_the_restart_of_an_old_one(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("mortal-0 is live")
+            hanoverd.wait_live("mortal-0")
             write_app(app_folder, version="two", env={"READY_AFTER": "2"})
             hanoverd.hup()
-            hanoverd.wait_for("mortal-1: started")
+            hanoverd.wait_event("started", version="mortal-1")
             self.exit(lab, 1)
-            hanoverd.wait_for("mortal-1 is live")
+            hanoverd.wait_live("mortal-1")
             time.sleep(1)
             assert alive(lab) == "mortal-1"
             found = json.loads(lab.docker("GET", "/containers/mortal-1/json")[1])
@@ -357,13 +354,13 @@ def test_hooks_see_the_life_of_an_app_and_one_can_say_no(
     events += ["--hook", f'live=echo "$HANOVERD_OLD_ID>$HANOVERD_NEW_ID" >> {tmp_path}/ids']
     veto = ("--hook", f"ready=echo looking; ! test -e {tmp_path}/veto")
     with daemon("-p", "8080:80", "--name", "told", *events, *veto, cwd=app_folder) as hanoverd:
-        hanoverd.wait_for("told-0 is live")
-        hanoverd.wait_for("hook ready: looking")
+        hanoverd.wait_live("told-0")
+        hanoverd.wait_event("hook_output", hook="ready", line="looking")
         hanoverd.hup()
-        hanoverd.wait_for("told-0 is gone")
+        hanoverd.wait_gone("told-0")
         (tmp_path / "veto").touch()
         hanoverd.hup()
-        hanoverd.wait_for("told-2 failed: the hook .* rejected the version: exit status 1")
+        assert "exit status 1" in hanoverd.wait_event("failed", version="told-2")["error"]
         assert alive(lab) == "told-1"
         [first, second] = (tmp_path / "ids").read_text().splitlines()
         assert (
@@ -371,7 +368,7 @@ def test_hooks_see_the_life_of_an_app_and_one_can_say_no(
         )
         (tmp_path / "veto").unlink()
         lab.docker("POST", "/containers/told-1/kill")
-        hanoverd.wait_for("told-3 is live")
+        hanoverd.wait_live("told-3")
         wanted = [
             *("obtained  told-0", "ready  told-0", "live  told-0"),
             *("obtained told-0 told-1", "ready told-0 told-1", "live told-0 told-1", "drained told-1 told-0"),
@@ -388,13 +385,13 @@ class TestHealth:
 
     def test_it_is_replaced_by_another_of_its_image(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon(*self.ARGUMENTS, cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("ill-0 is live")
+            hanoverd.wait_live("ill-0")
             time.sleep(1)
-            assert "not well" not in hanoverd.log()
+            assert not hanoverd.events("unhealthy")
             lab.docker("POST", "/containers/ill-0/pause")
-            hanoverd.wait_for(r"ill-0 is live and not well \(1 of 2\): port 80: ")
-            hanoverd.wait_for("ill-0 is replaced: port 80: .*; the same image is started again in 100ms")
-            hanoverd.wait_for("ill-1 is live")
+            hanoverd.wait_event("unhealthy", version="ill-0", count=1, limit=2, reason=contains("port 80: "))
+            hanoverd.wait_event("replacing", version="ill-0", restart_seconds=0.1)
+            hanoverd.wait_live("ill-1")
             assert alive(lab) == "ill-1"
             lab.docker("POST", "/containers/ill-0/unpause")
             eventually(lambda: names(lab.containers("ill")) == ["ill-1"])
@@ -408,37 +405,35 @@ class TestHealth:
         data = tmp_path / "data"
         data.mkdir()
         with daemon(*self.ARGUMENTS, "-v", f"{data}:/data", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("ill-0 is live")
+            hanoverd.wait_live("ill-0")
             time.sleep(2)
-            assert "not well" not in hanoverd.log()
+            assert not hanoverd.events("unhealthy")
             (data / "sick").touch()
-            hanoverd.wait_for("ill-0 is replaced: its image's HEALTHCHECK says that it is unhealthy: looked")
+            hanoverd.wait_event("replacing", version="ill-0", reason=contains("HEALTHCHECK"))
             (data / "sick").unlink()
-            hanoverd.wait_for("ill-1 is live")
+            hanoverd.wait_live("ill-1")
             assert alive(lab) == "ill-1"
 
     def test_one_that_has_not_settled_gives_way_to_the_version_before(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon(*self.ARGUMENTS, "--settle", "15s", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("ill-0 is live")
+            hanoverd.wait_live("ill-0")
             hanoverd.hup()
-            hanoverd.wait_for("ill-1 is live")
+            hanoverd.wait_live("ill-1")
             lab.docker("POST", "/containers/ill-1/pause")
-            hanoverd.wait_for("ill-1 has not settled: port 80: .*: ill-0 takes its place; waiting for the next trigger")
-            hanoverd.wait_for("ill-0 is live again")
+            hanoverd.wait_event("rolled_back", version="ill-1", successor="ill-0")
+            hanoverd.wait_event("reinstated", version="ill-0")
             assert alive(lab) == "ill-0"
             lab.docker("POST", "/containers/ill-1/unpause")
             eventually(lambda: names(lab.containers("ill")) == ["ill-0"], seconds=40)
 
     def test_one_that_exits_before_it_has_settled_too(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "ill", "--settle", "30s", cwd=app_folder) as hanoverd:
-            hanoverd.wait_for("ill-0 is live")
+            hanoverd.wait_live("ill-0")
             hanoverd.hup()
-            hanoverd.wait_for("ill-1 is live")
+            hanoverd.wait_live("ill-1")
             lab.docker("POST", "/containers/ill-1/kill")
-            hanoverd.wait_for(
-                "ill-1 was live and has exited with code 137: ill-0 takes its place; waiting for the next"
-            )
-            hanoverd.wait_for("ill-0 is live again")
+            hanoverd.wait_event("exited", version="ill-1", code=137, successor="ill-0", restart_seconds=None)
+            hanoverd.wait_event("reinstated", version="ill-0")
             assert alive(lab) == "ill-0"

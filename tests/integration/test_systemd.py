@@ -33,7 +33,7 @@ def test_a_service_manager_is_told(lab: Lab, app_folder: Path, daemon: StartDaem
         env = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "1000000"}
         with daemon("-p", "8080:80", "--name", "told", cwd=app_folder, env=env) as hanoverd:
             assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
-            hanoverd.wait_for("told-0 is live")
+            hanoverd.wait_live("told-0")
             assert hanoverd.terminate() == 0
         said = []
         manager.settimeout(0.1)

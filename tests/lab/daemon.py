@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from tests.lab.api import get_json
+from tests.lab.events import Event, EventLog, Wanted
 from tests.lab.host import Lab
 
 PROJECT = Path(__file__).parents[2]
@@ -31,6 +33,19 @@ ENDS_WITHIN = 60
 def twistd(*arguments: str) -> list[str]:
     """The command line that runs hanoverd in the foreground."""
     return [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "hanoverd", *arguments]
+
+
+def with_log_format(log_format: str, arguments: Sequence[str]) -> list[str]:
+    """Add ``--log-format`` to a command line: after its command, if it has one, and before everything else."""
+    command = next((words for words in _COMMANDS if tuple(arguments[: len(words)]) == words), ())
+    return [*command, f"--log-format={log_format}", *arguments[len(command) :]]
+
+
+_COMMANDS = (("hookbot", "serve"), ("builder",))
+
+
+def _position(after: int | Event) -> int:
+    return after if isinstance(after, int) else after.position
 
 
 def under(env: Mapping[str, str] | None) -> list[str]:
@@ -51,7 +66,10 @@ def environment(lab: Lab) -> dict[str, str]:
 
 
 class Daemon:
-    """One run of hanoverd; as a context, it is ended at the end, gracefully if it still runs."""
+    """One run of hanoverd; as a context, it is stopped at the end, gracefully if it still runs.
+
+    ``log_format`` None leaves the format to ``arguments``; only JSON has events.
+    """
 
     def __init__(
         self,
@@ -61,10 +79,15 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         as_user: Sequence[str] = (),
         program: Sequence[str] | None = None,
+        log_format: str | None = "json",
     ) -> None:
+        if log_format is not None:
+            arguments = with_log_format(log_format, arguments)
         command = twistd(*arguments) if program is None else [*program, *arguments]
-        self._log = Path(tempfile.mkstemp(prefix="hanoverd-log-")[1])
-        with self._log.open("wb") as output:
+        self._runtime = lab.runtime
+        self._path = Path(tempfile.mkstemp(prefix="hanoverd-log-")[1])
+        self._events = EventLog(self._path)
+        with self._path.open("wb") as output:
             self._process = subprocess.Popen(
                 lab.in_host([*as_user, *under(env), *command]),
                 cwd=cwd,
@@ -86,26 +109,57 @@ class Daemon:
         return self._process.poll() is not None
 
     def log(self) -> str:
-        """All that it has printed so far."""
-        return self._log.read_text(errors="replace")
+        """Return all that it has printed so far."""
+        return self._path.read_text(errors="replace")
 
-    def wait_for(self, pattern: str, timeout: float = 30, after: int = 0) -> re.Match[str]:
-        """The first match of ``pattern`` in the log, from character ``after`` on."""
+    @property
+    def position(self) -> int:
+        """The number of events so far: wait ``after`` it for one that is still to come."""
+        return len(self._events.read())
+
+    def events(self, *ids: str, after: int | Event = 0, **fields: object) -> list[Event]:
+        """Return the events of these kinds, by default of any, with these values of their fields."""
+        wanted = Wanted(ids, fields)
+        return [event for event in self._events.read()[_position(after) :] if wanted.matches(event)]
+
+    def wait_event(self, *ids: str, timeout: float = 30, after: int | Event = 0, **fields: object) -> Event:
+        """Return the first event of one of these kinds, with these values of its fields."""
         deadline = time.monotonic() + timeout
         while True:
-            found = re.compile(pattern, re.MULTILINE).search(self.log(), after)
-            if found:
-                return found
             ended = self._process.poll()
-            assert ended is None, f"hanoverd has ended ({ended}) without {pattern!r}:\n{self.log()}"
-            assert time.monotonic() < deadline, f"no {pattern!r} within {timeout} s:\n{self.log()}"
+            found = self.events(*ids, after=after, **fields)
+            if found:
+                return found[0]
+            wanted = Wanted(ids, fields)
+            assert ended is None, f"hanoverd has ended ({ended}) without {wanted}:\n{self.log()}"
+            assert time.monotonic() < deadline, f"no {wanted} within {timeout} s:\n{self.log()}"
             time.sleep(0.02)
+
+    def wait_live(self, version: str, *, timeout: float = 30, after: int | Event = 0) -> Event:
+        """Wait until a version is live."""
+        return self.wait_event("live", version=version, timeout=timeout, after=after)
+
+    def wait_gone(self, version: str, *, timeout: float = 30, after: int | Event = 0) -> Event:
+        """Wait until a replaced version has stopped, and was removed or kept for a rollback."""
+        return self.wait_event("removed", "kept", version=version, timeout=timeout, after=after)
+
+    def status(self) -> Any:
+        """Return the app's status, from the control socket."""
+        return get_json(str(self._runtime / f"{self.wait_event('running')['app']}.sock"), "/status")
+
+    def wait_status(self, holds: Callable[[Any], object], timeout: float = 30) -> Any:
+        """Return the app's status as soon as ``holds`` returns true for it."""
+        deadline = time.monotonic() + timeout
+        while not holds(status := self.status()):
+            assert time.monotonic() < deadline, f"not within {timeout} s; the status was {status}"
+            time.sleep(0.05)
+        return status
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
 
-    def takes(self, number: Signals) -> bool:
+    def handles(self, number: Signals) -> bool:
         """Whether it has a handler for a signal (proc_pid_status(5), SigCgt)."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_text()
@@ -138,7 +192,7 @@ class Daemon:
 
     def forget(self) -> None:
         """Remove its log: it has ended."""
-        self._log.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +222,7 @@ def hookbot_server(lab: Lab, *arguments: str) -> Daemon:
     """A hookbot on the lab's first host."""
     env = {"HOOKBOT_KEY": HOOKBOT_KEY, "HOOKBOT_GITHUB_SECRET": GITHUB_SECRET}
     server = Daemon(lab, ["hookbot", "serve", f"--bind=127.0.0.1:{HOOKBOT_PORT}", *arguments], "/", env)
-    server.wait_for("hookbot serves")
+    server.wait_event("hookbot_serving")
     return server
 
 

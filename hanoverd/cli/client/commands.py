@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from hanoverd.cli.client.connection import Daemon, daemon_of, running
 from hanoverd.cli.client.tables import (
@@ -91,8 +92,16 @@ def _history(daemon: Daemon, settings: RemoteSettings) -> int:
 
 
 def _logs(daemon: Daemon, settings: RemoteSettings) -> int:
-    asked = [*([] if settings.tail is None else [f"tail={settings.tail}"]), *(["follow=1"] if settings.follow else [])]
-    for line in daemon.lines(f"/logs?{'&'.join(asked)}"):
+    query = {
+        "tail": settings.tail,
+        "follow": int(settings.follow),
+        "source": settings.source,
+        "since": None if settings.since is None else int(time.time() - settings.since),
+        "timestamps": int(settings.timestamps),
+        "format": "json" if settings.json else "text",
+    }
+    asked = urlencode({name: value for name, value in query.items() if value is not None})
+    for line in daemon.lines(f"/logs?{asked}"):
         print(line, flush=True)
     return DONE
 

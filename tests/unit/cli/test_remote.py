@@ -36,6 +36,9 @@ from hanoverd.spec.settings import RemoteSettings, Settings
         ("resume web", RemoteSettings("resume", "web")),
         ("logs web -f -n 5", RemoteSettings("logs", "web", follow=True, tail=5)),
         ("logs -fn0 web", RemoteSettings("logs", "web", follow=True, tail=0)),
+        ("logs web --app", RemoteSettings("logs", "web", source="app")),
+        ("logs web --daemon --since 10m", RemoteSettings("logs", "web", source="daemon", since=600)),
+        ("logs -t --json web", RemoteSettings("logs", "web", timestamps=True, json=True)),
         ("history -- web", RemoteSettings("history", "web")),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.build_context import PIECE, BuildContext
-from hanoverd.images.building import build_context
+from hanoverd.images.building import find_build_context
 from hanoverd.runtime.errors import EngineUnreachable, ObtainFailed
 
 
@@ -83,9 +83,9 @@ def test_a_dockerfile_elsewhere_is_packed_under_a_name_of_its_own(
 ) -> None:
     other = tmp_path_factory.mktemp("other") / "Dockerfile.web"
     other.write_text("FROM other\n")
-    context = build_context(folder, other)
+    context = find_build_context(folder, other)
     assert context.name_in_context in packed(folder, str(other))
-    assert build_context(folder, folder / "sub" / "run").dockerfile == "sub/run"
+    assert find_build_context(folder, folder / "sub" / "run").dockerfile == "sub/run"
 
 
 def test_a_dockerfile_may_have_an_ignore_file_of_its_own(folder: Path) -> None:
