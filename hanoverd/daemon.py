@@ -22,13 +22,15 @@ from hanoverd.deploy.state import Policy
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
+from hanoverd.docker.preflight import check_engine
 from hanoverd.images import Source, SourceContext
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
-from hanoverd.network.preflight import check_engine, check_firewall, ports_in_use
+from hanoverd.network.preflight import check_claims, check_firewall
+from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import Hook, Hooks
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.running import RunningService
@@ -156,8 +158,9 @@ def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any
         lock.close()
 
     try:
-        ports += hold_ports(settings.publish, ports_in_use(environ, settings.app))
-        check_firewall(environ, settings.app, [held.published for held in ports])
+        rules = check_firewall(environ)
+        ports += hold_ports(settings.publish, published_ports(settings.app, rules))
+        check_claims(settings.app, [held.published for held in ports], rules)
         check_engine(address)
         return _service(
             settings,

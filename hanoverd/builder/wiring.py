@@ -11,6 +11,7 @@ from hanoverd.builder.service import BuilderService, build_once
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
+from hanoverd.docker.preflight import check_engine
 from hanoverd.hookbot.publishing import publish
 from hanoverd.hookbot.websocket import certificates
 from hanoverd.hookbot.wiring import make_hookbot_trigger
@@ -18,7 +19,6 @@ from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_source_context
-from hanoverd.network.preflight import check_engine
 from hanoverd.spec.hookbot import UPDATE
 from hanoverd.spec.names import app_name_from
 from hanoverd.spec.settings import BuilderSettings

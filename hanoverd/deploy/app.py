@@ -34,6 +34,7 @@ from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import ContainerOptions
 from hanoverd.spec.ports import PublishedPort
 from hanoverd.versions.health import Health
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Running, Versions
 
 
@@ -83,15 +84,16 @@ class App:
         self.versions = versions = Versions(
             reactor, engine, health, options.name, options.container, options.status_timeout
         )
+        self.stopper = stopper = Stopper(reactor, engine, versions, options.container.stop_timeout)
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.routes = routes = Routes(Firewall(reactor, environ, options.name), ports)
         self.conntrack = conntrack = Conntrack(reactor, environ)
-        self.retention = retention = Retention(engine, versions, options.keep_versions, self._worth_a_rollback)
+        self.retention = retention = Retention(engine, versions, stopper, options.keep_versions, self._worth_a_rollback)
         drain = Drain(reactor, engine, conntrack, options.drain)
         self.retirement = retirement = Retirement(
-            reactor, versions, drain, retention, lambda number: current().role(number), send
+            reactor, versions, stopper, drain, retention, lambda number: current().role(number), send
         )
-        removals = Removals(reactor, versions, routes, lambda number: send(Gone(number)))
+        removals = Removals(reactor, versions, stopper, routes, lambda number: send(Gone(number)))
         reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
         handovers = Handovers(
             reactor,
@@ -99,6 +101,7 @@ class App:
             named,
             options.obtain_timeout,
             versions,
+            stopper,
             routes,
             retirement,
             retention,
@@ -112,6 +115,7 @@ class App:
         orchestrator.reports = reporter
         orchestrator.workers = DeployWorkers(
             versions,
+            stopper,
             routes,
             Adoption(versions, routes),
             handovers,

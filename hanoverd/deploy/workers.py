@@ -24,6 +24,7 @@ from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.spec.events import DRAINED
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Running, Versions
 
 log = Logger()
@@ -35,6 +36,7 @@ class DeployWorkers:
     def __init__(
         self,
         versions: Versions,
+        stopper: Stopper,
         routes: Routes,
         adoption: Adoption,
         handovers: Handovers,
@@ -50,6 +52,7 @@ class DeployWorkers:
         send: Callable[[ev.Event], object],
     ) -> None:
         self._versions = versions
+        self._stopper = stopper
         self._routes = routes
         self._adoption = adoption
         self._handovers = handovers
@@ -105,7 +108,7 @@ class DeployWorkers:
         if running is not None:
             # What a client has begun with it would wait for minutes.
             await shielded(Deferred.fromCoroutine(self._conntrack.forget_unanswered(running.addresses)))
-            reason, output = await self._versions.describe_exit(running.container, running.monitor)
+            reason, output = await self._versions.describe_exit(running)
             self._reporter.died(running, reason, output, effect)
         await shielded(self._removals.remove(self._container(effect.number)))
 
@@ -149,7 +152,7 @@ class DeployWorkers:
     async def wait_for_engine(self) -> None:
         """Fires when the engine answers.  Cancel gives up."""
         try:
-            await self._versions.wait_for_engine()
+            await self._stopper.wait_for_engine()
         except CancelledError:
             return
         except HanoverdError as error:
@@ -174,7 +177,7 @@ class DeployWorkers:
 
     def give_up_after(self, seconds: float) -> None:
         """Wait no longer than this for an engine that does not answer."""
-        self._versions.give_up_after(seconds)
+        self._stopper.give_up_after(seconds)
 
     def save_pause(self, *, is_paused: bool) -> None:
         """Remember over a restart whether triggers are held."""

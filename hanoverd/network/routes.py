@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from hanoverd.network.bridge import lets_loopback_through
 from hanoverd.network.firewall import Firewall
-from hanoverd.network.rules import Route
+from hanoverd.network.rules import Route, RoutedVersion
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.spec.ports import ContainerPort, PublishedPort
 from hanoverd.versions.version import Ready, Running
@@ -112,9 +112,12 @@ class Routes:
         """Whether all published ports are among ``ports`` of a container."""
         return all(port.container in ports for port in self._ports)
 
-    async def found(self) -> tuple[str, str] | None:
-        """The version that the rules lead to, and its address, whoever made them; fails with ``HanoverdError``."""
-        return await self._firewall.found()
+    async def routed_version(self) -> RoutedVersion | None:
+        """Return the version that the rules route to, also those of an earlier run; None without rules.
+
+        Fails with ``HanoverdError``.
+        """
+        return await self._firewall.routed_version()
 
     async def repair(self) -> str | None:
         """Repair what others changed of the rules, and finish what failed; fires with what others changed, None if nothing.

@@ -60,7 +60,7 @@ class Parts:
         numbers: Any = self.numbers
         none: Any = None
         self.workers = DeployWorkers(
-            *(versions, none, adoption, none, retirement, none, none, none, none, none, none, numbers, none),
+            *(versions, none, none, adoption, none, retirement, none, none, none, none, none, none, numbers, none),
             self.events.append,
         )
         self.result = Result(self.workers.adopt())

@@ -208,10 +208,10 @@ class RoutesTests(TestCase):
         self.assertIsNone(await self.routes.repair())
 
     async def test_rules_of_an_earlier_run_are_found_and_adopted_without_a_change(self) -> None:
-        self.assertIsNone(await self.routes.found())
+        self.assertIsNone(await self.routes.routed_version())
         await Firewall(REACTOR, self.fake.environ, "app").route("app-0", TO_0)
         before = self.fake.rules()
-        self.assertEqual(await self.routes.found(), ("app-0", "192.0.2.2"))
+        self.assertEqual(await self.routes.routed_version(), ("app-0", "192.0.2.2"))
         self.routes.adopt(version(0))
         self.assertEqual((self.fake.rules(), self.live()), (before, [0]))
 
