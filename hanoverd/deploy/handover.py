@@ -99,11 +99,10 @@ class Handovers:
             replaced = await self._bring_up(attempt, container, phases)
         except NameInUse as error:
             log.warn(
-                "{error}",
+                "{version}: another container has this name: the new version is {successor}",
                 event="name_taken",
                 version=container.name,
-                next_version=self._versions.container(error.next_number).name,
-                error=str(error),
+                successor=self._versions.container(error.next_number).name,
             )
             self._send(NameTaken(container.number, error.next_number))
         except CancelledError:

@@ -36,12 +36,11 @@ class VersionNumbers:
         if next_number <= self.next:
             return
         log.warn(
-            "the next version gets the number {found}, which follows those of the containers that were found: {path} "
-            "says {saved}",
+            "version numbers continue with {number}, after those of the containers that were found: {path} is behind, or "
+            "missing",
             event="numbers_behind",
-            found=next_number,
+            number=next_number,
             path=str(self._path),
-            saved=self.next,
         )
         self.next = next_number
 

@@ -96,8 +96,8 @@ class NothingKept(HanoverdError):
 class NameInUse(HanoverdError):
     """Another container has the name of a new version; the name with ``next_number`` is free."""
 
-    def __init__(self, name: str, next_number: int, next_name: str) -> None:
-        super().__init__(f"a container that is not of this app is named {name}: the new version is {next_name}")
+    def __init__(self, name: str, next_number: int) -> None:
+        super().__init__(f"another container is named {name}")
         self.next_number = next_number
 
 

@@ -199,7 +199,7 @@ class Versions:
             next_number = await self._free_number(number)
             if next_number == number:
                 raise VersionFailed(f"{container.name} failed: {error}") from None
-            raise NameInUse(container.name, next_number, self.container(next_number).name) from None
+            raise NameInUse(container.name, next_number) from None
         return Created(replace(container, id=container_id), recipe, ports)
 
     async def _free_number(self, number: int) -> int:

@@ -44,7 +44,7 @@ def test_containers_that_are_newer_than_the_file_say_which_number_is_next(tmp_pa
         numbers.follow(7)
     assert numbers.next == 7
     assert texts(logged) == [
-        f"the next version gets the number 7, which follows those of the containers that were found: {path} says 2"
+        f"version numbers continue with 7, after those of the containers that were found: {path} is behind, or missing"
     ]
 
 
@@ -120,7 +120,7 @@ class NumberTests(ScenarioCase):
         daemon = self.world.daemon()
         daemon.start()
         await daemon.live("app-2")
-        self.assertTrue(self.world.logged("the next version gets the number 2, which follows those of the containers"))
+        self.assertTrue(self.world.logged("version numbers continue with 2, after those of the containers"))
 
     async def test_a_name_that_another_container_has_is_skipped(self) -> None:
         daemon = await self.started()
@@ -128,9 +128,7 @@ class NumberTests(ScenarioCase):
         for name in others:
             self.world.engine.containers[name] = FakeContainer(name, {"Image": "", "Labels": {}}, {}, ())
         await self.replace(daemon, "app-3")
-        self.assertTrue(
-            self.world.logged("a container that is not of this app is named app-1: the new version is app-3")
-        )
+        self.assertTrue(self.world.logged("app-1: another container has this name: the new version is app-3"))
         await self.replace(daemon, "app-5")
         self.assertEqual([one.version for one in daemon.app.history], ["app-0", "app-3", "app-5"])
         await until(lambda: sorted(self.world.engine.containers) == ["app-1", "app-2", "app-4", "app-5"])
