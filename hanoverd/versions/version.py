@@ -33,7 +33,7 @@ from hanoverd.runtime.errors import (
     NotFound,
     VersionFailed,
 )
-from hanoverd.spec.container import ContainerOptions, Image, Recipe, app_label, create_body
+from hanoverd.spec.container import ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.events import VersionReference
 from hanoverd.spec.names import version_name
 from hanoverd.spec.ports import ContainerPort, HostPort, Protocol
@@ -144,7 +144,7 @@ class Versions:
         engine: Engine,
         health: Health,
         app: str,
-        options: ContainerOptions,
+        options: ContainerSpec,
         status_timeout: float,
     ) -> None:
         self._clock = clock

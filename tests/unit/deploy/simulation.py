@@ -16,7 +16,7 @@ from hanoverd.deploy.requests import Command
 from hanoverd.deploy.state import Kind, Phase, Policy, Role, State
 from hanoverd.deploy.targets import Source
 from hanoverd.deploy.transitions import transition
-from hanoverd.spec.container import ContainerOptions, Image, Recipe
+from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 
 Choose = Callable[[list[str]], str]
@@ -24,7 +24,7 @@ Choose = Callable[[list[str]], str]
 
 def recipe(name: str) -> Recipe:
     """A recipe that is known by its image's name."""
-    return Recipe(Image(f"sha256:{name}", ImageName(name), ()), ContainerOptions())
+    return Recipe(Image(f"sha256:{name}", ImageName(name), ()), ContainerSpec())
 
 
 @dataclass
