@@ -25,7 +25,8 @@ from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
-from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
+from hanoverd.network.host_ports import HeldPort, hold_ports, release_ports
+from hanoverd.network.name_lock import lock_name
 from hanoverd.network.preflight import check_claims, check_firewall
 from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import HookReactor, Hooks
@@ -102,7 +103,7 @@ class HanoverdService(RunningService):
             self._hookbot.start()
         # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
         gc.freeze()
-        Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
+        Deferred.fromCoroutine(self._app.conntrack.check()).addErrback(
             lambda failure: log.failure("conntrack", failure, event="internal_error")
         )
 
@@ -147,7 +148,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
     context = make_source_context(spec.source, spec.name, environ, reactor, engine)
     source = open_source(spec.source.name, context)
     source.check()
-    lock = hold_name(spec.name)
+    lock = lock_name(spec.name)
     held: list[HeldPort] = []
 
     def release() -> None:
