@@ -34,6 +34,7 @@ from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
+from hanoverd.runtime.state_folder import number_file_of, state_folder
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.app import AppSpec
@@ -171,6 +172,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             Hooks(reactor, environ, spec.notifications),
             show_progress(),
             pause_file_of(runtime_folder(environ, os.geteuid()), spec.name),
+            number_file_of(state_folder(environ, os.geteuid()), spec.name),
         )
         hookbot = _hookbot_trigger(spec, reactor, source, app)
         # The last one that can fail, because it would have to be closed again.
