@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: What a version printed: the one event that is the app's, not hanoverd's.
+OUTPUT = "output"
+
 #: What a field holds, wherever it appears.
 FIELDS = {
     "address": "an IP address, or an address to listen at",
@@ -24,6 +27,7 @@ FIELDS = {
     "image_id": "the ID of an image",
     "line": "a line that a program printed",
     "limit": "how many are allowed",
+    "number": "the number of a version",
     "output": "the last lines that a version printed",
     "path": "a file",
     "peer": "the address of a client",
@@ -66,6 +70,7 @@ EVENTS = (
     _kind("obtaining", "version source", "The image is built, pulled or loaded."),
     _kind("obtained", "version image image_id seconds took", "The image is there."),
     _kind("image_missing", "version error", "The image of a restart was removed, and is obtained again."),
+    _kind("name_taken", "version successor", "Another container has a new version's name: the number is skipped."),
     _kind("created", "version seconds took", "The container is created."),
     _kind("started", "version address seconds took", "The container is started."),
     _kind("ready", "version seconds took", "The version passed its readiness check."),
@@ -92,7 +97,7 @@ EVENTS = (
     _kind("keep_failed", "version error", "A version cannot be kept for a rollback."),
     _kind("remove_failed", "version container error", "A container could not be removed."),
     # What a version prints.
-    _kind("output", "version line", "A version printed a line."),
+    _kind(OUTPUT, "version line", "A version printed a line."),
     _kind("output_interrupted", "version error", "The output of a version is not shown for now."),
     _kind("output_unavailable", "version error", "The output of a version cannot be shown."),
     # What an earlier run left.
@@ -106,6 +111,9 @@ EVENTS = (
     _kind("running", "app pid", "hanoverd runs."),
     _kind("paused", "app", "hanoverd is paused."),
     _kind("pause_not_saved", "path error", "A restart of hanoverd will forget whether it is paused."),
+    _kind("numbers_unreadable", "path reason", "The file with the next version's number cannot be read."),
+    _kind("numbers_behind", "path number", "Containers have higher numbers than the file says."),
+    _kind("numbers_not_saved", "path reason", "The next version's number cannot be saved."),
     _kind("stopping", "app reason", "hanoverd stops."),
     _kind("killing", "app reason", "A second signal: what has not stopped is killed."),
     _kind("left_running", "version", "hanoverd stops, and its live version serves on."),

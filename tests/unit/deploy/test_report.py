@@ -182,14 +182,14 @@ def test_a_live_version_that_exits_is_logged_and_an_event_for_hooks() -> None:
     it = Parts()
     it.routes.live = ()
     with capturedLogs() as logged:
-        it.reporter.died(running(1), "exited with code 3", "; its last 1 lines: …", ef.CleanUpDead(1, 3, None, 0.1))
+        it.reporter.died(running(1), "exited with code 3", "; its last line: …", ef.CleanUpDead(1, 3, None, 0.1))
     assert texts(logged) == [
         "app-1 was live and has exited with code 3: no version is live; the same image is started again in 100ms"
-        "; its last 1 lines: …"
+        "; its last line: …"
     ]
     [event] = it.hooks.notified
     assert (event.kind, event.new, event.old) == (public.DIED, public.VersionReference("app-1", "id-1"), None)
-    assert event.reason == "exited with code 3; its last 1 lines: …"
+    assert event.reason == "exited with code 3; its last line: …"
 
 
 def test_a_live_version_that_exits_is_logged_with_the_one_that_takes_its_place() -> None:
