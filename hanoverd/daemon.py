@@ -25,7 +25,8 @@ from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
-from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
+from hanoverd.network.host_ports import HeldPort, hold_ports, release_ports
+from hanoverd.network.name_lock import lock_name
 from hanoverd.network.preflight import check_claims, check_firewall
 from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import HookReactor, Hooks
@@ -34,6 +35,7 @@ from hanoverd.runtime.exit_status import exit_with
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
+from hanoverd.runtime.state_folder import number_file_of, state_folder
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.app import AppSpec
@@ -106,7 +108,7 @@ class HanoverdService(RunningService):
             self._hookbot.start()
         # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
         gc.freeze()
-        Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
+        Deferred.fromCoroutine(self._app.conntrack.check()).addErrback(
             lambda failure: log.failure("conntrack", failure, event="internal_error")
         )
 
@@ -166,7 +168,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
     context = make_source_context(spec.source, spec.name, environ, reactor, engine)
     source = open_source(spec.source.name, context)
     source.check()
-    lock = hold_name(spec.name)
+    lock = lock_name(spec.name)
     held: list[HeldPort] = []
 
     def release() -> None:
@@ -190,6 +192,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             Hooks(reactor, environ, spec.notifications),
             show_progress(),
             pause_file_of(runtime_folder(environ, os.geteuid()), spec.name),
+            number_file_of(state_folder(environ, os.geteuid()), spec.name),
         )
         hookbot = _hookbot_trigger(spec, reactor, source, app)
         # The last one that can fail, because it would have to be closed again.

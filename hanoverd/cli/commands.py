@@ -63,6 +63,7 @@ container's command. Write the options before IMAGE, SOURCE or @.""",
         *_ENGINE_ENVIRONMENT,
         ("HOOKBOT_URL", "The same as --hookbot"),
         *_RUNTIME_ENVIRONMENT,
+        ("HANOVERD_STATE_DIR", "Folder of what is remembered of apps, such as the number of the next version"),
     ),
     signals=(
         ("SIGHUP", "Obtain the image again and start a handover"),

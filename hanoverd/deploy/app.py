@@ -13,6 +13,7 @@ from hanoverd.deploy.events import Exited, Gone, Unhealthy
 from hanoverd.deploy.handover import Handovers
 from hanoverd.deploy.history import History
 from hanoverd.deploy.liveness import Liveness
+from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.deploy.orchestrator import Orchestrator
 from hanoverd.deploy.pause import PauseFile
 from hanoverd.deploy.removals import Removals
@@ -52,10 +53,12 @@ class App:
         hooks: Hooks,
         progress: Progress,
         pause_file: Path,
+        number_file: Path,
     ) -> None:
         paused = PauseFile(pause_file)
+        numbers = VersionNumbers(number_file)
         self.history = History(time.time, reactor.seconds)
-        state = State(_policy(spec), requests=Requests(is_paused=paused.is_there))
+        state = State(_policy(spec), requests=Requests(is_paused=paused.is_there), next_number=numbers.next)
         self.orchestrator = orchestrator = Orchestrator(reactor, state, self.history)
         send = orchestrator.send
 
@@ -110,6 +113,7 @@ class App:
             hooks,
             reporter,
             paused,
+            numbers,
             current,
             send,
         )

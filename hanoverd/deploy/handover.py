@@ -16,8 +16,8 @@ from hanoverd.deploy.events import (
     EngineLost,
     Event,
     Flipped,
-    Gone,
     LiveStopped,
+    NameTaken,
     Obtained,
     ReinstatementFailed,
 )
@@ -98,9 +98,13 @@ class Handovers:
         try:
             replaced = await self._bring_up(attempt, container, phases)
         except NameInUse as error:
-            # The container of that name is another's.
-            self._send(Gone(container.number))
-            self._send(AttemptFailed(container.number, str(error)))
+            log.warn(
+                "{version}: another container has this name: the new version is {successor}",
+                event="name_taken",
+                version=container.name,
+                successor=self._versions.container(error.next_number).name,
+            )
+            self._send(NameTaken(container.number, error.next_number))
         except CancelledError:
             await self._discard(container)
             self._send(AttemptCancelled(container.number))

@@ -11,6 +11,7 @@ from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.handover import Handovers
+from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.deploy.pause import PauseFile
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.report import Reporter
@@ -46,6 +47,7 @@ class DeployWorkers:
         hooks: Hooks,
         reporter: Reporter,
         pause_file: PauseFile,
+        numbers: VersionNumbers,
         state: Callable[[], State],
         send: Callable[[ev.Event], object],
     ) -> None:
@@ -61,6 +63,7 @@ class DeployWorkers:
         self._hooks = hooks
         self._reporter = reporter
         self._pause_file = pause_file
+        self._numbers = numbers
         self._state = state
         self._send = send
         retirement.on_drained = self._drained
@@ -78,11 +81,13 @@ class DeployWorkers:
             log.failure("what an earlier run left could not be taken over: internal error", event="internal_error")
             self._send(ev.AdoptionFailed(f"internal error: {error}"))
         else:
+            self._numbers.follow(adopted.next_number)
             self._send(adopted)
             self._send_exits([adopted.serves, *(number for number, _ in adopted.draining)])
 
     async def hand_over(self, attempt: Attempt, number: int) -> None:
         """Bring up a version.  Cancel removes it, up to the flip."""
+        self._numbers.use(number)
         await self._handovers.hand_over(attempt, self._versions.container(number))
 
     async def reinstate(self, number: int) -> None:

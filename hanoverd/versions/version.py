@@ -180,8 +180,8 @@ class Versions:
     async def create(self, recipe: Recipe, number: int) -> Created:
         """Create the container of version ``number``.
 
-        Fails with the ``EngineError`` family (``NotFound`` where the image is gone), ``NameInUse``, or ``VersionFailed``
-        where no port could ever show that it is ready.  After a failure or a cancel, other than ``NameInUse``, it may
+        Fails with the ``EngineError`` family (``NotFound`` where the image is gone), ``NameInUse`` where another container
+        has its name, or ``VersionFailed`` where no port could ever show that it is ready.  After a failure or a cancel, other than ``NameInUse``, it may
         exist: ``remove`` it.
         """
         container, image = self.container(number), recipe.image
@@ -195,12 +195,21 @@ class Versions:
             container_id = await self._engine.create(
                 container.name, create_body(self.app, number, container.name, recipe)
             )
-        except Conflict:
-            raise NameInUse(
-                f"{container.name} failed: a container of that name exists, and is not this hanoverd's: remove it "
-                f"(`docker rm {container.name}`), or give the app another --name"
-            ) from None
+        except Conflict as error:
+            next_number = await self._free_number(number)
+            if next_number == number:
+                raise VersionFailed(f"{container.name} failed: {error}") from None
+            raise NameInUse(container.name, next_number) from None
         return Created(replace(container, id=container_id), recipe, ports)
+
+    async def _free_number(self, number: int) -> int:
+        """Return the first number, from ``number`` on, whose name no container has; fails with the ``EngineError`` family."""
+        while True:
+            try:
+                await self._engine.inspect_container(self.container(number).name)
+            except NotFound:
+                return number
+            number += 1
 
     async def start(self, created: Created, *, again: bool = False) -> Running:
         """Start the container, and monitor it from now on; ``again`` when it has run before.

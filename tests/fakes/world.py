@@ -77,6 +77,15 @@ class World:
         """Have the next build make an app with this environment."""
         write_app(self.app_folder, expose=[PORT], env=env)
 
+    @property
+    def number_file(self) -> Path:
+        """The file that holds the number of the next version."""
+        return self.folder / "state" / "next-version"
+
+    def forget_numbers(self) -> None:
+        """Have versions counted from 0 again."""
+        self.number_file.unlink(missing_ok=True)
+
     def break_app(self) -> None:
         """Have the next build fail."""
         (self.app_folder / "Dockerfile").write_text("NONSENSE\n")
@@ -192,6 +201,7 @@ class Daemon:
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, spec.notifications),
             lambda _line: None,
             world.folder / "paused",
+            world.number_file,
         )
         self.orchestrator = self.app.orchestrator
         self.trigger = self.orchestrator.trigger

@@ -170,5 +170,5 @@ class PauseTests(AdoptionCase):
         await daemon.stop()
         daemon = self.world.daemon()
         daemon.start()
-        await daemon.live("app-0")
+        await daemon.live("app-1")
         self.assertFalse(daemon.orchestrator.state.requests.is_paused)
