@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from hanoverd.deploy.events import Adopted, AdoptionCancelled, AdoptionFailed, Event, Exited
+from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.docker.inspection import addresses_of
 from hanoverd.network.routes import Routes
 from hanoverd.runtime.cancellation import shielded
@@ -34,9 +35,12 @@ class Found:
 class Adoption:
     """Looks at the containers and the rules of an app: they are the memory, there is no other."""
 
-    def __init__(self, versions: Versions, routes: Routes, send: Callable[[Event], object]) -> None:
+    def __init__(
+        self, versions: Versions, routes: Routes, numbers: VersionNumbers, send: Callable[[Event], object]
+    ) -> None:
         self._versions = versions
         self._routes = routes
+        self._numbers = numbers
         self._send = send
 
     async def adopt(self) -> None:
@@ -55,6 +59,7 @@ class Adoption:
             log.failure("internal error: what an earlier run left was not adopted", event="internal_error")
             self._send(AdoptionFailed(f"internal error: {error}"))
         else:
+            self._numbers.follow(adopted.next_number)
             self._send(adopted)
             self._send_exits(adopted)
 

@@ -16,8 +16,8 @@ from hanoverd.deploy.events import (
     EngineLost,
     Event,
     Flipped,
-    Gone,
     LiveStopped,
+    NameTaken,
     Obtained,
     ReinstatementFailed,
 )
@@ -162,8 +162,13 @@ class Handovers:
             return
         except NameInUse as error:
             # The container of that name is not ours to remove.
-            self._send(Gone(number))
-            self._send(AttemptFailed(number, str(error)))
+            log.warn(
+                "{version}: another container has this name: the new version is {successor}",
+                event="name_taken",
+                version=container.name,
+                successor=self._versions.new_container(error.next_number).name,
+            )
+            self._send(NameTaken(number, error.next_number))
             return
         except CancelledError:
             event = AttemptCancelled(number)

@@ -20,6 +20,7 @@ from hanoverd.deploy import events as ev
 from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.handover import Handovers
 from hanoverd.deploy.history import History
+from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.deploy.pause import PauseFile
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.report import Reporter
@@ -54,6 +55,7 @@ class Parts:
     stopper: Stopper
     reporter: Reporter
     pause_file: PauseFile
+    numbers: VersionNumbers
 
 
 class Orchestrator:
@@ -202,6 +204,7 @@ class Orchestrator:
     def _start_attempt(self, attempt: Attempt) -> None:
         assert attempt.number is not None  # noqa: S101  # ``Step.run_attempt`` has set it
         number = attempt.number
+        self.parts.numbers.use(number)
         self.parts.reporter.started(attempt)
         self._start_task("hand over", number, lambda: self.parts.handovers.hand_over(attempt, number))
 

@@ -33,7 +33,7 @@ from hanoverd.runtime.errors import (
     NotFound,
     VersionFailed,
 )
-from hanoverd.spec.container import ContainerOptions, Image, Recipe, app_label, create_body
+from hanoverd.spec.container import ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.events import VersionReference
 from hanoverd.spec.names import version_name
 from hanoverd.spec.ports import ContainerPort, HostPort, Protocol
@@ -144,7 +144,7 @@ class Versions:
         engine: Engine,
         health: Health,
         app: str,
-        options: ContainerOptions,
+        options: ContainerSpec,
         status_timeout: float,
     ) -> None:
         self._clock = clock
@@ -191,9 +191,9 @@ class Versions:
     async def create(self, recipe: Recipe, number: int) -> Created:
         """Create the container of version ``number``.
 
-        Fails with the ``EngineError`` family (``NotFound`` where the image is gone), ``NameInUse``, or ``VersionFailed``
-        where no port could ever show that it is ready.  After a failure or a cancel, other than ``NameInUse``, it may
-        exist: ``remove`` it.
+        Fails with the ``EngineError`` family (``NotFound`` where the image is gone), ``NameInUse`` where another container
+        has its name, or ``VersionFailed`` where no port could ever show that it is ready.
+        After a failure or a cancel, other than ``NameInUse``, it may exist: remove it.
         """
         container, image = self.new_container(number), recipe.image
         self._listed.pop(number, None)
@@ -207,12 +207,21 @@ class Versions:
             container_id = await self._engine.create(
                 container.name, create_body(self.app, number, container.name, recipe)
             )
-        except Conflict:
-            raise NameInUse(
-                f"{container.name} failed: a container of that name exists, and is not this hanoverd's: remove it "
-                f"(`docker rm {container.name}`), or give the app another --name"
-            ) from None
+        except Conflict as error:
+            next_number = await self._free_number(number)
+            if next_number == number:
+                raise VersionFailed(f"{container.name} failed: {error}") from None
+            raise NameInUse(container.name, next_number) from None
         return Created(replace(container, id=container_id), recipe, ports)
+
+    async def _free_number(self, number: int) -> int:
+        """Return the first number, from ``number`` on, whose name no container has; fails with the ``EngineError`` family."""
+        while True:
+            try:
+                await self._engine.inspect_container(self.new_container(number).name)
+            except NotFound:
+                return number
+            number += 1
 
     async def start(self, created: Created, *, again: bool = False) -> Running:
         """Start the container, and monitor it from now on; ``again`` when it has run before.

@@ -123,7 +123,8 @@ def test_a_container_that_is_somebody_elses_is_left_alone(lab: Lab, app_folder: 
     lab.docker("POST", "/containers/create?name=taken-0", {"Image": BASE, "Cmd": ["sh"]})
     try:
         with daemon("-p", "8080:80", "--name", "taken", cwd=app_folder) as hanoverd:
-            hanoverd.wait_event("failed", version="taken-0")
+            hanoverd.wait_event("name_taken", version="taken-0", successor="taken-1")
+            hanoverd.wait_live("taken-1")
         assert lab.docker("GET", "/containers/taken-0/json")[0] == 200
     finally:
         lab.docker("DELETE", "/containers/taken-0")

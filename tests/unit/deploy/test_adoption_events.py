@@ -36,6 +36,15 @@ class ScriptedAdoption(Adoption):
         return found
 
 
+class DummyNumbers:
+    """Notes which number is the next."""
+
+    next = 0
+
+    def follow(self, next_number: int) -> None:
+        self.next = next_number
+
+
 class Parts:
     """An adoption under way, and its dummy neighbours."""
 
@@ -44,7 +53,9 @@ class Parts:
         self.versions = DummyVersions(self.events)
         versions: Any = self.versions
         routes: Any = None
-        self.adoption = ScriptedAdoption(versions, routes, self.events.append)
+        self.numbers = DummyNumbers()
+        numbers: Any = self.numbers
+        self.adoption = ScriptedAdoption(versions, routes, numbers, self.events.append)
         self.calls = self.adoption.calls = Calls([])
         self.result = Result(self.adoption.adopt())
 
@@ -56,6 +67,7 @@ def test_what_was_found_is_sent() -> None:
     it = Parts()
     it.calls.answer("find", ADOPTED)
     assert (it.result.values, it.events) == ([None], [ADOPTED])
+    assert it.numbers.next == 3
 
 
 def test_an_exit_during_the_take_over_is_sent_when_the_version_is_known() -> None:

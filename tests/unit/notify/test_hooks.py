@@ -20,11 +20,12 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from hanoverd.notify.hooks import Hook, HookLimits, Hooks
+from hanoverd.notify.hooks import HookLimits, Hooks
 from hanoverd.runtime.backoff import Backoff
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import VersionFailed
-from hanoverd.spec.events import LONGEST_STRING, Event, VersionReference, parse_hook
+from hanoverd.spec.events import LONGEST_STRING, Event, VersionReference
+from hanoverd.spec.notifications import Hook, NotificationSpec, parse_hook
 
 REACTOR: Any = reactor
 
@@ -67,7 +68,8 @@ class HooksTests(TestCase):
 
     def hooks(self, *commands: str, urls: tuple[str, ...] = (), limits: HookLimits = QUICK) -> Hooks:
         """For the event ``ready``."""
-        made = Hooks(REACTOR, dict(os.environ), [Hook("ready", command) for command in commands], urls, limits)
+        spec = NotificationSpec(tuple(Hook("ready", command) for command in commands), urls)
+        made = Hooks(REACTOR, dict(os.environ), spec, limits)
         self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
         return made
 
@@ -97,7 +99,7 @@ class HooksTests(TestCase):
         )
 
     async def test_only_those_for_the_event_are_run(self) -> None:
-        hooks = Hooks(REACTOR, dict(os.environ), [Hook("live", f"touch {self.file}")])
+        hooks = Hooks(REACTOR, dict(os.environ), NotificationSpec((Hook("live", f"touch {self.file}"),)))
         await hooks.require_approval(EVENT)
         hooks.notify(EVENT)
         await sleep(REACTOR, 0.1)
