@@ -73,7 +73,7 @@ class App:
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports)
         self.conntrack = conntrack = Conntrack(reactor, environ)
-        reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
+        self.reporter = reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
         self.retention = retention = Retention(
             engine,
             versions,
@@ -87,7 +87,7 @@ class App:
         self.retirement = retirement = Retirement(
             reactor, versions, stopper, drain, retention, reporter, lambda number: current().role(number), send
         )
-        self.removals = removals = Removals(reactor, versions, stopper, routes, conntrack, reporter, send)
+        removals = Removals(reactor, versions, stopper, routes, conntrack, reporter, send)
         handovers = Handovers(
             reactor,
             source,
