@@ -15,16 +15,35 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-import zstandard
-
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.build_context import PIECE
 from hanoverd.runtime.errors import ObtainFailed
+from hanoverd.runtime.extras import Extra
+
+
+class _ZstdReader:
+    """Decompresses zstd while it is read; fails with OSError if the data is damaged."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        Extra.ZSTD.check()
+        # Late: it may be missing.
+        import zstandard  # noqa: PLC0415
+
+        self._error = zstandard.ZstdError
+        self._reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next ``size`` bytes, fewer at the end."""
+        try:
+            return self._reader.read(size)
+        except self._error as error:
+            raise OSError(str(error)) from None
+
 
 #: How a compressed file begins.
 _MAGIC: tuple[tuple[bytes, Callable[[Any], Any]], ...] = (
     (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
-    (b"\x28\xb5\x2f\xfd", lambda file: zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)),
+    (b"\x28\xb5\x2f\xfd", _ZstdReader),
     (b"BZh", bz2.BZ2File),
     (b"\xfd7zXZ\x00", lzma.LZMAFile),
 )
@@ -61,7 +80,7 @@ def repacked(stream: IO[bytes], shown: str, digest: str | None, contents: Conten
             described = yield from _members(tar, abort)
         yield from _manifest(described, shown, contents)
         hashing.drain()
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         abort.check()
         raise ObtainFailed(f"the archive {shown} is damaged, or was cut off: {error}") from None
     if digest is not None and hashing.digest != digest:

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from hanoverd.docker.abort import Abort
 from hanoverd.runtime.errors import ObtainFailed
+from hanoverd.runtime.extras import Extra
 
 #: How long to wait for a connection, and for each piece, in seconds.
 CONNECT_WITHIN, PIECE_WITHIN = 10, 60
@@ -136,7 +137,8 @@ def _request(location: str, method: str) -> urllib.request.Request:
 
 
 def _client() -> Any:
-    # Late: it takes its time, and its room.
+    Extra.S3.check()
+    # Late: it takes time and memory.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
