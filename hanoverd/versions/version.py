@@ -21,9 +21,9 @@ from hanoverd.docker.inspection import (
     addresses_of,
     exposed_tcp_ports,
     generation_of,
+    healthcheck_failure,
     proxy_ports_of,
     recipe_of,
-    unhealthy,
 )
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import (
@@ -295,7 +295,7 @@ class Versions:
         if not is_ready(probes):
             return "; ".join(probe.summary for probe in probes)
         try:
-            return unhealthy(await self._engine.inspect_container(running.container.ref))
+            return healthcheck_failure(await self._engine.inspect_container(running.container.ref))
         except EngineError:
             return None  # That is the engine's own trouble.
 

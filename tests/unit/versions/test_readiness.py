@@ -14,7 +14,7 @@ from hanoverd.versions.readiness import Readiness, is_ready
 
 
 class ScriptedHealth:
-    """Answers each probe as told, at once or when ``fire`` is called."""
+    """Answers each probe from its list, at once or when the test fires what is pending."""
 
     def __init__(self, answers: dict[int, list[int | None]]) -> None:
         self.answers = answers
