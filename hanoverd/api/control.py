@@ -48,7 +48,7 @@ class Control:
             "paused": state.requests.is_paused,
             "held": self._held(),
             "kept": [
-                {"generation": kept.generation, "image": kept.image.name.reference, "image_id": kept.image.id}
+                {"generation": kept.number, "image": kept.image.name.reference, "image_id": kept.image.id}
                 for kept in app.retention.kept(live)
             ],
             "rules_mended": app.reconciler.repairs,

@@ -214,7 +214,8 @@ class Handovers:
             log.warn("{error}: the image is obtained again", event="image_missing", version=container.name, error=error)
             image = await self._obtain(self._source, None, container)
             phases.obtained(image)
-            created = await self._versions.create(self._versions.recipe(image), container.number)
+            restarted = replace(self._versions.recipe(image), lineage=recipe.lineage)
+            created = await self._versions.create(restarted, container.number)
         phases.created()
         return created
 
@@ -223,21 +224,22 @@ class Handovers:
             case Restart(recipe):
                 if not self._routes.has_ports(recipe.options.ports):
                     # It was left by an earlier run that published other ports.
-                    recipe = self._versions.recipe(recipe.image)
+                    recipe = replace(self._versions.recipe(recipe.image), lineage=recipe.lineage)
                 phases.has(recipe.image)
                 return recipe
-            case Rollback(generation):
-                live = self._routes.live
-                recipe = await self._retention.recipe(generation, live[0].running if live else None)
-                phases.has(recipe.image)
+            case Rollback(number):
+                recipe = await self._retention.rollback_recipe(number, self._live())
+                phases.rollback(self._versions.container(recipe.lineage.origin or 0).name, recipe.image)
                 return recipe
             case ImageTarget(reference):
-                image = await self._obtain(self._named(reference), None, container)
+                source = self._named(reference)
+                image = await self._obtain(source, None, container)
             case SourceTarget(revision):
-                image = await self._obtain(self._source, revision, container)
+                source = self._source
+                image = await self._obtain(source, revision, container)
                 self._send(Obtained(image.revision))
         phases.obtained(image)
-        return self._versions.recipe(image)
+        return await self._retention.deploy_recipe(image, source.describe(), self._live())
 
     async def _obtain(self, source: Source, revision: str | None, container: Container) -> Image:
         log.info("{version}: {source}", event="obtaining", version=container.name, source=source.describe())
@@ -300,6 +302,10 @@ class Handovers:
         if self._state().role(container.number) is not Role.LIVE:
             running = self._versions.running(container.number)
             await shielded(self._removals.remove(container if running is None else running.container))
+
+    def _live(self) -> Running | None:
+        live = self._routes.live
+        return live[0].running if live else None
 
     def _is_worth_keeping(self, old: Live) -> bool:
         version = self._state().versions.get(old.number)
