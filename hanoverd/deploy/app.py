@@ -81,7 +81,7 @@ class App:
             reactor, versions, stopper, drain, retention, lambda number: current().role(number), send
         )
         removals = Removals(reactor, versions, stopper, routes, lambda number: send(Gone(number)))
-        reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
+        self.reporter = reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
         handovers = Handovers(
             reactor,
             source,

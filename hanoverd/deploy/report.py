@@ -41,6 +41,8 @@ class Reporter:
         self._history = records
         self._state = state
         self._records: dict[int, Record] = {}
+        #: Called when a handover has failed and no version is live; returns whether the daemon stops.
+        self.stop_after_failure: Callable[[], bool] = lambda: False
 
     def started(self, attempt: Attempt) -> None:
         """An attempt has started, or starts anew after the engine was lost."""
@@ -149,6 +151,8 @@ class Reporter:
         event = self.event(FAILED, VersionReference(version), reason=effect.error)
         self._hooks.notify(replace(event, image=record.image, image_id=record.image_id))
         serving = None if effect.serving is None else self._name(effect.serving)
+        if serving is None and effect.delay is None and self.stop_after_failure():
+            return
         log.info(
             "{who}; {next}",
             event="waiting" if effect.delay is None else "restarting",

@@ -81,6 +81,9 @@ EVENTS = (
     _kind("cancelled", "app reason", "A handover was cancelled before its version was live."),
     _kind("failed", "version error", "A handover failed: its version did not go live."),
     _kind("waiting", "app serving restart_seconds", "After a failure: the next trigger is waited for."),
+    _kind(
+        "start_failed", "app", "No image could be obtained and no version is live: hanoverd stops with exit status 1."
+    ),
     _kind("restarting", "app serving restart_seconds", "After a failure: the same image is started again."),
     _kind("exited", "version code reason output successor restart_seconds", "A live version exited."),
     _kind("unhealthy", "version count limit reason", "A live version failed its liveness check."),

@@ -53,6 +53,10 @@ class EngineRefused(EngineError):
         self.status = status
 
 
+class OperationFailed(EngineError):
+    """A build, pull, push or load failed; the text is the engine's."""
+
+
 class NotFound(EngineRefused):
     """There is no such image or container."""
 

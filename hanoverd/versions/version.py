@@ -22,9 +22,9 @@ from hanoverd.docker.inspection import (
     created_at,
     exposed_tcp_ports,
     generation_of,
+    healthcheck_failure,
     proxy_ports_of,
     recipe_of,
-    unhealthy,
 )
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import (
@@ -273,7 +273,7 @@ class Versions:
         """
         seconds = self._status_timeout if seconds is None else seconds
         readiness = Readiness(self._health, self._clock, running.address, running.created.port_numbers)
-        polling = Deferred.fromCoroutine(readiness.reached())
+        polling = Deferred.fromCoroutine(readiness.wait())
         exited = running.monitor.exit.wait().addCallback(lambda _: polling.cancel())
         try:
             await within(self._clock, seconds, polling)
@@ -296,9 +296,9 @@ class Versions:
             await self._health.probe(running.address, port, lambda: None) for port in running.created.port_numbers
         ]
         if not is_ready(probes):
-            return "; ".join(probe.said for probe in probes)
+            return "; ".join(probe.summary for probe in probes)
         try:
-            return unhealthy(await self._engine.inspect_container(running.container.ref))
+            return healthcheck_failure(await self._engine.inspect_container(running.container.ref))
         except EngineError:
             return None  # That is the engine's own trouble.
 

@@ -55,7 +55,7 @@ ONLY_IN = {
     "autobahn": {"hookbot/websocket.py"},
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
-    "zstandard": {"images/archive_stream.py"},
+    "zstandard": {"images/compression.py"},
     "subprocess": {"network/preflight.py"},
 }
 

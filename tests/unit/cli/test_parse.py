@@ -293,6 +293,7 @@ def test_after_the_image_help_is_an_argument() -> None:
     [
         ("github.com/me/Corner_Shop#main", "corner_shop"),
         ("https://git.example/me/shop.git#main:web", "shop"),
+        ("https://me:secret@git.example/shop.git", "shop"),
         ("git@git.example:shop.git", "shop"),
         ("docker-archive:/srv/shop-1.tar.gz", "shop-1"),
         ("docker-archive:https://files.example/a/shop.tar?sig=1", "shop"),

@@ -25,7 +25,7 @@ def used(number: int, container: ContainerPort = WEB) -> PublishedPort:
 
 @pytest.fixture
 def free() -> int:
-    """A port that nobody holds just now."""
+    """A port that is free just now."""
     with socket.create_server((str(LOOPBACK), 0)) as listener:
         port: int = listener.getsockname()[1]
     return port

@@ -119,7 +119,7 @@ class RoutesTests(TestCase):
         self.routes = Routes(self.firewall, ports)
 
     def destinations(self) -> list[str]:
-        """Where the rules for clients elsewhere lead."""
+        """The destinations of the rules for clients elsewhere."""
         return [rule.rpartition(" ")[2] for rule in self.fake.rules() if "-j DNAT" in rule and "-IN" in rule]
 
     async def flip(self, number: int, may_go_live: Callable[[], bool] = lambda: True) -> Flip | None:
