@@ -49,7 +49,7 @@ class Control:
             "held": self._held(),
             "kept": [
                 {"generation": kept.number, "image": kept.image.name.reference, "image_id": kept.image.id}
-                for kept in app.retention.kept(live)
+                for kept in app.retention.kept()
             ],
             "rules_mended": app.reconciler.repairs,
             "pid": os.getpid(),

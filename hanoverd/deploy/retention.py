@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -57,14 +57,18 @@ class Retention:
         versions: Versions,
         stopper: Stopper,
         most: int,
-        draining: Callable[[], Collection[Running]],
+        retiring: Callable[[], Collection[int]],
+        live: Callable[[], Running | None],
+        on_removed: Callable[[int], object],
     ) -> None:
         self._engine = engine
         self._versions = versions
         self._stopper = stopper
         self._most = most
-        #: The versions that were replaced, and can be rolled back to although they still drain.
-        self._draining = draining
+        #: The versions that were replaced, and can be rolled back to although they still drain or stop.
+        self._retiring = retiring
+        self._live = live
+        self._on_removed = on_removed
         self._lock = DeferredLock()
         self._unused: set[Image] = set()
         self._kept: list[Kept] = []
@@ -72,9 +76,9 @@ class Retention:
         self._obtaining = 0
         self._image_lock = DeferredLock()
 
-    def kept(self, live: Running | None) -> list[Kept]:
-        """What can be rolled back to, as far as it is known without asking the engine, the newest first."""
-        return _newest_first([*self._still_draining(live), *self._kept])
+    def kept(self) -> list[Kept]:
+        """Return what can be rolled back to, as far as it is known without asking the engine, the newest first."""
+        return sorted([*self._still_retiring(), *self._kept], key=lambda one: -one.number)
 
     def mark_unused(self, image: Image) -> None:
         """``image`` was obtained, and no version of it went live: it is removed when the next one is live."""
@@ -99,14 +103,14 @@ class Retention:
         await self._stopper.rename_to_kept(container)
         return True
 
-    async def rollback_recipe(self, number: int | None, live: Running | None) -> Recipe:
-        """Return what a rollback to version ``number`` is made of, or to the version before ``live``: see
+    async def rollback_recipe(self, number: int | None) -> Recipe:
+        """Return what a rollback to version ``number`` is made of, or to the version before the live one: see
         ``rollback_target``.
 
         Fails with ``NothingKept``, or the ``EngineError`` family.
         """
-        available = await self._available()
-        target = rollback_target(await self._live(live), number, available)
+        live, available = self._live(), await self._available()
+        target = rollback_target(None if live is None else await self._candidate(live.container), number, available)
         if target is None:
             app = self._versions.app
             what = (
@@ -121,26 +125,31 @@ class Retention:
             )
         return rolled_back(target)
 
-    async def deploy_recipe(self, image: Image, source: str, live: Running | None) -> Recipe:
-        """Return what a deploy beside ``live`` is made of; fails with the ``EngineError`` family."""
-        recipe = self._versions.recipe(image)
+    async def deploy_recipe(self, image: Image, source: str) -> Recipe:
+        """Return what a deploy beside the live version is made of; fails with the ``EngineError`` family."""
+        recipe, live = self._versions.recipe(image), self._live()
         if live is None:
             return deployed(recipe, source, None, await self._available())
         present = Candidate(live.number, live.created.recipe)
         knows_predecessors = present.recipe.lineage.predecessors is not None
         return deployed(recipe, source, present, () if knows_predecessors else await self._available())
 
-    async def prune(self, live: Running) -> tuple[int, ...]:
-        """Remove what is not needed beside ``live``; fires with the numbers of the versions that were removed, and never
-        fails: the next time may do better.
+    async def prune(self) -> None:
+        """Remove the kept versions and the images that are not needed beside the live version.
+
+        ``on_removed`` is called with the number of each removed version.  Never fails: what cannot be removed is tried again
+        the next time.
         """
+        live = self._live()
+        if live is None:
+            return
         try:
-            return await self._lock.run(lambda: Deferred.fromCoroutine(self._prune(live)))
+            for number in await self._lock.run(lambda: Deferred.fromCoroutine(self._prune(live))):
+                self._on_removed(number)
         except NotFound:
             pass  # A version was replaced meanwhile, and its successor has this done again.
         except HanoverdError as error:
             log.warn("old versions and images could not be removed: {error}", event="tidy_failed", error=error)
-        return ()
 
     async def _prune(self, live: Running) -> tuple[int, ...]:
         looked = {one.number: one for one in await self._look()}
@@ -192,42 +201,37 @@ class Retention:
         return True
 
     async def _look(self) -> list[Kept]:
+        """Return the versions whose containers are kept."""
         listed = await self._versions.listed()
-        return _newest_first(_kept(container, found) for container, found in listed if is_kept(container.name))
+        return [_kept(container, found) for container, found in listed if is_kept(container.name)]
 
-    def _still_draining(self, live: Running | None) -> list[Kept]:
+    def _still_retiring(self) -> list[Kept]:
         if not self._most:
             return []
-        present = None if live is None else live.created.recipe
+        live = self._live()
+        running = [self._versions.running(number) for number in self._retiring()]
         return [
-            Kept(one.container, one.created.recipe.image, one.created.recipe.lineage, one.created.at)
-            for one in self._draining()
-            if present is None or not is_same(one.created.recipe, present)
+            Kept(one.container, one.created.image, one.created.recipe.lineage, one.created.at)
+            for one in running
+            if one is not None and (live is None or not is_same(one.created.recipe, live.created.recipe))
         ]
 
     async def _available(self) -> list[Candidate]:
         """Return all versions that can be rolled back to, the newest first."""
-        containers = [one.container for one in await self._look()]
-        if self._most:
-            containers += [one.container for one in self._draining()]
+        retiring = self._retiring() if self._most else ()
+        listed = [container for container, _ in await self._versions.listed()]
+        wanted = [one for one in listed if is_kept(one.name) or one.number in retiring]
         found = []
-        for container in sorted(containers, key=lambda one: -one.number):
+        for container in sorted(wanted, key=lambda one: -one.number):
             try:
                 found.append(await self._candidate(container))
             except NotFound:
                 continue  # It was removed in the meantime.
         return found
 
-    async def _live(self, live: Running | None) -> Candidate | None:
-        return None if live is None else await self._candidate(live.container)
-
     async def _candidate(self, container: Container) -> Candidate:
         found = await self._engine.inspect_container(container.ref)
         return Candidate(container.number, await self._versions.recipe_of(found))
-
-
-def _newest_first(kept: Iterable[Kept]) -> list[Kept]:
-    return sorted(kept, key=lambda one: -one.number)
 
 
 def _kept(container: Container, listed: Mapping[str, Any]) -> Kept:

@@ -122,7 +122,7 @@ class RetentionTests(TestCase):
                 self.assertEqual(daemon.outcomes()[-1], ("rollback", "live"))
                 self.assertIn(build, built(world, live(daemon)))
             with self.assertRaisesRegex(NothingKept, r"version app-9 is not kept. Kept versions: app-3, app-2 "):
-                await daemon.app.retention.rollback_recipe(9, live(daemon))
+                await daemon.app.retention.rollback_recipe(9)
         finally:
             await world.close()
 
@@ -157,7 +157,7 @@ class RetentionTests(TestCase):
             await world.close()
 
     async def assert_goes_back_to_b(self, daemon: Daemon) -> None:
-        recipe = await daemon.app.retention.rollback_recipe(None, live(daemon))
+        recipe = await daemon.app.retention.rollback_recipe(None)
         self.assertEqual(daemon.world.engine.images[recipe.image.id].env["BUILD"], "b")
 
     async def test_without_kept_versions_none_is_gone_back_to_though_it_still_drains(self) -> None:
@@ -171,7 +171,7 @@ class RetentionTests(TestCase):
             self.assertEqual([running.name for running in daemon.app.draining()], ["app-0"])
             self.assertEqual(kept(daemon), [])
             with self.assertRaises(NothingKept):
-                await daemon.app.retention.rollback_recipe(None, live(daemon))
+                await daemon.app.retention.rollback_recipe(None)
         finally:
             await world.close()
 
@@ -184,7 +184,7 @@ class RetentionTests(TestCase):
             add_image(world, "sha256:other")
             for obtained in (False, True):
                 daemon.app.retention.mark_unused(Image("sha256:other", ImageName("x"), (), obtained=obtained))
-                await daemon.app.retention.prune(live(daemon))
+                await daemon.app.retention.prune()
                 self.assertEqual("sha256:other" in world.engine.images, not obtained)
         finally:
             await world.close()
@@ -197,9 +197,9 @@ class RetentionTests(TestCase):
             retention = daemon.app.retention
             retention.mark_unused(Image("sha256:old", ImageName("x"), (), obtained=True))
             async with retention.obtaining():
-                await retention.prune(live(daemon))
+                await retention.prune()
                 self.assertIn("sha256:old", world.engine.images)
-            await retention.prune(live(daemon))
+            await retention.prune()
             self.assertNotIn("sha256:old", world.engine.images)
         finally:
             await world.close()
@@ -212,7 +212,7 @@ class RetentionTests(TestCase):
         try:
             daemon = await versions(world, 1, "a")
             world.engine.on_request = hang_up
-            self.assertEqual(await daemon.app.retention.prune(live(daemon)), ())
+            await daemon.app.retention.prune()
             world.engine.on_request = lambda *_: None
             self.assertTrue(world.logged("old versions and images could not be removed"))
         finally:
@@ -249,7 +249,7 @@ def live(daemon: Daemon) -> Running:
 
 def kept(daemon: Daemon) -> list[int]:
     """The versions that can be rolled back to."""
-    return [one.number for one in daemon.app.retention.kept(live(daemon))]
+    return [one.number for one in daemon.app.retention.kept()]
 
 
 def built(world: World, running: Running) -> list[str]:
