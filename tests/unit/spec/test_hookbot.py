@@ -76,7 +76,7 @@ def test_any_other_is_refused(path: str) -> None:
 
 def test_a_push_names_its_commit_and_who_pushed() -> None:
     main = subscription("ws://h/sub/github.com/repo/me/app/branch/main")
-    assert main.read(push()) == (COMMIT, "unknown user pushed 123456789012")
+    assert main.read(push()) == (COMMIT, "somebody pushed 123456789012")
     assert main.read(push(Repo="Me/App"))[0] == COMMIT
     assert main.read(push(Who="\x1b[31m\n"))[1] == "??31m? pushed 123456789012"
 
