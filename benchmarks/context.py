@@ -29,11 +29,11 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
-from tests.fakes.surroundings import surroundings
+from tests.fakes.source_context import source_context
 pool = Pools.of(5, 5, 5)
 pool.start()
 engine = Engine(reactor, pool, EngineAddress(os.environ["DOCKER_HOST"], None, "the benchmark"))
-source = FolderSource(".", surroundings(reactor, engine, Path(sys.argv[1]), "large"))
+source = FolderSource(".", source_context(reactor, engine, Path(sys.argv[1]), "large"))
 work = Deferred.fromCoroutine(source.obtain(lambda line: None))
 work.addErrback(lambda failure: failure.printTraceback())
 work.addBoth(lambda _: reactor.stop())

@@ -30,7 +30,7 @@ from typing import Any
 
 from twisted.internet import reactor
 
-from hanoverd.hookbot.follower import Follower
+from hanoverd.hookbot.trigger import HookbotTrigger
 from hanoverd.hookbot.websocket import certificates, listen
 from hanoverd.spec.hookbot import HookbotURL, Subscription, token
 
@@ -108,7 +108,7 @@ def messages_and_restarts() -> tuple[list[float], list[float]]:
     opened = threading.Event()
     worked = threading.Event()
 
-    class Triggers:
+    class TriggerTarget:
         """Notes when a handover would begin."""
 
         def trigger(self, _reason: str, revision: str | None = None) -> None:
@@ -131,7 +131,7 @@ def messages_and_restarts() -> tuple[list[float], list[float]]:
 
         return await connect(told, *others)
 
-    follower = Follower(REACTOR, Subscription.of(url), telling, NoSource(), Triggers())
+    hookbot = HookbotTrigger(REACTOR, Subscription.of(url), telling, NoSource(), TriggerTarget())
     latencies: list[float] = []
     restarts: list[float] = []
 
@@ -158,7 +158,7 @@ def messages_and_restarts() -> tuple[list[float], list[float]]:
         server.end()
         REACTOR.callFromThread(REACTOR.stop)
 
-    follower.start()
+    hookbot.start()
     REACTOR.callInThread(story)
     REACTOR.run()
     return latencies, restarts

@@ -1,6 +1,6 @@
 """Answers those who are allowed to ask, by HTTP: JSON in, JSON out.
 
-``GET /status``, ``/history``, ``/logs?tail=N&follow=1`` (text), ``/handovers/ID`` (a stream of objects, a line each: what
+``GET /status``, ``/history``, ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of objects, a line each: what
 is logged, and at the end what the handover has come to).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
 ``/resume``.
 """
@@ -18,7 +18,8 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import may_ask
-from hanoverd.logs.recent import RecentLog
+from hanoverd.logs.formats import JSON, TEXT
+from hanoverd.logs.recent import APP, DAEMON, Entry, LogQuery, RecentLog
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.image_name import ImageName
 
@@ -128,16 +129,20 @@ class ControlServer:
     # -- streams
 
     def _logs(self, request: Request) -> int:
-        tail = _number(request, "tail")
-        lines = self._log.lines
-        for line in lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]:
-            request.write(f"{line}\n".encode())
-        if not _number(request, "follow"):
+        query = _log_query(request)
+        for entry in query.last_of(self._log.entries):
+            request.write(f"{query.line(entry)}\n".encode())
+        if not query.follow:
             request.finish()
             return NOT_DONE_YET
         stream = _Stream(request)
+
+        def send(entry: Entry) -> None:
+            if query.is_wanted(entry):
+                stream.send(query.line(entry))
+
         never: Deferred[None] = Deferred()
-        return self._go(request, self._following(stream.send, never))
+        return self._go(request, self._following(send, never))
 
     def _follow(self, request: Request, text: str) -> int:
         if not text.isascii() or not text.isdigit():
@@ -148,13 +153,13 @@ class ControlServer:
 
         async def telling() -> None:
             over = Deferred.fromCoroutine(self._control.over(int(text)))
-            record = await self._following(lambda line: stream.send(json.dumps({"line": line})), over)
+            record = await self._following(lambda entry: stream.send(json.dumps({"line": entry.text})), over)
             stream.send(json.dumps({"handover": record.json()}))
             _finish(request)
 
         return self._go(request, telling())
 
-    async def _following(self, follower: Callable[[str], object], until: Deferred[T]) -> T:
+    async def _following(self, follower: Callable[[Entry], object], until: Deferred[T]) -> T:
         """Have ``follower`` called with each line of the log until something has come to its result, which it gives."""
         self._log.followers.add(follower)
         try:
@@ -228,12 +233,33 @@ def _asked(request: Request) -> Mapping[str, Any]:
 
 
 def _number(request: Request, name: str) -> int | None:
-    [text, *_] = (request.args or {}).get(name.encode(), [b""])
+    text = _text(request, name)
     if not text:
         return None
-    if not text.isdigit():
+    if not text.isascii() or not text.isdigit():
         raise Refused(400, f"{name} is a number")
     return int(text)
+
+
+def _log_query(request: Request) -> LogQuery:
+    source, log_format = _text(request, "source"), _text(request, "format") or TEXT
+    if source not in ("", APP, DAEMON):
+        raise Refused(400, f"source is {APP} or {DAEMON}")
+    if log_format not in (TEXT, JSON):
+        raise Refused(400, f"format is {TEXT} or {JSON}")
+    return LogQuery(
+        tail=_number(request, "tail"),
+        follow=bool(_number(request, "follow")),
+        source=source,
+        since=_number(request, "since") or 0,
+        timestamps=bool(_number(request, "timestamps")),
+        json=log_format == JSON,
+    )
+
+
+def _text(request: Request, name: str) -> str:
+    values: list[bytes] = (request.args or {}).get(name.encode(), [b""])
+    return values[0].decode(errors="replace")
 
 
 def _finish(request: Request, body: bytes = b"") -> None:

@@ -1,4 +1,4 @@
-"""The builder as a Twisted service, and as a command that ends."""
+"""The builder as a Twisted service, and as a command that builds once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from hanoverd.builder.builder import Builder
 from hanoverd.docker.pools import Pools
-from hanoverd.hookbot.follower import Follower
+from hanoverd.hookbot.trigger import HookbotTrigger
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
@@ -19,54 +19,58 @@ log = Logger()
 
 
 class BuilderService(RunningService):
-    """Builds at the start, at each message of hookbot and at each SIGHUP, while the reactor runs."""
+    """Builds at the start, at each message from hookbot, and at each SIGHUP, while the reactor runs."""
 
-    def __init__(self, reactor: Any, pool: Pools, builder: Builder, follower: Follower) -> None:
+    def __init__(self, reactor: Any, pool: Pools, builder: Builder, hookbot: HookbotTrigger) -> None:
         super().__init__(reactor)
         self._pool = pool
         self._builder = builder
-        self._follower = follower
-        self._stopping = False
+        self._hookbot = hookbot
+        self._is_stopping = False
 
     def begin(self) -> None:
-        """Take the signals, and the first trigger."""
+        """Handle the signals, and start the first build."""
         take_signals(self._reactor, lambda: self._builder.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._builder.trigger("start")
-        self._follower.start()
+        self._hookbot.start()
 
     async def end(self) -> None:
-        """Fires when nothing is under way any more, and the threads have ended."""
-        await self._follower.stop()
+        """Stop the build that runs; fires when it and all threads have ended."""
+        await self._hookbot.stop()
         await self._builder.stop()
         self._pool.stop()
         log.info("hanoverd builder has stopped", event="builder_ended")
 
     def _stop(self, reason: str) -> None:
-        if not self._stopping:
-            self._stopping = True
+        if not self._is_stopping:
+            self._is_stopping = True
             log.info("{reason}: stopping", event="builder_stopping", reason=reason)
             self._reactor.stop()
 
 
 def build_once(reactor: Any, pool: Pools, builder: Builder) -> bool:
-    """Run the reactor for one build; whether all of it worked.  SIGTERM and SIGINT cancel it."""
-    outcome: list[bool] = []
+    """Run the reactor for one build, and return whether it succeeded. SIGTERM and SIGINT cancel it."""
+    succeeded = False
 
     def begin() -> None:
         pool.start()
         building = Deferred.fromCoroutine(builder.build())
         take_signals(reactor, lambda: None, lambda _: building.cancel())
-        building.addCallbacks(lambda _: outcome.append(True), tell)
+        building.addCallbacks(succeed, log_failure)
         building.addBoth(lambda _: reactor.stop())
 
-    def tell(failure: Failure) -> None:
+    def succeed(_result: None) -> None:
+        nonlocal succeeded
+        succeeded = True
+
+    def log_failure(failure: Failure) -> None:
         if failure.check(HanoverdError):
             log.error("{error}", event="build_failed", error=failure.value)
         elif not failure.check(CancelledError):
-            log.failure("the build failed by a mistake in hanoverd", failure, event="internal_error")
+            log.failure("the build failed: internal error", failure, event="internal_error")
 
     reactor.callWhenRunning(begin)
     reactor.run()
     pool.stop()
-    return bool(outcome)
+    return succeeded

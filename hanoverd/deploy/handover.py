@@ -16,8 +16,8 @@ from hanoverd.deploy.events import (
     EngineLost,
     Event,
     Flipped,
-    Gone,
     LiveStopped,
+    NameTaken,
     Obtained,
     ReinstatementFailed,
 )
@@ -38,6 +38,7 @@ from hanoverd.runtime.errors import EngineUnreachable, HanoverdError, NameInUse,
 from hanoverd.spec import events as public
 from hanoverd.spec.container import Image, Recipe
 from hanoverd.text.durations import format_duration
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Created, Ready, Running, Versions
 
 log = Logger()
@@ -57,6 +58,7 @@ class Handovers:
         named: Callable[[str], Source],
         obtain_timeout: float,
         versions: Versions,
+        stopper: Stopper,
         routes: Routes,
         retirement: Retirement,
         retention: Retention,
@@ -72,6 +74,7 @@ class Handovers:
         self._named = named
         self._obtain_timeout = obtain_timeout
         self._versions = versions
+        self._stopper = stopper
         self._routes = routes
         self._retirement = retirement
         self._retention = retention
@@ -95,9 +98,13 @@ class Handovers:
         try:
             replaced = await self._bring_up(attempt, container, phases)
         except NameInUse as error:
-            # The container of that name is another's.
-            self._send(Gone(container.number))
-            self._send(AttemptFailed(container.number, str(error)))
+            log.warn(
+                "{version}: another container has this name: the new version is {successor}",
+                event="name_taken",
+                version=container.name,
+                successor=self._versions.container(error.next_number).name,
+            )
+            self._send(NameTaken(container.number, error.next_number))
         except CancelledError:
             await self._discard(container)
             self._send(AttemptCancelled(container.number))
@@ -132,7 +139,9 @@ class Handovers:
                     )
                 ready = await self._versions.wait_until_ready(running)
                 phases.ready()
-                await self._hooks.ask(self._event(public.READY, created.container.party, created.image))
+                await self._hooks.require_approval(
+                    self._event(public.READY, created.container.version_reference, created.image)
+                )
                 flip = await self._flip(ready, phases.flipped)
                 replaced = flip.replaced or stopped
         except Exception:
@@ -148,8 +157,8 @@ class Handovers:
             seconds=seconds,
             took=format_duration(seconds),
         )
-        event = self._event(public.LIVE, running.container.party, created.image)
-        self._hooks.tell(replace(event, old=replaced[0].running.container.party if replaced else public.NOBODY))
+        event = self._event(public.LIVE, running.container.version_reference, created.image)
+        self._hooks.notify(replace(event, old=replaced[0].running.container.version_reference if replaced else None))
         return replaced
 
     async def reinstate(self, old: Running) -> None:
@@ -240,7 +249,7 @@ class Handovers:
                 f"{source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits for, or "
                 "set a longer --obtain-timeout"
             ) from None
-        self._hooks.tell(self._event(public.OBTAINED, public.Party(container.name), image))
+        self._hooks.notify(self._event(public.OBTAINED, public.VersionReference(container.name), image))
         return image
 
     @asynccontextmanager
@@ -257,7 +266,7 @@ class Handovers:
                 # Refused is a better answer than none, which is what a stopped container gives.  A cancel is heard after it.
                 await settled(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
                 for live in stopped:
-                    await self._versions.stop_and_wait(live.running)
+                    await self._stopper.stop_and_wait(live.running)
                     phases.stopped(live.running)
             yield stopped
         finally:
@@ -280,7 +289,7 @@ class Handovers:
     async def _not_wanted(self, running: Running) -> Exception:
         """Why a version that is ready does not go live."""
         if running.has_exited:
-            return await self._versions.exited(running)
+            return await self._versions.exit_error(running)
         if self._state().role(running.number) is Role.REINSTATING:
             # An exit that was seen late: it is tried again.
             return VersionFailed(f"{running.name} exited in the meantime")
@@ -296,5 +305,5 @@ class Handovers:
         version = self._state().versions.get(old.number)
         return version is not None and not version.is_rejected
 
-    def _event(self, kind: str, new: public.Party, image: Image) -> public.Event:
+    def _event(self, kind: str, new: public.VersionReference, image: Image) -> public.Event:
         return self._reporter.event(kind, new, image)

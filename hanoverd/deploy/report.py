@@ -15,7 +15,7 @@ from hanoverd.deploy.state import Attempt, State
 from hanoverd.network.routes import Routes
 from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import Image
-from hanoverd.spec.events import DIED, FAILED, NOBODY, Event, Party
+from hanoverd.spec.events import DIED, FAILED, Event, VersionReference
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.version import Container, Running, Versions
 
@@ -41,6 +41,8 @@ class Reporter:
         self._history = records
         self._state = state
         self._records: dict[int, Record] = {}
+        #: Called when a handover has failed and no version is live; returns whether the daemon stops.
+        self.stop_after_failure: Callable[[], bool] = lambda: False
 
     def started(self, attempt: Attempt) -> None:
         """An attempt has started, or starts anew after the engine was lost."""
@@ -58,14 +60,14 @@ class Reporter:
         live = self._routes.live
         return Phases(self._clock, self._records[attempt.id], container.name, live[0].running.name if live else "")
 
-    def event(self, kind: str, new: Party, image: Image | None = None, reason: str = "") -> Event:
+    def event(self, kind: str, new: VersionReference, image: Image | None = None, reason: str = "") -> Event:
         """An event for hooks, about the version ``new``."""
         live = self._routes.live
         return Event(
             kind,
             self._versions.app,
             new=new,
-            old=live[0].running.container.party if live else NOBODY,
+            old=live[0].running.container.version_reference if live else None,
             image="" if image is None else image.name.reference,
             image_id="" if image is None else image.id,
             reason=reason,
@@ -86,7 +88,9 @@ class Reporter:
             next=_next(effect.delay),
             output=output,
         )
-        self._hooks.tell(self.event(DIED, running.container.party, running.created.image, f"{reason}{output}"))
+        self._hooks.notify(
+            self.event(DIED, running.container.version_reference, running.created.image, f"{reason}{output}")
+        )
 
     def report(self, effect: ef.Effect) -> None:
         """One of the effects that only report."""
@@ -144,9 +148,11 @@ class Reporter:
         self._end(effect.attempt, history.FAILED, effect.error)
         version = self._name(effect.number)
         log.error("{error}", event="failed", version=version, error=effect.error)
-        event = self.event(FAILED, Party(version), reason=effect.error)
-        self._hooks.tell(replace(event, image=record.image, image_id=record.image_id))
+        event = self.event(FAILED, VersionReference(version), reason=effect.error)
+        self._hooks.notify(replace(event, image=record.image, image_id=record.image_id))
         serving = None if effect.serving is None else self._name(effect.serving)
+        if serving is None and effect.delay is None and self.stop_after_failure():
+            return
         log.info(
             "{who}; {next}",
             event="waiting" if effect.delay is None else "restarting",
@@ -177,8 +183,8 @@ class Reporter:
             successor=self._name(effect.successor),
         )
         running = self._versions.running(effect.number)
-        party = Party(name) if running is None else running.container.party
-        self._hooks.tell(self.event(FAILED, party, reason=effect.reason))
+        version = VersionReference(name) if running is None else running.container.version_reference
+        self._hooks.notify(self.event(FAILED, version, reason=effect.reason))
 
     def _end(self, attempt: Attempt, outcome: str, why: str = "") -> None:
         record = self._records.pop(attempt.id, None)

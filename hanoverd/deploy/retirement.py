@@ -15,6 +15,7 @@ from hanoverd.deploy.state import Role
 from hanoverd.runtime.cancellation import Outcome, settled, shielded
 from hanoverd.runtime.errors import EngineError, HanoverdError
 from hanoverd.text.durations import format_duration
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Versions
 
 log = Logger()
@@ -31,6 +32,7 @@ class Retirement:
         self,
         clock: IReactorTime,
         versions: Versions,
+        stopper: Stopper,
         drain: Drain,
         retention: Retention,
         role: Callable[[int], Role | None],
@@ -38,6 +40,7 @@ class Retirement:
     ) -> None:
         self._clock = clock
         self._versions = versions
+        self._stopper = stopper
         self._drain = drain
         self._retention = retention
         self._role = role
@@ -89,7 +92,7 @@ class Retirement:
         is_stopped = await self._stopped(container)
         stopped = self._clock.seconds()
         is_kept = keep and is_stopped and await self._is_kept(container)
-        is_gone = is_kept or await self._versions.remove_or_log(container)
+        is_gone = is_kept or await self._stopper.remove_or_log(container)
         if is_gone:
             _log_gone(container.name, left, drained - begun, stopped - drained, is_kept=is_kept)
             self.on_drained(container)
@@ -131,7 +134,7 @@ class Retirement:
 
     async def _stop(self, container: Container) -> bool:
         try:
-            await self._versions.stop(container)
+            await self._stopper.stop(container)
         except EngineError as error:
             # Removing it will stop it too, if less gently.
             log.error(

@@ -27,11 +27,11 @@ async def publish(reactor: Any, url: HookbotURL, trust: Any, body: bytes) -> Non
     if url.token:
         headers["Authorization"] = basic(url.token)
     try:
-        answer = await post(reactor, agent, url.http(), headers, body)
+        response = await post(reactor, agent, url.http(), headers, body)
     except NotifyFailed as error:
         raise HookbotError(f"cannot publish at {url}: {error}") from None
-    if answer.status != _OK:
-        raise HookbotError(f"cannot publish at {url}: HTTP status {answer.status}: {answer.said}")
+    if response.status != _OK:
+        raise HookbotError(f"cannot publish at {url}: HTTP status {response.status}: {response.body}")
 
 
 @implementer(IAgentEndpointFactory)

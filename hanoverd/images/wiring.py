@@ -1,4 +1,4 @@
-"""Puts together what obtains images."""
+"""Creates what sources of images need."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 from hanoverd.docker.credentials import Credentials
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
-from hanoverd.images import Surroundings
-from hanoverd.spec.settings import Obtaining
+from hanoverd.images import SourceContext
+from hanoverd.spec.source import SourceSpec
 
-#: The most threads for each kind of request to the engine.  Each running version, also one that is draining, keeps two
-#: for streams (its output, its end).  A thread starts when it is needed.
-MOST_REQUESTS, MOST_STOPS, MOST_STREAMS = 50, 250, 1000
+#: The maximum number of threads for each kind of request to the engine. Each running version, also a draining one, uses
+#: two streams (its output, its exit). A thread starts when it is needed.
+MAX_REQUESTS, MAX_STOPS, MAX_STREAMS = 50, 250, 1000
 
 
 def make_pool() -> Pools:
-    """The threads for the engine."""
-    return Pools.of(MOST_REQUESTS, MOST_STOPS, MOST_STREAMS)
+    """Return the threads for requests to the engine."""
+    return Pools.of(MAX_REQUESTS, MAX_STOPS, MAX_STREAMS)
 
 
-def make_surroundings(
-    obtaining: Obtaining, app: str, environ: Mapping[str, str], reactor: Any, engine: Engine
-) -> Surroundings:
-    """What the source of ``app`` finds around it."""
-    return Surroundings(
+def make_source_context(
+    spec: SourceSpec, app: str, environ: Mapping[str, str], reactor: Any, engine: Engine
+) -> SourceContext:
+    """Return the context for the source of ``app``."""
+    return SourceContext(
         reactor=reactor,
         engine=engine,
         credentials=Credentials(reactor, environ),
         environ=environ,
         app=app,
-        folder=Path(obtaining.folder),
-        state_folder=Path(obtaining.state_folder),
-        build=obtaining.build,
-        pull=obtaining.pull,
-        git_protocol=obtaining.git_protocol,
+        folder=Path(spec.folder),
+        state_folder=Path(spec.state_folder),
+        build=spec.build,
+        pull=spec.pull,
+        git_protocol=spec.git_protocol,
     )

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: What a version printed: the one event that is the app's, not hanoverd's.
+OUTPUT = "output"
+
 #: What a field holds, wherever it appears.
 FIELDS = {
     "address": "an IP address, or an address to listen at",
@@ -24,6 +27,7 @@ FIELDS = {
     "image_id": "the ID of an image",
     "line": "a line that a program printed",
     "limit": "how many are allowed",
+    "number": "the number of a version",
     "output": "the last lines that a version printed",
     "path": "a file",
     "peer": "the address of a client",
@@ -66,6 +70,7 @@ EVENTS = (
     _kind("obtaining", "version source", "The image is built, pulled or loaded."),
     _kind("obtained", "version image image_id seconds took", "The image is there."),
     _kind("image_missing", "version error", "The image of a restart was removed, and is obtained again."),
+    _kind("name_taken", "version successor", "Another container has a new version's name: the number is skipped."),
     _kind("created", "version seconds took", "The container is created."),
     _kind("started", "version address seconds took", "The container is started."),
     _kind("ready", "version seconds took", "The version passed its readiness check."),
@@ -74,6 +79,9 @@ EVENTS = (
     _kind("cancelled", "app reason", "A handover was cancelled before its version was live."),
     _kind("failed", "version error", "A handover failed: its version did not go live."),
     _kind("waiting", "app serving restart_seconds", "After a failure: the next trigger is waited for."),
+    _kind(
+        "start_failed", "app", "No image could be obtained and no version is live: hanoverd stops with exit status 1."
+    ),
     _kind("restarting", "app serving restart_seconds", "After a failure: the same image is started again."),
     _kind("exited", "version code reason output successor restart_seconds", "A live version exited."),
     _kind("unhealthy", "version count limit reason", "A live version failed its liveness check."),
@@ -92,7 +100,7 @@ EVENTS = (
     _kind("keep_failed", "version error", "A version cannot be kept for a rollback."),
     _kind("remove_failed", "version container error", "A container could not be removed."),
     # What a version prints.
-    _kind("output", "version line", "A version printed a line."),
+    _kind(OUTPUT, "version line", "A version printed a line."),
     _kind("output_interrupted", "version error", "The output of a version is not shown for now."),
     _kind("output_unavailable", "version error", "The output of a version cannot be shown."),
     # What an earlier run left.
@@ -106,6 +114,9 @@ EVENTS = (
     _kind("running", "app pid", "hanoverd runs."),
     _kind("paused", "app", "hanoverd is paused."),
     _kind("pause_not_saved", "path error", "A restart of hanoverd will forget whether it is paused."),
+    _kind("numbers_unreadable", "path reason", "The file with the next version's number cannot be read."),
+    _kind("numbers_behind", "path number", "Containers have higher numbers than the file says."),
+    _kind("numbers_not_saved", "path reason", "The next version's number cannot be saved."),
     _kind("stopping", "app reason", "hanoverd stops."),
     _kind("killing", "app reason", "A second signal: what has not stopped is killed."),
     _kind("left_running", "version", "hanoverd stops, and its live version serves on."),
@@ -133,6 +144,7 @@ EVENTS = (
     _kind("hook_skipped", "hook command count", "A hook was not run: too many are running."),
     _kind("notify_failed", "hook url error count", "An event could not be posted."),
     _kind("notify_skipped", "hook url count", "An event was not posted: too many requests are unanswered."),
+    _kind("hooks_closing", "count", "hanoverd stops, and waits for unfinished hooks and requests."),
     # Hookbot.
     _kind("hookbot_connected", "url", "hanoverd listens to hookbot."),
     _kind("hookbot_lost", "url reason", "The connection to hookbot is lost; hanoverd tries again."),

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.logger import LogEvent, LogLevel, eventAsText, formatEvent
 
-from hanoverd.logs.events import is_field
+from hanoverd.logs.events import OUTPUT, is_field
 
 #: Returns the text of an event, without the last line feed; a message of several lines makes several.
 Format = Callable[[LogEvent], str]
@@ -47,7 +47,12 @@ def for_terminal(event: LogEvent, *, colour: bool) -> str:
 
 def for_file(event: LogEvent) -> str:
     """Return the time with its offset from UTC, the level unless it is info, and the message."""
-    return _indented(f"{timestamp(event)} {_level_word(event, _plain_text)}{text_of(event)}", 4)
+    return f"{timestamp(event)} {without_time(event)}"
+
+
+def without_time(event: LogEvent) -> str:
+    """Return the level unless it is info, and the message."""
+    return _indented(f"{_level_word(event, _plain_text)}{text_of(event)}", 4)
 
 
 def for_journal(event: LogEvent) -> str:
@@ -118,7 +123,7 @@ def _level_word(event: LogEvent, paint: Callable[[str, str], str]) -> str:
 
 def _message(event: LogEvent, paint: Callable[[str, str], str]) -> str:
     text = text_of(event)
-    if event.get("event") != "output":
+    if event.get("event") != OUTPUT:
         return text
     # The name in colour shows at a glance which lines are the app's.
     name = str(event["version"])

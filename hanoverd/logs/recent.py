@@ -1,31 +1,82 @@
-"""The last lines of the log, and the lines that follow, for ``hanoverd logs`` and ``hanoverd deploy --wait``."""
+"""The last entries of the log, and those that follow, for ``hanoverd logs`` and ``hanoverd deploy --wait``."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
-from hanoverd.logs.formats import is_noise, text_of, timestamp
+from hanoverd.logs.events import OUTPUT
+from hanoverd.logs.formats import as_json, is_noise, timestamp, without_time
 
-#: How many lines are kept.
+#: How many entries are kept.
 MOST = 2000
+
+#: Where an entry comes from: printed by a version of the app, or logged by hanoverd.
+APP, DAEMON = "app", "daemon"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event of the log, which may have several lines; ``time`` is a Unix time, ``json`` one object."""
+
+    time: float
+    stamp: str
+    source: str
+    text: str
+    json: str
+
+    def stamped(self) -> str:
+        """Return the text with the time before it."""
+        return f"{self.stamp} {self.text}"
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """Which entries are asked for, and how they are shown.
+
+    The last ``tail`` entries (None: all that are kept), not older than ``since`` (a Unix time), of a ``source`` ("": both);
+    with ``follow`` also those that are logged from now on.  ``json`` is one object per line, else text.
+    """
+
+    tail: int | None = None
+    follow: bool = False
+    source: str = ""
+    since: float = 0
+    timestamps: bool = False
+    json: bool = False
+
+    def is_wanted(self, entry: Entry) -> bool:
+        """Whether an entry has the source and the age that are asked for."""
+        return self.source in ("", entry.source) and entry.time >= self.since
+
+    def last_of(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Return the entries that are asked for, of those that were logged so far."""
+        wanted = [entry for entry in entries if self.is_wanted(entry)]
+        return wanted if self.tail is None else wanted[len(wanted) - min(self.tail, len(wanted)) :]
+
+    def line(self, entry: Entry) -> str:
+        """Return an entry as it is asked for."""
+        if self.json:
+            return entry.json
+        return entry.stamped() if self.timestamps else entry.text
 
 
 @implementer(ILogObserver)
 class RecentLog:
-    """Keeps the last ``MOST`` lines from ``start`` on; ``followers`` are called with each new line."""
+    """Keeps the last ``MOST`` entries from ``start`` on; ``followers`` are called with each new one."""
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=MOST)
-        self.followers: set[Callable[[str], object]] = set()
+        self._entries: deque[Entry] = deque(maxlen=MOST)
+        self.followers: set[Callable[[Entry], object]] = set()
 
     @property
-    def lines(self) -> list[str]:
-        """The lines, the oldest first."""
-        return list(self._lines)
+    def entries(self) -> list[Entry]:
+        """The entries, the oldest first."""
+        return list(self._entries)
 
     def start(self) -> None:
         """Keep what is logged from now on."""
@@ -39,8 +90,8 @@ class RecentLog:
         """Keep an event, and pass it to the followers."""
         if is_noise(event):
             return
-        for text in text_of(event).splitlines():
-            line = f"{timestamp(event)} {text}"
-            self._lines.append(line)
-            for follower in list(self.followers):
-                follower(line)
+        source = APP if event.get("event") == OUTPUT else DAEMON
+        entry = Entry(event["log_time"], timestamp(event), source, without_time(event), as_json(event))
+        self._entries.append(entry)
+        for follower in list(self.followers):
+            follower(entry)

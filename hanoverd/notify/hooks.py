@@ -1,10 +1,9 @@
-"""The user's own commands, and web hooks, at the events of an app's life."""
+"""Runs the user's commands and calls webhooks at the events of an app's life."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -13,54 +12,61 @@ from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import TimedOut, settles_within, within
 from hanoverd.runtime.errors import HanoverdError, VersionFailed
-from hanoverd.runtime.posting import post_event, shown
-from hanoverd.runtime.processes import Ended, run
+from hanoverd.runtime.posting import PostReactor, post_event, shown
+from hanoverd.runtime.processes import Ended, ProcessReactor, run
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.events import Event
+from hanoverd.spec.notifications import Hook, NotificationSpec
 from hanoverd.text.durations import format_duration
 
 log = Logger()
 
-#: How long a command may take, in seconds.
-HOOK_WITHIN = 60.0
 
-#: How long the end of the daemon is held up by commands and web hooks, in seconds.
-CLOSES_WITHIN = 5.0
-
-#: The waits between the attempts to post to a web hook, and the number of attempts.
-BACKOFF, ATTEMPTS = Backoff(first=1.0, longest=30.0), 5
-
-#: How many commands may be under way, and how many requests to web hooks: one that is slow, or an address that does not
-#: answer, must not fill the memory; and neither kind may keep the other from being notified.
-MOST_COMMANDS = MOST_REQUESTS = 100
+class HookReactor(ProcessReactor, PostReactor):
+    """The parts of a reactor that run commands and call webhooks."""
 
 
 @dataclass(frozen=True)
-class Hook:
-    """A shell command for one kind of event."""
+class HookLimits:
+    """Limits of time, in seconds, and of numbers.
 
-    event: str
-    command: str
+    A command is killed after ``command_timeout``. A request to a webhook is retried with ``backoff``, at most ``attempts``
+    times in all. ``close`` waits ``close_timeout`` for unfinished commands and requests. At most ``commands`` commands and
+    ``requests`` requests run at a time: a slow command, or an address that does not answer, must not use up the memory,
+    and neither kind may delay the other.
+    """
+
+    command_timeout: float = 60.0
+    close_timeout: float = 5.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=1.0, longest=30.0))
+    attempts: int = 5
+    commands: int = 100
+    requests: int = 100
 
 
 class Hooks:
-    """Runs ``hooks`` and posts to ``urls``."""
+    """Runs the commands of ``spec`` and posts to its webhooks."""
 
     def __init__(
-        self, reactor: Any, environ: Mapping[str, str], hooks: Sequence[Hook] = (), urls: Sequence[str] = ()
+        self,
+        reactor: HookReactor,
+        environ: Mapping[str, str],
+        spec: NotificationSpec,
+        limits: HookLimits = HookLimits(),  # it is frozen
     ) -> None:
         self._reactor = reactor
         self._environ = environ
-        self._hooks = hooks
-        self._urls = urls
+        self._hooks = spec.hooks
+        self._urls = spec.urls
+        self._limits = limits
         self._commands = Tasks()
         self._requests = Tasks()
 
-    def tell(self, event: Event) -> None:
-        """Start the commands for ``event`` and post it to the web hooks; a failure is logged only."""
+    def notify(self, event: Event) -> None:
+        """Start the commands for ``event``, and post it to the webhooks. Failures are logged."""
         for hook in self._hooks:
             if hook.event == event.kind:
-                if len(self._commands) < MOST_COMMANDS:
+                if len(self._commands) < self._limits.commands:
                     self._commands.start(self._run_and_log(hook, event))
                 else:
                     log.error(
@@ -72,27 +78,37 @@ class Hooks:
                     )
         self._post_to_all(event)
 
-    async def ask(self, event: Event) -> None:
-        """As ``tell``, but wait for the commands: one that fails rejects the version.
+    async def require_approval(self, event: Event) -> None:
+        """Post ``event`` to the webhooks, run the commands for it one after the other, and wait until they have ended.
 
-        Fails with ``VersionFailed`` then.  Cancel ends the command.
+        Fails with ``VersionFailed`` if a command fails: it rejects the version. Cancel ends the command.
         """
         self._post_to_all(event)
         for hook in self._hooks:
             if hook.event == event.kind:
                 failure = await self._run(hook, event)
                 if failure is not None:
-                    raise VersionFailed(
-                        f"{event.new.name} failed: the hook {hook.command!r} rejected the version: {failure}"
-                    )
+                    version = event.new.name if event.new else event.app
+                    raise VersionFailed(f"{version} failed: the hook {hook.command!r} rejected the version: {failure}")
 
     async def close(self) -> None:
-        """Wait a moment for what is under way, then end it; fires when nothing is left.  Ignores cancellation."""
+        """Wait a few seconds for unfinished commands and requests, then cancel them; fires when none is left.
+
+        Ignores cancellation.
+        """
         await shielded(Deferred.fromCoroutine(self._close()))
 
     async def _close(self) -> None:
+        if not self._commands and not self._requests:
+            return
+        log.info(
+            "waiting up to {wait} for {count} unfinished hooks and webhook requests",
+            event="hooks_closing",
+            wait=format_duration(self._limits.close_timeout),
+            count=len(self._commands) + len(self._requests),
+        )
         all_done = Outcome(Deferred.fromCoroutine(self._settled()))
-        if not await settles_within(self._reactor, CLOSES_WITHIN, all_done):
+        if not await settles_within(self._reactor, self._limits.close_timeout, all_done):
             self._commands.cancel()
             self._requests.cancel()
             await all_done.wait()
@@ -113,7 +129,7 @@ class Hooks:
             )
 
     async def _run(self, hook: Hook, event: Event) -> str | None:
-        """Run it to its end, its output logged; returns why it failed, None if it did not."""
+        """Run a command and log its output; return why it failed, None if it succeeded."""
         work: Deferred[Ended] = Deferred.fromCoroutine(
             run(
                 self._reactor,
@@ -124,16 +140,16 @@ class Hooks:
             )
         )
         try:
-            ended = await within(self._reactor, HOOK_WITHIN, work)
+            ended = await within(self._reactor, self._limits.command_timeout, work)
         except TimedOut:
-            return f"killed: it did not end within {format_duration(HOOK_WITHIN)}"
+            return f"killed: it did not end within {format_duration(self._limits.command_timeout)}"
         except HanoverdError as error:
             return str(error)
         return _failure(ended.code)
 
     def _post_to_all(self, event: Event) -> None:
         for url in self._urls:
-            if len(self._requests) < MOST_REQUESTS:
+            if len(self._requests) < self._limits.requests:
                 self._requests.start(self._post(url, event))
             else:
                 log.error(
@@ -145,22 +161,23 @@ class Hooks:
                 )
 
     async def _post(self, url: str, event: Event) -> None:
+        attempts = self._limits.attempts
         try:
             await retry(
                 self._reactor,
-                BACKOFF,
+                self._limits.backoff,
                 lambda: post_event(self._reactor, url, event.json()),
                 on=HanoverdError,
-                attempts=ATTEMPTS,
+                attempts=attempts,
             )
         except HanoverdError as error:
             log.error(
-                "{error}; given up after {count} tries",
+                "{error}; given up after {count} attempts",
                 event="notify_failed",
                 hook=event.kind,
                 url=shown(url),
                 error=error,
-                count=ATTEMPTS,
+                count=attempts,
             )
 
 

@@ -1,4 +1,4 @@
-"""What happens in an app's life, for those who want to be told."""
+"""The events in an app's life that hooks and webhooks are notified of."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ KINDS = (OBTAINED, READY, LIVE, FAILED, DRAINED, DIED)
 
 
 @dataclass(frozen=True)
-class Party:
-    """A version by its container's name and ID; "" where there is no container, not yet or not any more."""
+class VersionReference:
+    """A version by the name and ID of its container; the ID is empty while the container does not exist."""
 
-    name: str = ""
+    name: str
     id: str = ""
 
-
-NOBODY = Party()
 
 #: The longest ``NAME=VALUE`` that a program can be given, in bytes with the final NUL (MAX_ARG_STRLEN, execve(2)), on a
 #: system with pages of 4 KiB, the smallest.
@@ -28,33 +26,35 @@ _CUT = " … (cut: too long for an environment variable)"
 
 @dataclass(frozen=True)
 class Event:
-    """``new`` is the version that it is about (drained, died: the one that was), ``old`` the one that was live before."""
+    """An event of the version ``new`` (for ``drained`` and ``died``, the version that has ended); ``old`` is the version
+    that was live before.
+    """
 
     kind: str
     app: str
-    new: Party = NOBODY
-    old: Party = NOBODY
+    new: VersionReference | None = None
+    old: VersionReference | None = None
     image: str = ""
     image_id: str = ""
     reason: str = ""
 
     def environment(self) -> dict[str, str]:
-        """For a command: what no environment variable can hold is replaced (NUL) or cut."""
+        """Return the environment variables for a command. NUL bytes are replaced, and values that are too long are cut."""
         return {name: _fitting(name, value) for name, value in self._values().items()}
 
     def json(self) -> bytes:
-        """For a web hook."""
-        told = {name.removeprefix("HANOVERD_").lower(): value for name, value in self._values().items()}
-        return json.dumps(told).encode()
+        """Return the body of the request to a webhook."""
+        body = {name.removeprefix("HANOVERD_").lower(): value for name, value in self._values().items()}
+        return json.dumps(body).encode()
 
     def _values(self) -> dict[str, str]:
         return {
             "HANOVERD_EVENT": self.kind,
             "HANOVERD_APP": self.app,
-            "HANOVERD_NEW": self.new.name,
-            "HANOVERD_NEW_ID": self.new.id,
-            "HANOVERD_OLD": self.old.name,
-            "HANOVERD_OLD_ID": self.old.id,
+            "HANOVERD_NEW": self.new.name if self.new else "",
+            "HANOVERD_NEW_ID": self.new.id if self.new else "",
+            "HANOVERD_OLD": self.old.name if self.old else "",
+            "HANOVERD_OLD_ID": self.old.id if self.old else "",
             "HANOVERD_IMAGE": self.image,
             "HANOVERD_IMAGE_ID": self.image_id,
             "HANOVERD_REASON": self.reason,
@@ -67,11 +67,3 @@ def _fitting(name: str, value: str) -> str:
     if len(raw) <= room:
         return raw.decode()
     return raw[: room - len(_CUT.encode())].decode(errors="ignore") + _CUT
-
-
-def parse_hook(text: str) -> tuple[str, str]:
-    """Read ``EVENT=COMMAND``; ValueError."""
-    kind, assigned, command = text.partition("=")
-    if kind not in KINDS or not assigned or not command.strip():
-        raise ValueError(f"write EVENT=COMMAND, with EVENT one of {', '.join(KINDS)}")
-    return kind, command

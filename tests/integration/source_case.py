@@ -19,12 +19,12 @@ from twisted.trial.unittest import TestCase
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
-from hanoverd.images import Source, Surroundings
+from hanoverd.images import Source, SourceContext
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import Image
-from tests.fakes.surroundings import surroundings
+from tests.fakes.source_context import source_context
 from tests.lab.host import Lab
 from tests.lab.images import BASE
 
@@ -60,17 +60,17 @@ class SourceCase(TestCase):
     def _no_process_is_left(self) -> None:
         assert not process.reapProcessHandlers, "a program still runs"
 
-    def around(
+    def context(
         self,
         *,
         build: BuildOptions | None = None,
         pull: str | None = None,
         environ: Mapping[str, str] | None = None,
         app: str = "sourced",
-    ) -> Surroundings:
+    ) -> SourceContext:
         """What is around the source."""
         environ = {"DOCKER_HOST": self.lab.docker_host, "HOME": self.home, **(environ or {})}
-        return surroundings(REACTOR, self.engine, self.folder, app, build=build, pull=pull, environ=environ)
+        return source_context(REACTOR, self.engine, self.folder, app, build=build, pull=pull, environ=environ)
 
     async def obtain(self, source: Source, revision: str | None = None) -> Image:
         """Obtain."""

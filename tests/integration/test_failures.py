@@ -27,7 +27,7 @@ URL = "http://{}:8080/"
         ({"MUTE": "1"}, r"not ready within the status timeout of 2s"),
         ({"READY_AFTER": "60"}, r"port 80: .*[Rr]efused"),
         ({"PORTS": "8000"}, r"port 80: .*[Rr]efused"),
-        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last 1 lines:\n\s+cannot go on: exiting with 3"),
+        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last line:\n\s+cannot go on: exiting with 3"),
     ],
     ids=["404", "a redirect", "accepts and never answers", "never listens", "listens elsewhere", "exits at once"],
 )
@@ -91,7 +91,8 @@ def test_a_dockerfile_that_does_not_parse(lab: Lab, app_folder: Path, daemon: St
         error = hanoverd.wait_event("failed")["error"]
         assert str(app_folder) in error
         assert "unknown instruction: form" in error.lower()
-        hanoverd.wait_event("waiting")
+        hanoverd.wait_event("start_failed")
+        assert hanoverd.wait() == 1
 
 
 def test_a_build_step_that_fails_shows_its_output(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
@@ -110,7 +111,8 @@ def test_an_image_that_nobody_has(lab: Lab, daemon: StartDaemon) -> None:
         error = hanoverd.wait_event("failed")["error"]
         assert "127.0.0.1:1/nothing:v1" in error
         assert "connection refused" in error
-        hanoverd.wait_event("waiting")
+        hanoverd.wait_event("start_failed")
+        assert hanoverd.wait() == 1
 
 
 def test_an_image_without_any_port(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
@@ -123,7 +125,8 @@ def test_a_container_that_is_somebody_elses_is_left_alone(lab: Lab, app_folder: 
     lab.docker("POST", "/containers/create?name=taken-0", {"Image": BASE, "Cmd": ["sh"]})
     try:
         with daemon("-p", "8080:80", "--name", "taken", cwd=app_folder) as hanoverd:
-            hanoverd.wait_event("failed", version="taken-0")
+            hanoverd.wait_event("name_taken", version="taken-0", successor="taken-1")
+            hanoverd.wait_live("taken-1")
         assert lab.docker("GET", "/containers/taken-0/json")[0] == 200
     finally:
         lab.docker("DELETE", "/containers/taken-0")

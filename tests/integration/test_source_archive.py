@@ -36,7 +36,7 @@ class ArchiveCase(SourceCase):
     async def saved(self, content: str, *names: str) -> bytes:
         """What ``docker save`` makes of an image that the engine then does not have any more."""
         (self.folder / "Dockerfile").write_text(TINY % content)
-        image = await self.obtain(FolderSource(".", self.around()))
+        image = await self.obtain(FolderSource(".", self.context()))
         for name in names:
             await self.engine.tag(image.id, name, "v1")
         query = "&".join(f"names={quote(f'{name}:v1')}" for name in names) or f"names={image.id}"
@@ -52,7 +52,7 @@ class ArchiveCase(SourceCase):
 
     def load(self, text: str, **environ: str) -> Deferred[Image]:
         """Obtain it."""
-        return Deferred.fromCoroutine(self.obtain(ArchiveSource(text, self.around(environ=environ))))
+        return Deferred.fromCoroutine(self.obtain(ArchiveSource(text, self.context(environ=environ))))
 
 
 class FileTests(ArchiveCase):
@@ -83,13 +83,13 @@ class FileTests(ArchiveCase):
         with mock.patch("platform.machine", return_value="x86_64"):
             self.assertEqual(self.label(await self.load(self.write(archive))), "oci")
         with mock.patch("platform.machine", return_value="s390x"):
-            self.assertIn("no image for this machine (s390x)", await self.fails(self.load("app.tar")))
+            self.assertIn("no image for this host's architecture (s390x)", await self.fails(self.load("app.tar")))
 
     async def test_its_digest_is_checked_before_the_engine_has_it_all(self) -> None:
         archive = gzip.compress(await self.saved("checked", "lab/archived"), 1)
         name, digest = self.write(archive), hashlib.sha256(archive).hexdigest()
         told = await self.fails(self.load(f"{name}@sha256:{'0' * 64}"), ObtainFailed)
-        self.assertIn(f"is not the one that is meant: its digest is sha256:{digest}", told)
+        self.assertIn(f"has the wrong digest: sha256:{digest}", told)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
         self.assertEqual(self.label(await self.load(f"{name}@sha256:{digest}")), "checked")
 
@@ -99,24 +99,24 @@ class FileTests(ArchiveCase):
         empty = io.BytesIO()
         tarfile.open(fileobj=empty, mode="w").close()
         for content, told in (
-            (b"", "is damaged, or was cut off"),
-            (b"no tar at all" * 1000, "is damaged, or was cut off"),
-            (archive[: len(archive) // 2], "is damaged, or was cut off"),
-            (gzip.compress(archive, 1)[:-1000], "is damaged, or was cut off"),
-            (zstandard.ZstdCompressor().compress(archive)[:-1000], "is damaged, or was cut off"),
+            (b"", "is damaged or incomplete"),
+            (b"no tar at all" * 1000, "is damaged or incomplete"),
+            (archive[: len(archive) // 2], "is damaged or incomplete"),
+            (gzip.compress(archive, 1)[:-1000], "is damaged or incomplete"),
+            (zstandard.ZstdCompressor().compress(archive)[:-1000], "is damaged or incomplete"),
             (empty.getvalue(), "has neither manifest.json nor index.json"),
-            (two, "holds 2 images \\(lab/archived:v1, lab/other:v1\\)"),
+            (two, "has 2 images \\(lab/archived:v1, lab/other:v1\\)"),
         ):
             self.assertRegex(await self.fails(self.load(self.write(content)), ObtainFailed), told)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
-        source = ArchiveSource("nothing.tar", self.around())
+        source = ArchiveSource("nothing.tar", self.context())
         with self.assertRaisesRegex(ObtainFailed, "there is no archive .*nothing.tar"):
             source.check()
         self.assertIn("No such file", await self.fails(self.load("nothing.tar")))
 
     async def test_a_newer_file_is_another_revision(self) -> None:
         archive = await self.saved("one", "lab/archived")
-        source = ArchiveSource(self.write(archive), self.around())
+        source = ArchiveSource(self.write(archive), self.context())
         image = await self.obtain(source)
         self.assertEqual(image.revision, await source.newest())
         self.write(archive + bytes(512))
@@ -124,8 +124,8 @@ class FileTests(ArchiveCase):
 
     def test_what_is_no_location(self) -> None:
         for text in ("ftp://h/x", "s3://bucket", "https:///x", "s3:///key"):
-            with self.assertRaisesRegex(UsageError, "is no archive: write a PATH, https"):
-                ArchiveSource(text, self.around())
+            with self.assertRaisesRegex(UsageError, "is not supported: use a PATH, https"):
+                ArchiveSource(text, self.context())
 
 
 class HttpsTests(ArchiveCase):
@@ -152,13 +152,13 @@ class HttpsTests(ArchiveCase):
             told = await self.fails(self.load(f"{url}/app.tar"), ObtainFailed)
             self.assertIn("certificate verify failed", told)
             with mock.patch.dict("os.environ", SSL_CERT_FILE=str(self.folder / "tls/ca.pem")):
-                source = ArchiveSource(f"{url}/app.tar", self.around())
+                source = ArchiveSource(f"{url}/app.tar", self.context())
                 image = await self.obtain(source)
                 self.assertEqual((self.label(image), image.revision), ("far", await source.newest()))
                 self.assertIn("HTTP status 404", await self.fails(self.load(f"{url}/nothing.tar"), ObtainFailed))
 
     async def test_passwords_and_signatures_are_told_nowhere(self) -> None:
-        source = ArchiveSource("https://me:secret@127.0.0.1:1/app.tar?X-Amz-Signature=secret", self.around())
+        source = ArchiveSource("https://me:secret@127.0.0.1:1/app.tar?X-Amz-Signature=secret", self.context())
         told = await self.fails(self.obtain(source))
         self.assertNotIn("secret", told + source.describe())
 
@@ -166,7 +166,7 @@ class HttpsTests(ArchiveCase):
         archive = await self.saved("cut", "lab/archived")
         with raw_server(f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode() + archive[:5000]) as port:
             told = await self.fails(self.load(f"http://127.0.0.1:{port}/app.tar"), ObtainFailed)
-        self.assertIn("is damaged, or was cut off", told)
+        self.assertIn("is damaged or incomplete", told)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
 
     async def test_a_load_is_cancelled_though_the_server_says_nothing_more(self) -> None:
@@ -199,7 +199,7 @@ class S3Tests(ArchiveCase):
         archive = await self.saved("in-a-bucket", "lab/archived")
         with self.serve() as environ, mock.patch.dict("os.environ", environ):
             await deferToThread(self.put, archive)
-            source = ArchiveSource("s3://images/a b/app.tar", self.around())
+            source = ArchiveSource("s3://images/a b/app.tar", self.context())
             image = await self.obtain(source)
             self.assertEqual((self.label(image), image.revision), ("in-a-bucket", await source.newest()))
             self.assertIn("NoSuchKey", await self.fails(self.load("s3://images/nothing"), ObtainFailed))

@@ -21,7 +21,7 @@ from tests.lab.images import BASE
 class FolderCase(SourceCase):
     def build(self, options: BuildOptions | None = None, **environ: str) -> Deferred[Image]:
         """Build the test's folder."""
-        return Deferred.fromCoroutine(self.obtain(FolderSource(".", self.around(build=options, environ=environ))))
+        return Deferred.fromCoroutine(self.obtain(FolderSource(".", self.context(build=options, environ=environ))))
 
     def dockerfile(self, text: str, name: str = "Dockerfile") -> None:
         """Write one."""
@@ -50,10 +50,10 @@ class OptionTests(FolderCase):
         (self.folder / "app" / "docker").mkdir(parents=True)
         self.dockerfile(TINY % "inside", "app/docker/web")
         self.dockerfile(f"{TINY % 'outside'}COPY docker/web /web\n", "web")
-        around = self.around(build=BuildOptions(file="app/docker/web"))
-        self.assertEqual(self.label(await self.obtain(FolderSource("app", around))), "inside")
-        around = self.around(build=BuildOptions(file="web"))
-        self.assertEqual(self.label(await self.obtain(FolderSource("app", around))), "outside")
+        context = self.context(build=BuildOptions(file="app/docker/web"))
+        self.assertEqual(self.label(await self.obtain(FolderSource("app", context))), "inside")
+        context = self.context(build=BuildOptions(file="web"))
+        self.assertEqual(self.label(await self.obtain(FolderSource("app", context))), "outside")
 
     async def test_a_context_of_many_megabytes_is_streamed(self) -> None:
         (self.folder / "data").write_bytes(os.urandom(1 << 20) * 100)
@@ -81,7 +81,7 @@ class BuildKitTests(FolderCase):
     async def test_a_step_that_fails_shows_its_output(self) -> None:
         self.dockerfile(f"FROM {BASE}\nRUN --mount=type=tmpfs,target=/t echo the disk is sad; exit 5\n")
         told = await self.fails(self.build())
-        self.assertIn("docker build has failed", told)
+        self.assertIn("docker build exited with an error", told)
         self.assertIn("the disk is sad", told)
 
     async def test_it_is_cancelled(self) -> None:

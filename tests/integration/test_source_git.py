@@ -34,8 +34,8 @@ class GitCase(SourceCase):
 
     def source(self, host: Host, text: str = "", *, build: BuildOptions | None = None, **environ: str) -> GitSource:
         """A source of it."""
-        around = self.around(build=build, environ={**host.environ, **environ}, app="app")
-        return GitSource(f"{host.name}/me/app{text}", around)
+        context = self.context(build=build, environ={**host.environ, **environ}, app="app")
+        return GitSource(f"{host.name}/me/app{text}", context)
 
     @property
     def checkouts(self) -> list[Path]:
@@ -91,7 +91,7 @@ class GitTests(GitCase):
         (self.app.work / "Dockerfile").symlink_to("/etc/passwd")
         self.app.commit({})
         self.assertIn("has no folder etc", await self.fails(self.obtain(self.source(host, "#main:etc"))))
-        self.assertIn("is a link to outside", await self.fails(self.obtain(self.source(host, "#main"))))
+        self.assertIn("is a link to a file outside it", await self.fails(self.obtain(self.source(host, "#main"))))
 
     async def test_submodules_come_with_it_and_are_fetched_once(self) -> None:
         host = self.host()
@@ -113,7 +113,7 @@ class GitTests(GitCase):
         self.assertIn("has no branch none", await self.fails(self.obtain(self.source(host, "#none"))))
         missing = "1" * 40
         self.assertIn("git fetch of https://127", await self.fails(self.obtain(self.source(host), missing)))
-        elsewhere = GitSource(f"{host.name}/me/nothing", self.around(environ=host.environ))
+        elsewhere = GitSource(f"{host.name}/me/nothing", self.context(environ=host.environ))
         self.assertIn("not found", await self.fails(self.obtain(elsewhere)))
 
     async def test_a_host_that_does_not_answer_fails_the_handover_though_the_commit_is_there(self) -> None:
@@ -147,16 +147,16 @@ class GitTests(GitCase):
     async def test_a_password_in_the_url_is_told_nowhere(self) -> None:
         host = self.host(login=True)
         self.app.commit({"Dockerfile": TINY % "one"})
-        good = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/app", self.around(environ=host.environ))
+        good = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/app", self.context(environ=host.environ))
         self.assertEqual(self.label(await self.obtain(good)), "one")
-        bad = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/none", self.around(environ=host.environ))
+        bad = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/none", self.context(environ=host.environ))
         told = await self.fails(self.obtain(bad))
         self.assertNotIn(PASSWORD, f"{told}{good.describe()}{self.progress}")
 
     async def test_a_certificate_that_nobody_trusts(self) -> None:
         host = self.host()
-        around = self.around()
-        told = await self.fails(self.obtain(GitSource(f"{host.name}/me/app", around)))
+        context = self.context()
+        told = await self.fails(self.obtain(GitSource(f"{host.name}/me/app", context)))
         self.assertIn("certificate", told)
 
     async def test_a_fetch_is_cancelled(self) -> None:
@@ -247,7 +247,7 @@ class GitTests(GitCase):
             "https://-x/a/b",
         ):
             with self.assertRaises(UsageError, msg=text):
-                GitSource(text, self.around())
+                GitSource(text, self.context())
 
     async def test_nor_by_a_message(self) -> None:
         host = self.host()
@@ -261,18 +261,18 @@ class SshTests(GitCase):
         commit = self.app.commit({"Dockerfile": TINY % "by ssh".replace(" ", "-")})
         with ssh_host(self.hosted) as host:
             url = f"ssh://root@{host.name}{self.app.bare}"
-            source = GitSource(url, self.around(environ=host.environ))
+            source = GitSource(url, self.context(environ=host.environ))
             self.assertEqual(await source.newest(), commit)
             self.assertEqual(self.label(await self.obtain(source)), "by-ssh")
 
     async def test_without_a_key_it_fails_at_once_and_asks_nobody(self) -> None:
         self.app.commit({"Dockerfile": TINY % "one"})
         with ssh_host(self.hosted) as host:
-            unknown = GitSource(f"ssh://root@{host.name}{self.app.bare}", self.around())
+            unknown = GitSource(f"ssh://root@{host.name}{self.app.bare}", self.context())
             begun = time.monotonic()
             self.assertIn("Host key verification failed", await self.fails(self.obtain(unknown)))
             command = host.environ["GIT_SSH_COMMAND"].rpartition(" -i ")[0]
-            keyless = self.around(environ={"GIT_SSH_COMMAND": f"{command} -i /nowhere"})
+            keyless = self.context(environ={"GIT_SSH_COMMAND": f"{command} -i /nowhere"})
             told = await self.fails(self.obtain(GitSource(f"ssh://root@{host.name}{self.app.bare}", keyless)))
             self.assertIn("Permission denied", told)
             self.assertLess(time.monotonic() - begun, 10)

@@ -54,7 +54,7 @@ ONLY_IN = {
     "autobahn": {"hookbot/websocket.py"},
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
-    "zstandard": {"images/archive_stream.py"},
+    "zstandard": {"images/compression.py"},
     "subprocess": {"network/preflight.py"},
 }
 
@@ -62,6 +62,8 @@ ONLY_IN = {
 PURE = (
     "text/",
     "spec/",
+    "network/chains.py",
+    "network/iptables.py",
     "network/rules.py",
     "docker/dockerfile.py",
     "docker/dockerignore.py",

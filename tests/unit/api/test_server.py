@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import tempfile
 from pathlib import Path
@@ -75,6 +76,11 @@ class ServerTests(TestCase):
         connection = await deferToThread(self.connect, request)
         return await deferToThread(read_all, connection)
 
+    async def lines(self, request: str) -> list[str]:
+        """The lines of the body, without the chunks of HTTP/1.1."""
+        chunks = (await self.answer(request)).partition("\r\n\r\n")[2].split("\r\n")[1::2]
+        return "".join(chunks).splitlines()
+
     async def until(self, holds: Any) -> None:
         for _ in range(1000):
             if holds():
@@ -93,23 +99,65 @@ class ServerTests(TestCase):
         self.assertIn("this hanoverd stops", await self.answer("POST /pause"))
         self.assertIn("200 OK", await self.answer("GET /status"))
 
-    async def test_the_last_lines_of_the_log_are_kept(self) -> None:
+    async def test_the_last_entries_of_the_log_are_kept(self) -> None:
         for number in range(MOST + 10):
-            log.info("line {number}\nof two", number=number)
-        self.assertEqual(len(self.log.lines), MOST)
-        answer = await self.answer("GET /logs?tail=3")
+            log.info("entry {number}\nof two lines", number=number)
+        self.assertEqual(len(self.log.entries), MOST)
         self.assertEqual(
-            [line.split(" ", 1)[-1] for line in answer.splitlines() if "T" in line[10:11]],
-            ["of two", f"line {MOST + 9}", "of two"],
+            await self.lines("GET /logs?tail=2"),
+            [f"entry {MOST + 8}", "    of two lines", f"entry {MOST + 9}", "    of two lines"],
         )
 
-    async def test_a_mistake_is_logged_with_its_traceback(self) -> None:
+    async def test_the_log_is_filtered_by_its_source(self) -> None:
+        log.info("web-3: ready in 4ms", event="ready", version="web-3")
+        log.info("{version}  | {line}", event="output", version="web-3", line="listens")
+        self.assertEqual(await self.lines("GET /logs?source=app"), ["web-3  | listens"])
+        self.assertEqual(await self.lines("GET /logs?source=daemon"), ["web-3: ready in 4ms"])
+        self.assertEqual(len(await self.lines("GET /logs")), 2)
+
+    async def test_the_log_has_timestamps_where_they_are_asked_for(self) -> None:
+        log.info("web: paused")
+        [line] = await self.lines("GET /logs?timestamps=1")
+        self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\S+[+-]\d\d:\d\d web: paused$")
+
+    async def test_the_log_is_shown_since_a_time(self) -> None:
+        log.info("web: paused")
+        self.assertEqual(await self.lines("GET /logs?since=99999999999"), [])
+        self.assertEqual(await self.lines("GET /logs?since=1"), ["web: paused"])
+
+    async def test_the_log_as_json_is_an_object_per_line(self) -> None:
+        log.info("{version}: ready", event="ready", version="web-3")
+        log.error("web: no\nbecause")
+        ready, error = map(json.loads, await self.lines("GET /logs?format=json"))
+        self.assertEqual((ready["event"], ready["version"], ready["message"]), ("ready", "web-3", "web-3: ready"))
+        self.assertEqual((error["level"], error["message"]), ("error", "web: no\nbecause"))
+
+    async def test_a_follower_gets_what_it_asked_for(self) -> None:
+        connection = await deferToThread(self.connect, "GET /logs?follow=1&source=app&format=json")
+        await self.until(lambda: self.log.followers)
+        log.info("web-3: ready", event="ready", version="web-3")
+        log.info("{version}  | {line}", event="output", version="web-3", line="listens")
+        await Deferred.fromCoroutine(self.server.close())
+        answer = await deferToThread(read_all, connection)
+        self.assertIn('"line": "listens"', answer)
+        self.assertNotIn("ready", answer)
+
+    async def test_a_query_of_the_log_that_is_wrong_is_refused(self) -> None:
+        for query in ("tail=x", "since=-1", "source=nobody", "format=xml"):
+            self.assertIn("400", await self.answer(f"GET /logs?{query}"))
+
+    async def test_twisteds_own_messages_are_not_kept(self) -> None:
+        Logger("twisted.web.client").info("Starting factory")
+        Logger("twisted.web.client").warn("no answer")
+        self.assertEqual(await self.lines("GET /logs"), ["WARN no answer"])
+
+    async def test_an_internal_error_is_kept_with_its_traceback(self) -> None:
         try:
             raise KeyError("what")
         except KeyError:
-            log.failure("a mistake")
+            log.failure("internal error")
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
-        self.assertIn("KeyError: 'what'", "\n".join(self.log.lines))
+        self.assertIn("KeyError: 'what'", self.log.entries[-1].text)
 
     async def test_who_follows_and_does_not_read_is_given_up(self) -> None:
         connection = await deferToThread(self.connect, "GET /logs?follow=1&tail=0")

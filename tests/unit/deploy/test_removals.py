@@ -43,7 +43,12 @@ class RemovalsTests(TestCase):
         await daemon.live("app-0")
         [running] = daemon.app.live()
         gone: list[int] = []
-        return daemon, running.container, Removals(REACTOR, daemon.app.versions, daemon.app.routes, gone.append), gone
+        return (
+            daemon,
+            running.container,
+            Removals(REACTOR, daemon.app.versions, daemon.app.stopper, daemon.app.routes, gone.append),
+            gone,
+        )
 
     async def test_a_handover_is_not_held_up_and_the_removal_goes_on(self) -> None:
         world = World()
@@ -67,7 +72,7 @@ class RemovalsTests(TestCase):
                 await removing.wait()
                 self.assertEqual((gone, list(world.engine.containers)), ([0], ["app-0"]))
             self.assertTrue(
-                world.logged(f"app-0 could not be removed: remove it by `docker rm -f -v {container.id}`"), world.log
+                world.logged(f"app-0 could not be removed: remove it with `docker rm -f -v {container.id}`"), world.log
             )
         finally:
             await world.close()

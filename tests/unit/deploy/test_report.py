@@ -43,10 +43,10 @@ class DummyRoutes:
 
 class DummyHooks:
     def __init__(self) -> None:
-        self.told: list[public.Event] = []
+        self.notified: list[public.Event] = []
 
-    def tell(self, event: public.Event) -> None:
-        self.told.append(event)
+    def notify(self, event: public.Event) -> None:
+        self.notified.append(event)
 
 
 class Parts:
@@ -165,12 +165,12 @@ def test_a_failure_is_an_event_for_hooks_with_the_image_as_far_as_it_is_known() 
     with capturedLogs():
         it.reporter.phases(attempt, container(2)).obtained(RECIPE.image)
     it.report(ef.ReportFailed(attempt, 2, "it exited", 1, None))
-    assert it.hooks.told == [
+    assert it.hooks.notified == [
         public.Event(
             public.FAILED,
             "app",
-            new=public.Party("app-2"),
-            old=public.Party("app-1", "id-1"),
+            new=public.VersionReference("app-2"),
+            old=public.VersionReference("app-1", "id-1"),
             image=RECIPE.image.name.reference,
             image_id="sha256:1",
             reason="it exited",
@@ -182,14 +182,14 @@ def test_a_live_version_that_exits_is_logged_and_an_event_for_hooks() -> None:
     it = Parts()
     it.routes.live = ()
     with capturedLogs() as logged:
-        it.reporter.died(running(1), "exited with code 3", "; its last 1 lines: …", ef.CleanUpDead(1, 3, None, 0.1))
+        it.reporter.died(running(1), "exited with code 3", "; its last line: …", ef.CleanUpDead(1, 3, None, 0.1))
     assert texts(logged) == [
         "app-1 was live and has exited with code 3: no version is live; the same image is started again in 100ms"
-        "; its last 1 lines: …"
+        "; its last line: …"
     ]
-    [event] = it.hooks.told
-    assert (event.kind, event.new, event.old) == (public.DIED, public.Party("app-1", "id-1"), public.NOBODY)
-    assert event.reason == "exited with code 3; its last 1 lines: …"
+    [event] = it.hooks.notified
+    assert (event.kind, event.new, event.old) == (public.DIED, public.VersionReference("app-1", "id-1"), None)
+    assert event.reason == "exited with code 3; its last line: …"
 
 
 def test_a_live_version_that_exits_is_logged_with_the_one_that_takes_its_place() -> None:
@@ -226,7 +226,7 @@ def test_a_live_version_that_exits_is_logged_with_the_one_that_takes_its_place()
 def test_trouble_is_logged_as_an_error(effect: ef.Effect, line: str) -> None:
     it = Parts()
     assert it.report(effect) == [("error", line)]
-    assert it.hooks.told == []
+    assert it.hooks.notified == []
 
 
 def test_a_trigger_that_is_held_is_logged() -> None:
@@ -241,14 +241,14 @@ def test_a_version_that_is_rejected_is_logged_and_an_event_for_hooks() -> None:
             "app-1 has not settled: refused: app-0 takes its place; waiting for the next trigger (SIGHUP)",
         )
     ]
-    [event] = it.hooks.told
-    assert (event.kind, event.new, event.reason) == (public.FAILED, public.Party("app-1", "id-1"), "refused")
+    [event] = it.hooks.notified
+    assert (event.kind, event.new, event.reason) == (public.FAILED, public.VersionReference("app-1", "id-1"), "refused")
 
 
 def test_a_rejected_version_that_is_not_monitored_any_more_is_known_by_its_name() -> None:
     it = Parts()
     it.report(ef.ReportUnhealthy(5, "refused", 0, None))
-    assert it.hooks.told[0].new == public.Party("app-5")
+    assert it.hooks.notified[0].new == public.VersionReference("app-5")
 
 
 def test_what_is_not_a_report_is_a_mistake() -> None:

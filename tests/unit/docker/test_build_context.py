@@ -13,7 +13,7 @@ import pytest
 
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.build_context import PIECE, BuildContext
-from hanoverd.images.building import build_context
+from hanoverd.images.building import find_build_context
 from hanoverd.runtime.errors import EngineUnreachable, ObtainFailed
 
 
@@ -83,9 +83,9 @@ def test_a_dockerfile_elsewhere_is_packed_under_a_name_of_its_own(
 ) -> None:
     other = tmp_path_factory.mktemp("other") / "Dockerfile.web"
     other.write_text("FROM other\n")
-    context = build_context(folder, other)
+    context = find_build_context(folder, other)
     assert context.name_in_context in packed(folder, str(other))
-    assert build_context(folder, folder / "sub" / "run").dockerfile == "sub/run"
+    assert find_build_context(folder, folder / "sub" / "run").dockerfile == "sub/run"
 
 
 def test_a_dockerfile_may_have_an_ignore_file_of_its_own(folder: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_file_that_shrinks_meanwhile_is_told(folder: Path) -> None:
 
 def test_a_bad_ignore_file_is_told_with_its_line(folder: Path) -> None:
     (folder / ".dockerignore").write_text("a\n[x\n")
-    with pytest.raises(ObtainFailed, match=r"\.dockerignore: line 2: '\[x' is no pattern"):
+    with pytest.raises(ObtainFailed, match=r"\.dockerignore: line 2: '\[x' is not a valid pattern"):
         packed(folder)
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from twisted.internet import process, reactor
@@ -21,16 +20,26 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from hanoverd.notify import hooks as module
-from hanoverd.notify.hooks import Hook, Hooks
+from hanoverd.notify.hooks import HookLimits, Hooks
 from hanoverd.runtime.backoff import Backoff
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import VersionFailed
-from hanoverd.spec.events import LONGEST_STRING, Event, Party, parse_hook
+from hanoverd.spec.events import LONGEST_STRING, Event, VersionReference
+from hanoverd.spec.notifications import Hook, NotificationSpec, parse_hook
 
 REACTOR: Any = reactor
+
+#: A test does not wait long for what it has left unfinished.
+QUICK = HookLimits(close_timeout=0.1)
+
 EVENT = Event(
-    "ready", "app", new=Party("app-1", "b1"), old=Party("app-0"), image="app:latest", image_id="sha256:1", reason="why"
+    "ready",
+    "app",
+    new=VersionReference("app-1", "b1"),
+    old=VersionReference("app-0"),
+    image="app:latest",
+    image_id="sha256:1",
+    reason="why",
 )
 
 
@@ -57,15 +66,12 @@ class HooksTests(TestCase):
         self.addCleanup(folder.cleanup)
         self.file = Path(folder.name, "file")
 
-    def hooks(self, *commands: str, urls: tuple[str, ...] = ()) -> Hooks:
+    def hooks(self, *commands: str, urls: tuple[str, ...] = (), limits: HookLimits = QUICK) -> Hooks:
         """For the event ``ready``."""
-        made = Hooks(REACTOR, dict(os.environ), [Hook("ready", command) for command in commands], urls)
-        self.addCleanup(self._close, made)
+        spec = NotificationSpec(tuple(Hook("ready", command) for command in commands), urls)
+        made = Hooks(REACTOR, dict(os.environ), spec, limits)
+        self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
         return made
-
-    async def _close(self, hooks: Hooks) -> None:
-        with mock.patch.object(module, "CLOSES_WITHIN", 0.1):
-            await hooks.close()
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until something is so."""
@@ -75,7 +81,7 @@ class HooksTests(TestCase):
             await sleep(REACTOR, 0.01)
 
     async def test_a_command_is_told_all_by_its_environment(self) -> None:
-        self.hooks(f"env | grep ^HANOVERD_ | sort > {self.file}.new; mv {self.file}.new {self.file}").tell(EVENT)
+        self.hooks(f"env | grep ^HANOVERD_ | sort > {self.file}.new; mv {self.file}.new {self.file}").notify(EVENT)
         await self.until(self.file.exists)
         self.assertEqual(
             self.file.read_text().splitlines(),
@@ -93,28 +99,26 @@ class HooksTests(TestCase):
         )
 
     async def test_only_those_for_the_event_are_run(self) -> None:
-        hooks = Hooks(REACTOR, dict(os.environ), [Hook("live", f"touch {self.file}")])
-        await hooks.ask(EVENT)
-        hooks.tell(EVENT)
+        hooks = Hooks(REACTOR, dict(os.environ), NotificationSpec((Hook("live", f"touch {self.file}"),)))
+        await hooks.require_approval(EVENT)
+        hooks.notify(EVENT)
         await sleep(REACTOR, 0.1)
         self.assertFalse(self.file.exists())
 
     async def test_a_failure_is_a_veto_where_it_is_asked_for(self) -> None:
-        await self.hooks("true").ask(EVENT)
+        await self.hooks("true").require_approval(EVENT)
         with self.assertRaisesRegex(
             VersionFailed, "app-1 failed: the hook 'exit 3' rejected the version: exit status 3"
         ):
-            await self.hooks("true", "exit 3").ask(EVENT)
+            await self.hooks("true", "exit 3").require_approval(EVENT)
 
     async def test_one_that_takes_too_long_is_ended(self) -> None:
-        with (
-            mock.patch.object(module, "HOOK_WITHIN", 0.2),
-            self.assertRaisesRegex(VersionFailed, "killed: it did not end within 200ms"),
-        ):
-            await self.hooks("sleep 60").ask(EVENT)
+        hooks = self.hooks("sleep 60", limits=HookLimits(command_timeout=0.2))
+        with self.assertRaisesRegex(VersionFailed, "killed: it did not end within 200ms"):
+            await hooks.require_approval(EVENT)
 
     async def test_a_cancel_ends_it(self) -> None:
-        asking = Deferred.fromCoroutine(self.hooks(f"touch {self.file}; sleep 60 & wait").ask(EVENT))
+        asking = Deferred.fromCoroutine(self.hooks(f"touch {self.file}; sleep 60 & wait").require_approval(EVENT))
         await self.until(self.file.exists)
         asking.cancel()
         with self.assertRaises(CancelledError):
@@ -122,11 +126,11 @@ class HooksTests(TestCase):
         self.assertEqual(process.reapProcessHandlers, {})
 
     async def test_closing_waits_a_moment_and_ends_those_that_are_still_under_way(self) -> None:
-        hooks = self.hooks(f"touch {self.file}; sleep 60", f"sleep 0.3; echo done > {self.file}.too")
-        hooks.tell(EVENT)
+        commands = (f"touch {self.file}; sleep 60", f"sleep 0.3; echo done > {self.file}.too")
+        hooks = self.hooks(*commands, limits=HookLimits(close_timeout=1.0))
+        hooks.notify(EVENT)
         await self.until(self.file.exists)
-        with mock.patch.object(module, "CLOSES_WITHIN", 1.0):
-            await hooks.close()
+        await hooks.close()
         self.assertEqual(process.reapProcessHandlers, {})
         self.assertEqual(Path(f"{self.file}.too").read_text(), "done\n")
 
@@ -139,7 +143,7 @@ class HooksTests(TestCase):
 
     async def test_a_web_hook_is_told_as_json(self) -> None:
         told, url = self.serve(200)
-        await self.hooks(urls=(url,)).ask(EVENT)
+        await self.hooks(urls=(url,)).require_approval(EVENT)
         await self.until(lambda: told.bodies)
         self.assertEqual(
             json.loads(told.bodies[0]),
@@ -157,15 +161,15 @@ class HooksTests(TestCase):
         )
 
     async def test_it_is_tried_again_and_given_up_in_the_end(self) -> None:
-        with mock.patch.object(module, "BACKOFF", Backoff(first=0.01, longest=0.02)):
-            told, url = self.serve(500, 503, 204)
-            self.hooks(urls=(url,)).tell(EVENT)
-            await self.until(lambda: len(told.bodies) == 3)
-            told, url = self.serve(500)
-            hooks = self.hooks(urls=(url,))
-            hooks.tell(EVENT)
-            await self.until(lambda: not hooks._requests)
-            self.assertEqual(len(told.bodies), module.ATTEMPTS)
+        limits = replace(QUICK, backoff=Backoff(first=0.01, longest=0.02), attempts=4)
+        told, url = self.serve(500, 503, 204)
+        self.hooks(urls=(url,), limits=limits).notify(EVENT)
+        await self.until(lambda: len(told.bodies) == 3)
+        told, url = self.serve(500)
+        hooks = self.hooks(urls=(url,), limits=limits)
+        hooks.notify(EVENT)
+        await self.until(lambda: not hooks._requests)
+        self.assertEqual(len(told.bodies), 4)
 
     def silent(self) -> str:
         """The URL of a server that takes connections and never answers."""
@@ -174,28 +178,26 @@ class HooksTests(TestCase):
         return f"http://127.0.0.1:{server.getsockname()[1]}/secret"
 
     async def test_an_address_that_does_not_answer_fills_no_memory_and_keeps_no_command_from_running(self) -> None:
-        hooks = self.hooks(f"touch {self.file}", urls=(self.silent(),))
-        with mock.patch.object(module, "MOST_REQUESTS", 2):
-            for _ in range(5):
-                hooks.tell(Event("obtained", "app"))
-            self.assertEqual(len(hooks._requests), 2)
-            hooks.tell(EVENT)
+        hooks = self.hooks(f"touch {self.file}", urls=(self.silent(),), limits=replace(QUICK, requests=2))
+        for _ in range(5):
+            hooks.notify(Event("obtained", "app"))
+        self.assertEqual(len(hooks._requests), 2)
+        hooks.notify(EVENT)
         await self.until(self.file.exists)
 
     async def test_commands_that_take_their_time_fill_no_memory_and_keep_no_web_hook_from_being_called(self) -> None:
         told, url = self.serve(200)
-        hooks = self.hooks("sleep 60", urls=(url,))
-        with mock.patch.object(module, "MOST_COMMANDS", 2):
-            for _ in range(5):
-                hooks.tell(EVENT)
+        hooks = self.hooks("sleep 60", urls=(url,), limits=replace(QUICK, commands=2))
+        for _ in range(5):
+            hooks.notify(EVENT)
         self.assertEqual(len(hooks._commands), 2)
         await self.until(lambda: len(told.bodies) == 5)
 
     async def test_a_reason_that_no_environment_can_hold_keeps_no_command_from_running(self) -> None:
         hooks = self.hooks(f'printf %s "$HANOVERD_REASON" > {self.file}')
-        await hooks.ask(replace(EVENT, reason="core dumped\0 at 7"))
+        await hooks.require_approval(replace(EVENT, reason="core dumped\0 at 7"))
         self.assertEqual(self.file.read_text(), "core dumped\N{REPLACEMENT CHARACTER} at 7")
-        await hooks.ask(replace(EVENT, reason="ü" * 200_000))
+        await hooks.require_approval(replace(EVENT, reason="ü" * 200_000))
         reason = self.file.read_text()
         self.assertTrue(reason.startswith("ü" * 60_000))
         self.assertTrue(reason.endswith("ü … (cut: too long for an environment variable)"))
@@ -203,13 +205,15 @@ class HooksTests(TestCase):
 
     async def test_a_web_hook_gets_the_whole_reason(self) -> None:
         told, url = self.serve(200)
-        self.hooks(urls=(url,)).tell(replace(EVENT, reason="ü\0" * 200_000))
+        self.hooks(urls=(url,)).notify(replace(EVENT, reason="ü\0" * 200_000))
         await self.until(lambda: told.bodies)
         self.assertEqual(json.loads(told.bodies[0])["reason"], "ü\0" * 200_000)
 
     async def test_a_command_may_leave_a_process_behind(self) -> None:
         begun = time.monotonic()
-        await self.hooks(f"sleep 60 & echo $! > {self.file}", f"setsid sleep 60 & echo $! >> {self.file}").ask(EVENT)
+        await self.hooks(
+            f"sleep 60 & echo $! > {self.file}", f"setsid sleep 60 & echo $! >> {self.file}"
+        ).require_approval(EVENT)
         self.assertLess(time.monotonic() - begun, 10)
         for pid in self.file.read_text().split():
             os.kill(int(pid), signal.SIGKILL)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hanoverd.docker.credentials import Credentials
-from hanoverd.images import Surroundings
+from hanoverd.images import SourceContext
 from hanoverd.spec.build import BuildOptions
 
 
-def surroundings(
+def source_context(
     reactor: Any,
     engine: Any,
     folder: Path,
@@ -22,10 +22,10 @@ def surroundings(
     pull: str | None = None,
     environ: Mapping[str, str] | None = None,
     state_folder: Path | None = None,
-) -> Surroundings:
+) -> SourceContext:
     """As the daemon would be given them, with nobody logged in anywhere."""
     environ = {"PATH": os.environ["PATH"], "HOME": "/nowhere", **(environ or {})}
-    return Surroundings(
+    return SourceContext(
         reactor=reactor,
         engine=engine,
         credentials=Credentials(reactor, environ),

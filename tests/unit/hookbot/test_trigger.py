@@ -1,4 +1,4 @@
-"""What a follower makes of messages, and of connections that were lost."""
+"""What a hookbot makes of messages, and of connections that were lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hanoverd.hookbot.follower import Follower
+from hanoverd.hookbot.trigger import HookbotTrigger
 from hanoverd.spec.hookbot import HookbotURL, Subscription
 
 HEAD, PUSHED = "1" * 40, "2" * 40
@@ -26,7 +26,7 @@ class Source:
         return HEAD
 
 
-class Triggers:
+class TriggerTarget:
     """Notes what it is asked for."""
 
     def __init__(self) -> None:
@@ -39,19 +39,19 @@ class Triggers:
         self.events.append(("found", newest))
 
 
-class FollowerTests(SynchronousTestCase):
+class HookbotTriggerTests(SynchronousTestCase):
     def follow(self, topic: str) -> list[tuple[str, str | None]]:
         """Follow ``topic``, connected for the first time; returns what the triggers are asked for from now on."""
-        triggers = Triggers()
+        triggers = TriggerTarget()
 
         async def connect(on_open: Callable[[], object], on_message: Callable[[bytes], object], _: Any, /) -> str:
             self.connected, self.receive = on_open, on_message
             return await Deferred()
 
         subscription = Subscription.of(HookbotURL.parse(f"ws://host/sub/{topic}"))
-        follower = Follower(Clock(), subscription, connect, Source(), triggers)  # type: ignore[arg-type]  # enough
-        follower.start()
-        self.addCleanup(lambda: self.successResultOf(Deferred.fromCoroutine(follower.stop())))
+        hookbot = HookbotTrigger(Clock(), subscription, connect, Source(), triggers)  # type: ignore[arg-type]  # enough
+        hookbot.start()
+        self.addCleanup(lambda: self.successResultOf(Deferred.fromCoroutine(hookbot.stop())))
         self.connected()
         return triggers.events
 
