@@ -26,7 +26,7 @@ def only_live(lab: Lab, app: str, version: str) -> bool:
     return eventually(lambda: names(lab.containers(app)) == [version])
 
 
-def test_in_mid_build_the_engine_stops_building(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_newer_trigger_stops_a_build(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "built", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("built-0")
         for _ in range(2):
@@ -42,7 +42,7 @@ def test_in_mid_build_the_engine_stops_building(lab: Lab, app_folder: Path, daem
         assert only_live(lab, "built", live)
 
 
-def test_in_mid_start(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_newer_trigger_cancels_a_start(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "begun", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("begun-0")
         before = hanoverd.position
@@ -57,7 +57,7 @@ def test_in_mid_start(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         assert only_live(lab, "begun", live)
 
 
-def test_in_mid_poll(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_newer_trigger_cancels_a_readiness_check(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "polled", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("polled-0")
         write_app(app_folder, env={"MUTE": "1"})
@@ -87,7 +87,7 @@ def test_ten_sighups_in_a_burst_make_one_more_live_version(lab: Lab, app_folder:
         assert only_live(lab, "burst", second["version"])
 
 
-def test_stopping_cancels_too(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_stop_cancels_a_build(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "ended", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("ended-0")
         (app_folder / "Dockerfile").write_text(SLOW_STEP)

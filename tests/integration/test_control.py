@@ -95,7 +95,7 @@ def load(lab: Lab) -> Clients:
     return Clients(lab.in_client, lab.host_ip, "8080", "--workers", "2", "--pause", "0.01")
 
 
-class TestLooking:
+class TestQueries:
     """list, status, history, logs."""
 
     def test_apps_are_listed_as_docker_lists(
@@ -124,7 +124,7 @@ class TestLooking:
             assert commands("list", "-q") == "api\n"
         assert list(lab.runtime.iterdir()) == []
 
-    def test_status_tells_what_is_live_and_what_is_under_way(
+    def test_status_shows_the_live_version_and_the_handover_in_progress(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, "-e", "PASSWORD=hunter2", cwd=app_folder) as hanoverd:
@@ -156,7 +156,9 @@ class TestLooking:
             assert "hunter2" not in "".join(told)
             assert "PASSWORD=hunter2" in json.loads(lab.docker("GET", "/containers/web-0/json")[1])["Config"]["Env"]
 
-    def test_status_goes_on_being_shown(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
+    def test_status_with_watch_shows_each_change(
+        self, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             watching = commands.start("status", "web", "--json", "-w")
@@ -169,7 +171,7 @@ class TestLooking:
             _, err = watching.communicate(timeout=20)
             assert (watching.returncode, err) == (130, "")
 
-    def test_history_tells_what_began_each_handover_and_what_became_of_it(
+    def test_history_shows_the_trigger_and_the_outcome_of_each_handover(
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -195,9 +197,7 @@ class TestLooking:
             assert whole[0].split()[-2:] == ["PHASES", "WHY"]
             assert ", created in " in whole[2]
 
-    def test_logs_go_on_from_version_to_version(
-        self, app_folder: Path, daemon: StartDaemon, commands: Commands
-    ) -> None:
+    def test_logs_follow_a_handover(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             assert "web-0" in commands("logs", "web")
@@ -215,10 +215,10 @@ class TestLooking:
             assert out.index("web-1") < out.rindex("web-0")
 
 
-class TestOrders:
+class TestCommands:
     """deploy, cancel, rollback, pause, resume."""
 
-    def test_deploy_follows_the_handover_and_tells_what_came_of_it(
+    def test_deploy_with_wait_follows_the_handover_and_reports_its_outcome(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -238,7 +238,7 @@ class TestOrders:
             assert "handover 4 begins" in commands("deploy", "web")
             eventually(lambda: len(commands.history()) == 4)
 
-    def test_deploy_of_an_image_is_for_once(
+    def test_deploy_of_an_image_applies_once(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -272,7 +272,7 @@ class TestOrders:
             assert "web: handover 2: cancelled after" in err
             assert "a newer one begins" in err
 
-    def test_a_deploy_that_is_put_off_is_followed_to_its_end(
+    def test_a_postponed_deploy_is_followed_to_its_end(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -290,7 +290,7 @@ class TestOrders:
                 *((1, "live"), (2, "live"), (3, "live"))
             ]
 
-    def test_ctrl_c_ends_the_wait_and_not_the_handover(
+    def test_ctrl_c_stops_the_wait_but_not_the_handover(
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -303,7 +303,7 @@ class TestOrders:
             assert (waiting.returncode, err) == (130, "web: handover 2 goes on (`hanoverd cancel web` cancels it)\n")
             hanoverd.wait_live("web-1")
 
-    def test_cancel(self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
+    def test_cancel_stops_a_handover(self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             assert commands.end("cancel", "web") == (1, "", "hanoverd: web: there is no handover to cancel\n")
@@ -316,7 +316,7 @@ class TestOrders:
             assert commands.status()["state"] == "live"
             assert alive(lab) == "web-0"
 
-    def test_while_paused_triggers_are_held_and_orders_are_done(
+    def test_while_paused_triggers_are_held_and_commands_are_executed(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -339,10 +339,10 @@ class TestOrders:
             assert not commands.status()["paused"]
 
 
-class TestWhoMay:
+class TestAccess:
     """Nobody else is answered."""
 
-    def test_only_the_same_user_and_root(
+    def test_only_the_same_user_and_root_may_connect(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -359,7 +359,7 @@ class TestWhoMay:
             assert "web: this hanoverd belongs to another user" in err
             assert not commands.status()["paused"]
 
-    def test_an_app_that_nobody_serves(
+    def test_an_unknown_app_is_reported(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         code, out, err = commands.end("status", "nobody")
@@ -369,7 +369,7 @@ class TestWhoMay:
             eventually(lambda: "there are: web" in commands.end("deploy", "nobody")[2])
         assert list(lab.runtime.iterdir()) == []
 
-    def test_what_is_no_question_is_refused_and_harms_nothing(
+    def test_invalid_requests_are_refused_and_change_nothing(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -406,7 +406,7 @@ def raw(lab: Lab, request: bytes) -> bytes:
 class TestRollback:
     """Versions that are kept, and gone back to."""
 
-    def test_back_to_the_version_before_without_a_failed_request(
+    def test_a_rollback_costs_no_request(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         write_app(app_folder, version="one")
@@ -435,7 +435,7 @@ class TestRollback:
             assert "there is no version 77 to go back to; kept are: 3 (" in err
         assert lab.kept() == []
 
-    def test_with_the_settings_that_it_ran_with_across_a_restart(
+    def test_a_rollback_uses_the_settings_of_its_version_across_a_restart(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands, tmp_path: Path
     ) -> None:
         (tmp_path / "data").mkdir()
@@ -459,7 +459,7 @@ class TestRollback:
             assert "MODE=new" in json.loads(lab.docker("GET", "/containers/web-4/json")[1])["Config"]["Env"]
         assert before["HostConfig"]["Binds"] == [f"{tmp_path}/data:/data"]
 
-    def test_images_that_are_not_needed_any_more_are_removed_unless_they_are_somebody_elses(
+    def test_unused_images_are_removed_unless_they_have_another_name(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         there = lab.image_ids()
@@ -481,7 +481,7 @@ class TestRollback:
             hanoverd.wait_event("image_removed", image="hanoverd/web:latest")
         lab.docker("DELETE", "/images/mine:v1")
 
-    def test_with_keep_versions_0_nothing_is_kept(
+    def test_keep_versions_0_keeps_nothing(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         there = lab.image_ids()
@@ -504,7 +504,7 @@ class TestRollback:
             hanoverd.wait_live("web-2")
             assert [one["version"] for one in commands.history()] == ["web-2"]
 
-    def test_what_is_kept_outlives_a_kill(
+    def test_kept_versions_survive_a_kill(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -519,7 +519,7 @@ class TestRollback:
             assert "is live" in commands("rollback", "web", "0", "--wait")
 
 
-def test_the_sockets_of_users_without_root_are_their_own(
+def test_the_socket_of_an_ordinary_user_belongs_to_that_user(
     lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands, capable: dict[str, str]
 ) -> None:
     group = str(os.stat(lab.engine.socket).st_gid)

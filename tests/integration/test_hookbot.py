@@ -101,7 +101,7 @@ def version(lab: Lab) -> str:
     return ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[1]
 
 
-def test_from_a_push_to_the_clients_nothing_is_lost(
+def test_a_push_reaches_the_clients_without_a_lost_request(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     hosted.push("one")
@@ -135,7 +135,7 @@ def test_from_a_push_to_the_clients_nothing_is_lost(
                         assert token_of(topic) not in process.log()
 
 
-def test_a_message_names_the_commit_and_sighup_repeats_it(
+def test_a_message_selects_the_commit_and_sighup_deploys_it_again(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     commits = [hosted.push(name) for name in ("one", "two", "three")]
@@ -150,7 +150,7 @@ def test_a_message_names_the_commit_and_sighup_repeats_it(
         assert version(lab) == "two"
 
 
-def test_messages_that_are_not_what_they_should_be_are_told_and_dropped(
+def test_invalid_messages_are_logged_and_dropped(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     commit = hosted.push("one")
@@ -171,7 +171,7 @@ def test_messages_that_are_not_what_they_should_be_are_told_and_dropped(
         assert version(lab) == "one"
 
 
-def test_what_was_pushed_while_hookbot_was_away_is_made_up_for(
+def test_a_push_while_hookbot_was_away_is_deployed_later(
     lab: Lab, hosted: Hosted, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     hosted.push("one")
@@ -197,7 +197,7 @@ def test_what_was_pushed_while_hookbot_was_away_is_made_up_for(
         pass
 
 
-def test_a_burst_of_messages_makes_the_newest_live(
+def test_a_burst_of_messages_deploys_the_newest_commit(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     commits = [hosted.push(f"v{number}") for number in range(5)]
@@ -210,7 +210,7 @@ def test_a_burst_of_messages_makes_the_newest_live(
         assert len(hanoverd.events("live")) <= 4
 
 
-def test_an_image_that_was_pushed_while_hookbot_was_away(
+def test_an_image_pushed_while_hookbot_was_away_is_deployed_later(
     lab: Lab, daemon: StartDaemon, app_folder: Path, tmp_path: Path
 ) -> None:
     topic = "/docker-pull/127.0.0.1:5000/me/app/tag/main"
@@ -249,7 +249,7 @@ def test_an_image_that_was_pushed_while_hookbot_was_away(
                 assert container["Labels"]["hanoverd.image-name"] == f"{address}/me/app:main"
 
 
-def test_the_token_is_in_no_list_of_processes_label_or_log(
+def test_the_token_appears_in_no_process_list_label_or_log(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     hosted.push("one")
@@ -277,7 +277,7 @@ def test_the_command_hides_its_token_and_keeps_its_name(lab: Lab, hookbot: Daemo
         assert token_of("/sub/hanoverd/cwd") not in Path(f"/proc/{hanoverd.pid}/cmdline").read_text()
 
 
-def test_a_folder_is_built_at_each_message(lab: Lab, hookbot: Daemon, daemon: StartDaemon, app_folder: Path) -> None:
+def test_a_message_builds_the_folder(lab: Lab, hookbot: Daemon, daemon: StartDaemon, app_folder: Path) -> None:
     environ = {"HOOKBOT_URL": hookbot_url("/sub/hanoverd/cwd")}
     with daemon("-p", "8080:80", cwd=app_folder, env=environ) as hanoverd:
         hanoverd.wait_event("hookbot_connected")
@@ -296,16 +296,14 @@ def test_a_folder_is_built_at_each_message(lab: Lab, hookbot: Daemon, daemon: St
         (["builder", "--listen", "ws://T@127.0.0.1/sub/hanoverd/cwd", "--docker-notify", "x"], "--docker-notify"),
     ],
 )
-def test_a_url_that_means_nothing_is_refused_at_the_start(
-    lab: Lab, app_folder: Path, arguments: list[str], told: str
-) -> None:
+def test_an_unknown_topic_is_refused_at_the_start(lab: Lab, app_folder: Path, arguments: list[str], told: str) -> None:
     status, out, err = run_to_end(lab, arguments, app_folder)
     assert (status, out) == (2, "")
     assert told in err
     assert "T@" not in err
 
 
-def test_a_start_goes_on_without_hookbot_and_tells(lab: Lab, daemon: StartDaemon, app_folder: Path) -> None:
+def test_a_start_without_hookbot_succeeds_and_is_logged(lab: Lab, daemon: StartDaemon, app_folder: Path) -> None:
     environ = {"HOOKBOT_URL": hookbot_url("/sub/hanoverd/cwd", port=1)}
     with daemon("-p", "8080:80", cwd=app_folder, env=environ) as hanoverd:
         hanoverd.wait_event("hookbot_lost", url="ws://127.0.0.1:1/sub/hanoverd/cwd")
@@ -335,7 +333,7 @@ class TestBuilder:
         command = lab.in_host(["curl", "-s", "-u", f"{USER}:{PASSWORD}", url])
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    def test_once_its_exit_status_tells(
+    def test_once_reports_by_its_exit_status(
         self, lab: Lab, environ: dict[str, str], app_folder: Path, tmp_path: Path
     ) -> None:
         status, _, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
@@ -351,7 +349,7 @@ class TestBuilder:
             status, out, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
             assert (status, "there is no Dockerfile" in err) == (1, True), err + out
 
-    def test_a_failure_is_told_the_newest_message_wins_and_sighup_builds_too(
+    def test_a_failure_is_logged_the_newest_message_wins_and_sighup_builds(
         self, lab: Lab, environ: dict[str, str], app_folder: Path
     ) -> None:
         with hookbot_server(lab), Daemon(lab, ["builder"], app_folder, environ) as builder:

@@ -67,7 +67,7 @@ def installing(bin_folder: Path) -> list[object]:
     return [bin_folder / "python", "-m", "pip", "install", *options]
 
 
-def test_a_package_of_ones_own_adds_a_source(
+def test_another_package_can_add_a_source(
     lab: Lab, app_folder: Path, sources: Path, bin_folder: Path, tmp_path: Path
 ) -> None:
     plugin = tmp_path / "source-plugin"
@@ -91,7 +91,9 @@ def test_a_package_of_ones_own_adds_a_source(
 
 
 @pytest.mark.parametrize("way", ["plain", "wheel", "editable"])
-def test_it_gives_the_plugin_and_the_command(way: str, sources: Path, bin_folder: Path, tmp_path: Path) -> None:
+def test_an_install_provides_the_plugin_and_the_command(
+    way: str, sources: Path, bin_folder: Path, tmp_path: Path
+) -> None:
     install = installing(bin_folder)
     if way == "plain":
         run(*install, sources)

@@ -53,9 +53,7 @@ def lossless(counted: list[dict[str, Any]], at_least: int, versions: int) -> Non
         assert len(counts["versions"]) >= versions
 
 
-def test_short_long_and_very_long_requests_all_get_their_answers(
-    lab: Lab, app_folder: Path, daemon: StartDaemon
-) -> None:
+def test_short_long_and_very_long_requests_are_all_answered(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "busy", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("busy-0")
         with (
@@ -70,7 +68,7 @@ def test_short_long_and_very_long_requests_all_get_their_answers(
         assert not cut_connections(hanoverd)
 
 
-def test_drains_that_end_under_keep_alive_clients_cut_no_answer(
+def test_the_end_of_a_drain_cuts_no_answer_of_a_keep_alive_client(
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
     with daemon("-p", "8080:80", "--name", "kept", "--drain-timeout", "2s", cwd=app_folder) as hanoverd:
@@ -84,7 +82,7 @@ def test_drains_that_end_under_keep_alive_clients_cut_no_answer(
         assert cut_connections(hanoverd)
 
 
-def test_an_app_that_is_told_of_the_drain_closes_no_connection_under_a_request(
+def test_an_app_that_gets_the_drain_signal_closes_no_connection_during_a_request(
     lab: Lab, tmp_path: Path, daemon: StartDaemon
 ) -> None:
     write_app(tmp_path, env={"DRAIN_SIGNAL": "SIGUSR1"})

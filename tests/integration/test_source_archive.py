@@ -56,7 +56,7 @@ class ArchiveCase(SourceCase):
 
 
 class FileTests(ArchiveCase):
-    async def test_plain_and_compressed(self) -> None:
+    async def test_plain_and_compressed_archives_are_loaded(self) -> None:
         archive = await self.saved("one", "lab/archived")
         for name, content in (
             ("app.tar", archive),
@@ -67,25 +67,25 @@ class FileTests(ArchiveCase):
             self.assertEqual((self.label(image), image.name.reference), ("one", "lab/archived:v1"))
             self.lab.docker("DELETE", "/images/lab%2Farchived:v1?force=1")
 
-    async def test_an_image_without_a_name(self) -> None:
+    async def test_an_image_without_a_name_is_loaded(self) -> None:
         image = await self.load(self.write(await self.saved("anonymous")))
         self.assertEqual((self.label(image), image.name.reference), ("anonymous", "hanoverd/sourced:latest"))
 
-    async def test_an_oci_archive(self) -> None:
+    async def test_an_oci_archive_is_loaded(self) -> None:
         for compress in (False, True):
             archive = as_oci(await self.saved("oci", "lab/archived"), compress=compress)
             image = await self.load(self.write(archive))
             self.assertEqual((self.label(image), image.name.reference), ("oci", "lab/archived:v1"))
             self.lab.docker("DELETE", "/images/lab%2Farchived:v1?force=1")
 
-    async def test_one_for_several_machines(self) -> None:
+    async def test_an_archive_for_several_platforms_is_loaded(self) -> None:
         archive = as_oci(await self.saved("oci", "lab/archived"), platforms=("amd64", "arm64"))
         with mock.patch("platform.machine", return_value="x86_64"):
             self.assertEqual(self.label(await self.load(self.write(archive))), "oci")
         with mock.patch("platform.machine", return_value="s390x"):
             self.assertIn("no image for this host's architecture (s390x)", await self.fails(self.load("app.tar")))
 
-    async def test_its_digest_is_checked_before_the_engine_has_it_all(self) -> None:
+    async def test_a_wrong_digest_is_found_before_the_engine_has_the_whole_archive(self) -> None:
         archive = gzip.compress(await self.saved("checked", "lab/archived"), 1)
         name, digest = self.write(archive), hashlib.sha256(archive).hexdigest()
         told = await self.fails(self.load(f"{name}@sha256:{'0' * 64}"), ObtainFailed)
@@ -93,7 +93,7 @@ class FileTests(ArchiveCase):
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
         self.assertEqual(self.label(await self.load(f"{name}@sha256:{digest}")), "checked")
 
-    async def test_what_is_no_archive_of_one_image(self) -> None:
+    async def test_a_file_that_is_not_an_archive_of_one_image_is_refused(self) -> None:
         archive = await self.saved("one", "lab/archived")
         two = merged(archive, await self.saved("two", "lab/other"))
         empty = io.BytesIO()
@@ -122,7 +122,7 @@ class FileTests(ArchiveCase):
         self.write(archive + bytes(512))
         self.assertNotEqual(image.revision, await source.newest())
 
-    def test_what_is_no_location(self) -> None:
+    def test_an_invalid_location_is_refused(self) -> None:
         for text in ("ftp://h/x", "s3://bucket", "https:///x", "s3:///key"):
             with self.assertRaisesRegex(UsageError, "is not supported: use a PATH, https"):
                 ArchiveSource(text, self.context())
@@ -146,7 +146,7 @@ class HttpsTests(ArchiveCase):
                 server.shutdown()
                 thread.join()
 
-    async def test_it_is_streamed_from_a_server_that_is_trusted(self) -> None:
+    async def test_an_archive_is_streamed_from_a_trusted_server(self) -> None:
         self.write(gzip.compress(await self.saved("far", "lab/archived"), 1))
         with self.serve() as url:
             told = await self.fails(self.load(f"{url}/app.tar"), ObtainFailed)
@@ -157,19 +157,19 @@ class HttpsTests(ArchiveCase):
                 self.assertEqual((self.label(image), image.revision), ("far", await source.newest()))
                 self.assertIn("HTTP status 404", await self.fails(self.load(f"{url}/nothing.tar"), ObtainFailed))
 
-    async def test_passwords_and_signatures_are_told_nowhere(self) -> None:
+    async def test_passwords_and_signatures_appear_in_no_message(self) -> None:
         source = ArchiveSource("https://me:secret@127.0.0.1:1/app.tar?X-Amz-Signature=secret", self.context())
         told = await self.fails(self.obtain(source))
         self.assertNotIn("secret", told + source.describe())
 
-    async def test_a_server_that_goes_in_mid_transfer(self) -> None:
+    async def test_a_server_that_stops_during_a_transfer_fails_the_load(self) -> None:
         archive = await self.saved("cut", "lab/archived")
         with raw_server(f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode() + archive[:5000]) as port:
             told = await self.fails(self.load(f"http://127.0.0.1:{port}/app.tar"), ObtainFailed)
         self.assertIn("is damaged or incomplete", told)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
 
-    async def test_a_load_is_cancelled_though_the_server_says_nothing_more(self) -> None:
+    async def test_a_load_from_a_silent_server_can_be_cancelled(self) -> None:
         archive = await self.saved("slow", "lab/archived")
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode()
         with raw_server(head + archive[:20_000], closes=False) as port:
@@ -211,7 +211,7 @@ class S3Tests(ArchiveCase):
         client.create_bucket(Bucket="images")
         client.put_object(Bucket="images", Key="a b/app.tar", Body=archive)
 
-    async def test_without_credentials_that_is_told(self) -> None:
+    async def test_missing_credentials_are_reported(self) -> None:
         nobody = {"HOME": str(self.folder), "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
         with mock.patch.dict("os.environ", nobody):
             told = await self.fails(self.load("s3://images/app.tar"), ObtainFailed)

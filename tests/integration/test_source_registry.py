@@ -85,7 +85,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 class PolicyTests(RegistryCase):
-    async def test_what_is_missing_is_pulled_and_what_is_there_is_not(self) -> None:
+    async def test_a_missing_image_is_pulled_and_a_present_one_is_not(self) -> None:
         name = f"{self.serve()}/app:v1"
         await self.push(name, "one")
         source = self.source(name)
@@ -103,7 +103,7 @@ class PolicyTests(RegistryCase):
         await self.push(name, content)
         await self.engine.tag(str(had["Id"]), *name.rsplit(":", 1))
 
-    async def test_always_pulls_what_the_tag_means_now(self) -> None:
+    async def test_always_pulls_the_current_image_of_a_tag(self) -> None:
         name = f"{self.serve()}/app:v1"
         await self.push(name, "one")
         source = self.source(name, "always")
@@ -123,7 +123,7 @@ class PolicyTests(RegistryCase):
         await self.obtain(self.source(name))
         self.assertEqual(self.label(await self.obtain(source)), "one")
 
-    async def test_a_digest_is_pulled_and_stays(self) -> None:
+    async def test_an_image_is_pulled_by_its_digest_and_stays(self) -> None:
         name = f"{self.serve()}/app:v1"
         await self.push(name, "one")
         digest = await self.source(name, "always").newest()
@@ -132,12 +132,12 @@ class PolicyTests(RegistryCase):
         self.assertEqual(self.label(await self.obtain(source)), "one")
         self.assertIsNone(await source.newest())
 
-    async def test_an_image_of_ones_own_by_its_id(self) -> None:
+    async def test_a_local_image_is_found_by_its_id(self) -> None:
         found = json.loads(self.lab.docker("GET", "/images/hanoverd-lab/python/json")[1])
         self.assertEqual((await self.obtain(self.source(found["Id"], "always"))).id, found["Id"])
         self.assertIn("the engine has no image with the ID", await self.fails(self.obtain(self.source("0" * 64))))
 
-    async def test_what_is_not_there(self) -> None:
+    async def test_a_missing_name_is_reported(self) -> None:
         address = self.serve()
         told = await self.fails(self.obtain(self.source(f"{address}/nothing:v1")), ObtainFailed)
         self.assertIn(f"cannot pull {address}/nothing:v1: ", told)
@@ -151,7 +151,7 @@ LOGIN = {"username": USER, "password": PASSWORD}
 
 
 class LoginTests(RegistryCase):
-    async def test_a_login_is_read_anew_each_time(self) -> None:
+    async def test_a_login_is_read_again_each_time(self) -> None:
         address = self.serve(login=True)
         name = f"{address}/app:v1"
         await self.push(name, "one", login=LOGIN)
@@ -165,7 +165,7 @@ class LoginTests(RegistryCase):
         self.assertEqual(self.label(await self.obtain(source)), "one")
         self.assertRegex(str(await source.newest()), "^sha256:")
 
-    async def test_a_registry_with_tls_and_login(self) -> None:
+    async def test_a_registry_with_tls_and_a_login_works(self) -> None:
         address = self.serve(login=True, tls=True, port=5443)
         name = f"{address}/app:v1"
         await self.push(name, "one", login=LOGIN)
@@ -183,7 +183,7 @@ class LoginTests(RegistryCase):
             self.assertEqual(self.label(await self.obtain(self.source(name, "always", **environ))), "one")
             self.forget(name)
 
-    async def test_helpers_that_cannot_help(self) -> None:
+    async def test_the_failure_of_a_credential_helper_is_reported(self) -> None:
         address = self.serve(login=True)
         source = self.source(f"{address}/app:v1", **self.configure(credsStore="vault"))
         told = await self.fails(self.obtain(source), LoginFailed)
@@ -208,7 +208,7 @@ class LoginTests(RegistryCase):
         hub = "https://index.docker.io/v1/"
         self.assertEqual(await credentials.login("docker.io"), {"identitytoken": "T", "serveraddress": hub})
 
-    async def test_a_damaged_configuration_is_told(self) -> None:
+    async def test_an_invalid_configuration_is_reported(self) -> None:
         environ = self.configure()
         (self.folder / "docker" / "config.json").write_text("{")
         told = await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
@@ -218,7 +218,7 @@ class LoginTests(RegistryCase):
             "is invalid", await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
         )
 
-    async def test_a_build_gets_the_logins_for_the_images_that_it_begins_from(self) -> None:
+    async def test_a_build_gets_the_logins_for_its_base_images(self) -> None:
         name = f"{self.serve(login=True)}/app:v1"
         await self.push(name, "base", login=LOGIN)
         (self.folder / "Dockerfile").write_text(f"FROM {name}\nLABEL more=x\n")
@@ -228,7 +228,7 @@ class LoginTests(RegistryCase):
         self.assertEqual(self.label(await self.obtain(FolderSource(".", self.context(environ=environ)))), "base")
 
 
-class WhimTests(RegistryCase):
+class FaultyRegistryTests(RegistryCase):
     def setUp(self) -> None:
         super().setUp()
         self.serve()
@@ -252,7 +252,7 @@ class WhimTests(RegistryCase):
         """Pull it."""
         return Deferred.fromCoroutine(self.obtain(self.source(name, "always")))
 
-    async def test_it_backs_off_from_a_registry_that_is_asked_too_often(self) -> None:
+    async def test_a_registry_that_limits_requests_is_retried_with_a_backoff(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")
         with self.proxy() as address:
             context = self.context(pull="always")
@@ -273,7 +273,7 @@ class WhimTests(RegistryCase):
             await sleep(REACTOR, 1)
             self.assertLess(await self.cancelled(work), 1)
 
-    async def test_a_pull_that_is_cut_short_is_no_success_though_the_name_is_there(self) -> None:
+    async def test_an_incomplete_pull_fails_even_if_the_name_exists(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")
         with self.proxy() as address:
             await self.pull(f"{address}/app:v1")
@@ -283,7 +283,7 @@ class WhimTests(RegistryCase):
             (self.whims / "cut").unlink()
             self.assertEqual(self.label(await self.pull(f"{address}/app:v1")), "two")
 
-    async def test_a_disk_that_is_full_is_told(self) -> None:
+    async def test_a_full_disk_is_reported(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "large", megabytes=60)
         await deferToThread(self.pull_to_a_small_disk)
 
@@ -313,7 +313,7 @@ class WhimTests(RegistryCase):
             subprocess.run(["umount", "--lazy", str(disk)], check=True)
             small.stop()
 
-    async def test_a_pull_is_cancelled_and_the_engine_stops(self) -> None:
+    async def test_a_cancelled_pull_stops_in_the_engine(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")
         with self.proxy() as address:
             (self.whims / "stall").touch()

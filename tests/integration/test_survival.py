@@ -42,7 +42,7 @@ def load(lab: Lab) -> Clients:
 class TestAdoption:
     """A hanoverd that comes after another."""
 
-    def test_what_was_live_goes_on_after_a_kill_and_is_handed_over_from(
+    def test_the_live_version_survives_a_kill_and_is_replaced_after_the_restart(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
@@ -59,7 +59,7 @@ class TestAdoption:
             assert alive(lab) == "heir-1"
         assert "heir-0" in rules
 
-    def test_a_start_whose_handover_fails_leaves_the_adopted_version_live_and_watched(
+    def test_a_failed_handover_at_the_start_leaves_the_adopted_version_live_and_monitored(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
@@ -77,9 +77,7 @@ class TestAdoption:
             second.wait_live("heir-2")
             assert alive(lab) == "heir-2"
 
-    def test_candidates_of_the_one_that_was_killed_are_removed(
-        self, lab: Lab, app_folder: Path, daemon: StartDaemon
-    ) -> None:
+    def test_candidates_of_a_killed_hanoverd_are_removed(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
             first.wait_live("heir-0")
             write_app(app_folder, env={"MUTE": "1"})
@@ -92,7 +90,7 @@ class TestAdoption:
             second.wait_live("heir-2")
             eventually(lambda: names(lab.containers("heir")) == ["heir-2"])
 
-    def test_rules_that_lead_to_nobody_are_removed_at_the_start(
+    def test_rules_without_a_container_are_removed_at_the_start(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
@@ -106,7 +104,7 @@ class TestAdoption:
             assert refused(lab.in_client, URL.format(lab.host_ip))
             assert "HANOVERD" not in lab.iptables_save()
 
-    def test_a_version_without_the_ports_of_now_serves_until_the_first_flip(
+    def test_a_version_without_the_present_ports_serves_until_the_first_flip(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
@@ -119,12 +117,12 @@ class TestAdoption:
             second.wait_gone("heir-0")
 
 
-class TestItsClients:
+class TestClientsOfAKilledVersion:
     """Who is connected to a version that is killed hears of it: nobody waits in silence for what cannot come."""
 
     @pytest.mark.parametrize("way", ["kill", "shim", "remove", "with the engine"])
     @pytest.mark.parametrize("restart", ["always", "no"])
-    def test_they_are_closed_or_reset(
+    def test_connections_to_a_killed_version_are_closed_or_reset(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, way: str, restart: str
     ) -> None:
         with daemon("-p", "8080:80", "--name", "gone", "--restart", restart, cwd=app_folder) as hanoverd:
@@ -159,9 +157,7 @@ class TestItsClients:
                 hanoverd.wait_event("exited", version="gone-0", restart_seconds=None)
 
 
-def test_the_kernel_remembers_nothing_of_a_version_that_is_gone(
-    lab: Lab, app_folder: Path, daemon: StartDaemon
-) -> None:
+def test_the_kernel_tracks_no_connection_to_a_removed_version(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "past", "--drain-timeout", "2s", cwd=app_folder) as hanoverd:
         address = hanoverd.wait_event("started", version="past-0")["address"]
         hanoverd.wait_live("past-0")
@@ -187,7 +183,7 @@ def tracked(lab: Lab, address: str) -> list[str]:
 class TestOnExitKeep:
     """An upgrade of hanoverd itself."""
 
-    def test_stop_and_start_cost_no_request(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_stop_and_a_start_cost_no_request(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
         with daemon(*arguments, cwd=app_folder) as first:
             first.wait_live("kept-0")
@@ -204,7 +200,7 @@ class TestOnExitKeep:
         with daemon("-p", "8080:80", "--name", "kept", cwd=app_folder) as last:
             last.wait_live("kept-3")
 
-    def test_what_drains_is_left_to_the_next_and_what_is_not_live_yet_is_not(
+    def test_draining_versions_stay_and_candidates_are_removed(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
@@ -228,14 +224,14 @@ class TestOnExitKeep:
             assert second.wait_gone("kept-0")["connections"] == 0
             lossless(clients, at_least=1)
 
-    def test_without_a_live_version_nothing_is_left(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_without_a_live_version_nothing_stays(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         write_app(app_folder, env={"EXIT": "1"})
         with daemon("-p", "8080:80", "--name", "kept", "--on-exit", "keep", cwd=app_folder) as hanoverd:
             hanoverd.wait_event("waiting", serving=None)
         assert names(lab.containers("kept")) == []
 
 
-class TestTheAppDies:
+class TestRestarts:
     """A live version that exits."""
 
     def exit(self, lab: Lab, code: int) -> None:
@@ -243,9 +239,7 @@ class TestTheAppDies:
         with pytest.raises(ConnectionError):
             hostname(lab.in_client, f"{URL.format(lab.host_ip)}exit?{code}")
 
-    def test_the_same_image_is_started_again_with_growing_delays(
-        self, lab: Lab, app_folder: Path, daemon: StartDaemon
-    ) -> None:
+    def test_the_same_image_is_restarted_with_backoff(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             # Whatever the folder has become: it is the image that counts.
@@ -259,9 +253,7 @@ class TestTheAppDies:
                 assert alive(lab) == f"mortal-{number + 1}"
             eventually(lambda: names(lab.containers("mortal")) == ["mortal-3"])
 
-    def test_it_is_back_before_a_build_that_takes_its_time(
-        self, lab: Lab, app_folder: Path, daemon: StartDaemon
-    ) -> None:
+    def test_the_restart_does_not_wait_for_a_slow_build(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             write_app(app_folder, version="2")
@@ -277,7 +269,9 @@ class TestTheAppDies:
             eventually(lambda: alive(lab) == "mortal-1")
             hanoverd.wait_event("output", version="mortal-1", line=contains("as version 2"))
 
-    def test_triggers_do_not_keep_it_from_coming_back(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_stream_of_triggers_does_not_prevent_the_restart(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             self.exit(lab, 9)
@@ -290,7 +284,7 @@ class TestTheAppDies:
             else:
                 raise AssertionError(f"not live within 8 s: {hanoverd.log()}")
 
-    def test_the_policy_counts(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_the_restart_policy_limits_restarts(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", "--restart", "on-failure:1", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             self.exit(lab, 3)
@@ -302,7 +296,9 @@ class TestTheAppDies:
             self.exit(lab, 0)
             hanoverd.wait_event("exited", version="mortal-2", code=0, successor=None, restart_seconds=None)
 
-    def test_an_old_version_that_still_drains_takes_over(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_draining_version_takes_the_place_of_a_dead_one(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
         arguments = ("-p", "8080:80", "--name", "mortal", "--overlap-grace-duration", "20s", "--restart", "no")
         with daemon(*arguments, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
@@ -318,14 +314,14 @@ class TestTheAppDies:
             self.exit(lab, 1)
             hanoverd.wait_event("exited", version="mortal-2", code=1, successor="mortal-0")
 
-    def test_one_that_is_killed_too(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_killed_version_is_restarted(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             lab.docker("POST", "/containers/mortal-0/kill?signal=SIGKILL")
             hanoverd.wait_event("exited", version="mortal-0", code=137)
             hanoverd.wait_live("mortal-1")
 
-    def test_a_new_version_is_not_undone_by_the_restart_of_an_old_one(
+    def test_a_new_version_is_not_replaced_by_the_restart_of_an_old_one(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
@@ -342,7 +338,7 @@ class TestTheAppDies:
             eventually(lambda: names(lab.containers("mortal")) == ["mortal-1"])
 
 
-def test_hooks_see_the_life_of_an_app_and_one_can_say_no(
+def test_hooks_run_at_each_event_and_a_ready_hook_can_reject_a_version(
     lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
 ) -> None:
     told = tmp_path / "told"
@@ -383,7 +379,9 @@ class TestHealth:
 
     ARGUMENTS = ("-p", "8080:80", "--name", "ill", "--watch", "300ms", "--watch-failures", "2")
 
-    def test_it_is_replaced_by_another_of_its_image(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_an_unhealthy_version_is_replaced_by_a_new_container_of_its_image(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
         with daemon(*self.ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("ill-0")
             time.sleep(1)
@@ -396,7 +394,7 @@ class TestHealth:
             lab.docker("POST", "/containers/ill-0/unpause")
             eventually(lambda: names(lab.containers("ill")) == ["ill-1"])
 
-    def test_the_healthcheck_of_its_image_counts(
+    def test_a_version_is_replaced_when_its_healthcheck_fails(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path
     ) -> None:
         check = '["busybox", "sh", "-c", "echo looked; ! busybox test -e /data/sick"]'
@@ -414,7 +412,7 @@ class TestHealth:
             hanoverd.wait_live("ill-1")
             assert alive(lab) == "ill-1"
 
-    def test_one_that_has_not_settled_gives_way_to_the_version_before(
+    def test_an_unhealthy_version_that_has_not_settled_is_rolled_back(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon(*self.ARGUMENTS, "--settle", "15s", cwd=app_folder) as hanoverd:
@@ -428,7 +426,9 @@ class TestHealth:
             lab.docker("POST", "/containers/ill-1/unpause")
             eventually(lambda: names(lab.containers("ill")) == ["ill-0"], seconds=40)
 
-    def test_one_that_exits_before_it_has_settled_too(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_version_that_exits_before_it_has_settled_is_rolled_back(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
         with daemon("-p", "8080:80", "--name", "ill", "--settle", "30s", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("ill-0")
             hanoverd.hup()

@@ -29,7 +29,7 @@ def test_systemd_accepts_a_unit(name: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_service_manager_is_told(lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path) -> None:
+def test_a_service_manager_is_notified(lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         # The path of a Unix socket may not be long, and that of a test's folder is.
         address = lab.folder / "notify"
