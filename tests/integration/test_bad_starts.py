@@ -1,4 +1,4 @@
-"""What is found wrong at the start: a clear message on standard error, a non-zero exit, nothing harmed."""
+"""Errors at the start: a clear message on standard error, a non-zero exit status, and no change to the host."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_folder_without_a_dockerfile_is_refused(lab: Lab, tmp_path: Path) -> N
 
 
 def test_an_engine_that_does_not_answer_is_reported(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
-    address = f"unix://{tmp_path}/nobody.sock"
+    address = f"unix://{tmp_path}/missing.sock"
     code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder, {"DOCKER_HOST": address})
     assert (code, out) == (START, "")
     assert f"no Docker engine answers at {address} (from DOCKER_HOST)" in err

@@ -1,4 +1,4 @@
-"""A newer trigger cancels a handover that is not live yet, wherever it is; nothing of it is left."""
+"""A newer trigger cancels a handover in any phase before the flip, and nothing of it is left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLOW_STEP = f'FROM {BASE}\nRUN ["busybox", "sleep", "60"]\n'
 
 
 def builds_under_way(lab: Lab) -> int:
-    """Containers that run a step of a build: those that are not hanoverd's."""
+    """Return the number of containers that run a step of a build: these do not have hanoverd's label."""
     _, body = lab.docker("GET", "/containers/json")
     return sum(1 for container in json.loads(body) if container["Labels"].get("orchestrator") != "hanoverd")
 
@@ -48,7 +48,7 @@ def test_a_newer_trigger_cancels_a_start(lab: Lab, app_folder: Path, daemon: Sta
         before = hanoverd.position
         hanoverd.hup()
         for _ in range(2):
-            # The start comes next, and takes the engine a quarter of a second.
+            # The start follows, and takes the engine a quarter of a second.
             hanoverd.wait_event("created", after=before)
             before = hanoverd.position
             hanoverd.hup()

@@ -1,4 +1,4 @@
-"""A running hanoverd, looked at and told what to do from outside."""
+"""The commands for a running hanoverd: status, history, logs, deploy, cancel, rollback, pause and resume."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Commands:
         self._lab = lab
 
     def start(self, *arguments: str, as_user: Sequence[str] = ()) -> subprocess.Popen[str]:
-        """One that goes on."""
+        """Start a command."""
         return subprocess.Popen(
             self._lab.in_host([*as_user, *twistd(*arguments)]),
             env=environment(self._lab),
@@ -47,51 +47,51 @@ class Commands:
         )
 
     def end(self, *arguments: str, as_user: Sequence[str] = ()) -> tuple[int, str, str]:
-        """Exit status, standard output and standard error."""
+        """Run a command; return its exit status, standard output and standard error."""
         running = self.start(*arguments, as_user=as_user)
         out, err = running.communicate(timeout=60)
         return running.returncode, out, err
 
     def __call__(self, *arguments: str) -> str:
-        """What one prints that works."""
+        """Run a command that must succeed; return its output."""
         code, out, err = self.end(*arguments)
         assert (code, err) == (0, ""), (arguments, code, out, err)
         return out
 
     def status(self) -> Any:
-        """All about the app."""
+        """Return the status of the app."""
         return json.loads(self("status", "web", "--json"))
 
     def history(self) -> list[Any]:
-        """The handovers so far."""
+        """Return the handovers so far."""
         return [json.loads(line) for line in self("history", "web", "--format", "json").splitlines()]
 
 
 @pytest.fixture
 def commands(lab: Lab) -> Commands:
-    """Those of the lab."""
+    """The commands on the lab's host."""
     return Commands(lab)
 
 
 def alive(lab: Lab) -> str:
-    """The version that answers the client host."""
+    """Return the version that answers the client host."""
     return hostname(lab.in_client, URL.format(lab.host_ip))
 
 
 def words(lab: Lab, path: str = "") -> str:
-    """What it answers."""
+    """Return the answer of the live version."""
     return ask(lab.in_client, URL.format(lab.host_ip) + path)
 
 
 def lossless(clients: Clients) -> None:
-    """All requests were answered."""
+    """Assert that all requests were answered."""
     counted = clients.finish()
     assert (counted["failed"], counted["cut"], counted["errors"]) == (0, 0, []), counted
     assert counted["ok"] > 20
 
 
 def load(lab: Lab) -> Clients:
-    """Short requests from the client host."""
+    """Send short requests from the client host."""
     return Clients(lab.in_client, lab.host_ip, "8080", "--workers", "2", "--pause", "0.01")
 
 
@@ -113,7 +113,7 @@ class TestQueries:
             assert f"0.0.0.0:8080->80/tcp   {hanoverd.pid}" in web
             [first, second] = [json.loads(line) for line in commands("list", "--format=json").splitlines()]
             assert (first["app"], second["live"]["version"]) == ("api", "web-0")
-            # A socket that a dead one has left is told, and does not hide the others.
+            # The socket of a killed hanoverd is reported, and does not hide the others.
             other.kill()
             code, out, err = commands.end("list", "-q")
             assert (code, out) == (1, "web\n")
@@ -146,14 +146,14 @@ class TestQueries:
             shown = Path(f"/proc/{hanoverd.pid}/cmdline").read_text()
             assert "--env=PASSWORD=***" in shown
             [label] = [one["Labels"] for one in lab.containers("web") if one["Names"] == ["/web-0"]]
-            told = [
+            shown_texts = [
                 text,
                 json.dumps([status, commands.history(), label]),
                 commands("logs", "web"),
                 hanoverd.log(),
                 shown,
             ]
-            assert "hunter2" not in "".join(told)
+            assert "hunter2" not in "".join(shown_texts)
             assert "PASSWORD=hunter2" in json.loads(lab.docker("GET", "/containers/web-0/json")[1])["Config"]["Env"]
 
     def test_status_with_watch_shows_each_change(
@@ -193,7 +193,7 @@ class TestQueries:
             assert newest.split()[:4] == ["2", "web-1", "hanoverd/web:latest", "SIGHUP"]
             assert " live " in oldest
             whole = commands("history", "web", "--no-trunc").splitlines()
-            assert "cannot go on: exiting with 3" in whole[1]
+            assert "cannot continue: exiting with 3" in whole[1]
             assert whole[0].split()[-2:] == ["PHASES", "WHY"]
             assert ", created in " in whole[2]
 
@@ -209,7 +209,7 @@ class TestQueries:
             assert "SIGHUP" in following.stdout.readline()
             hanoverd.wait_gone("web-0")
             assert hanoverd.terminate() == 0
-            # It ends with what it follows.
+            # The command ends when hanoverd stops.
             out, _ = following.communicate(timeout=20)
             assert following.returncode == 0
             assert out.index("web-1") < out.rindex("web-0")
@@ -327,7 +327,7 @@ class TestCommands:
                 hanoverd.hup()
             hanoverd.wait_event("held", reason="SIGHUP")
             assert "web-1 (hanoverd/web:latest) is live" in commands("deploy", "web", "--wait")
-            # What dies is started again, paused or not.
+            # A dead version is restarted, even while hanoverd is paused.
             lab.docker("POST", "/containers/web-1/kill")
             hanoverd.wait_live("web-2")
             status = commands.status()
@@ -340,7 +340,7 @@ class TestCommands:
 
 
 class TestAccess:
-    """Nobody else is answered."""
+    """Who may use the control socket, and which requests it accepts."""
 
     def test_only_the_same_user_and_root_may_connect(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
@@ -352,7 +352,7 @@ class TestAccess:
             code, out, err = commands.end("status", "web", as_user=SOMEBODY)
             assert (code, out) == (1, "")
             assert "the hanoverd that serves web belongs to another user: ask as that user, or as root" in err
-            # Even where the file lets everybody in.
+            # Even if the mode of the file allows it.
             path.chmod(0o666)
             code, out, err = commands.end("pause", "web", as_user=SOMEBODY)
             assert (code, out) == (1, "")
@@ -362,11 +362,11 @@ class TestAccess:
     def test_an_unknown_app_is_reported(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
-        code, out, err = commands.end("status", "nobody")
+        code, out, err = commands.end("status", "missing")
         assert (code, out) == (1, "")
-        assert "no hanoverd serves an app named nobody here (there is none at all; looked in " in err
+        assert "no hanoverd serves an app named missing here (there is none at all; looked in " in err
         with daemon(*ARGUMENTS, cwd=app_folder):
-            eventually(lambda: "there are: web" in commands.end("deploy", "nobody")[2])
+            eventually(lambda: "there are: web" in commands.end("deploy", "missing")[2])
         assert list(lab.runtime.iterdir()) == []
 
     def test_invalid_requests_are_refused_and_change_nothing(
@@ -392,7 +392,7 @@ class TestAccess:
 
 
 def raw(lab: Lab, request: bytes) -> bytes:
-    """What the socket answers."""
+    """Return the answer of the control socket."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         connection.connect(str(lab.runtime / "web.sock"))
@@ -404,7 +404,7 @@ def raw(lab: Lab, request: bytes) -> bytes:
 
 
 class TestRollback:
-    """Versions that are kept, and gone back to."""
+    """Versions that are kept for a rollback."""
 
     def test_a_rollback_costs_no_request(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
@@ -427,9 +427,9 @@ class TestRollback:
             eventually(lambda: [one["generation"] for one in commands.status()["kept"]] == [2])
             lossless(clients)
             assert commands.status()["live"]["image_id"] == first
-            # And forth again, by its number, or by its name.
+            # And back to the newer one, by its number or by its name.
             assert "web-4 (hanoverd/web:latest) is live" in commands("rollback", "web", "web-2", "--wait")
-            # At once: it still finishes.
+            # Immediately: the version that was replaced still drains.
             code, _, err = commands.end("rollback", "web", "77", "--wait")
             assert code == 1
             assert "there is no version 77 to go back to; kept are: 3 (" in err
@@ -443,7 +443,7 @@ class TestRollback:
         with daemon(*ARGUMENTS, "--on-exit", "keep", *old, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             before = json.loads(lab.docker("GET", "/containers/web-0/json")[1])
-        # The same image, other settings.
+        # The same image with other settings.
         with daemon(*ARGUMENTS, "--on-exit", "keep", "-e", "MODE=new", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-1")
             eventually(lambda: lab.kept() == ["web-0-kept"])
@@ -453,7 +453,7 @@ class TestRollback:
             assert commands.end("rollback", "web", "1", "--wait")[0] == 0
             after = json.loads(lab.docker("GET", "/containers/web-3/json")[1])
             assert "MODE=new" in after["Config"]["Env"]
-            # One that dies is started again with the settings that it had.
+            # A dead version is restarted with the settings that it had.
             lab.docker("POST", "/containers/web-3/kill")
             hanoverd.wait_live("web-4")
             assert "MODE=new" in json.loads(lab.docker("GET", "/containers/web-4/json")[1])["Config"]["Env"]

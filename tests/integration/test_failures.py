@@ -1,4 +1,4 @@
-"""A version that fails says why and is removed; the old one goes on, and the daemon waits for the next trigger."""
+"""A version that fails is removed, and its error is logged; the old version stays live."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ URL = "http://{}:8080/"
         ({"MUTE": "1"}, r"not ready within the status timeout of 2s"),
         ({"READY_AFTER": "60"}, r"port 80: .*[Rr]efused"),
         ({"PORTS": "8000"}, r"port 80: .*[Rr]efused"),
-        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last line:\n\s+cannot go on: exiting with 3"),
+        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last line:\n\s+cannot continue: exiting with 3"),
     ],
     ids=["404", "a redirect", "accepts and never answers", "never listens", "listens elsewhere", "exits at once"],
 )

@@ -1,4 +1,4 @@
-"""A short campaign of faults, the same ones each time and of all kinds: everything becomes right again without a person."""
+"""A short campaign of faults of all kinds, the same in each run: hanoverd recovers from all of them without help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""--disable-overlap: the two versions never run at once, and the old one comes back when the new one fails."""
+"""--disable-overlap: the two versions never run at the same time, and the old one is restarted if the new one fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images from folders: the context beside docker's own, the two builders, two stages."""
+"""Images from folders: the build context compared with docker's, both builders, and two-stage builds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FolderCase(SourceCase):
         return Deferred.fromCoroutine(self.obtain(FolderSource(".", self.context(build=options, environ=environ))))
 
     def dockerfile(self, text: str, name: str = "Dockerfile") -> None:
-        """Write one."""
+        """Write a Dockerfile."""
         (self.folder / name).write_text(text)
 
 
@@ -80,9 +80,9 @@ class BuildKitTests(FolderCase):
 
     async def test_a_step_that_fails_shows_its_output(self) -> None:
         self.dockerfile(f"FROM {BASE}\nRUN --mount=type=tmpfs,target=/t echo the disk is sad; exit 5\n")
-        told = await self.fails(self.build())
-        self.assertIn("docker build exited with an error", told)
-        self.assertIn("the disk is sad", told)
+        message = await self.fails(self.build())
+        self.assertIn("docker build exited with an error", message)
+        self.assertIn("the disk is sad", message)
 
     async def test_a_buildkit_build_can_be_cancelled(self) -> None:
         self.dockerfile(f"FROM {BASE}\nRUN --mount=type=tmpfs,target=/t busybox sleep 60\n")
@@ -97,8 +97,8 @@ class BuildKitTests(FolderCase):
 
     async def test_a_missing_buildkit_is_reported(self) -> None:
         self.dockerfile(f"FROM {BASE}\nRUN --mount=type=cache,target=/c true\n")
-        told = await self.fails(self.build(PATH="/nowhere"))
-        self.assertIn("needs BuildKit (RUN --mount, line 2), and no docker command on PATH has it", told)
+        message = await self.fails(self.build(PATH="/nowhere"))
+        self.assertIn("needs BuildKit (RUN --mount, line 2), and no docker command on PATH has it", message)
         self.dockerfile(TINY % "x")
         self.assertIn(
             "no docker command on PATH has BuildKit",
@@ -112,7 +112,7 @@ class BuildKitTests(FolderCase):
         self.assertIn("#1", "".join(self.progress))
 
 
-#: Prints the context of the image that runs.
+#: Prints the build context of the second stage.
 TWO_STAGES = f"FROM {BASE}\nCOPY runtime /runtime\nCMD {{}}\n"
 PRINTS = '["busybox", "tar", "-C", "/runtime", "-c", "."]'
 
@@ -135,7 +135,7 @@ class TwoStageTests(FolderCase):
         self.assertEqual(self.containers(), [])
 
     async def test_the_failure_and_the_output_of_the_first_image_are_reported(self) -> None:
-        for command, told in (
+        for command, message in (
             ('["sh", "-c", "echo the tree is ill >&2; exit 3"]', "exited with code 3.*the tree is ill"),
             ('["sh", "-c", "busybox tar -C /runtime -c .; exit 4"]', "exited with code 4"),
             ('["busybox", "true"]', "printed nothing"),
@@ -143,7 +143,7 @@ class TwoStageTests(FolderCase):
             ('["/nowhere"]', "cannot run the container|no such file"),
         ):
             self.dockerfile(TWO_STAGES.format(command))
-            self.assertRegex((await self.fails(self.build())).replace("\n", " "), told)
+            self.assertRegex((await self.fails(self.build())).replace("\n", " "), message)
             self.assertEqual(self.containers(), [])
 
     async def test_a_cancelled_two_stage_build_leaves_nothing(self) -> None:
@@ -163,7 +163,7 @@ class TwoStageTests(FolderCase):
 
 
 class ContextTests(SourceCase):
-    """The same files, in the same tar, as ``docker build`` sends."""
+    """The build context has the same files, in the same tar, as that of ``docker build``."""
 
     def test_the_build_context_equals_that_of_docker(self) -> None:
         app = self.folder / "app"

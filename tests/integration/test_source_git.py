@@ -26,20 +26,20 @@ class GitCase(SourceCase):
         self.app = Repository(self.folder / "work", self.hosted / "me" / "app")
 
     def host(self, *, login: bool = False) -> Host:
-        """Serve it."""
+        """Serve the repository."""
         serving = https_host(self.hosted, login=login)
         host = serving.__enter__()
         self.addCleanup(serving.__exit__, None, None, None)
         return host
 
     def source(self, host: Host, text: str = "", *, build: BuildOptions | None = None, **environ: str) -> GitSource:
-        """A source of it."""
+        """Return a source of the repository."""
         context = self.context(build=build, environ={**host.environ, **environ}, app="app")
         return GitSource(f"{host.name}/me/app{text}", context)
 
     @property
     def checkouts(self) -> list[Path]:
-        """Those that are there."""
+        """Return the present checkouts."""
         return [path for path in self.folder.glob("src/**/checkouts/*") if path.is_dir()]
 
 
@@ -65,7 +65,7 @@ class GitTests(GitCase):
         self.app.commit({"Dockerfile": TINY % "two"})
         source = self.source(host, "#main")
         self.assertEqual(self.label(await self.obtain(source, first)), "one")
-        # Off all branches, after a forced push.
+        # On no branch any more, after a forced push.
         self.app.git("checkout", "--quiet", "--orphan", "other")
         third = self.app.commit({"Dockerfile": TINY % "three"}, branch="other")
         self.app.git("push", "--quiet", "--force", "origin", "other:main")
@@ -134,9 +134,9 @@ class GitTests(GitCase):
     async def test_a_login_comes_from_a_credential_helper_and_never_from_a_prompt(self) -> None:
         host = self.host(login=True)
         self.app.commit({"Dockerfile": TINY % "one"})
-        told = await self.fails(self.obtain(self.source(host, "#main")))
-        self.assertIn("could not read Username", told)
-        self.assertIn("--git-protocol ssh", told)
+        message = await self.fails(self.obtain(self.source(host, "#main")))
+        self.assertIn("could not read Username", message)
+        self.assertIn("--git-protocol ssh", message)
         helper = self.folder / "git-helper"
         helper.write_text(f"#!/bin/sh\necho username={USER}\necho password={PASSWORD}\n")
         helper.chmod(0o755)
@@ -150,14 +150,14 @@ class GitTests(GitCase):
         good = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/app", self.context(environ=host.environ))
         self.assertEqual(self.label(await self.obtain(good)), "one")
         bad = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/none", self.context(environ=host.environ))
-        told = await self.fails(self.obtain(bad))
-        self.assertNotIn(PASSWORD, f"{told}{good.describe()}{self.progress}")
+        message = await self.fails(self.obtain(bad))
+        self.assertNotIn(PASSWORD, f"{message}{good.describe()}{self.progress}")
 
     async def test_an_untrusted_certificate_is_refused(self) -> None:
         host = self.host()
         context = self.context()
-        told = await self.fails(self.obtain(GitSource(f"{host.name}/me/app", context)))
-        self.assertIn("certificate", told)
+        message = await self.fails(self.obtain(GitSource(f"{host.name}/me/app", context)))
+        self.assertIn("certificate", message)
 
     async def test_a_fetch_can_be_cancelled(self) -> None:
         host = self.host()
@@ -216,7 +216,7 @@ class GitTests(GitCase):
         os.utime(lock, (0, 0))
         self.assertEqual(self.label(await self.obtain(source)), "three")
         self.assertFalse(lock.exists())
-        # Nor does a cancel wait for it.
+        # A cancel does not wait for it either.
         self.app.commit({"Dockerfile": TINY % "four"})
         lock.touch()
         work = Deferred.fromCoroutine(self.obtain(source))
@@ -273,6 +273,6 @@ class SshTests(GitCase):
             self.assertIn("Host key verification failed", await self.fails(self.obtain(unknown)))
             command = host.environ["GIT_SSH_COMMAND"].rpartition(" -i ")[0]
             keyless = self.context(environ={"GIT_SSH_COMMAND": f"{command} -i /nowhere"})
-            told = await self.fails(self.obtain(GitSource(f"ssh://root@{host.name}{self.app.bare}", keyless)))
-            self.assertIn("Permission denied", told)
+            message = await self.fails(self.obtain(GitSource(f"ssh://root@{host.name}{self.app.bare}", keyless)))
+            self.assertIn("Permission denied", message)
             self.assertLess(time.monotonic() - begun, 10)

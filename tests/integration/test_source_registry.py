@@ -1,4 +1,4 @@
-"""Images from a real registry: logins, policies, proofs, and a registry with whims."""
+"""Images from a real registry: logins, pull policies, digests, and a registry with faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RegistryCase(SourceCase):
     """A registry on the lab's host."""
 
     def serve(self, *, port: int = 5000, login: bool = False, tls: bool = False) -> str:
-        """Serve it until the test's end."""
+        """Serve a registry until the end of the test."""
         serving = registry(self.lab, self.folder / f"registry-{port}", port=port, login=login, tls=tls)
         address = serving.__enter__()
         self.addCleanup(serving.__exit__, None, None, None)
@@ -45,7 +45,7 @@ class RegistryCase(SourceCase):
     async def push(
         self, name: str, content: str, *, login: Mapping[str, str] | None = None, megabytes: float = 0.1
     ) -> str:
-        """Build an image of this content, push it, forget it, and give its ID."""
+        """Build an image of this content, push it, remove it from the engine, and return its ID."""
         (self.folder / "Dockerfile").write_text((TINY % content) + f"ENV CONTENT={content}\nCOPY data /data\n")
         (self.folder / "data").write_bytes(os.urandom(int(megabytes * 1_000_000)))
         image = await self.obtain(FolderSource(".", self.context()))
@@ -56,23 +56,23 @@ class RegistryCase(SourceCase):
         return image.id
 
     def forget(self, *names: str) -> None:
-        """Have the engine not know these names any more."""
+        """Remove these names from the engine."""
         for name in names:
             self.lab.docker("DELETE", f"/images/{quote(name, safe='')}?force=1")
 
     def source(self, name: str, pull: str | None = None, **environ: str) -> RegistrySource:
-        """The image of this name."""
+        """Return a source of the image of this name."""
         return RegistrySource(name, self.context(pull=pull, environ=environ))
 
     def configure(self, **config: object) -> dict[str, str]:
-        """The environment that leads to this configuration of Docker's."""
+        """Return the environment that selects this configuration of Docker."""
         folder = self.folder / "docker"
         folder.mkdir(exist_ok=True)
         (folder / "config.json").write_text(json.dumps(config))
         return {"DOCKER_CONFIG": str(folder), "PATH": f"{folder}:{os.environ['PATH']}"}
 
     def helper(self, name: str, script: str) -> None:
-        """A credential helper."""
+        """Install a credential helper."""
         path = self.folder / "docker" / f"docker-credential-{name}"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\n{script}\n")
@@ -80,7 +80,7 @@ class RegistryCase(SourceCase):
 
 
 def basic(user: str, password: str) -> dict[str, str]:
-    """As ``docker login`` writes it."""
+    """Return a login as ``docker login`` stores it."""
     return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
@@ -98,7 +98,7 @@ class PolicyTests(RegistryCase):
         self.assertEqual(self.label(await self.obtain(source)), "two")
 
     async def push_only(self, name: str, content: str) -> None:
-        """Push, and have the engine go on with what it had."""
+        """Push an image, but keep the tag of the engine on its old image."""
         had = await self.engine.inspect_image(name)
         await self.push(name, content)
         await self.engine.tag(str(had["Id"]), *name.rsplit(":", 1))
@@ -139,9 +139,9 @@ class PolicyTests(RegistryCase):
 
     async def test_a_missing_name_is_reported(self) -> None:
         address = self.serve()
-        told = await self.fails(self.obtain(self.source(f"{address}/nothing:v1")), ObtainFailed)
-        self.assertIn(f"cannot pull {address}/nothing:v1: ", told)
-        self.assertIn("not found", told)
+        message = await self.fails(self.obtain(self.source(f"{address}/nothing:v1")), ObtainFailed)
+        self.assertIn(f"cannot pull {address}/nothing:v1: ", message)
+        self.assertIn("not found", message)
         await self.push(f"{address}/app:v1", "one")
         self.assertIn("not found", await self.fails(self.obtain(self.source(f"{address}/app:v2"))))
         self.assertIn("cannot pull", await self.fails(self.source(f"{address}/app:v2").newest()))
@@ -157,8 +157,8 @@ class LoginTests(RegistryCase):
         await self.push(name, "one", login=LOGIN)
         environ = self.configure(auths={})
         source = self.source(name, "always", **environ)
-        told = await self.fails(self.obtain(source), ObtainFailed)
-        self.assertIn(f"`docker login {address}`", told)
+        message = await self.fails(self.obtain(source), ObtainFailed)
+        self.assertIn(f"`docker login {address}`", message)
         self.configure(auths={address: basic(USER, "wrong")})
         self.assertNotIn("wrong", await self.fails(self.obtain(source), ObtainFailed))
         self.configure(auths={address: basic(USER, PASSWORD)})
@@ -186,9 +186,9 @@ class LoginTests(RegistryCase):
     async def test_the_failure_of_a_credential_helper_is_reported(self) -> None:
         address = self.serve(login=True)
         source = self.source(f"{address}/app:v1", **self.configure(credsStore="vault"))
-        told = await self.fails(self.obtain(source), LoginFailed)
-        self.assertIn("docker-credential-vault", told)
-        self.assertIn("is not on PATH", told)
+        message = await self.fails(self.obtain(source), LoginFailed)
+        self.assertIn("docker-credential-vault", message)
+        self.assertIn("is not on PATH", message)
         self.helper("vault", "echo the vault is shut; exit 1")
         self.assertIn("exit status 1: the vault is shut", await self.fails(self.obtain(source), LoginFailed))
         self.helper("vault", "echo credentials not found in native keychain; exit 1")
@@ -211,8 +211,8 @@ class LoginTests(RegistryCase):
     async def test_an_invalid_configuration_is_reported(self) -> None:
         environ = self.configure()
         (self.folder / "docker" / "config.json").write_text("{")
-        told = await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
-        self.assertIn("cannot be read", told)
+        message = await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
+        self.assertIn("cannot be read", message)
         environ = self.configure(auths={"127.0.0.1:1": {"auth": "!"}})
         self.assertIn(
             "is invalid", await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
@@ -237,7 +237,7 @@ class FaultyRegistryTests(RegistryCase):
 
     @contextmanager
     def proxy(self) -> Iterator[str]:
-        """What stands in front of it."""
+        """Run a proxy in front of the registry."""
         command = [sys.executable, str(PROXY), "5001", "5000", str(self.whims)]
         process = subprocess.Popen(self.lab.in_host(command))
         check = self.lab.in_host(["curl", "-s", "127.0.0.1:5001/v2/"])
@@ -249,7 +249,7 @@ class FaultyRegistryTests(RegistryCase):
             process.wait()
 
     def pull(self, name: str) -> Deferred[Image]:
-        """Pull it."""
+        """Pull an image."""
         return Deferred.fromCoroutine(self.obtain(self.source(name, "always")))
 
     async def test_a_registry_that_limits_requests_is_retried_with_a_backoff(self) -> None:
@@ -263,7 +263,7 @@ class FaultyRegistryTests(RegistryCase):
                     self.obtain(RegistrySource(f"{address}/app:v1", context, backoff, attempts))
                 )
 
-            # The engine asks some times by itself, too.
+            # The engine itself retries as well.
             (self.whims / "busy").write_text("4")
             self.assertEqual(self.label(await pull(0.2)), "one")
             self.assertEqual((self.whims / "busy").read_text(), "0")
@@ -288,7 +288,7 @@ class FaultyRegistryTests(RegistryCase):
         await deferToThread(self.pull_to_a_small_disk)
 
     def pull_to_a_small_disk(self) -> None:
-        """With the daemon, on an engine that has room for little."""
+        """Run hanoverd with an engine on a small disk."""
         small = Lab()
         disk = small.folder / "engine" / "data"
         disk.mkdir(parents=True)

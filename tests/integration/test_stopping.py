@@ -1,4 +1,4 @@
-"""How the daemon ends: by signal, by the end of its terminal, at once when told twice, and by kill -9."""
+"""How hanoverd stops: by a signal, at the end of its terminal, at once after a second signal, and by kill -9."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def test_a_stop_does_not_wait_for_draining_versions(lab: Lab, app_folder: Path, 
 
 
 def live_versions(log: Path) -> list[str]:
-    """The versions that went live, by a log file."""
+    """Return the versions that went live, from a log file."""
     return [event["version"] for event in EventLog(log).read() if event.id == "live"]
 
 
 def on_a_terminal(lab: Lab, folder: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Hanoverd with a terminal of its own, whose other end is given back."""
+    """Run hanoverd on a terminal of its own; return the process and the other side of the terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         lab.in_host(["setsid", "--ctty", "--wait", *twistd("--log-format=json", *arguments)]),
@@ -107,7 +107,7 @@ def on_a_terminal(lab: Lab, folder: Path, *arguments: str) -> tuple[subprocess.P
 
 
 def read_until(terminal: int, pattern: str, seconds: float = 30) -> str:
-    """What the terminal shows, up to ``pattern``."""
+    """Return the output of the terminal up to ``pattern``."""
     shown, deadline = "", time.monotonic() + seconds
     os.set_blocking(terminal, False)
     while not re.search(pattern, shown):

@@ -1,4 +1,4 @@
-"""A handover, end to end: what clients see, and what the container gets."""
+"""A handover from start to end: what clients see, and what the container gets."""
 
 from __future__ import annotations
 
@@ -42,18 +42,20 @@ def test_the_app_sees_the_clients_own_address(lab: Lab, app_folder: Path, daemon
 def test_the_container_has_variables_and_labels_about_its_image(
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
-    arguments = ("-p", "8080:80", "--name", "told", "-e", "COLOUR=blue", "-e", "UNSET_HERE")
+    arguments = ("-p", "8080:80", "--name", "labelled", "-e", "COLOUR=blue", "-e", "UNSET_HERE")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
-        hanoverd.wait_live("told-0")
-        told = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
-        assert told["COLOUR"] == "blue"
-        assert told["HOSTNAME"] == "told-0"
-        assert told["HANOVERD_IMAGE"] == f"{told['HANOVERD_IMAGE_REPO']}:{told['HANOVERD_IMAGE_TAGDIGEST']}"
-        [container] = lab.containers("told")
+        hanoverd.wait_live("labelled-0")
+        variables = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
+        assert variables["COLOUR"] == "blue"
+        assert variables["HOSTNAME"] == "labelled-0"
+        assert (
+            variables["HANOVERD_IMAGE"] == f"{variables['HANOVERD_IMAGE_REPO']}:{variables['HANOVERD_IMAGE_TAGDIGEST']}"
+        )
+        [container] = lab.containers("labelled")
         assert container["Labels"] == {
             **container["Labels"],
             "orchestrator": "hanoverd",
-            "hanoverd.app": "told",
+            "hanoverd.app": "labelled",
             "hanoverd.generation": "0",
             "hanoverd.image": container["ImageID"],
         }
@@ -112,8 +114,8 @@ def test_an_image_that_the_engine_has_is_not_pulled(lab: Lab, app_folder: Path, 
         hanoverd.wait_live("maker-0")
     with daemon("-p", "8080:80", "hanoverd/maker", cwd="/") as hanoverd:
         hanoverd.wait_live("maker-1")
-        told = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
-        assert told["HANOVERD_IMAGE_REPO"] == "hanoverd/maker"
+        variables = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
+        assert variables["HANOVERD_IMAGE_REPO"] == "hanoverd/maker"
 
 
 def test_volumes_and_mounts_reach_the_container(
@@ -135,7 +137,7 @@ def test_volumes_and_mounts_reach_the_container(
 
 
 def test_two_ports_move_together(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
-    """A client that asks one port and then the other never meets an older version at the second."""
+    """A client that requests one port and then the other never reaches an older version at the second."""
     write_app(tmp_path, expose=(80, 81), env={"PORTS": "80,81"})
     with daemon("-p", "8080:80", "-p", "8081:81", "--name", "pair", cwd=tmp_path) as hanoverd:
         hanoverd.wait_live("pair-0")
@@ -163,8 +165,8 @@ def test_the_phases_of_a_handover_are_logged_in_their_order(lab: Lab, app_folder
         ids = ("obtaining", "obtained", "created", "started", "ready", "flipped", "live")
         found = hanoverd.events(*ids, version="logged-1")
         assert [event.id for event in found] == list(ids)
-        # The last one is the time of the whole handover.
+        # The last time is that of the whole handover.
         times = [event["seconds"] for event in found[1:]]
         assert sum(times[:-1]) == pytest.approx(times[-1], abs=0.3)
-        # The container's own output, with its version's name.
+        # The output of the container, with the name of its version.
         hanoverd.wait_event("output", version="logged-0", line="SIGTERM")

@@ -1,4 +1,4 @@
-"""Other users, other engines, and what may be missing around the daemon."""
+"""Other users, other engines, and a host where programs or the engine are missing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.lab.host import Lab, other_lab
 from tests.lab.images import import_base, write_app
 from tests.lab.registry import registry
 
-#: Any user but root; the group is the one that may use the engine's socket.
+#: A user who is not root.
 USER = 65534
 
 
@@ -119,8 +119,8 @@ def test_an_image_that_the_engine_does_not_have_is_pulled(
             hanoverd.wait_live("pushed-0")
         name = f"{address}/some/app"
         assert lab.docker("POST", f"/images/hanoverd/pushed/tag?repo={name}&tag=v1")[0] == 201
-        anybody = {"X-Registry-Auth": base64.urlsafe_b64encode(b"{}").decode()}
-        _, pushed = call(lab.engine.socket, "POST", f"/images/{name}/push?tag=v1", headers=anybody)
+        credentials = {"X-Registry-Auth": base64.urlsafe_b64encode(b"{}").decode()}
+        _, pushed = call(lab.engine.socket, "POST", f"/images/{name}/push?tag=v1", headers=credentials)
         digest = re.findall(rb"sha256:[0-9a-f]{64}", pushed)[-1].decode()
         lab.docker("DELETE", f"/images/{name}:v1")
         lab.docker("DELETE", "/images/hanoverd/pushed:latest?force=1")
@@ -160,12 +160,12 @@ def test_a_trigger_waits_for_a_stopped_engine(tmp_path: Path) -> None:
             hanoverd.hup()
             hanoverd.wait_event("engine_lost", after=before)
             time.sleep(1)
-            # It waits: nothing is tried again and again.
+            # It waits, without a stream of retries.
             assert len(hanoverd.events("engine_lost", "engine_waiting", "engine_failed", after=before)) < 5
             lab.engine.start()
             live = hanoverd.wait_event("live", after=before)["version"]
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == live
-            # A newer trigger, and the end, do not wait for an engine that never comes.
+            # A newer trigger and a stop do not wait for an engine that is away.
             write_app(tmp_path, env={"MUTE": "1"})
             before = hanoverd.position
             hanoverd.hup()
@@ -205,12 +205,12 @@ def test_a_handover_restarts_when_a_crashed_engine_is_back(tmp_path: Path) -> No
             hanoverd.wait_event("engine_waiting", after=before)
             assert hostname(lab.in_client, url) == "orphan-0"
             lab.engine.start()
-            # The trigger is not lost.  Engine 20.10, after a crash, gives away the address of orphan-0, which still runs:
-            # that must be seen, and a new start puts it right.
+            # The trigger is not lost.  Engine 20.10, after a crash, assigns the address of orphan-0, which still runs, again:
+            # hanoverd must notice that.
             failed = hanoverd.wait_event("failed", after=before)
             assert re.search(r"the engine gave it the address \S+, which orphan-0 has", failed["error"])
             hanoverd.wait_event("waiting", serving="orphan-0", after=before)
-            # The version that could not be removed then is removed now.
+            # The version that could not be removed before is removed now.
             eventually(lambda: names(lab.containers("orphan")) == ["orphan-0"], seconds=30)
             assert hanoverd.terminate() == 0
         assert lab.containers("orphan") == []
@@ -236,7 +236,7 @@ def test_handovers_work_with_an_engine_behind_tls(tmp_path: Path) -> None:
             hanoverd.hup()
             hanoverd.wait_gone("secure-0")
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "secure-1"
-        # An engine of another authority is not trusted.
+        # An engine with a certificate of another authority is not trusted.
         write_certificates(tmp_path / "others")
         code, _, err = run_to_end(lab, [], tmp_path / "app", {**env, "DOCKER_CERT_PATH": str(tmp_path / "others")})
         assert code == 1

@@ -1,4 +1,4 @@
-"""Crashes, restarts and apps that die: the live version's traffic goes on, and the world is put right."""
+"""Crashes, restarts and apps that die: the live version stays reachable, and hanoverd recovers."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ URL = "http://{}:8080/"
 
 
 def alive(lab: Lab) -> str:
-    """The version that answers the client host."""
+    """Return the version that answers the client host."""
     return hostname(lab.in_client, URL.format(lab.host_ip))
 
 
 def lossless(clients: Clients, at_least: int = 50) -> None:
-    """All requests were answered."""
+    """Assert that all requests were answered."""
     counted = clients.finish()
     assert (counted["failed"], counted["cut"], counted["errors"]) == (0, 0, []), counted
     assert counted["ok"] >= at_least
 
 
 def load(lab: Lab) -> Clients:
-    """Short requests from the client host."""
+    """Send short requests from the client host."""
     return Clients(lab.in_client, lab.host_ip, "8080", "--workers", "2", "--pause", "0.01")
 
 
 class TestAdoption:
-    """A hanoverd that comes after another."""
+    """A hanoverd that starts after another one."""
 
     def test_the_live_version_survives_a_kill_and_is_replaced_after_the_restart(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
@@ -69,7 +69,7 @@ class TestAdoption:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
             second.wait_event("waiting", serving="heir-0")
             assert alive(lab) == "heir-0"
-            # Its rules are looked after, and its end is seen, as if it were our own.
+            # Its rules are repaired and its exit is noticed, as for any live version.
             subprocess.run(lab.in_host(["iptables", "-t", "nat", "-F"]), check=True)
             second.wait_event("repaired")
             lab.docker("POST", "/containers/heir-0/kill")
@@ -118,7 +118,7 @@ class TestAdoption:
 
 
 class TestClientsOfAKilledVersion:
-    """Who is connected to a version that is killed hears of it: nobody waits in silence for what cannot come."""
+    """Clients of a killed version notice its end: none of them waits for an answer that cannot come."""
 
     @pytest.mark.parametrize("way", ["kill", "shim", "remove", "with the engine"])
     @pytest.mark.parametrize("restart", ["always", "no"])
@@ -174,14 +174,14 @@ def test_the_kernel_tracks_no_connection_to_a_removed_version(lab: Lab, app_fold
 
 
 def tracked(lab: Lab, address: str) -> list[str]:
-    """The connections that lead there, by what the kernel remembers, and may still be used."""
+    """Return the tracked connections to an address that can still be used."""
     command = lab.in_host(["conntrack", "-L", "-p", "tcp", "--reply-src", address])
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return [line for line in lines if "ESTABLISHED" in line or "SYN" in line]
 
 
 class TestOnExitKeep:
-    """An upgrade of hanoverd itself."""
+    """--on-exit keep: an upgrade of hanoverd itself."""
 
     def test_a_stop_and_a_start_cost_no_request(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
@@ -235,20 +235,20 @@ class TestRestarts:
     """A live version that exits."""
 
     def exit(self, lab: Lab, code: int) -> None:
-        """Have it exit by itself."""
+        """Make the live version exit."""
         with pytest.raises(ConnectionError):
             hostname(lab.in_client, f"{URL.format(lab.host_ip)}exit?{code}")
 
     def test_the_same_image_is_restarted_with_backoff(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
-            # Whatever the folder has become: it is the image that counts.
+            # The restart uses the image, not the folder.
             (app_folder / "Dockerfile").write_text("FORM scratch\n")
             for number, delay in enumerate((0.1, 0.2, 0.4)):
                 self.exit(lab, 9)
                 exited = hanoverd.wait_event("exited", version=f"mortal-{number}", code=9, successor=None)
                 assert exited["restart_seconds"] == delay
-                assert "exiting with 9, as asked" in exited["output"]
+                assert "exiting with 9, as requested" in exited["output"]
                 hanoverd.wait_live(f"mortal-{number + 1}")
                 assert alive(lab) == f"mortal-{number + 1}"
             eventually(lambda: names(lab.containers("mortal")) == ["mortal-3"])
@@ -264,7 +264,7 @@ class TestRestarts:
             self.exit(lab, 9)
             hanoverd.wait_live("mortal-2", timeout=10)
             assert alive(lab) == "mortal-2"
-            # The build that was under way goes on beside.
+            # Meanwhile the build continues.
             hanoverd.wait_live("mortal-1", timeout=30)
             eventually(lambda: alive(lab) == "mortal-1")
             hanoverd.wait_event("output", version="mortal-1", line=contains("as version 2"))
@@ -308,7 +308,7 @@ class TestRestarts:
             hanoverd.wait_event("exited", version="mortal-1", code=1, successor="mortal-0", restart_seconds=None)
             hanoverd.wait_event("reinstated", version="mortal-0")
             assert alive(lab) == "mortal-0"
-            # It is live as any other.
+            # It is replaced like any other live version.
             hanoverd.hup()
             hanoverd.wait_live("mortal-2")
             self.exit(lab, 1)
@@ -341,41 +341,46 @@ class TestRestarts:
 def test_hooks_run_at_each_event_and_a_ready_hook_can_reject_a_version(
     lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
 ) -> None:
-    told = tmp_path / "told"
+    calls = tmp_path / "calls"
     events = [
         option
         for event in ("obtained", "ready", "live", "failed", "drained", "died")
-        for option in ("--hook", f'{event}=echo "$HANOVERD_EVENT $HANOVERD_OLD $HANOVERD_NEW" >> {told}')
+        for option in ("--hook", f'{event}=echo "$HANOVERD_EVENT $HANOVERD_OLD $HANOVERD_NEW" >> {calls}')
     ]
     events += ["--hook", f'live=echo "$HANOVERD_OLD_ID>$HANOVERD_NEW_ID" >> {tmp_path}/ids']
     veto = ("--hook", f"ready=echo looking; ! test -e {tmp_path}/veto")
-    with daemon("-p", "8080:80", "--name", "told", *events, *veto, cwd=app_folder) as hanoverd:
-        hanoverd.wait_live("told-0")
+    with daemon("-p", "8080:80", "--name", "hooked", *events, *veto, cwd=app_folder) as hanoverd:
+        hanoverd.wait_live("hooked-0")
         hanoverd.wait_event("hook_output", hook="ready", line="looking")
         hanoverd.hup()
-        hanoverd.wait_gone("told-0")
+        hanoverd.wait_gone("hooked-0")
         (tmp_path / "veto").touch()
         hanoverd.hup()
-        assert "exit status 1" in hanoverd.wait_event("failed", version="told-2")["error"]
-        assert alive(lab) == "told-1"
+        assert "exit status 1" in hanoverd.wait_event("failed", version="hooked-2")["error"]
+        assert alive(lab) == "hooked-1"
         [first, second] = (tmp_path / "ids").read_text().splitlines()
         assert (
-            second == f"{first.removeprefix('>')}>{json.loads(lab.docker('GET', '/containers/told-1/json')[1])['Id']}"
+            second == f"{first.removeprefix('>')}>{json.loads(lab.docker('GET', '/containers/hooked-1/json')[1])['Id']}"
         )
         (tmp_path / "veto").unlink()
-        lab.docker("POST", "/containers/told-1/kill")
-        hanoverd.wait_live("told-3")
+        lab.docker("POST", "/containers/hooked-1/kill")
+        hanoverd.wait_live("hooked-3")
         wanted = [
-            *("obtained  told-0", "ready  told-0", "live  told-0"),
-            *("obtained told-0 told-1", "ready told-0 told-1", "live told-0 told-1", "drained told-1 told-0"),
-            *("obtained told-1 told-2", "ready told-1 told-2", "failed told-1 told-2"),
-            *("died  told-1", "ready  told-3", "live  told-3"),
+            *("obtained  hooked-0", "ready  hooked-0", "live  hooked-0"),
+            *(
+                "obtained hooked-0 hooked-1",
+                "ready hooked-0 hooked-1",
+                "live hooked-0 hooked-1",
+                "drained hooked-1 hooked-0",
+            ),
+            *("obtained hooked-1 hooked-2", "ready hooked-1 hooked-2", "failed hooked-1 hooked-2"),
+            *("died  hooked-1", "ready  hooked-3", "live  hooked-3"),
         ]
-        eventually(lambda: sorted(told.read_text().splitlines()) == sorted(wanted))
+        eventually(lambda: sorted(calls.read_text().splitlines()) == sorted(wanted))
 
 
 class TestHealth:
-    """A live version that goes on running, and answers no more."""
+    """A live version that runs but does not answer."""
 
     ARGUMENTS = ("-p", "8080:80", "--name", "ill", "--watch", "300ms", "--watch-failures", "2")
 
