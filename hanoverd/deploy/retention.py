@@ -47,6 +47,8 @@ class Retention:
         stopper: Stopper,
         most: int,
         draining: Callable[[], Collection[Running]],
+        live: Callable[[], Running | None],
+        on_removed: Callable[[int], object],
     ) -> None:
         self._engine = engine
         self._versions = versions
@@ -54,6 +56,8 @@ class Retention:
         self._most = most
         #: The versions that were replaced, and can be rolled back to although they still drain.
         self._draining = draining
+        self._live = live
+        self._on_removed = on_removed
         self._lock = DeferredLock()
         self._unused: set[Image] = set()
         self._kept: list[Kept] = []
@@ -106,17 +110,22 @@ class Retention:
             f"{listed} (--keep-versions says how many)"
         )
 
-    async def prune(self, live: Running) -> tuple[int, ...]:
-        """Remove what is not needed beside ``live``; fires with the numbers of the versions that were removed, and never
-        fails: the next time may do better.
+    async def prune(self) -> None:
+        """Remove the kept versions and the images that are not needed beside the live version.
+
+        ``on_removed`` is called with the number of each removed version.  Never fails: what cannot be removed is tried again
+        the next time.
         """
+        live = self._live()
+        if live is None:
+            return
         try:
-            return await self._lock.run(lambda: Deferred.fromCoroutine(self._prune(live)))
+            for number in await self._lock.run(lambda: Deferred.fromCoroutine(self._prune(live))):
+                self._on_removed(number)
         except NotFound:
             pass  # A version was replaced meanwhile, and its successor has this done again.
         except HanoverdError as error:
             log.warn("old versions and images could not be removed: {error}", event="tidy_failed", error=error)
-        return ()
 
     async def _prune(self, live: Running) -> tuple[int, ...]:
         # Of the live version, too, as the engine has it: like is compared with like.

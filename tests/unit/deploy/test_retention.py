@@ -108,7 +108,7 @@ class RetentionTests(TestCase):
             add_image(world, "sha256:other")
             for obtained in (False, True):
                 daemon.app.retention.mark_unused(Image("sha256:other", ImageName("x"), (), obtained=obtained))
-                await daemon.app.retention.prune(live(daemon))
+                await daemon.app.retention.prune()
                 self.assertEqual("sha256:other" in world.engine.images, not obtained)
         finally:
             await world.close()
@@ -121,9 +121,9 @@ class RetentionTests(TestCase):
             retention = daemon.app.retention
             retention.mark_unused(Image("sha256:old", ImageName("x"), (), obtained=True))
             async with retention.obtaining():
-                await retention.prune(live(daemon))
+                await retention.prune()
                 self.assertIn("sha256:old", world.engine.images)
-            await retention.prune(live(daemon))
+            await retention.prune()
             self.assertNotIn("sha256:old", world.engine.images)
         finally:
             await world.close()
@@ -136,7 +136,7 @@ class RetentionTests(TestCase):
         try:
             daemon = await versions(world, 1, "a")
             world.engine.on_request = hang_up
-            self.assertEqual(await daemon.app.retention.prune(live(daemon)), ())
+            await daemon.app.retention.prune()
             world.engine.on_request = lambda *_: None
             self.assertTrue(world.logged("old versions and images could not be removed"))
         finally:
