@@ -19,6 +19,7 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.inspection import (
     address_of,
     addresses_of,
+    created_at,
     exposed_tcp_ports,
     generation_of,
     healthcheck_failure,
@@ -66,11 +67,12 @@ class Container:
 
 @dataclass(frozen=True)
 class Created:
-    """A container that was created, of ``recipe``, and not started."""
+    """A container that was created, of ``recipe``, at the Unix time ``at``, and not started."""
 
     container: Container
     recipe: Recipe
     ports: tuple[ContainerPort, ...]
+    at: float = 0.0
 
     @property
     def name(self) -> str:
@@ -192,10 +194,12 @@ class Versions:
         """Create the container of version ``number``.
 
         Fails with the ``EngineError`` family (``NotFound`` where the image is gone), ``NameInUse`` where another container
-        has its name, or ``VersionFailed`` where no port could ever show that it is ready.
-        After a failure or a cancel, other than ``NameInUse``, it may exist: remove it.
+        has its name, or ``VersionFailed`` where no port could ever show that it is ready.  After a failure or a cancel, other
+        than ``NameInUse``, it may exist: remove it.
         """
         container, image = self.new_container(number), recipe.image
+        if recipe.lineage.origin is None:
+            recipe = replace(recipe, lineage=replace(recipe.lineage, origin=number))
         self._listed.pop(number, None)
         ports = tuple(dict.fromkeys(recipe.options.ports)) or image.ports
         if not ports:
@@ -212,7 +216,7 @@ class Versions:
             if next_number == number:
                 raise VersionFailed(f"{container.name} failed: {error}") from None
             raise NameInUse(container.name, next_number) from None
-        return Created(replace(container, id=container_id), recipe, ports)
+        return Created(replace(container, id=container_id), recipe, ports, time.time())
 
     async def _free_number(self, number: int) -> int:
         """Return the first number, from ``number`` on, whose name no container has; fails with the ``EngineError`` family."""
@@ -259,9 +263,8 @@ class Versions:
         addresses = addresses_of(found)
         used = address if address in addresses else address_of(container.name, found)
         proxy_ports = proxy_ports_of(found)
-        created = Created(
-            replace(container, id=found["Id"]), recipe, tuple(proxy_ports) or exposed_tcp_ports(found["Config"])
-        )
+        ports = tuple(proxy_ports) or exposed_tcp_ports(found["Config"])
+        created = Created(replace(container, id=found["Id"]), recipe, ports, created_at(found))
         monitor = ContainerMonitor(self._clock, self._engine, found["Id"], container.name, time.time())
         return self._monitor(Running(created, used, addresses, proxy_ports, monitor))
 
