@@ -17,7 +17,8 @@ from hanoverd.spec.container import Image, Recipe
 from hanoverd.spec.image_name import ImageName, is_newest_build
 from hanoverd.spec.names import is_kept
 from hanoverd.versions.stopping import Stopper
-from hanoverd.versions.version import Container, Running, Versions
+from hanoverd.versions.version import Container, Running
+from hanoverd.versions.versions import Versions
 
 log = Logger()
 
