@@ -39,7 +39,7 @@ from hanoverd.versions.version import Running
 from hanoverd.versions.versions import Versions
 
 
-class AppReactor(ConnectReactor, ProcessReactor):
+class AppReactor(ProcessReactor, ConnectReactor):
     """The interfaces of a reactor that an app needs."""
 
 

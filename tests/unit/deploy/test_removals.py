@@ -53,12 +53,7 @@ class RemovalsTests(TestCase):
         await daemon.live("app-0")
         [running] = daemon.app.live()
         gone: list[int] = []
-        return (
-            daemon,
-            running.container,
-            removals_of(daemon, gone),
-            gone,
-        )
+        return daemon, running.container, removals_of(daemon, gone), gone
 
     async def test_a_handover_is_not_held_up_and_the_removal_goes_on(self) -> None:
         world = World()
@@ -67,8 +62,9 @@ class RemovalsTests(TestCase):
             with deserted(world):
                 await removals.remove(container)
                 self.assertEqual((gone, list(world.engine.containers)), ([], ["app-0"]))
-            await removals.close()
+            await until(lambda: gone)
             self.assertEqual((gone, list(world.engine.containers)), ([0], []))
+            await removals.close()
         finally:
             await world.close()
 
