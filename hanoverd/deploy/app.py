@@ -82,7 +82,7 @@ class App:
             versions,
             stopper,
             spec.retention.versions,
-            self._worth_a_rollback,
+            self._retiring,
             self._newest_live,
             lambda number: send(Gone(number)),
         )
@@ -148,11 +148,10 @@ class App:
     def _state(self) -> State:
         return self.orchestrator.state
 
-    def _worth_a_rollback(self) -> list[Running]:
-        versions = self.orchestrator.state.versions
-        return [
-            one for one in self.draining() if not versions[one.number].is_rejected and versions[one.number].live_order
-        ]
+    def _retiring(self) -> list[int]:
+        """Return the versions that were live, were replaced, and will be kept for rollbacks."""
+        retiring = self.orchestrator.state.in_role(Role.DRAINING, Role.STOPPING)
+        return [one.number for one in retiring if one.live_order and not (one.is_rejected or one.has_exited)]
 
     def _newest_live(self) -> Running | None:
         live = self.orchestrator.state.newest_live

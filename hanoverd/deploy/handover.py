@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+<<<<<<< HEAD
 from dataclasses import dataclass
+=======
+from dataclasses import replace
+>>>>>>> main
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -38,6 +42,7 @@ from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import EngineUnreachable, HanoverdError, NameInUse, NotFound, ObtainFailed, VersionFailed
 from hanoverd.spec import events as public
 from hanoverd.spec.container import Image, Recipe
+from hanoverd.spec.lineage import Lineage
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Created, Ready, Running
@@ -238,7 +243,10 @@ class Handovers:
             log.warn("{error}: the image is obtained again", event="image_missing", version=container.name, error=error)
             image = await self._obtain(self._sources.app, None, container)
             phases.obtained(image)
-            created = await self._versions.create(self._versions.recipe(image), container.number)
+            lineage = Lineage(predecessors=recipe.lineage.predecessors, source=self._source.describe())
+            created = await self._versions.create(
+                replace(self._versions.recipe(image), lineage=lineage), container.number
+            )
         phases.created()
         return created
 
@@ -247,21 +255,28 @@ class Handovers:
             case Restart(recipe):
                 if not self._routes.has_ports(recipe.options.ports):
                     # It was left by an earlier run that published other ports.
-                    recipe = self._versions.recipe(recipe.image)
+                    recipe = replace(self._versions.recipe(recipe.image), lineage=recipe.lineage)
                 phases.has(recipe.image)
                 return recipe
-            case Rollback(generation):
-                live = self._routes.live
-                recipe = await self._retention.recipe(generation, live[0].running if live else None)
-                phases.has(recipe.image)
+            case Rollback(number):
+                recipe = await self._retention.rollback_recipe(number)
+                phases.rollback(self._versions.new_container(recipe.lineage.origin or 0).name, recipe.image)
                 return recipe
             case ImageTarget(reference):
+<<<<<<< HEAD
                 image = await self._obtain(self._sources.named(reference), None, container)
             case SourceTarget(revision):
                 image = await self._obtain(self._sources.app, revision, container)
+=======
+                source = self._named(reference)
+                image = await self._obtain(source, None, container)
+            case SourceTarget(revision):
+                source = self._source
+                image = await self._obtain(source, revision, container)
+>>>>>>> main
                 self._send(Obtained(image.revision))
         phases.obtained(image)
-        return self._versions.recipe(image)
+        return await self._retention.deploy_recipe(image, source.describe())
 
     async def _obtain(self, source: Source, revision: str | None, container: Container) -> Image:
         log.info("{version}: {source}", event="obtaining", version=container.name, source=source.describe())

@@ -250,6 +250,20 @@ class Phases:
             **took,
         )
 
+    def rollback(self, target: str, image: Image) -> None:
+        """The version repeats ``target``."""
+        self._record.rollback_to = target
+        took = self._image(image)
+        log.info(
+            "{version}: rollback to {target}: {image} ({image_id})",
+            event="rollback",
+            version=self._name,
+            target=target,
+            image=image.name.reference,
+            image_id=image.id,
+            **took,
+        )
+
     def created(self) -> None:
         """The container was created."""
         log.info("{version}: created in {took}", event="created", version=self._name, **self._done("created"))
