@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-<<<<<<< HEAD
-from dataclasses import dataclass
-=======
-from dataclasses import replace
->>>>>>> main
+from dataclasses import dataclass, replace
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -243,7 +239,7 @@ class Handovers:
             log.warn("{error}: the image is obtained again", event="image_missing", version=container.name, error=error)
             image = await self._obtain(self._sources.app, None, container)
             phases.obtained(image)
-            lineage = Lineage(predecessors=recipe.lineage.predecessors, source=self._source.describe())
+            lineage = Lineage(predecessors=recipe.lineage.predecessors, source=self._sources.app.describe())
             created = await self._versions.create(
                 replace(self._versions.recipe(image), lineage=lineage), container.number
             )
@@ -263,17 +259,11 @@ class Handovers:
                 phases.rollback(self._versions.new_container(recipe.lineage.origin or 0).name, recipe.image)
                 return recipe
             case ImageTarget(reference):
-<<<<<<< HEAD
-                image = await self._obtain(self._sources.named(reference), None, container)
-            case SourceTarget(revision):
-                image = await self._obtain(self._sources.app, revision, container)
-=======
-                source = self._named(reference)
+                source = self._sources.named(reference)
                 image = await self._obtain(source, None, container)
             case SourceTarget(revision):
-                source = self._source
+                source = self._sources.app
                 image = await self._obtain(source, revision, container)
->>>>>>> main
                 self._send(Obtained(image.revision))
         phases.obtained(image)
         return await self._retention.deploy_recipe(image, source.describe())

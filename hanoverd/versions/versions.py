@@ -15,6 +15,7 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.inspection import (
     address_of,
     addresses_of,
+    created_at,
     exposed_tcp_ports,
     generation_of,
     healthcheck_failure,
@@ -100,10 +101,12 @@ class Versions:
         """Create the container of version ``number``.
 
         Fails with the ``EngineError`` family (``NotFound`` where the image is gone), ``NameInUse`` where another container
-        has its name, or ``VersionFailed`` where no port could ever show that it is ready.
-        After a failure or a cancel, other than ``NameInUse``, it may exist: remove it.
+        has its name, or ``VersionFailed`` where no port could ever show that it is ready.  After a failure or a cancel, other
+        than ``NameInUse``, it may exist: remove it.
         """
         container, image = self.new_container(number), recipe.image
+        if recipe.lineage.origin is None:
+            recipe = replace(recipe, lineage=replace(recipe.lineage, origin=number))
         self._listed.pop(number, None)
         ports = tuple(dict.fromkeys(recipe.options.ports)) or image.ports
         if not ports:
@@ -120,7 +123,7 @@ class Versions:
             if next_number == number:
                 raise VersionFailed(f"{container.name} failed: {error}") from None
             raise NameInUse(container.name, next_number) from None
-        return Created(replace(container, id=container_id), recipe, ports)
+        return Created(replace(container, id=container_id), recipe, ports, time.time())
 
     async def _free_number(self, number: int) -> int:
         """Return the first number, from ``number`` on, whose name no container has; fails with the ``EngineError`` family."""
@@ -167,7 +170,8 @@ class Versions:
         if address not in addresses_of(found):
             address = address_of(container.name, found)
         container = replace(container, id=found["Id"])
-        created = Created(container, recipe, tuple(proxy_ports_of(found)) or exposed_tcp_ports(found["Config"]))
+        ports = tuple(proxy_ports_of(found)) or exposed_tcp_ports(found["Config"])
+        created = Created(container, recipe, ports, created_at(found))
         return self._register(created, found, address, self._new_monitor(container, time.time()))
 
     def _new_monitor(self, container: Container, since: float | None) -> ContainerMonitor:
