@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import ControlServer
-from hanoverd.deploy.app import App
+from hanoverd.deploy.app import App, AppReactor
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine, EngineReactor
 from hanoverd.docker.pools import Pools
@@ -50,7 +50,7 @@ log = Logger()
 START_FAILED = 1
 
 
-class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor, HookReactor):
+class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor, AppReactor, HookReactor):
     """The interfaces of a reactor that the daemon needs."""
 
 

@@ -1,11 +1,10 @@
-"""Puts the life of one app together: the one place where its parts meet, for the daemon and for tests."""
+"""Assembles the life of one app from its specification: the one place where its parts meet."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.drain import Drain
@@ -29,20 +28,29 @@ from hanoverd.network.firewall import Firewall
 from hanoverd.network.reconciler import Reconciler
 from hanoverd.network.routes import Routes
 from hanoverd.notify.hooks import Hooks
+from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.ports import PublishedPort
 from hanoverd.spec.retention import KEEP
+from hanoverd.versions.connect_race import ConnectReactor
 from hanoverd.versions.health import Health
 from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Running, Versions
 
 
+class AppReactor(ProcessReactor, ConnectReactor):
+    """The interfaces of a reactor that an app needs."""
+
+
 class App:
-    """One app: its parts, wired.  ``orchestrator`` is what requests go to."""
+    """One app: its parts, connected to each other.  Requests go to ``orchestrator``.
+
+    ``named`` returns the source of an image by its name, for a handover to another image than that of ``source``.
+    """
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: AppReactor,
         environ: Mapping[str, str],
         spec: AppSpec,
         engine: Engine,
@@ -122,7 +130,7 @@ class App:
         )
 
     def start(self) -> None:
-        """Take over what an earlier run left, and begin."""
+        """Adopt what an earlier run left, and handle requests from now on."""
         self.orchestrator.start()
         self.reconciler.start()
         self._liveness.start()

@@ -34,7 +34,7 @@ CANCEL_GRACE = 10.0
 MAX_IN_TRANSIT = 100
 
 
-class EngineReactor(IReactorTime, IReactorFromThreads):
+class EngineReactor(IReactorFromThreads, IReactorTime):
     """The parts of a reactor that the engine needs."""
 
 
