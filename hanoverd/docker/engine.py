@@ -34,7 +34,7 @@ CANCEL_GRACE = 10.0
 MAX_IN_TRANSIT = 100
 
 
-class EngineReactor(IReactorFromThreads, IReactorTime):
+class EngineReactor(IReactorTime, IReactorFromThreads):
     """The parts of a reactor that the engine needs."""
 
 

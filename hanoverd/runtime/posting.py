@@ -27,7 +27,7 @@ MOST_KEPT = 200
 _SUCCESS = range(200, 300)
 
 
-class PostReactor(IReactorTCP, IReactorSSL, IReactorPluggableNameResolver, IReactorTime):
+class PostReactor(IReactorTime, IReactorTCP, IReactorSSL, IReactorPluggableNameResolver):
     """The parts of a reactor that send HTTP requests."""
 
 
