@@ -82,6 +82,7 @@ class HanoverdService(RunningService):
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
         self._stopping = False
         app.reporter.stop_after_failure = self._stop_without_image
+        control.on_stop = lambda: self._stop("hanoverd stop")
 
     def begin(self) -> None:
         """Take the signals, and the first trigger."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.drain import Drain
-from hanoverd.deploy.events import Exited, Gone, Unhealthy
+from hanoverd.deploy.events import Exited, Gone, StopRequested, Unhealthy
 from hanoverd.deploy.handover import Handovers
 from hanoverd.deploy.history import History
 from hanoverd.deploy.liveness import Liveness
@@ -120,6 +120,10 @@ class App:
         self._liveness = Liveness(
             reactor, versions, spec.health, self.live, lambda number, reason: send(Unhealthy(number, reason))
         )
+
+    def end(self) -> None:
+        """End the app, also with ``--on-exit keep``; ``stop`` waits until it is over."""
+        self.orchestrator.send(StopRequested(ends_app=True))
 
     def start(self) -> None:
         """Take over what an earlier run left, and begin."""
