@@ -458,7 +458,7 @@ class TestRollback:
             _, live, *others = commands("versions", "web").splitlines()
             assert live.split()[:3] == ["web-3", "live", "hanoverd/web:latest"]
             assert f"rollback to web-1, build {app_folder}" in live
-            assert [one.split()[0] for one in others][0] == "web-2"
+            assert others[0].split()[0] == "web-2"
             assert "web-3, hanoverd/web:latest (" in commands("status", "web")
             commands("pause", "web")
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
