@@ -6,6 +6,7 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN
 from tests.fakes.world import PORT, REACTOR, World
+from tests.lab.events import contains
 
 
 class LookingAwayTests(TestCase):
@@ -37,7 +38,7 @@ class LookingAwayTests(TestCase):
             daemon.app.start()
             await daemon.live("app-0")
             self.assertLess(REACTOR.seconds() - begun, LAST_OUTPUT_WITHIN)
-            self.assertTrue(world.logged("it does not have all the ports that are published now"))
+            self.assertTrue(world.has_logged("adopted_unready", error=contains("ports")))
         finally:
             await world.close()
 
@@ -56,7 +57,7 @@ class FailureTests(TestCase):
             self.assertEqual(daemon.outcomes(), [("start", "failed")])
             self.assertEqual(world.state(), ([], [], []))
             [record] = daemon.app.history
-            self.assertTrue(world.logged(record.why))
+            self.assertTrue(world.has_logged("failed", error=record.why))
             return record.why
         finally:
             await world.close()
@@ -65,7 +66,7 @@ class FailureTests(TestCase):
         # A limit of memory is not among the options yet, and the machine's own memory is not a test's to fill.
         said = await self.reason(EXIT="137", OOM="1")
         self.assertIn("app-0 failed: it exited with code 137, killed: out of memory", said)
-        self.assertIn("its last line:\n    cannot go on: exiting with 137", said)
+        self.assertIn("its last line:\n    cannot continue: exiting with 137", said)
 
     async def test_never_ready(self) -> None:
         said = await self.reason(STATUS="503")
