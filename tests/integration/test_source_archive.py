@@ -215,7 +215,7 @@ class S3Tests(ArchiveCase):
         nobody = {"HOME": str(self.folder), "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
         with mock.patch.dict("os.environ", nobody):
             told = await self.fails(self.load("s3://images/app.tar"), ObtainFailed)
-        self.assertIn("Credentials are found as by all of AWS's tools", told)
+        self.assertIn("Credentials come from the environment", told)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
