@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
@@ -12,10 +12,10 @@ from hanoverd.deploy import effects as ef
 from hanoverd.deploy import history
 from hanoverd.deploy.history import History, Record
 from hanoverd.deploy.state import Attempt, State
-from hanoverd.network.routes import Routes
+from hanoverd.network.routes import Live, Routes
 from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import Image
-from hanoverd.spec.events import DIED, FAILED, Event, VersionReference
+from hanoverd.spec.events import DIED, DRAINED, FAILED, LIVE, Event, VersionReference
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.version import Container, Running, Versions
 
@@ -73,6 +73,28 @@ class Reporter:
             reason=reason,
         )
 
+    def notify(self, kind: str, new: VersionReference, image: Image | None = None, reason: str = "") -> None:
+        """Notify the hooks of an event."""
+        self._hooks.notify(self.event(kind, new, image, reason))
+
+    def live(self, live: Live, replaced: Sequence[Live], seconds: float) -> None:
+        """A version is live, ``seconds`` after its handover started, in the place of ``replaced``."""
+        running = live.running
+        log.info(
+            "{version} is live: {routes}, {took} after the handover began",
+            event="live",
+            version=running.name,
+            routes=self._routes.describe(live) or "no port is published",
+            seconds=seconds,
+            took=format_duration(seconds),
+        )
+        event = self.event(LIVE, running.container.version_reference, running.created.image)
+        self._hooks.notify(replace(event, old=replaced[0].running.container.version_reference if replaced else None))
+
+    def drained(self, container: Container) -> None:
+        """A version was drained and stopped."""
+        self.notify(DRAINED, container.version_reference)
+
     def died(self, running: Running, reason: str, output: str, effect: ef.CleanUpDead) -> None:
         """A live version has exited."""
         successor = None if effect.successor is None else self._name(effect.successor)
@@ -88,9 +110,7 @@ class Reporter:
             next=_next(effect.delay),
             output=output,
         )
-        self._hooks.notify(
-            self.event(DIED, running.container.version_reference, running.created.image, f"{reason}{output}")
-        )
+        self.notify(DIED, running.container.version_reference, running.created.image, f"{reason}{output}")
 
     def report(self, effect: ef.Effect) -> None:
         """One of the effects that only report."""
@@ -184,7 +204,7 @@ class Reporter:
         )
         running = self._versions.running(effect.number)
         version = VersionReference(name) if running is None else running.container.version_reference
-        self._hooks.notify(self.event(FAILED, version, reason=effect.reason))
+        self.notify(FAILED, version, reason=effect.reason)
 
     def _end(self, attempt: Attempt, outcome: str, why: str = "") -> None:
         record = self._records.pop(attempt.id, None)
@@ -224,6 +244,20 @@ class Phases:
             "{version}: has {image} ({image_id}) in {took}",
             event="obtained",
             version=self._name,
+            image=image.name.reference,
+            image_id=image.id,
+            **took,
+        )
+
+    def rollback(self, target: str, image: Image) -> None:
+        """The version repeats ``target``."""
+        self._record.rollback_to = target
+        took = self._image(image)
+        log.info(
+            "{version}: rollback to {target}: {image} ({image_id})",
+            event="rollback",
+            version=self._name,
+            target=target,
             image=image.name.reference,
             image_id=image.id,
             **took,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from hanoverd.runtime.errors import VersionFailed
@@ -13,6 +14,7 @@ from hanoverd.spec.container import (
     IMAGE_NAME,
     MOUNTS,
     OBTAINED,
+    REVISION,
     STOP_SIGNAL,
     STOP_TIMEOUT,
     ContainerSpec,
@@ -21,6 +23,7 @@ from hanoverd.spec.container import (
     settings_in,
 )
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.ports import LOOPBACK, ContainerPort, HostPort, Protocol
 from hanoverd.spec.volumes import Volumes
 
@@ -52,7 +55,8 @@ def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
         volumes=Volumes(tuple(host.get("Binds") or ()), tuple(anonymous)),
         settings=settings_in(config, host, _given_settings(given)),
     )
-    return Recipe(image_in(found), options)
+    labels = config.get("Labels") or {}
+    return Recipe(image_in(found), options, Lineage.of_labels(labels, generation_of(labels)))
 
 
 def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -91,7 +95,12 @@ def image_in(found: Mapping[str, Any]) -> Image:
     except ValueError:
         name = ImageName.parse(found["Image"])
     ports = exposed_tcp_ports(found["Config"])
-    return Image(found["Image"], name, ports, obtained=labels.get(OBTAINED) == "true")
+    return Image(found["Image"], name, ports, labels.get(REVISION) or None, labels.get(OBTAINED) == "true")
+
+
+def created_at(found: Mapping[str, Any]) -> float:
+    """Return when a container, inspected, was created, as a Unix time."""
+    return datetime.fromisoformat(found["Created"]).timestamp()
 
 
 def proxy_ports_of(found: Mapping[str, Any]) -> dict[ContainerPort, HostPort]:

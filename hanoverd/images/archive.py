@@ -16,6 +16,7 @@ from hanoverd.images.downloads import opened, version_of
 from hanoverd.images.obtained import image_of
 from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.errors import EngineRefused, NotFound, ObtainFailed, OperationFailed, UsageError
+from hanoverd.runtime.extras import Extra
 from hanoverd.spec.container import Image
 from hanoverd.spec.image_name import ImageName, built_name
 
@@ -47,7 +48,12 @@ class ArchiveSource:
         return f"load the archive {self._shown}"
 
     def check(self) -> None:
-        """Fail with ``ObtainFailed`` if a file does not exist."""
+        """Fail with ``ObtainFailed`` if a file, or a library that it needs, is missing."""
+        url = urlsplit(self._location)
+        if url.scheme == "s3":
+            Extra.S3.check()
+        if url.path.endswith((".zst", ".zstd", ".tzst")):
+            Extra.ZSTD.check()
         if self._is_file and not Path(self._location).is_file():
             raise ObtainFailed(f"there is no archive {self._shown}")
 

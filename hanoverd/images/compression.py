@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from typing import IO, Any
 
-from hanoverd.runtime.errors import ObtainFailed
+from hanoverd.runtime.extras import Extra
 
 #: What reading a damaged file raises.
 DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
@@ -23,7 +23,7 @@ def decompressed(stream: Any, magic: bytes) -> IO[bytes]:
     """Return ``stream`` decompressed, or unchanged if it is not compressed; ``magic`` are its first bytes, which it still
     contains.
 
-    Reading fails with one of ``DAMAGED``. Fails with ``ObtainFailed`` if the library for the format is not installed.
+    Reading fails with one of ``DAMAGED``. Fails with ``MissingExtra`` if the library for the format is not installed.
     """
     for start, decompress in _FORMATS:
         if magic.startswith(start):
@@ -45,13 +45,8 @@ def _lzma(stream: Any) -> IO[bytes]:
 
 
 def _zstandard(stream: Any) -> IO[bytes]:
-    try:
-        import zstandard  # noqa: PLC0415  # an extra
-    except ImportError:
-        raise ObtainFailed(
-            "the archive is compressed with Zstandard, and the Python package zstandard is not installed: run "
-            "`pip install 'hanoverd[zstd]'`"
-        ) from None
+    Extra.ZSTD.check()
+    import zstandard  # noqa: PLC0415  # an extra
 
     class Reader(io.RawIOBase):
         """Reports a damaged file as OSError: zstandard's own error exists only where it is installed."""

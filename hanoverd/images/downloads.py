@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from hanoverd.docker.abort import Abort
 from hanoverd.runtime.errors import ObtainFailed
+from hanoverd.runtime.extras import Extra
 
 #: The time limits for a connection and for each read, in seconds.
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
@@ -135,13 +136,11 @@ def _request(location: str, method: str) -> urllib.request.Request:
 
 
 def _client() -> Any:
-    try:
-        import boto3  # noqa: PLC0415  # an extra, and large
-        from botocore.config import Config  # noqa: PLC0415
-    except ImportError:
-        raise ObtainFailed(
-            "S3 needs the Python package boto3, which is not installed: run `pip install 'hanoverd[s3]'`"
-        ) from None
+    Extra.S3.check()
+    # Late: it takes time and memory.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
     return boto3.client(
         "s3",
         config=Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 2}),

@@ -69,6 +69,10 @@ class ObtainFailed(HanoverdError):
     """The image could not be built, pulled or loaded."""
 
 
+class MissingExtra(ObtainFailed):
+    """A library that is needed to obtain the image is not installed."""
+
+
 class LoginFailed(ObtainFailed):
     """The login for a registry could not be found out."""
 

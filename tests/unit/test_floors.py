@@ -43,6 +43,7 @@ PURE_DEPLOY = (
     "deploy/state.py",
     "deploy/requests.py",
     "deploy/targets.py",
+    "deploy/rollback.py",
 )
 
 #: What talks to the world talks to it in one place.

@@ -65,7 +65,7 @@ class FailureTests(TestCase):
         # A limit of memory is not among the options yet, and the machine's own memory is not a test's to fill.
         said = await self.reason(EXIT="137", OOM="1")
         self.assertIn("app-0 failed: it exited with code 137, killed: out of memory", said)
-        self.assertIn("its last line:\n    cannot go on: exiting with 137", said)
+        self.assertIn("its last line:\n    cannot continue: exiting with 137", said)
 
     async def test_never_ready(self) -> None:
         said = await self.reason(STATUS="503")
