@@ -66,7 +66,7 @@ def _read_push(subscription: Subscription, body: bytes) -> tuple[str | None, str
         raise ValueError("the branch was deleted")
     commit = check_commit(str(fields["SHA"]))
     who = re.sub(r"[^\w .@<>-]", "?", str(push.get("Who", "")))[:100]
-    return commit, f"{who or 'somebody'} pushed {commit[:12]}"
+    return commit, f"{who or 'unknown user'} pushed {commit[:12]}"
 
 
 def _check_field(name: str, value: object, wanted: str | None, *, ignore_case: bool) -> None:

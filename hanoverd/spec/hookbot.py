@@ -106,9 +106,9 @@ class HookbotURL:
 
 
 def decoded_path(raw: bytes) -> str:
-    """Return the path of a request or URL without its percent-encoding, which tokens and topics are made of.
+    """Return the path of a request or URL without percent-encoding: tokens and topics are made from that.
 
-    Bytes that are no UTF-8 become surrogates.
+    Bytes that are not UTF-8 become surrogates.
     """
     return unquote(raw.decode("utf-8", "surrogateescape"), errors="surrogateescape")
 

@@ -157,10 +157,10 @@ def test_invalid_messages_are_logged_and_dropped(
     with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
         for message, reason in (
             ("nonsense", 'it should be JSON with Repo, Branch and SHA, not "nonsense"'),
-            (push_message("--upload-pack=x"), "is no commit"),
+            (push_message("--upload-pack=x"), "is not a commit"),
             (push_message("0" * 40), "the branch was deleted"),
-            (push_message(commit, Repo="me/other"), 'it is of the repo "me/other", not "me/app"'),
-            (push_message(commit, Branch="other"), 'it is of the branch "other", not "main"'),
+            (push_message(commit, Repo="me/other"), 'it is for the repo "me/other", not "me/app"'),
+            (push_message(commit, Branch="other"), 'it is for the branch "other", not "main"'),
             ("[" * 100_000, "it should be JSON"),
         ):
             publish(lab, BRANCH.replace("/sub", "/pub"), message)

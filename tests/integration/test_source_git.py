@@ -253,7 +253,7 @@ class GitTests(GitCase):
         host = self.host()
         self.app.commit({"Dockerfile": TINY % "one"})
         for revision in ("--upload-pack=x", "main", "1" * 39, "1" * 41, "HEAD", "0" * 40, f"{'1' * 40}\n"):
-            self.assertIn("is no commit", await self.fails(self.obtain(self.source(host), revision)))
+            self.assertIn("is not a commit", await self.fails(self.obtain(self.source(host), revision)))
 
 
 class SshTests(GitCase):
