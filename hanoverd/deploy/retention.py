@@ -26,7 +26,8 @@ from hanoverd.spec.image_name import ImageName, is_newest_build
 from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.names import is_kept, version_name
 from hanoverd.versions.stopping import Stopper
-from hanoverd.versions.version import Container, Running, Versions
+from hanoverd.versions.version import Container, Running
+from hanoverd.versions.versions import Versions
 
 log = Logger()
 
