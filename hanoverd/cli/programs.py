@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from hanoverd.cli.app import complete_source, hookbot_spec
 from hanoverd.cli.commands import LIST, LOGS, ROLLBACK, Command
 from hanoverd.cli.given import Given
+from hanoverd.hookbot.tokens import url_with_token
 from hanoverd.runtime.errors import UsageError
-from hanoverd.spec.hookbot import HookbotURL, image_of_notify, with_token
+from hanoverd.spec.hookbot import HookbotURL, image_of_notify
 from hanoverd.spec.names import check_app_name
 from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec, RemoteCommand
 from hanoverd.text.quoting import quoted
@@ -64,7 +65,7 @@ def tokens(given: Given, rest: Sequence[str]) -> str:
         raise UsageError("make-tokens needs URLs, or paths such as /sub/hanoverd/cwd, to make tokens for")
     key = _secret(given, "HOOKBOT_KEY", _KEY)
     try:
-        made = [with_token(text, key, given.value("url-base") or _TOKEN_BASE) for text in rest]
+        made = [url_with_token(text, key, given.value("url-base") or _TOKEN_BASE) for text in rest]
     except ValueError as error:
         raise UsageError(str(error)) from None
     return "\n".join(bare if given.value("bare") else url for bare, url in made)
