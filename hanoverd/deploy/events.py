@@ -198,7 +198,9 @@ class TimerExpired:
 
 @dataclass(frozen=True)
 class StopRequested:
-    """The daemon is stopping."""
+    """The daemon is stopping.  ``ends_app``: stop the live version too, whatever the policy says."""
+
+    ends_app: bool = False
 
 
 @dataclass(frozen=True)
