@@ -84,6 +84,7 @@ class HanoverdService(RunningService):
         self._name = app.versions.app
         self._stopping = False
         app.reporter.stop_after_failure = self._stop_without_image
+        control.on_stop = lambda: self._stop("hanoverd stop")
 
     def begin(self) -> None:
         """Handle signals and requests from now on, and start the first handover."""

@@ -92,7 +92,7 @@ def remote_command(command: Command, given: Given, rest: Sequence[str]) -> Remot
     if rest:
         tree["app"] = _app_name(rest[0])
     if len(rest) > 1:
-        tree["generation"] = _generation(rest[1])
+        tree["version"] = _version_number(rest[1])
     return tree.make(RemoteCommand)
 
 
@@ -108,9 +108,11 @@ def _app_name(text: str) -> str:
         raise UsageError(f"{error}: write the name of an app (`hanoverd list` shows them)") from None
 
 
-def _generation(text: str) -> int:
+def _version_number(text: str) -> int:
     # The number alone, or a version's name, which ends with it.
     number = text.rpartition("-")[2]
     if not number.isascii() or not number.isdigit():
-        raise UsageError(f"{quoted(text)} is no generation: write a number, as `hanoverd status` lists them")
+        raise UsageError(
+            f"{quoted(text)} is no version: write its name or number, as `hanoverd versions APP` lists them"
+        )
     return int(number)

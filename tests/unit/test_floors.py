@@ -55,7 +55,7 @@ ONLY_IN = {
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
     "zstandard": {"images/compression.py"},
-    "subprocess": {"network/preflight.py"},
+    "subprocess": {"network/blocking_firewall.py"},
 }
 
 #: Plain Python, which anybody can test without a reactor.
