@@ -63,7 +63,7 @@ container's command. Write the options before IMAGE, SOURCE or @.""",
     options=(*CONTAINER, *HANDOVER, *BUILD, PULL, *REPOSITORY, HOOKBOT, *TRUST, LOG_FORMAT, HELP, VERSION),
     groups=(
         ("Container", CONTAINER[0]),
-        ("App and handovers", HANDOVER[0]),
+        ("App and handover", HANDOVER[0]),
         ("Image", BUILD[0]),
         ("Hookbot", HOOKBOT),
         ("General", LOG_FORMAT),

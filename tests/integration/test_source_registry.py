@@ -304,7 +304,7 @@ class FaultyRegistryTests(RegistryCase):
             try:
                 with Daemon(small, ["-p", "8080:80", "127.0.0.1:5000/app:v1"], "/") as hanoverd:
                     hanoverd.wait_event("failed", error=contains("disk is full"))
-                    hanoverd.wait_event("waiting")
+                    hanoverd.wait_event("start_failed")
             finally:
                 serving.terminate()
                 serving.wait()
