@@ -339,15 +339,15 @@ async def started(world: World, *, live: bool = True, overlap: bool = True, keep
 
 
 def is_at_rest(daemon: Daemon) -> bool:
-    """Whether nothing is under way, or about to start."""
+    """Whether nothing is in progress, or about to start."""
     state = daemon.orchestrator.state
     is_asked = bool(state.attempts) or not state.requests.is_empty or state.phase is not Phase.RUNNING
     return not (is_asked or len(daemon.orchestrator._tasks))
 
 
 async def at_rest(daemon: Daemon) -> None:
-    """Wait until nothing is under way."""
-    await until(lambda: is_at_rest(daemon), 20.0, lambda: f"it goes on and on: {daemon.orchestrator.state}")
+    """Wait until nothing is in progress."""
+    await until(lambda: is_at_rest(daemon), 20.0, lambda: f"it continues and on: {daemon.orchestrator.state}")
 
 
 def at_request(world: World, number: int, act: Callable[[], object]) -> None:

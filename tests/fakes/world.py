@@ -233,7 +233,7 @@ class Daemon:
         return next((running.name for running in self.app.live()), None)
 
     async def at_rest(self, within: float = 10.0) -> None:
-        """Wait until no handover is under way or about to start."""
+        """Wait until no handover is in progress or about to start."""
 
         def rests() -> bool:
             state = self.orchestrator.state

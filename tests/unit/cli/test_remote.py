@@ -1,4 +1,4 @@
-"""The commands for running daemons: how they are written, whom they find, what they show."""
+"""The commands for running daemons: their arguments, the daemons that they find, and their output."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_row_of_history() -> None:
 
 
 def test_the_status_for_people() -> None:
-    told = status_text(STATUS, 1000.0)
+    text = status_text(STATUS, 1000.0)
     for line in (
         "web",
         "  state:     Live for 1m (paused)",
@@ -187,21 +187,21 @@ def test_the_status_for_people() -> None:
         "  firewall:  put right 2 times",
         "  process:   77, hanoverd 1.0",
     ):
-        assert line in told.splitlines(), told
+        assert line in text.splitlines(), text
     bare = copy.deepcopy(STATUS) | {"live": None, "ports": [], "handover": None, "state": "stopping", "paused": False}
     assert status_text(bare, 0.0).splitlines()[1] == "  state:     No version is live, stopping"
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "text"),
     [
         ({"outcome": "live"}, "web: handover 2: web-1 (web:2) is live after 2.5s"),
         ({"outcome": "failed", "why": "x"}, "web: handover 2: failed after 2.5s: x"),
         ({"outcome": "cancelled", "why": "x"}, "web: handover 2: cancelled after 2.5s: x"),
     ],
 )
-def test_what_a_handover_came_to(changes: dict[str, str], told: str) -> None:
-    assert outcome("web", {**RECORD, **changes}) == told
+def test_what_a_handover_came_to(changes: dict[str, str], text: str) -> None:
+    assert outcome("web", {**RECORD, **changes}) == text
 
 
 def test_they_load_none_of_the_libraries(tmp_path: Path) -> None:

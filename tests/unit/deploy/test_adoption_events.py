@@ -46,7 +46,7 @@ class DummyNumbers:
 
 
 class Parts:
-    """An adoption under way, and its dummy neighbours."""
+    """An adoption in progress, and its dummy neighbours."""
 
     def __init__(self) -> None:
         self.events: list[object] = []

@@ -34,7 +34,7 @@ KEY = "the key"
 
 
 class Far(Protocol):
-    """A server that says what it is told to, and nothing of its own."""
+    """A server that sends only what a test makes it send."""
 
     def __init__(self, said: bytes, *, closes: bool) -> None:
         self.said = said
@@ -160,14 +160,14 @@ class ListenTests(TestCase):
         self.assertNotIn(token("another", "/sub/a"), why)
 
     async def test_what_is_no_hookbot(self) -> None:
-        for said, told in (
+        for said, reason in (
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "HTTP status 404: there is no hookbot"),
             (b"HTTP/1.1 500 Oh\r\n\r\n", "HTTP status 500: the server is in trouble"),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "HTTP status 200"),
             (b"SSH-2.0-OpenSSH\r\n\r\n", "no websocket was opened"),
             (b"", "no websocket was opened"),
         ):
-            self.assertIn(told, await self.why(self.listening(self.far(said))))
+            self.assertIn(reason, await self.why(self.listening(self.far(said))))
         self.assertEqual(self.opened, 0)
 
     async def test_nobody_at_the_port(self) -> None:
@@ -189,7 +189,7 @@ class ListenTests(TestCase):
         ):
             work = self.listening(self.url())
         await self.until(lambda: self.opened and self.server._listeners)
-        # As if it lay on a host that has gone: what we send is taken by nobody.
+        # As if it lay on a host that has gone: nothing reads what we send.
         [connection] = self.server._listeners["a"]
         connection.transport.pauseProducing()  # type: ignore[union-attr]
         begun = time.monotonic()
@@ -287,11 +287,11 @@ class ListenerTests(SynchronousTestCase):
         self.missed += 1
 
     def refuse(self, reason: str = "refused") -> None:
-        """End the attempt that is under way."""
+        """End the attempt that is in progress."""
         self.attempts[-1].errback(HookbotError(reason))
 
     def waits(self) -> float:
-        """The seconds until the next attempt, for which the clock goes on."""
+        """The seconds until the next attempt, for which the clock continues."""
         [call] = self.clock.getDelayedCalls()
         seconds = float(call.getTime() - self.clock.seconds())
         self.clock.advance(seconds)

@@ -43,7 +43,7 @@ EVENT = Event(
 )
 
 
-class Told(Resource):
+class Receiver(Resource):
     """Remembers what is posted; answers with the statuses it is given, the last one for ever."""
 
     isLeaf = True  # noqa: N815
@@ -57,7 +57,7 @@ class Told(Resource):
         assert request.content is not None
         self.bodies.append(request.content.read())
         request.setResponseCode(self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0])
-        return b"as told"
+        return b"as requested"
 
 
 class HooksTests(TestCase):
@@ -134,19 +134,19 @@ class HooksTests(TestCase):
         self.assertEqual(process.reapProcessHandlers, {})
         self.assertEqual(Path(f"{self.file}.too").read_text(), "done\n")
 
-    def serve(self, *statuses: int) -> tuple[Told, str]:
+    def serve(self, *statuses: int) -> tuple[Receiver, str]:
         """A web hook, and its URL."""
-        told = Told(*statuses)
-        listening = REACTOR.listenTCP(0, Site(told), interface="127.0.0.1")
+        receiver = Receiver(*statuses)
+        listening = REACTOR.listenTCP(0, Site(receiver), interface="127.0.0.1")
         self.addCleanup(lambda: Deferred.fromCoroutine(_stopped(listening)))
-        return told, f"http://127.0.0.1:{listening.getHost().port}/secret"
+        return receiver, f"http://127.0.0.1:{listening.getHost().port}/secret"
 
     async def test_a_web_hook_is_told_as_json(self) -> None:
-        told, url = self.serve(200)
+        receiver, url = self.serve(200)
         await self.hooks(urls=(url,)).require_approval(EVENT)
-        await self.until(lambda: told.bodies)
+        await self.until(lambda: receiver.bodies)
         self.assertEqual(
-            json.loads(told.bodies[0]),
+            json.loads(receiver.bodies[0]),
             {
                 "event": "ready",
                 "app": "app",
@@ -162,14 +162,14 @@ class HooksTests(TestCase):
 
     async def test_it_is_tried_again_and_given_up_in_the_end(self) -> None:
         limits = replace(QUICK, backoff=Backoff(first=0.01, longest=0.02), attempts=4)
-        told, url = self.serve(500, 503, 204)
+        receiver, url = self.serve(500, 503, 204)
         self.hooks(urls=(url,), limits=limits).notify(EVENT)
-        await self.until(lambda: len(told.bodies) == 3)
-        told, url = self.serve(500)
+        await self.until(lambda: len(receiver.bodies) == 3)
+        receiver, url = self.serve(500)
         hooks = self.hooks(urls=(url,), limits=limits)
         hooks.notify(EVENT)
         await self.until(lambda: not hooks._requests)
-        self.assertEqual(len(told.bodies), 4)
+        self.assertEqual(len(receiver.bodies), 4)
 
     def silent(self) -> str:
         """The URL of a server that takes connections and never answers."""
@@ -186,12 +186,12 @@ class HooksTests(TestCase):
         await self.until(self.file.exists)
 
     async def test_commands_that_take_their_time_fill_no_memory_and_keep_no_web_hook_from_being_called(self) -> None:
-        told, url = self.serve(200)
+        receiver, url = self.serve(200)
         hooks = self.hooks("sleep 60", urls=(url,), limits=replace(QUICK, commands=2))
         for _ in range(5):
             hooks.notify(EVENT)
         self.assertEqual(len(hooks._commands), 2)
-        await self.until(lambda: len(told.bodies) == 5)
+        await self.until(lambda: len(receiver.bodies) == 5)
 
     async def test_a_reason_that_no_environment_can_hold_keeps_no_command_from_running(self) -> None:
         hooks = self.hooks(f'printf %s "$HANOVERD_REASON" > {self.file}')
@@ -204,10 +204,10 @@ class HooksTests(TestCase):
         self.assertGreater(len(f"HANOVERD_REASON={reason}\0".encode()), LONGEST_STRING - 2)
 
     async def test_a_web_hook_gets_the_whole_reason(self) -> None:
-        told, url = self.serve(200)
+        receiver, url = self.serve(200)
         self.hooks(urls=(url,)).notify(replace(EVENT, reason="ü\0" * 200_000))
-        await self.until(lambda: told.bodies)
-        self.assertEqual(json.loads(told.bodies[0])["reason"], "ü\0" * 200_000)
+        await self.until(lambda: receiver.bodies)
+        self.assertEqual(json.loads(receiver.bodies[0])["reason"], "ü\0" * 200_000)
 
     async def test_a_command_may_leave_a_process_behind(self) -> None:
         begun = time.monotonic()

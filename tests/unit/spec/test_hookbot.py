@@ -19,8 +19,8 @@ def subscription(url: str) -> Subscription:
 
 def push(**changed: object) -> bytes:
     """A message of a push."""
-    told = {"Type": "push", "Repo": "me/app", "Branch": "main", "SHA": COMMIT, "Who": "somebody"}
-    return json.dumps({**told, **changed}).encode()
+    message = {"Type": "push", "Repo": "me/app", "Branch": "main", "SHA": COMMIT, "Who": "someone"}
+    return json.dumps({**message, **changed}).encode()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_any_other_is_refused(path: str) -> None:
 
 def test_a_push_names_its_commit_and_who_pushed() -> None:
     main = subscription("ws://h/sub/github.com/repo/me/app/branch/main")
-    assert main.read(push()) == (COMMIT, "somebody pushed 123456789012")
+    assert main.read(push()) == (COMMIT, "someone pushed 123456789012")
     assert main.read(push(Repo="Me/App"))[0] == COMMIT
     assert main.read(push(Who="\x1b[31m\n"))[1] == "??31m? pushed 123456789012"
 
