@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.drain import Drain
-from hanoverd.deploy.events import Exited, Gone, Unhealthy
+from hanoverd.deploy.events import Exited, Gone, StopRequested, Unhealthy
 from hanoverd.deploy.handover import Handovers, Sources
 from hanoverd.deploy.history import History
 from hanoverd.deploy.liveness import Liveness
@@ -64,7 +64,7 @@ class App:
     ) -> None:
         paused, numbers = PauseFile(pause_file), VersionNumbers(number_file)
         self.history = History(time.time, reactor.seconds)
-        state = State(_policy(spec), requests=Requests(is_paused=paused.is_there), next_number=numbers.next)
+        state = State(_policy(spec), requests=Requests(is_paused=paused.exists), next_number=numbers.next)
         self.orchestrator = Orchestrator(reactor, state, self.history)
         send = self.orchestrator.send
         health, ready_timeout = Health(reactor, spec.health.uri), spec.health.ready_timeout
@@ -122,6 +122,10 @@ class App:
             self._state,
             self.orchestrator.send,
         )
+
+    def end(self) -> None:
+        """End the app, also with ``--on-exit keep``; ``stop`` waits until it is over."""
+        self.orchestrator.send(StopRequested(ends_app=True))
 
     def start(self) -> None:
         """Take over what an earlier run left, and start to handle requests."""

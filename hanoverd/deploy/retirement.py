@@ -118,7 +118,7 @@ class Retirement:
         running = self._versions.running(container.number)
         if running is None:
             return None
-        drain = self._drains[container.number] = Deferred.fromCoroutine(self._drain.finished(running))
+        drain = self._drains[container.number] = Deferred.fromCoroutine(self._drain.wait(running))
         try:
             return await drain
         except CancelledError:
