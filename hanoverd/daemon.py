@@ -86,14 +86,14 @@ class HanoverdService(RunningService):
         self._control.start()
         self._terminal.watch()
         log.info(
-            "hanoverd is running: process {pid}; `kill -HUP {pid}` begins a handover, `kill {pid}` or Ctrl-C stops it",
+            "{app}: hanoverd runs as process {pid}; `kill -HUP {pid}` starts a handover, `kill {pid}` or Ctrl-C stops it",
             event="running",
             app=self._app.versions.app,
             pid=os.getpid(),
         )
         if self._app.orchestrator.state.requests.is_paused:
             log.info(
-                "hanoverd is paused, as before: `hanoverd resume {app}` ends that",
+                "{app}: paused since an earlier run: triggers are held until `hanoverd resume {app}`",
                 event="paused",
                 app=self._app.versions.app,
             )
@@ -105,7 +105,7 @@ class HanoverdService(RunningService):
         # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
         gc.freeze()
         Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
-            lambda failure: log.failure("conntrack", failure, event="internal_error")
+            lambda failure: log.failure("conntrack: internal error", failure, event="internal_error")
         )
 
     async def end(self) -> None:
@@ -119,7 +119,7 @@ class HanoverdService(RunningService):
         self._pool.stop()
         self._release()
         self._systemd.ended()
-        log.info("hanoverd has stopped", event="ended", app=self._app.versions.app)
+        log.info("{app}: hanoverd has stopped", event="ended", app=self._app.versions.app)
 
     def _end_of_input(self) -> None:
         self._stop("end of input (Ctrl-D)")
@@ -127,13 +127,19 @@ class HanoverdService(RunningService):
     def _stop(self, reason: str) -> None:
         if self._stopping:
             log.info(
-                "{reason} again: killing what has not ended", event="killing", app=self._app.versions.app, reason=reason
+                "{app}: {reason} again: killing what is still running",
+                event="killing",
+                app=self._app.versions.app,
+                reason=reason,
             )
             self._app.orchestrator.kill()
             return
         self._stopping = True
         log.info(
-            "{reason}: stopping; once more to stop at once", event="stopping", app=self._app.versions.app, reason=reason
+            "{app}: stopping: {reason} (once more kills what is still running)",
+            event="stopping",
+            app=self._app.versions.app,
+            reason=reason,
         )
         self._reactor.stop()
 

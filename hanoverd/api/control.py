@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from hanoverd import __version__
 from hanoverd.deploy.app import App
@@ -14,6 +15,8 @@ from hanoverd.deploy.events import CancelRequested, Paused, Resumed
 from hanoverd.deploy.history import Record
 from hanoverd.deploy.targets import Image, Rollback, Source
 from hanoverd.versions.version import Running
+
+log = Logger()
 
 #: The states of an app.
 LIVE, HANDING_OVER, DOWN, STOPPING = "live", "handing over", "down", "stopping"
@@ -70,11 +73,14 @@ class Control:
 
     def pause(self) -> None:
         """Hold what triggers handovers, other than by hand."""
+        app = self._app.versions.app
+        log.info("{app}: paused: triggers are held until `hanoverd resume {app}`", event="paused", app=app)
         self._orchestrator.send(Paused())
 
     def resume(self) -> list[str]:
         """Do what was held; returns the reasons."""
         held = self._held()
+        log.info("{app}: resumed", event="resumed", app=self._app.versions.app)
         self._orchestrator.send(Resumed())
         return held
 

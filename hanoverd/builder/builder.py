@@ -19,6 +19,7 @@ from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.errors import EngineRefused, HanoverdError, ObtainFailed
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.durations import format_duration
+from hanoverd.text.short_id import short_id
 
 log = Logger()
 
@@ -73,7 +74,7 @@ class Builder:
         Fails with ``HanoverdError``.  Cancel aborts what is under way on the engine.
         """
         begun = self._clock.seconds()
-        log.info("{source}", event="build_obtaining", source=self._source.describe())
+        log.info("builder: {source}", event="build_obtaining", source=self._source.describe())
         image = await self._source.obtain(self._progress, revision)
         self._requests = replace(self._requests, obtained=image.revision)
         await self._engine.tag(image.id, self._image.repository, self._image.tag_or_digest)
@@ -81,10 +82,11 @@ class Builder:
         await self._notify()
         seconds = self._clock.seconds() - begun
         log.info(
-            "{image} ({image_id}) is pushed and told, after {took}",
+            "builder: pushed {image} ({short}), hookbot notified, in {took}",
             event="pushed",
             image=self._image.reference,
             image_id=image.id,
+            short=short_id(image.id),
             seconds=seconds,
             took=format_duration(seconds),
         )
@@ -127,13 +129,15 @@ class Builder:
         self._start()
 
     async def _work(self, request: Request) -> None:
-        log.info("build: {why}", event="build", why=", ".join(request.reasons), reasons=request.reasons)
+        log.info(
+            "builder: build: {trigger}", event="build", trigger=", ".join(request.reasons), reasons=request.reasons
+        )
         try:
             await self.build(request.target.revision if isinstance(request.target, SourceTarget) else None)
         except CancelledError:
-            log.info("build cancelled: a newer one begins, or the end", event="build_cancelled")
+            log.info("builder: build cancelled: a newer one starts, or the builder stops", event="build_cancelled")
         except HanoverdError as error:
-            log.error("{error}", event="build_failed", error=error)
-            log.info("waiting for the next message", event="build_waiting")
+            log.error("builder: build failed: {error}", event="build_failed", error=error)
+            log.info("builder: waiting for the next trigger", event="build_waiting")
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the builder
-            log.failure("the build failed: internal error", event="internal_error")
+            log.failure("builder: build failed: internal error", event="internal_error")

@@ -56,7 +56,7 @@ class Adoption:
         unusable = tuple(number for number in self.containers if number not in (*kept, *served, *former))
         for number in unusable:
             log.info(
-                "{version} was left by an earlier run: it is removed",
+                "{version}: left by an earlier run, and removed",
                 event="leftover",
                 version=self.containers[number].name,
             )
@@ -80,7 +80,7 @@ class Adoption:
                 if address in one.addresses:
                     return await self._take_over(one, address)
             log.warn(
-                "the rules lead to {version} at {address}, which is not there: removed",
+                "{version}: routes to {address} removed: no such container runs",
                 event="routes_removed",
                 version=name,
                 address=address,
@@ -91,7 +91,7 @@ class Adoption:
                 return await self._ready(one, one.addresses[0]), True
             except VersionFailed as error:
                 log.warn(
-                    "{version} was left by an earlier run: {error}",
+                    "{version}: left by an earlier run, cannot be taken over: {error}",
                     event="not_adopted",
                     version=one.container.name,
                     error=error,
@@ -105,7 +105,7 @@ class Adoption:
             return await self._ready(one, address), True
         except VersionFailed as error:
             log.warn(
-                "{version} was left by an earlier run: it serves until the first flip: {error}",
+                "{version}: left by an earlier run, serves until the first handover though not ready: {error}",
                 event="adopted_unready",
                 version=one.container.name,
                 error=error,
@@ -114,7 +114,7 @@ class Adoption:
             fallback = await self._versions.adopt(one.container, address)
         except VersionFailed as error:
             log.warn(
-                "{version} serves, and cannot be monitored: {error}",
+                "{version}: left by an earlier run, serves but cannot be monitored: {error}",
                 event="not_adopted",
                 version=one.container.name,
                 error=error,
@@ -133,7 +133,7 @@ class Adoption:
         if await self._routes.flip(ready, lambda: not running.has_exited) is None:
             raise await self._versions.exited(running)
         log.info(
-            "{version} was left by an earlier run: it goes on serving, and is live",
+            "{version}: live, taken over from an earlier run",
             event="adopted",
             version=running.name,
         )
@@ -154,7 +154,7 @@ class Adoption:
             except VersionFailed:
                 continue
             log.info(
-                "{version} was left by an earlier run: it is retired",
+                "{version}: left by an earlier run, and drained",
                 event="adopted_draining",
                 version=one.container.name,
             )

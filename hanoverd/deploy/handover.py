@@ -21,8 +21,9 @@ from hanoverd.deploy.events import (
     Obtained,
     ReinstatementFailed,
 )
+from hanoverd.deploy.phases import Phases
 from hanoverd.deploy.removals import Removals
-from hanoverd.deploy.report import Phases, Reporter
+from hanoverd.deploy.report import Reporter
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Attempt, Role, State
@@ -108,16 +109,15 @@ class Handovers:
             await self._discard(container)
             self._send(AttemptFailed(container.number, str(error)))
         except Exception:  # noqa: BLE001  # a mistake of ours must end neither the daemon nor the version that serves
-            log.failure("handover failed: internal error", event="internal_error")
+            log.failure("{version}: handover failed: internal error", event="internal_error", version=container.name)
             await self._discard(container)
-            self._send(AttemptFailed(container.number, "handover failed: internal error: see the log of hanoverd"))
+            self._send(AttemptFailed(container.number, "internal error: see the log of hanoverd"))
         else:
             for old in replaced:
                 await self._retirement.retire(old.running.container, drain=True, keep=self._is_worth_keeping(old))
 
     async def _bring_up(self, attempt: Attempt, container: Container, phases: Phases) -> Sequence[Live]:
         """The story up to the flip; returns what it replaced."""
-        begun = self._clock.seconds()
         async with self._retention.obtaining():
             created = await self._create(attempt, container, phases)
         try:
@@ -127,8 +127,7 @@ class Handovers:
                 phases.started(running)
                 if not self._routes.has_ports_of(running):
                     raise VersionFailed(
-                        f"{running.name} failed: it does not have all the ports that are published now: it was made with "
-                        "other ones"
+                        "it does not have all the ports that are published now: it was created with other ones"
                     )
                 ready = await self._versions.wait_until_ready(running)
                 phases.ready()
@@ -141,15 +140,7 @@ class Handovers:
             # A cancel, too.
             self._retention.mark_unused(created.image)
             raise
-        seconds = self._clock.seconds() - begun
-        log.info(
-            "{version} is live: {routes}, {took} after the handover began",
-            event="live",
-            version=running.name,
-            routes=self._routes.describe(flip.live) or "no port is published",
-            seconds=seconds,
-            took=format_duration(seconds),
-        )
+        phases.live(self._routes.describe(flip.live))
         event = self._event(public.LIVE, running.container.version_reference, created.image)
         self._hooks.notify(replace(event, old=replaced[0].running.container.version_reference if replaced else None))
         return replaced
@@ -170,7 +161,7 @@ class Handovers:
             return
         except Exception:  # noqa: BLE001  # as above
             log.failure(
-                "{version} could not be made live again: internal error", event="internal_error", version=old.name
+                "{version}: cannot be made live again: internal error", event="internal_error", version=old.name
             )
             self._send(ReinstatementFailed(old.number, "internal error: see the log of hanoverd"))
             return
@@ -187,12 +178,7 @@ class Handovers:
             flip = await self._flip(ready, lambda: None)
         finally:
             self._room.release()
-        log.info(
-            "{version} {how}",
-            event="reinstated",
-            version=old.name,
-            how="was started again and is live" if was_stopped else "is live again",
-        )
+        self._reporter.reinstated(old, was_stopped=was_stopped)
         return flip.replaced
 
     # -- the steps
@@ -204,8 +190,8 @@ class Handovers:
         except NotFound as error:
             if not isinstance(attempt.request.target, Restart):
                 raise
-            log.warn("{error}: the image is obtained again", event="image_missing", version=container.name, error=error)
-            image = await self._obtain(self._source, None, container)
+            phases.image_missing(error)
+            image = await self._obtain(self._source, None, container, phases)
             phases.obtained(image)
             created = await self._versions.create(self._versions.recipe(image), container.number)
         phases.created()
@@ -217,23 +203,23 @@ class Handovers:
                 if not self._routes.has_ports(recipe.options.ports):
                     # It was left by an earlier run that published other ports.
                     recipe = self._versions.recipe(recipe.image)
-                phases.has(recipe.image)
+                phases.reused(recipe.image)
                 return recipe
             case Rollback(generation):
                 live = self._routes.live
                 recipe = await self._retention.recipe(generation, live[0].running if live else None)
-                phases.has(recipe.image)
+                phases.reused(recipe.image)
                 return recipe
             case ImageTarget(reference):
-                image = await self._obtain(self._named(reference), None, container)
+                image = await self._obtain(self._named(reference), None, container, phases)
             case SourceTarget(revision):
-                image = await self._obtain(self._source, revision, container)
+                image = await self._obtain(self._source, revision, container, phases)
                 self._send(Obtained(image.revision))
         phases.obtained(image)
         return self._versions.recipe(image)
 
-    async def _obtain(self, source: Source, revision: str | None, container: Container) -> Image:
-        log.info("{version}: {source}", event="obtaining", version=container.name, source=source.describe())
+    async def _obtain(self, source: Source, revision: str | None, container: Container, phases: Phases) -> Image:
+        phases.obtaining(source.describe())
         obtaining = Deferred.fromCoroutine(source.obtain(self._progress, revision))
         try:
             image = await within(self._clock, self._obtain_timeout, obtaining)

@@ -172,13 +172,13 @@ class Orchestrator:
         try:
             self.state, effects = transition(self.state, event)
         except Exception:  # noqa: BLE001  # a mistake of ours must end neither the daemon nor the version that serves
-            log.failure("an event could not be handled: internal error: {what}", event="internal_error", what=event)
+            log.failure("internal error: the event {what} was not handled", event="internal_error", what=event)
             return
         for effect in effects:
             try:
                 self._run(effect)
             except Exception:  # noqa: BLE001  # as above
-                log.failure("an effect could not be run: internal error: {what}", event="internal_error", what=effect)
+                log.failure("internal error: the effect {what} was not run", event="internal_error", what=effect)
 
     def _run(self, effect: ef.Effect) -> None:  # noqa: C901, PLR0912  # one case an effect
         workers = self.workers

@@ -63,7 +63,12 @@ class Removals:
         try:
             listed = await self._versions.listed()
         except HanoverdError as error:
-            log.error("it cannot be checked that nothing is left: {error}", event="sweep_failed", error=error)
+            log.error(
+                "{app}: cannot check that no container is left: {error}",
+                event="sweep_failed",
+                app=self._versions.app,
+                error=error,
+            )
             return
         self._stops = [Deferred.fromCoroutine(self._end(container)) for container, _ in listed]
         for outcome in [Outcome(stop) for stop in self._stops]:
@@ -80,7 +85,9 @@ class Removals:
         try:
             await retry(self._clock, BACKOFF, self._routes.unroute, on=HanoverdError, attempts=ATTEMPTS)
         except HanoverdError as error:
-            log.error("the rules could not be removed: {error}", event="routes_failed", error=error)
+            log.error(
+                "{app}: routes cannot be removed: {error}", event="routes_failed", app=self._versions.app, error=error
+            )
 
     async def _end(self, container: Container) -> None:
         try:

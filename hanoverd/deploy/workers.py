@@ -72,7 +72,11 @@ class DeployWorkers:
         except HanoverdError as error:
             self._send(ev.AdoptionFailed(str(error)))
         except Exception as error:  # noqa: BLE001  # a mistake of ours must not end the daemon
-            log.failure("what an earlier run left could not be taken over: internal error", event="internal_error")
+            log.failure(
+                "{app}: cannot take over the containers of an earlier run: internal error",
+                event="internal_error",
+                app=self._versions.app,
+            )
             self._send(ev.AdoptionFailed(f"internal error: {error}"))
         else:
             self._send(adopted)
@@ -113,7 +117,12 @@ class DeployWorkers:
         try:
             await self._routes.unroute(number)
         except HanoverdError as error:
-            log.error("the rules could not be removed: {error}: trying again", event="routes_failed", error=error)
+            log.error(
+                "{app}: routes cannot be removed: {error}; retrying",
+                event="routes_failed",
+                app=self._versions.app,
+                error=error,
+            )
 
     async def prune(self) -> None:
         """Remove what is not needed any more."""
@@ -136,7 +145,7 @@ class DeployWorkers:
         await self._versions.stop_monitoring(number, keeps_running=True)
         if running is not None and is_live:
             log.info(
-                "{version} goes on serving without hanoverd, as --on-exit keep says",
+                "{version}: left running (--on-exit keep)",
                 event="left_running",
                 version=running.name,
             )
@@ -149,7 +158,7 @@ class DeployWorkers:
             return
         except HanoverdError as error:
             # The handover that is tried next says what to do.
-            log.error("{error}", event="engine_failed", error=error)
+            log.error("{app}: engine: {error}", event="engine_failed", app=self._versions.app, error=error)
         self._send(ev.EngineBack())
 
     async def close(self) -> None:

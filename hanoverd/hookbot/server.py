@@ -161,7 +161,10 @@ class Server:
 
     def _drop(self, connection: Connection, reason: str) -> None:
         log.warn(
-            "dropped the slow listener {peer}: {reason}", event="listener_dropped", peer=connection.peer, reason=reason
+            "hookbot: dropped the slow listener {peer}: {reason}",
+            event="listener_dropped",
+            peer=connection.peer,
+            reason=reason,
         )
         connection.waiting.clear()
         connection.drop()
@@ -170,10 +173,10 @@ class Server:
         try:
             route = route_github(body, secret)
         except ValueError as error:
-            log.error("a webhook was dropped: {error}", event="webhook_dropped", error=error)
+            log.error("hookbot: webhook dropped: {error}", event="webhook_dropped", error=error)
             return
         if route is not None:
-            log.info("routed a push to {topic}", event="push_routed", topic=quoted(route.topic))
+            log.info("hookbot: published a push at {topic}", event="push_routed", topic=quoted(route.topic))
             self._hand_out(route.topic, route.body)
 
     # -- listeners

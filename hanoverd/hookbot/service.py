@@ -54,7 +54,7 @@ class ServerService(Service):
         """It listens already."""
         super().startService()  # type: ignore[no-untyped-call]
         self._reactor.callWhenRunning(take_signals, self._reactor, lambda: None, lambda _: self._reactor.stop())
-        log.info("hookbot serves {address}", event="hookbot_serving", address=self._where)
+        log.info("hookbot: listening at {address}", event="hookbot_serving", address=self._where)
 
     def stopService(self) -> Any:
         """Fire when nobody is connected any more."""

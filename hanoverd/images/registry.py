@@ -138,7 +138,7 @@ class RegistrySource:
     async def _patiently(self, name: ImageName, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> T:
         def log_delay(error: RegistryBusy, delay: float) -> None:
             log.warn(
-                "{image}: the registry is asked too often: trying again in {wait} ({error})",
+                "registry: too many requests for {image}; retrying in {wait}: {error}",
                 event="registry_busy",
                 image=name.reference,
                 wait=format_duration(delay),

@@ -44,6 +44,7 @@ from hanoverd.spec.container import APP, ContainerOptions, Image, Recipe, app_la
 from hanoverd.spec.events import VersionReference
 from hanoverd.spec.names import kept_name, version_name
 from hanoverd.spec.ports import ContainerPort, HostPort, Protocol
+from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.health import Health
 from hanoverd.versions.monitor import ContainerMonitor
@@ -215,7 +216,7 @@ class Versions:
         ports = tuple(dict.fromkeys(recipe.options.ports)) or image.ports
         if not ports:
             raise VersionFailed(
-                f"{container.name} failed: no port is published, and the image {image.name.reference} exposes none, so "
+                f"no port is published, and the image {image.name.reference} exposes none, so "
                 "nothing can show that it is ready: publish the port that it serves with --publish"
             )
         try:
@@ -224,7 +225,7 @@ class Versions:
             )
         except Conflict:
             raise NameInUse(
-                f"{container.name} failed: a container of that name exists, and is not this hanoverd's: remove it "
+                f"a container named {container.name} exists, and is not this hanoverd's: remove it "
                 f"(`docker rm {container.name}`), or give the app another --name"
             ) from None
         return Created(replace(container, id=container_id), recipe, ports)
@@ -246,7 +247,7 @@ class Versions:
             finally:
                 await monitor.close()
         try:
-            address = address_of(container.name, found)
+            address = address_of(found)
             self._refuse_an_address_in_use(container, address)
         except VersionFailed:
             await monitor.close()
@@ -263,7 +264,7 @@ class Versions:
         found = await self._engine.inspect_container(container.ref)
         recipe = await self.recipe_of(found)
         addresses = addresses_of(found)
-        used = address if address in addresses else address_of(container.name, found)
+        used = address if address in addresses else address_of(found)
         proxy_ports = proxy_ports_of(found)
         created = Created(
             replace(container, id=found["Id"]), recipe, tuple(proxy_ports) or exposed_tcp_ports(found["Config"])
@@ -321,7 +322,7 @@ class Versions:
         """Fires when the engine answers, however long that takes; fails with the ``EngineError`` family where it never will,
         as for want of permission.  Cancel gives up.
         """
-        await self._insist("still waiting for the engine", self._engine.negotiate)
+        await self._insist(f"{self.app}: waiting for the engine", self._engine.negotiate)
 
     async def stop(self, container: Container) -> None:
         """Stop the container by its stop signal, by SIGKILL after its stop timeout; idempotent.
@@ -330,7 +331,7 @@ class Versions:
         the container at once.
         """
         timeout = DEFAULT_STOP_TIMEOUT if self._options.stop_timeout is None else self._options.stop_timeout
-        await self._insist(f"{container.name} is not stopped yet", lambda: self._engine.stop(container.ref, timeout))
+        await self._insist(f"{container.name}: not stopped yet", lambda: self._engine.stop(container.ref, timeout))
 
     async def stop_and_wait(self, running: Running) -> None:
         """As ``stop``, and fires when the exit was seen: until then the container seems to run.
@@ -355,7 +356,7 @@ class Versions:
         """
         try:
             await self._insist(
-                f"{container.name} is not removed yet", lambda: self._engine.remove_if(container.ref, APP, self.app)
+                f"{container.name}: not removed yet", lambda: self._engine.remove_if(container.ref, APP, self.app)
             )
         finally:
             await self.stop_monitoring(container.number)
@@ -366,7 +367,7 @@ class Versions:
             await self.remove(container)
         except (CancelledError, HanoverdError) as error:
             log.error(
-                "{version} could not be removed{why}: remove it by `docker rm -f -v {container}`",
+                "{version}: cannot be removed{why}: remove it with `docker rm -f -v {container}`",
                 event="remove_failed",
                 version=container.name,
                 container=container.ref,
@@ -376,7 +377,7 @@ class Versions:
             return False
         return True
 
-    async def _insist(self, complaint: str, verb: Callable[[], Coroutine[Deferred[Any], Any, object]]) -> None:
+    async def _insist(self, problem: str, verb: Callable[[], Coroutine[Deferred[Any], Any, object]]) -> None:
         """Do ``verb`` until the engine, which may be away for a moment, has answered."""
         is_logged = False
         refused_until = self._clock.seconds() + REFUSED_WITHIN
@@ -385,7 +386,7 @@ class Versions:
             nonlocal is_logged
             if isinstance(error, EngineUnreachable) and self._clock.seconds() < self._deadline:
                 if not is_logged:
-                    log.warn("{complaint}: {error}", event="engine_waiting", complaint=complaint, error=error)
+                    log.warn("{problem}: {error}; retrying", event="engine_waiting", problem=problem, error=error)
                 is_logged = True
                 return
             # A proxy before the engine, or an engine that starts or stops, answers 5xx for a moment.
@@ -401,7 +402,7 @@ class Versions:
         for other in self._running.values():
             if other.number != container.number and not other.has_exited and address in other.addresses:
                 raise VersionFailed(
-                    f"{container.name} failed: the engine gave it the address {address}, which {other.name} has: the "
+                    f"the engine gave it the address {address}, which {other.name} has: the "
                     f"engine has lost track of its addresses. Stop hanoverd and start it again: {other.name} then ends "
                     "first"
                 )
@@ -423,7 +424,7 @@ class Versions:
 
     async def _exited(self, container: Container, monitor: ContainerMonitor) -> VersionFailed:
         reason, output = await self.describe_exit(container, monitor)
-        return VersionFailed(f"{container.name} failed: it {reason} before it was ready{output}")
+        return VersionFailed(f"{reason} before it was ready{output}")
 
     async def describe_exit(self, container: Container, monitor: ContainerMonitor) -> tuple[str, str]:
         """How a container has exited, for people: "exited with code 3", and "; its last 2 lines: …"."""
@@ -434,7 +435,7 @@ class Versions:
             state = {}
         reason = f"exited with code {monitor.exit.get()}"
         if state.get("OOMKilled"):
-            reason += ", killed for want of memory (out of memory): give it more, or repair what uses so much"
+            reason += " (out of memory: raise its limit, or reduce what it uses)"
         if state.get("Error"):
             reason += f" ({state['Error']})"
         return reason, _quoted(monitor)
@@ -452,8 +453,8 @@ class Versions:
         if created.image.ports and not set(created.ports) <= set(created.image.ports):
             hint = f" (the image exposes {', '.join(str(port.number) for port in created.image.ports)})"
         return VersionFailed(
-            f"{created.name} failed: it was not ready within the status timeout of "
-            f"{format_duration(within)}, after {readiness.probes} probes; the last at "
+            f"not ready within the status timeout of "
+            f"{format_duration(within)}, after {counted(readiness.probes, 'probe')}; the last at "
             f"{running.address}: {readiness.describe()}{hint}{_quoted(running.monitor)}"
         )
 
@@ -466,7 +467,8 @@ def _quoted(monitor: ContainerMonitor) -> str:
     lines = monitor.tail
     if not lines:
         return "; it printed nothing"
-    return f"; its last {len(lines)} lines:" + "".join(f"\n    {line}" for line in lines)
+    last = "its last line" if len(lines) == 1 else f"its last {len(lines)} lines"
+    return f"; {last}:" + "".join(f"\n    {line}" for line in lines)
 
 
 def _container(listed: Mapping[str, Any]) -> Container:

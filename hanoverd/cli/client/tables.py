@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hanoverd.text.durations import format_duration
-
-_SHORT_ID = 12
+from hanoverd.text.short_id import short_id
 
 #: How much of a reason has room in a row.
 _SHORT_WHY = 60
@@ -101,7 +100,7 @@ def outcome(app: str, record: Mapping[str, Any]) -> str:
 
 def image_id(text: str, *, trunc: bool) -> str:
     """An ID as docker shows it: its first digits."""
-    return text.removeprefix("sha256:")[:_SHORT_ID] if trunc else text
+    return short_id(text) if trunc else text
 
 
 def _handover_rows(record: Mapping[str, Any], now: float) -> list[tuple[str, str]]:

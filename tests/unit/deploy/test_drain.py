@@ -142,6 +142,6 @@ def test_a_drain_signal_that_cannot_be_sent_is_logged_and_ends_nothing() -> None
     it.engine.error = EngineUnreachable("no engine")
     with capturedLogs() as logged:
         result = it.start()
-    assert texts(logged) == ["the drain signal could not be sent to app-1: no engine"]
+    assert texts(logged) == ["app-1: drain signal not sent: no engine"]
     it.wait(0.1)
     assert result.values == [0]

@@ -116,7 +116,7 @@ def test_a_mistake_of_ours_does_not_end_the_checks(no_log: Any) -> None:
     it.versions.reasons[1] = ZeroDivisionError()
     it.wait(2)
     assert it.versions.checked == [1, 2, 1, 2]
-    assert "the liveness check of app-1 failed: internal error" in texts(no_log)[0]
+    assert "app-1: liveness check failed: internal error" in texts(no_log)[0]
 
 
 def test_a_stop_waits_for_the_check_under_way_and_leaves_no_timer() -> None:

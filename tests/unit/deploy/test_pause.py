@@ -32,6 +32,4 @@ def test_a_file_that_cannot_be_written_is_logged(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "paused"
     with capturedLogs() as logged:
         PauseFile(path).save(is_paused=True)
-    assert texts(logged) == [
-        f"the pause is not remembered over a restart of hanoverd: {path}: No such file or directory"
-    ]
+    assert texts(logged) == [f"pause: cannot be kept for a restart of hanoverd: {path}: No such file or directory"]

@@ -67,7 +67,7 @@ class RemovalsTests(TestCase):
                 await removing.wait()
                 self.assertEqual((gone, list(world.engine.containers)), ([0], ["app-0"]))
             self.assertTrue(
-                world.logged(f"app-0 could not be removed: remove it by `docker rm -f -v {container.id}`"), world.log
+                world.logged(f"app-0: cannot be removed: remove it with `docker rm -f -v {container.id}`"), world.log
             )
         finally:
             await world.close()

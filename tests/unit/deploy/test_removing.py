@@ -16,6 +16,8 @@ from tests.unit.deploy.dummies import Calls, Result, container, texts
 class DummyVersions(Calls):
     """Removes and stops as a test answers; cancelled removals have failed."""
 
+    app = "app"
+
     async def remove_or_log(self, one: Any) -> bool:
         try:
             await self.call(f"remove {one.number}")
@@ -161,7 +163,7 @@ def test_a_sweep_tries_a_few_times_to_remove_the_rules_and_goes_on() -> None:
         result = Result(it.removals.sweep())
         it.clock.pump([1.0] * 20)
     assert it.news() == [*["unroute"] * ATTEMPTS, "list"]
-    assert texts(logged) == ["the rules could not be removed: no iptables"]
+    assert texts(logged) == ["app: routes cannot be removed: no iptables"]
     it.versions.answer("list", [])
     assert result.values == [None]
 
@@ -180,4 +182,4 @@ def test_a_sweep_that_cannot_list_the_containers_is_logged_and_ends() -> None:
     with capturedLogs() as logged:
         it.versions.answer("list", EngineUnreachable("no engine"))
     assert result.values == [None]
-    assert texts(logged) == ["it cannot be checked that nothing is left: no engine"]
+    assert texts(logged) == ["app: cannot check that no container is left: no engine"]

@@ -105,9 +105,7 @@ class HooksTests(TestCase):
 
     async def test_a_failure_is_a_veto_where_it_is_asked_for(self) -> None:
         await self.hooks("true").require_approval(EVENT)
-        with self.assertRaisesRegex(
-            VersionFailed, "app-1 failed: the hook 'exit 3' rejected the version: exit status 3"
-        ):
+        with self.assertRaisesRegex(VersionFailed, "the hook 'exit 3' rejected the version: exit status 3"):
             await self.hooks("true", "exit 3").require_approval(EVENT)
 
     async def test_one_that_takes_too_long_is_ended(self) -> None:
