@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hanoverd.spec.container import ContainerOptions, Image, Recipe, create_body
+from hanoverd.spec.container import ContainerSpec, Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort
 from tests.lab.api import call, get_json
@@ -124,7 +124,7 @@ def floor(lab: Lab, folder: Path, number: int) -> Sequence[float]:
         json.loads(lab.docker("GET", "/images/floor/json")[1])["Id"], ImageName("floor"), (ContainerPort(80),)
     )
     times.append(time.monotonic())
-    body = create_body("floor", number, name, Recipe(image, ContainerOptions(ports=[ContainerPort(80)])))
+    body = create_body("floor", number, name, Recipe(image, ContainerSpec(ports=(ContainerPort(80),))))
     lab.docker("POST", f"/containers/create?name={name}", body)
     times.append(time.monotonic())
     lab.docker("POST", f"/containers/{name}/start")

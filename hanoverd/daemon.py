@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorCore, IReactorFromThreads
+from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import ControlServer
-from hanoverd.deploy.app import App, AppOptions
-from hanoverd.deploy.drain import DrainOptions
-from hanoverd.deploy.liveness import LivenessOptions
-from hanoverd.deploy.state import Policy
+from hanoverd.deploy.app import App
 from hanoverd.docker.address import engine_address
-from hanoverd.docker.engine import Engine
+from hanoverd.docker.engine import Engine, EngineReactor
 from hanoverd.docker.pools import Pools
-from hanoverd.images import Source, SourceContext
+from hanoverd.docker.preflight import check_engine
+from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
-from hanoverd.network.host_ports import HeldPort, hold_name, hold_ports, release_ports
-from hanoverd.network.preflight import check_engine, check_firewall, ports_in_use
-from hanoverd.notify.hooks import Hook, Hooks
+from hanoverd.network.host_ports import HeldPort, hold_ports, release_ports
+from hanoverd.network.name_lock import lock_name
+from hanoverd.network.preflight import check_claims, check_firewall
+from hanoverd.network.rules import published_ports
+from hanoverd.notify.hooks import HookReactor, Hooks
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
+from hanoverd.runtime.state_folder import number_file_of, state_folder
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
-from hanoverd.spec.container import ContainerOptions
-from hanoverd.spec.ports import PublishedPort
-from hanoverd.spec.settings import Settings
+from hanoverd.spec.app import AppSpec
 from hanoverd.spec.source_name import IMAGE, SourceName
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ if TYPE_CHECKING:
 log = Logger()
 
 
-class DaemonReactor(IReactorCore, TerminalReactor, IReactorFromThreads):
-    """What a reactor must be able to do to run the daemon."""
+class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor, HookReactor):
+    """The interfaces of a reactor that the daemon needs."""
 
 
 class HanoverdService(RunningService):
@@ -104,7 +103,7 @@ class HanoverdService(RunningService):
             self._hookbot.start()
         # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
         gc.freeze()
-        Deferred.fromCoroutine(self._app.conntrack.probe()).addErrback(
+        Deferred.fromCoroutine(self._app.conntrack.check()).addErrback(
             lambda failure: log.failure("conntrack: internal error", failure, event="internal_error")
         )
 
@@ -144,115 +143,56 @@ class HanoverdService(RunningService):
         self._reactor.stop()
 
 
-def assemble_daemon(settings: Settings, environ: Mapping[str, str], reactor: Any, stdin: int) -> HanoverdService:
-    """The daemon, which holds its app's name and ports already; fails with ``HanoverdError``, and holds nothing then."""
+def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonReactor, stdin: int) -> HanoverdService:
+    """Return the daemon, which already holds its app's name and ports.
+
+    Fails with ``HanoverdError``, and then holds nothing.  Blocks until the checks are done.
+    """
     address = engine_address(environ)
     pool = make_pool()
     engine = Engine(reactor, pool, address)
-    obtaining = settings.obtaining
-    context = make_source_context(obtaining, settings.app, environ, reactor, engine)
-    source = open_source(obtaining.source, context)
+    context = make_source_context(spec.source, spec.name, environ, reactor, engine)
+    source = open_source(spec.source.name, context)
     source.check()
-    lock = hold_name(settings.app)
-    ports: list[HeldPort] = []
+    lock = lock_name(spec.name)
+    held: list[HeldPort] = []
 
     def release() -> None:
-        release_ports(ports)
+        release_ports(held)
         lock.close()
 
     try:
-        ports += hold_ports(settings.publish, ports_in_use(environ, settings.app))
-        check_firewall(environ, settings.app, [held.published for held in ports])
+        rules = check_firewall(environ)
+        held += hold_ports(spec.ports, published_ports(spec.name, rules))
+        ports = [port.published for port in held]
+        check_claims(spec.name, ports, rules)
         check_engine(address)
-        return _service(
-            settings,
-            environ,
+        app = App(
             reactor,
-            stdin,
-            pool,
+            environ,
+            spec,
             engine,
             source,
-            context,
-            [held.published for held in ports],
-            release,
+            lambda image: open_source(SourceName(IMAGE, image), context),
+            ports,
+            Hooks(reactor, environ, spec.notifications),
+            show_progress(),
+            pause_file_of(runtime_folder(environ, os.geteuid()), spec.name),
+            number_file_of(state_folder(environ, os.geteuid()), spec.name),
         )
+        hookbot = _hookbot_trigger(spec, reactor, source, app)
+        # The last one that can fail, because it would have to be closed again.
+        control = ControlServer(Control(app), RecentLog(), partial(listen, reactor, environ, spec.name))
     except HanoverdError:
         release()
         raise
+    return HanoverdService(reactor, pool, app, Systemd(reactor, environ), control, hookbot, release, stdin)
 
 
-def _service(
-    settings: Settings,
-    environ: Mapping[str, str],
-    reactor: Any,
-    stdin: int,
-    pool: Pools,
-    engine: Engine,
-    source: Source,
-    context: SourceContext,
-    ports: Sequence[PublishedPort],
-    release: Callable[[], None],
-) -> HanoverdService:
-    app = App(
-        reactor,
-        environ,
-        _options(settings),
-        engine,
-        source,
-        lambda reference: open_source(SourceName(IMAGE, reference), context),
-        ports,
-        Hooks(reactor, environ, [Hook(*hook) for hook in settings.hooks], settings.notify),
-        show_progress(),
-        pause_file_of(runtime_folder(environ, os.geteuid()), settings.app),
-    )
-    hookbot = None
-    if settings.obtaining.hookbot is not None:
-        # Late: only those who listen to a hookbot need room for websockets.
-        from hanoverd.hookbot.wiring import make_hookbot_trigger  # noqa: PLC0415
+def _hookbot_trigger(spec: AppSpec, reactor: DaemonReactor, source: Source, app: App) -> HookbotTrigger | None:
+    if spec.hookbot is None:
+        return None
+    # Late: only an app with a hookbot needs the memory for websockets.
+    from hanoverd.hookbot.wiring import make_hookbot_trigger  # noqa: PLC0415
 
-        obtaining = settings.obtaining
-        hookbot = make_hookbot_trigger(
-            settings.obtaining.hookbot, obtaining.hookbot_ca, reactor, source, app.orchestrator
-        )
-    # The last of what may fail, for it is to be closed again.
-    server = ControlServer(Control(app), RecentLog(), partial(listen, reactor, environ, settings.app))
-    return HanoverdService(reactor, pool, app, Systemd(reactor, environ), server, hookbot, release, stdin)
-
-
-def _options(settings: Settings) -> AppOptions:
-    return AppOptions(
-        name=settings.app,
-        policy=Policy(
-            settings.restart,
-            settle=settings.settle,
-            overlap=not settings.disable_overlap,
-            keep=settings.on_exit == "keep",
-        ),
-        container=_container_options(settings),
-        drain=_drain_options(settings),
-        liveness=LivenessOptions(settings.watch, settings.watch_failures),
-        status_uri=settings.status_uri,
-        status_timeout=settings.status_timeout,
-        obtain_timeout=settings.obtain_timeout,
-        keep_versions=settings.keep_versions,
-    )
-
-
-def _drain_options(settings: Settings) -> DrainOptions:
-    # The version that was replaced has to run for as long as it may have to serve again.
-    grace, most = (max(seconds, settings.settle) for seconds in (settings.overlap_grace, settings.drain_timeout))
-    return DrainOptions(grace, most, settings.drain_signal)
-
-
-def _container_options(settings: Settings) -> ContainerOptions:
-    return ContainerOptions(
-        command=tuple(settings.command),
-        env=tuple(settings.env),
-        # In the order in which the engine lists them.
-        ports=tuple(sorted({request.container for request in settings.publish})),
-        binds=tuple(settings.binds),
-        anonymous_volumes=tuple(settings.anonymous_volumes),
-        mounts=tuple(settings.mounts),
-        stop_signal=settings.stop_signal,
-        stop_timeout=settings.stop_timeout,
-    )
+    return make_hookbot_trigger(spec.hookbot, reactor, source, app.orchestrator)

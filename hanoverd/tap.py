@@ -1,24 +1,27 @@
-"""``twistd hanoverd``: what twistd needs to run the daemon."""
+"""``twistd hanoverd``: what twistd needs to run hanoverd."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.python.usage import Options as TwistdOptions
 
-from hanoverd.cli.process import complain, settings_or_exit
+from hanoverd.cli.parse import ServiceSpec
+from hanoverd.cli.process import complain, spec_or_exit
 from hanoverd.runtime.errors import HanoverdError
-from hanoverd.spec.settings import AnySettings, BuilderSettings, ServeSettings
+from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec
 
 if TYPE_CHECKING:
     from twisted.application.service import IService, Service
 
+    from hanoverd.daemon import DaemonReactor
+
 START_FAILED = 1
 
-#: What only this process need know: git, ssh and docker do without.
+#: Only this process needs these: git, ssh and docker do not get them.
 _OWN_SECRETS = (
     "HOOKBOT_URL",
     "HOOKBOT_MONITOR_URL",
@@ -32,41 +35,38 @@ _OWN_SECRETS = (
 class Options(TwistdOptions):
     """The command line of ``twistd hanoverd``, read as Docker's client reads its own.
 
-    Twisted's reader has other rules (it abbreviates, and knows no ``--flag=false``), and twistd would report an
-    error on standard output and end with exit status 0.
+    Twisted's parser has other rules (it takes abbreviations, and no ``--flag=false``), and twistd reports errors on
+    standard output with exit status 0.
     """
 
-    settings: AnySettings
+    spec: ServiceSpec
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Read the command line; ends the process where it is wrong, or asks for help."""
-        self.settings = settings_or_exit(sys.argv[1:] if options is None else options)
+        """Read the command line; exit if it is wrong, or asks only for information."""
+        self.spec = spec_or_exit(sys.argv[1:] if options is None else options)
 
 
 def makeService(options: Options) -> IService:
-    """The daemon as a service, after its checks; a check that fails is told on standard error, with exit status 1."""
-    from twisted.internet import reactor  # noqa: PLC0415  # the one place that takes the global reactor
+    """Return the service, after its checks; exit with status 1, and a message, if a check fails."""
+    from twisted.internet import reactor  # noqa: PLC0415  # the one place that imports the global reactor
 
-    from hanoverd.cli.remote import mistyped  # noqa: PLC0415
     from hanoverd.runtime.signals import hangups_before  # noqa: PLC0415
     from hanoverd.runtime.steady_time import keep_steady_time  # noqa: PLC0415
 
-    command = mistyped(options.settings)
-    if command is not None:
-        sys.stderr.write(f"hanoverd: this is taken for the name of an image; the command is `hanoverd {command}`\n")
+    running = cast("DaemonReactor", reactor)
     keep_steady_time(reactor)
     hangups_before()
     try:
-        if isinstance(options.settings, BuilderSettings) and options.settings.once:
-            # A service has no exit status, so this is none: it ends here.
-            _log_to_stdout(options.settings.log_format)
-            raise SystemExit(0 if run_builder_once(options.settings, dict(os.environ), reactor) else START_FAILED)
-        service = assemble(options.settings, dict(os.environ), reactor, stdin=0)
+        if isinstance(options.spec, BuilderSpec) and options.spec.once:
+            # A service has no exit status, so this is not one: it runs and exits here.
+            _log_to_stdout(options.spec.log_format)
+            raise SystemExit(0 if run_builder_once(options.spec, dict(os.environ), running) else START_FAILED)
+        service = assemble(options.spec, dict(os.environ), running, stdin=0)
     except HanoverdError as error:
         complain(error)
         raise SystemExit(START_FAILED) from None
     twistd = options.parent
-    return service if twistd is None else _logged(service, twistd, options.settings.log_format, reactor)
+    return service if twistd is None else _logged(service, twistd, options.spec.log_format, running)
 
 
 def _logged(service: Service, twistd: Mapping[str, Any], log_format: str, reactor: Any) -> IService:
@@ -96,30 +96,30 @@ def _log_to_stdout(log_format: str) -> None:
     globalLogBeginner.beginLoggingTo([to_stream(sys.stdout, log_format, os.environ)], redirectStandardIO=False)
 
 
-def assemble(settings: AnySettings, environ: Mapping[str, str], reactor: Any, stdin: int) -> Service:
-    """Check what can be checked at start, take hold of what must be one's own, and build the service.
+def assemble(spec: ServiceSpec, environ: Mapping[str, str], reactor: DaemonReactor, stdin: int) -> Service:
+    """Check what can be checked at the start, and return the service.
 
-    Fails with ``HanoverdError``, and then holds nothing.  Blocks for as long as the checks take.
+    Fails with ``HanoverdError``, and then holds nothing.  Blocks until the checks are done.
     """
-    # Late, all of them: a program loads what it needs, and not what another does.
-    if isinstance(settings, ServeSettings):
+    # All of them late: each program loads only what it needs.
+    if isinstance(spec, HookbotServerSpec):
         from hanoverd.hookbot.wiring import assemble_server  # noqa: PLC0415
 
-        return assemble_server(settings, reactor)
-    if isinstance(settings, BuilderSettings):
+        return assemble_server(spec, reactor)
+    if isinstance(spec, BuilderSpec):
         from hanoverd.builder.wiring import assemble_builder  # noqa: PLC0415
 
-        return assemble_builder(settings, _for_children(environ), reactor)
+        return assemble_builder(spec, _for_children(environ), reactor)
     from hanoverd.daemon import assemble_daemon  # noqa: PLC0415
 
-    return assemble_daemon(settings, _for_children(environ), reactor, stdin)
+    return assemble_daemon(spec, _for_children(environ), reactor, stdin)
 
 
-def run_builder_once(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> bool:
-    """Run the reactor for one build; whether all of it worked.  Fails with ``HanoverdError`` where it cannot begin."""
+def run_builder_once(spec: BuilderSpec, environ: Mapping[str, str], reactor: DaemonReactor) -> bool:
+    """Run the reactor for one build; return whether it succeeded.  Fails with ``HanoverdError`` if it cannot start."""
     from hanoverd.builder.wiring import run_once  # noqa: PLC0415  # as above
 
-    return run_once(settings, _for_children(environ), reactor)
+    return run_once(spec, _for_children(environ), reactor)
 
 
 def _for_children(environ: Mapping[str, str]) -> dict[str, str]:

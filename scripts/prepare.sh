@@ -1,4 +1,4 @@
-# Sourced by example/run and tests/run: puts on a Debian machine what they need, and nothing that is there already.
+# Sourced by example/run, tests/run and check: functions that install on a Debian host what is missing, and nothing else.
 
 say() {
     printf '%s\n' "-- $*"
@@ -13,25 +13,25 @@ need_root() {
     [ "$(id -u)" = 0 ] || fail "run it as root: it installs packages and starts a Docker engine"
 }
 
-# need_packages COMMAND=PACKAGE[|PACKAGE]...: installs the packages whose command is missing; of several, the first that
-# this release of Debian has.
+# need_packages COMMAND=PACKAGE[|PACKAGE]...: install the packages whose command is missing; of several alternatives, the
+# first that this release of Debian has.
 need_packages() {
     local pair missing=()
     for pair in "$@"; do
         command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
     done
-    # Debian's Python comes without the part that makes virtual environments.
+    # Debian's Python comes without the module that creates virtual environments.
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     [ "${#missing[@]}" -gt 0 ] || return 0
     install_packages "${missing[@]}"
 }
 
-# need_buildkit: installs the plugin by which the docker command builds with BuildKit, where it needs one.
+# need_buildkit: install the plugin that the docker command needs for BuildKit, if it needs one.
 need_buildkit() {
     has_buildkit || install_packages docker-buildx
 }
 
-# has_buildkit: whether a docker command on PATH has BuildKit: up to version 22 by itself, later by the plugin.
+# has_buildkit: succeed if a docker command on PATH has BuildKit: built in up to version 22, later as a plugin.
 has_buildkit() {
     local docker
     while read -r docker; do
@@ -58,8 +58,8 @@ install_packages() {
         || fail "apt-get install failed: ${chosen[*]}"
 }
 
-# need_environment FOLDER PIP-ARGUMENT...: a virtual environment with what pip is told to install; made anew whenever
-# Python, setup.py or the arguments change.
+# need_environment FOLDER PIP-ARGUMENT...: create a virtual environment in FOLDER and run `pip install PIP-ARGUMENT...`;
+# recreate it when Python, setup.py or the arguments have changed.
 need_environment() {
     local folder=$1 stamp wanted
     shift
@@ -70,7 +70,7 @@ need_environment() {
     fi
     say "installing Python packages in $folder"
     rm -rf "$folder"
-    /usr/bin/python3 -m venv "$folder" || fail "no virtual environment could be made in $folder"
+    /usr/bin/python3 -m venv "$folder" || fail "could not create a virtual environment in $folder"
     "$folder/bin/pip" install --quiet --disable-pip-version-check "$@" || fail "pip install failed"
     printf '%s' "$wanted" > "$stamp"
 }

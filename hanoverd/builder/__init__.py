@@ -1,5 +1,5 @@
-"""``hanoverd builder``: build an image, push it, and publish that it is there.
+"""``hanoverd builder``: build an image, push it, and publish that it is available.
 
-Here: the queue of builds and the service. Not here: how an image is built (``images``), and the websocket
+Here: the queue of builds, and the service. Not here: how an image is built (``images``), and the websocket
 (``hookbot``).
 """

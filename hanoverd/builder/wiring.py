@@ -11,6 +11,7 @@ from hanoverd.builder.service import BuilderService, build_once
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
+from hanoverd.docker.preflight import check_engine
 from hanoverd.hookbot.publishing import publish
 from hanoverd.hookbot.websocket import certificates
 from hanoverd.hookbot.wiring import make_hookbot_trigger
@@ -18,36 +19,33 @@ from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import make_pool, make_source_context
-from hanoverd.network.preflight import check_engine
 from hanoverd.spec.hookbot import UPDATE
 from hanoverd.spec.names import app_name_from
-from hanoverd.spec.settings import BuilderSettings
+from hanoverd.spec.programs import BuilderSpec
 
 
-def assemble_builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> BuilderService:
+def assemble_builder(spec: BuilderSpec, environ: Mapping[str, str], reactor: Any) -> BuilderService:
     """The builder as a service; fails with ``HanoverdError``."""
-    pool, source, builder = _builder(settings, environ, reactor)
-    obtaining = settings.obtaining
-    assert obtaining.hookbot is not None  # noqa: S101  # a builder always listens
-    hookbot = make_hookbot_trigger(obtaining.hookbot, obtaining.hookbot_ca, reactor, source, builder)
+    pool, source, builder = _builder(spec, environ, reactor)
+    hookbot = make_hookbot_trigger(spec.hookbot, reactor, source, builder)
     return BuilderService(reactor, pool, builder, hookbot)
 
 
-def run_once(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> bool:
+def run_once(spec: BuilderSpec, environ: Mapping[str, str], reactor: Any) -> bool:
     """Run the reactor for one build; whether all of it worked.  Fails with ``HanoverdError`` where it cannot begin."""
-    pool, _, builder = _builder(settings, environ, reactor)
+    pool, _, builder = _builder(spec, environ, reactor)
     return build_once(reactor, pool, builder)
 
 
-def _builder(settings: BuilderSettings, environ: Mapping[str, str], reactor: Any) -> tuple[Pools, Source, Builder]:
+def _builder(spec: BuilderSpec, environ: Mapping[str, str], reactor: Any) -> tuple[Pools, Source, Builder]:
     address = engine_address(environ)
     pool = make_pool()
     engine = Engine(reactor, pool, address)
-    app = f"{app_name_from(settings.image.repository)}-builder"
-    context = make_source_context(settings.obtaining, app, environ, reactor, engine)
-    source = open_source(settings.obtaining.source, context)
+    app = f"{app_name_from(spec.image.repository)}-builder"
+    context = make_source_context(spec.source, app, environ, reactor, engine)
+    source = open_source(spec.source.name, context)
     source.check()
-    trust = certificates(settings.obtaining.hookbot_ca)
+    trust = certificates(spec.hookbot.ca_file)
     check_engine(address)
-    notify = partial(publish, reactor, settings.notify, trust, UPDATE)
-    return pool, source, Builder(reactor, engine, context.credentials, source, settings.image, notify, show_progress())
+    notify = partial(publish, reactor, spec.notify, trust, UPDATE)
+    return pool, source, Builder(reactor, engine, context.credentials, source, spec.image, notify, show_progress())

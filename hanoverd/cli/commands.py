@@ -1,42 +1,49 @@
-"""The programs in the box, each with its options.
-
-The command line is read by this table; help and documentation are made from it.
-"""
+"""The commands, each with its options: the table for reading command lines, for help and for the documentation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hanoverd.cli.options import ABOUT, CONTAINER, HANDOVER, HOOKBOT, IMAGE, LISTEN, LOG, Kind, Option
+from hanoverd.cli.options import remote
+from hanoverd.cli.options.about import HELP, VERSION
+from hanoverd.cli.options.container import CONTAINER
+from hanoverd.cli.options.handover import HANDOVER
+from hanoverd.cli.options.hookbot import BUILDER as BUILDER_OPTIONS
+from hanoverd.cli.options.hookbot import HOOKBOT, TRUST
+from hanoverd.cli.options.image import BUILD, PULL, REPOSITORY
+from hanoverd.cli.options.log import LOG_FORMAT
+from hanoverd.cli.options.option import Option
+from hanoverd.cli.options.server import SERVER, TOKENS
+from hanoverd.cli.verbs import refuse_verb
 from hanoverd.runtime.errors import UsageError
-
-_HELP = ABOUT[:1]
 
 
 @dataclass(frozen=True)
 class Command:
-    """What the words of ``name`` stand for as the first arguments: another program in the same box."""
+    """A command, by the first words of a command line; the daemon has no name."""
 
     name: str
     usage: str
     about: str
     options: tuple[Option, ...]
+    summary: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     signals: tuple[tuple[str, str], ...] = ()
     example: str = ""
-    summary: str = ""
 
 
 _ENGINE_ENVIRONMENT = (
     ("DOCKER_HOST", "Address of the Docker engine"),
-    ("DOCKER_CERT_PATH", "Folder of the TLS certificates for it"),
-    ("DOCKER_TLS_VERIFY", "Use TLS, and verify the engine, when not empty"),
+    ("DOCKER_CERT_PATH", "Folder of the TLS certificates for the engine"),
+    ("DOCKER_TLS_VERIFY", "Use TLS and verify the engine, if not empty"),
     ("DOCKER_CONFIG", "Folder of Docker's config.json (default: ~/.docker)"),
-    ("DOCKER_CONTEXT", "Docker context to use; DOCKER_HOST goes before it"),
+    ("DOCKER_CONTEXT", "Docker context to use; DOCKER_HOST overrides it"),
 )
 
-_RUNTIME_ENVIRONMENT = (("HANOVERD_RUNTIME_DIR", "Folder of the sockets of running hanoverds"),)
+_RUNTIME_ENVIRONMENT = (("HANOVERD_RUNTIME_DIR", "Folder of the sockets of running daemons"),)
+
+_KEY = ("HOOKBOT_KEY", "Secret that tokens are made with; required")
 
 DAEMON = Command(
     name="",
@@ -44,69 +51,46 @@ DAEMON = Command(
     about="""\
 Replaces one version of a Docker application with the next without its users
 noticing: starts the new version beside the old one, waits until it is ready,
-leads the traffic to it, and lets the old one finish.
+sends new connections to it, and stops the old one when it has finished.
 
-With none of them, or with @, the Dockerfile of the current folder is built.
-IMAGE is used, and pulled if it is not there. SOURCE is a repository to build
-(github.com/USER/REPO[#BRANCH[:FOLDER]], or its URL) or an archive to load
-(docker-archive:PATH, or https://..., s3://... in its place). ARGs are the
-container's command. Options end at IMAGE, SOURCE or @.""",
-    options=(*CONTAINER, *HANDOVER, *IMAGE, LISTEN, *HOOKBOT, *LOG, *ABOUT),
+IMAGE is pulled if it is missing. SOURCE is a repository to build
+(github.com/USER/REPO[#BRANCH[:FOLDER]], or its URL), or an archive to load
+(docker-archive:PATH, or https://... or s3://... instead of PATH). Without
+them, or with @, the Dockerfile of the current folder is built. ARGs are the
+container's command. Write the options before IMAGE, SOURCE or @.""",
+    options=(*CONTAINER, *HANDOVER, *BUILD, PULL, *REPOSITORY, HOOKBOT, *TRUST, LOG_FORMAT, HELP, VERSION),
     environment=(
         *_ENGINE_ENVIRONMENT,
-        ("HOOKBOT_URL", "What --hookbot is where it is not given"),
+        ("HOOKBOT_URL", "The same as --hookbot"),
         *_RUNTIME_ENVIRONMENT,
+        ("HANOVERD_STATE_DIR", "Folder of what is remembered of apps, such as the number of the next version"),
     ),
     signals=(
-        ("SIGHUP", "Obtain the image anew and hand over to a new version"),
-        ("SIGTERM, SIGINT", "Stop: take the rules out, end the containers, exit"),
+        ("SIGHUP", "Obtain the image again and start a handover"),
+        ("SIGTERM, SIGINT", "Remove the rules, stop the containers, and exit"),
     ),
     example="""\
   hanoverd --publish 8080:80 --env HOME --status-uri /health
-  kill -HUP $(pgrep -x hanoverd)     # builds and hands over again""",
+  hanoverd deploy web --wait     # in another terminal: the next version""",
 )
 
 BUILDER = Command(
     name="builder",
-    summary="Build, push, and tell those who run it",
+    summary="Build and push images, and publish that on a hookbot",
     usage="hanoverd builder [OPTIONS] --listen URL --docker-notify URL",
     about="""\
 Builds an image at the start and at each message of a hookbot, pushes it to its
-registry, and tells another topic of hookbot, to which a hanoverd listens that
-runs it. A newer message cancels a build that is under way.""",
-    options=(
-        Option(
-            name="listen",
-            metavar="URL",
-            help="What to build, and when (default: HOOKBOT_MONITOR_URL)",
-            text="As ``--hookbot`` of hanoverd itself.",
-        ),
-        Option(
-            name="docker-notify",
-            metavar="URL",
-            help="Where to tell of the image, and its name (default: HOOKBOT_DOCKER_NOTIFY_URL)",
-            text="""\
-``https://TOKEN@HOST/pub/docker-pull/REPOSITORY/tag/TAG``: the image is pushed as ``REPOSITORY:TAG``, with
-the login that ``docker login`` has left, then ``UPDATE`` is published there.""",
-        ),
-        Option(
-            name="once",
-            kind=Kind.BOOLEAN,
-            help="Build, push and tell once, then exit: 0 if all of it worked, else 1",
-        ),
-        *(option for option in IMAGE if option.name != "pull"),
-        *HOOKBOT,
-        *LOG,
-        *_HELP,
-    ),
+registry, and publishes that on another topic, for the hanoverd that runs the
+image. A newer message cancels the build that is running.""",
+    options=(*BUILDER_OPTIONS, *BUILD, *REPOSITORY, *TRUST, LOG_FORMAT, HELP),
     environment=(
-        ("HOOKBOT_MONITOR_URL", "What --listen is where it is not given"),
-        ("HOOKBOT_DOCKER_NOTIFY_URL", "What --docker-notify is where it is not given"),
+        ("HOOKBOT_MONITOR_URL", "The same as --listen"),
+        ("HOOKBOT_DOCKER_NOTIFY_URL", "The same as --docker-notify"),
         *_ENGINE_ENVIRONMENT,
     ),
     signals=(
-        ("SIGHUP", "Build, push and tell once more"),
-        ("SIGTERM, SIGINT", "Stop: cancel what is under way, exit"),
+        ("SIGHUP", "Build, push and publish again"),
+        ("SIGTERM, SIGINT", "Cancel the build that is running, and exit"),
     ),
     example="""\
   hanoverd builder \\
@@ -116,37 +100,15 @@ the login that ``docker login`` has left, then ``UPDATE`` is published there."""
 
 SERVE = Command(
     name="hookbot serve",
-    summary="Be a hookbot",
+    summary="Run a hookbot server",
     usage="hanoverd hookbot serve [OPTIONS]",
     about="""\
-Serves a hookbot: what is POSTed to /pub/TOPIC is sent to the websockets that
-listen to /sub/TOPIC. Both need a token for the path, which make-tokens makes.""",
-    options=(
-        Option(
-            name="bind",
-            letter="b",
-            metavar="[HOST]:PORT",
-            default=":8080",
-            help="Address to listen on",
-        ),
-        Option(name="tls-cert", metavar="FILE", help="Certificate and chain (PEM), to serve https and wss"),
-        Option(name="tls-key", metavar="FILE", help="Its key (PEM)"),
-        Option(
-            name="router",
-            kind=Kind.REPEATED,
-            metavar="github",
-            help="Publish the pushes that webhooks tell of as messages",
-            text="""\
-``github``: give GitHub the webhook ``https://HOST/unsafe/pub/github.com/?extra-metadata=github`` (JSON, with
-HOOKBOT_GITHUB_SECRET as its secret); a push is then published at
-``/pub/github.com/repo/USER/REPO/branch/BRANCH``.""",
-        ),
-        *LOG,
-        *_HELP,
-    ),
+Serves a hookbot: it sends what is POSTed to /pub/TOPIC to the websockets that
+are connected to /sub/TOPIC. Both need a token for the path: see make-tokens.""",
+    options=(*SERVER, LOG_FORMAT, HELP),
     environment=(
-        ("HOOKBOT_KEY", "The secret with which tokens are made; needed"),
-        ("HOOKBOT_GITHUB_SECRET", "The secret of GitHub's webhooks; needed by --router github"),
+        _KEY,
+        ("HOOKBOT_GITHUB_SECRET", "Secret of GitHub's webhooks; required by --router github"),
     ),
     signals=(("SIGTERM, SIGINT", "Stop"),),
     example="  HOOKBOT_KEY=$(cat key) hanoverd hookbot serve --bind :8080",
@@ -158,84 +120,42 @@ MAKE_TOKENS = Command(
     usage="hanoverd hookbot make-tokens [OPTIONS] URL-OR-PATH...",
     about="""\
 Prints each URL with the token for it. A token for a path that ends in a slash
-is good for all below it; one for a path without /pub or /sub is good for both.""",
-    options=(
-        Option(name="bare", kind=Kind.BOOLEAN, help="Print the tokens alone"),
-        Option(
-            name="url-base",
-            letter="U",
-            metavar="URL",
-            help="Where paths are (default: HOOKBOT_URL_BASE, else http://localhost:8080)",
-        ),
-        *_HELP,
-    ),
-    environment=(
-        ("HOOKBOT_KEY", "The secret with which tokens are made; needed"),
-        ("HOOKBOT_URL_BASE", "What --url-base is where it is not given"),
-    ),
+is valid for all paths below it; one for a path without /pub or /sub for both.""",
+    options=(*TOKENS, HELP),
+    environment=(_KEY, ("HOOKBOT_URL_BASE", "The same as --url-base")),
     example="  HOOKBOT_KEY=$(cat key) hanoverd hookbot make-tokens /sub/hanoverd/cwd",
-)
-
-_TRUNC = Option(name="no-trunc", kind=Kind.BOOLEAN, help="Show IDs and reasons in full")
-_FORMAT = Option(name="format", metavar="table|json", default="table", help="How to show it; json is an object a line")
-_WAIT = Option(
-    name="wait",
-    kind=Kind.BOOLEAN,
-    help="Follow the handover to its end; exit with 1 unless it goes live",
 )
 
 LIST = Command(
     name="list",
-    summary="Show the apps that are served here",
+    summary="List the apps on this host",
     usage="hanoverd list [OPTIONS]",
-    about="Shows the apps that are served here, each by a running hanoverd.",
-    options=(
-        _FORMAT,
-        _TRUNC,
-        Option(name="quiet", letter="q", kind=Kind.BOOLEAN, help="Show the names alone"),
-        *_HELP,
-    ),
+    about="Lists the apps on this host, each with a running hanoverd.",
+    options=(remote.FORMAT, remote.NO_TRUNC, remote.QUIET, HELP),
     example="  hanoverd list --format json | jq -r .live.image",
     environment=_RUNTIME_ENVIRONMENT,
 )
 
 STATUS = Command(
     name="status",
-    summary="Show how an app is",
+    summary="Show an app's status",
     usage="hanoverd status [OPTIONS] APP",
     about="""\
-Shows how an app is: its live version, the handover under way or the last one,
-the versions that still finish, what is held, what can be gone back to.""",
-    options=(
-        Option(name="json", kind=Kind.BOOLEAN, help="Show all of it as JSON"),
-        Option(
-            name="watch",
-            letter="w",
-            kind=Kind.BOOLEAN,
-            help="Go on showing it; with --json, a line at each change",
-        ),
-        *_HELP,
-    ),
+Shows an app's live version, the current or last handover, the draining
+versions, the triggers that a pause holds, and the versions for a rollback.""",
+    options=(remote.JSON, remote.WATCH, HELP),
     example="  hanoverd status web --watch",
     environment=_RUNTIME_ENVIRONMENT,
 )
 
 DEPLOY = Command(
     name="deploy",
-    summary="Begin a handover",
+    summary="Start a handover",
     usage="hanoverd deploy [OPTIONS] APP",
     about="""\
-Begins a handover, as SIGHUP does, also while the app is paused; one that is
-under way and not live yet is cancelled.""",
-    options=(
-        Option(
-            name="image",
-            metavar="IMAGE",
-            help="Image to hand over to, this once, instead of what the app's source has",
-        ),
-        _WAIT,
-        *_HELP,
-    ),
+Starts a handover, as SIGHUP does, but also while the app is paused. A handover
+that is running and not live yet is cancelled first.""",
+    options=(remote.IMAGE, remote.WAIT, HELP),
     example="  hanoverd deploy web --image registry.example/web:v2 --wait",
     environment=_RUNTIME_ENVIRONMENT,
 )
@@ -245,64 +165,64 @@ ROLLBACK = Command(
     summary="Go back to an earlier version",
     usage="hanoverd rollback [OPTIONS] APP [GENERATION]",
     about="""\
-Begins a handover to the version before the live one, or to that of GENERATION:
-the same image, by its ID, with the settings that it ran with. `hanoverd status`
-lists those that are kept. The next trigger brings the newest again: see pause.""",
-    options=(_WAIT, *_HELP),
+Starts a handover to the version before the live one, or to GENERATION: the same
+image, by its ID, with the settings it had. `hanoverd status` lists the versions
+that are kept. The next trigger deploys the newest image again: see pause.""",
+    options=(remote.WAIT, HELP),
     example="  hanoverd pause web; hanoverd rollback web --wait",
     environment=_RUNTIME_ENVIRONMENT,
 )
 
 CANCEL = Command(
     name="cancel",
-    summary="Cancel the handover that is under way",
+    summary="Cancel the running handover",
     usage="hanoverd cancel APP",
     about="""\
-Cancels the handover that is under way, unless it is live already; the live
-version goes on. Exits with 1 if there was nothing to cancel, or too late.""",
-    options=_HELP,
+Cancels the running handover, unless its version is live already. The live
+version keeps running. Exits with 1 if there is nothing to cancel.""",
+    options=(HELP,),
     example="  hanoverd cancel web",
     environment=_RUNTIME_ENVIRONMENT,
 )
 
 PAUSE = Command(
     name="pause",
-    summary="Hold what triggers handovers",
+    summary="Hold the triggers of handovers",
     usage="hanoverd pause APP",
     about="""\
-Holds SIGHUP and what hookbot says, until `hanoverd resume`. Handovers by hand
-(deploy, rollback) are done, and a version that dies is started again.""",
-    options=_HELP,
+Holds SIGHUP and the messages of a hookbot until `hanoverd resume`. The commands
+deploy and rollback still work, and a version that exits is restarted.""",
+    options=(HELP,),
     example="  hanoverd pause web",
     environment=_RUNTIME_ENVIRONMENT,
 )
 
 RESUME = Command(
     name="resume",
-    summary="Do what was held",
+    summary="End a pause",
     usage="hanoverd resume APP",
-    about="Ends a pause; what was held begins one handover.",
-    options=_HELP,
+    about="Ends a pause. If triggers were held, one handover starts.",
+    options=(HELP,),
     example="  hanoverd resume web",
     environment=_RUNTIME_ENVIRONMENT,
 )
 
 LOGS = Command(
     name="logs",
-    summary="Show an app's log, and what its versions print",
+    summary="Show an app's log, with the output of its versions",
     usage="hanoverd logs [OPTIONS] APP",
     about="""\
 Shows the last 2000 entries of the log: what the app's hanoverd logs, and what
 the app's versions print (`web-3  | line`), also across handovers.""",
     options=(
-        Option(name="follow", letter="f", kind=Kind.BOOLEAN, help="Go on with what is logged from now on"),
-        Option(name="app", kind=Kind.BOOLEAN, help="Show only what the app's versions print"),
-        Option(name="daemon", kind=Kind.BOOLEAN, help="Show only what hanoverd logs"),
-        Option(name="timestamps", letter="t", kind=Kind.BOOLEAN, help="Show the time of each entry"),
-        Option(name="since", metavar="DURATION", help="Show the entries of the last DURATION, as in 10m"),
-        Option(name="json", kind=Kind.BOOLEAN, help="Show a JSON object per line, as --log-format json does"),
-        Option(name="tail", letter="n", metavar="N", default="all", help="How many of the last entries to show"),
-        *_HELP,
+        remote.FOLLOW,
+        remote.APP,
+        remote.DAEMON,
+        remote.TIMESTAMPS,
+        remote.SINCE,
+        remote.JSON_LINES,
+        remote.TAIL_ENTRIES,
+        HELP,
     ),
     example="  hanoverd logs web --tail 20 -f",
     environment=_RUNTIME_ENVIRONMENT,
@@ -314,21 +234,42 @@ HISTORY = Command(
     usage="hanoverd history [OPTIONS] APP",
     about="""\
 Shows the last 100 handovers since the app's hanoverd was started, the newest
-first: what began each, how long it took, what it came to, and why.""",
-    options=(_FORMAT, _TRUNC, *_HELP),
+first: the trigger, the time it took, the outcome and the reason.""",
+    options=(remote.FORMAT, remote.NO_TRUNC, HELP),
     example="  hanoverd history web --no-trunc",
     environment=_RUNTIME_ENVIRONMENT,
 )
 
-#: Those that speak with a hanoverd that runs.
+HELP_COMMAND = Command(
+    name="help",
+    summary="Show this help, or that of a command",
+    usage="hanoverd help [COMMAND]",
+    about="Shows the help of hanoverd, or of one of its commands.",
+    options=(HELP,),
+    example="  hanoverd help deploy",
+)
+
+VERSION_COMMAND = Command(
+    name="version",
+    summary="Show the version of hanoverd",
+    usage="hanoverd version",
+    about="Shows the version of hanoverd.",
+    options=(HELP,),
+    example="  hanoverd version",
+)
+
+#: The commands for a running daemon.
 REMOTE = (LIST, STATUS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, LOGS, HISTORY)
 
-#: Those that have a name; the first two words, or the first, of a command line choose one.
-COMMANDS = (BUILDER, SERVE, MAKE_TOKENS, *REMOTE)
+#: All commands that have a name.
+COMMANDS = (*REMOTE, BUILDER, SERVE, MAKE_TOKENS, HELP_COMMAND, VERSION_COMMAND)
 
 
 def command_of(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:
-    """Which program is meant, and what is left for it."""
+    """Return the command of a command line, and the arguments after its name.
+
+    UsageError for the first word of a command of two, and for a word that other programs use as a command.
+    """
     for command in COMMANDS:
         words = command.name.split()
         if list(argv[: len(words)]) == words:
@@ -337,4 +278,5 @@ def command_of(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:
     if argv and argv[0] in groups:
         names = " or ".join(f"`hanoverd {command.name}`" for command in COMMANDS if command.name.startswith(argv[0]))
         raise UsageError(f"write {names} (for an image of this name, {argv[0]}:latest)")
+    refuse_verb(argv)
     return DAEMON, tuple(argv)

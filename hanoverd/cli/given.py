@@ -1,112 +1,118 @@
-"""The values that a command line gives its options, each looked at as it is read."""
+"""The options of one command line: read one by one, then checked together."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar, get_type_hints
 
-from hanoverd.cli.commands import Command
-from hanoverd.cli.options import Kind, Option
+from hanoverd.cli.options.option import Kind, Option, Secret
+from hanoverd.cli.options.values import Context
 from hanoverd.runtime.errors import UsageError
-from hanoverd.spec.build import BUILDERS, PULLS, parse_build_arg
-from hanoverd.spec.environment import parse_env
-from hanoverd.spec.mounts import parse_mount
-from hanoverd.text.booleans import parse_boolean
-from hanoverd.text.durations import parse_duration, parse_whole_seconds
 from hanoverd.text.quoting import quoted
 
-_DURATIONS = ("status-timeout", "obtain-timeout", "overlap-grace-duration", "drain-timeout", "settle", "watch", "since")
+_T = TypeVar("_T")
 
-#: What some options take, and nothing else.
-_CHOICES = {
-    "builder": BUILDERS,
-    "pull": PULLS,
-    "git-protocol": ("https", "ssh"),
-    "router": ("github",),
-    "on-exit": ("stop", "keep"),
-    "format": ("table", "json"),
-    "log-format": ("text", "json"),
-}
+
+class Tree(dict[str, Any]):
+    """The parts of a specification by name, as far as they are known."""
+
+    def put(self, place: str, value: object) -> None:
+        """Put ``value`` at ``place``, such as ``health.uri``."""
+        *above, last = place.split(".")
+        part = self
+        for name in above:
+            part = part.setdefault(name, Tree())
+        part[last] = value
+
+    def make(self, kind: type[_T]) -> _T:
+        """Make the specification, a dataclass; parts that are trees become dataclasses, too."""
+        hints = get_type_hints(kind)
+        return kind(
+            **{name: value.make(hints[name]) if isinstance(value, Tree) else value for name, value in self.items()}
+        )
 
 
 class Given:
-    """The values of the options that were given, looked at one by one as they are read."""
+    """The values of the options of one command line.
 
-    def __init__(self, command: Command, environ: Mapping[str, str], cwd: str) -> None:
-        self.environ = environ
-        self.cwd = cwd
-        self._options = {option.name: option for option in command.options}
-        self._texts: dict[str, list[str]] = {option.name: [] for option in command.options}
-        self._checks: dict[str, Callable[[str], object]] = {
-            **dict.fromkeys(_DURATIONS, parse_duration),
-            **{option.name: parse_boolean for option in command.options if option.kind is Kind.BOOLEAN},
-            **{name: _one_of(choices) for name, choices in _CHOICES.items()},
-            "env": lambda text: parse_env([text], environ),
-            "build-arg": lambda text: parse_build_arg(text, environ),
-            "mount": lambda text: parse_mount(text, cwd),
-            "notify": _web_hook,
-            "status-uri": _status_uri,
-            "stop-timeout": parse_whole_seconds,
-            "tail": _tail,
-        }
+    As in docker, some values are read at once, others when all options are there: so of several errors the same one is
+    reported as by docker.
+    """
+
+    def __init__(self, options: tuple[Option, ...], context: Context) -> None:
+        self.context = context
+        #: The options and their texts, in the order of the command line.
+        self.line: list[tuple[Option, str]] = []
+        self._options = {option.name: option for option in options}
+        self._values: dict[str, list[Any]] = {option.name: [] for option in options}
 
     def take(self, option: Option, text: str) -> None:
-        """Keep a value, if it is right as far as can be seen at once."""
-        try:
-            self._checks.get(option.name, str)(text)
-        except ValueError as error:
-            raise UsageError(f"invalid argument {quoted(text)} for {quoted(option.flags)} flag: {error}") from None
-        self._texts[option.name].append(text)
+        """Take the next option; UsageError for a value that is wrong."""
+        if not option.value.is_late:
+            try:
+                self._values[option.name].append(option.value.read(text, self.context))
+            except ValueError as error:
+                shown = "" if option.secret in (Secret.ALL, Secret.TOKEN) else f" {quoted(text)}"
+                raise UsageError(f"invalid argument{shown} for {quoted(option.flags)} flag: {error}") from None
+        self.line.append((option, text))
 
-    def all(self, name: str) -> list[str]:
-        """All values of a repeated option, as they stand."""
-        return self._texts[name]
+    def finish(self) -> None:
+        """Read and check what is read when all options are there; UsageError for a value that is wrong."""
+        for option in self._options.values():
+            if option.value.is_late:
+                self._values[option.name] = [self._read_late(option, text) for text in self._texts(option)]
+            for value in self._values[option.name][-1:]:
+                _check(option, value)
 
-    def last(self, name: str) -> str | None:
-        """The value that counts, as it stands; the default where none was given."""
-        texts = self._texts.get(name, [])
-        if texts:
-            return texts[-1]
-        return self._options[name].default if name in self._options else None
+    def value(self, name: str) -> Any:
+        """Return the value of an option: all of a repeated one, joined; else the last one, the default, or None.
+
+        UsageError if the values of a repeated option do not go together.
+        """
+        option = self._options[name]
+        values = self._values[name]
+        if option.kind is Kind.REPEATED:
+            try:
+                return option.value.join(values)
+            except ValueError as error:
+                raise UsageError(str(error)) from None
+        if values:
+            return values[-1]
+        text = (option.variable and self.context.environ.get(option.variable)) or option.default
+        return None if text is None else option.value.read(text, self.context)
+
+    def tree(self) -> Tree:
+        """Return the values that have a place in the specification, each in its place."""
+        tree = Tree()
+        settings: dict[str, Any] = {}
+        for option in self._options.values():
+            if option.place and (self.is_given(option.name) or option.default is not None):
+                tree.put(option.place, self.value(option.name))
+            if option.request and self.is_given(option.name):
+                settings[option.request] = self.value(option.name)
+        if settings:
+            tree.put("container.settings", settings)
+        return tree
+
+    def is_given(self, name: str) -> bool:
+        """Whether the option is on the command line."""
+        return bool(self._values[name])
 
     def metavar(self, name: str) -> str:
-        """What an option takes, in words."""
+        """Return what help calls the value of an option."""
         return self._options[name].metavar
 
-    def boolean(self, name: str) -> bool:
-        """Whether a boolean option is on."""
-        return parse_boolean(self.last(name) or "false")
+    def _texts(self, option: Option) -> list[str]:
+        return [text for given, text in self.line if given is option]
 
-    def duration(self, name: str) -> float:
-        """The seconds of a duration; UsageError for less than none."""
-        text = self.last(name) or "0"
-        seconds = parse_duration(text)
-        if seconds < 0:
-            raise UsageError(f"--{name} cannot be negative ({text} was given; 0 is the least)")
-        return seconds
+    def _read_late(self, option: Option, text: str) -> Any:
+        try:
+            return option.value.read(text, self.context)
+        except ValueError as error:
+            raise UsageError(f"{error} (in --{option.name} {quoted(text)}, which takes {option.metavar})") from None
 
 
-def _one_of(choices: Collection[str]) -> Callable[[str], None]:
-    def check(text: str) -> None:
-        if text not in choices:
-            raise ValueError(f"it must be {' or '.join(choices)}")
-
-    return check
-
-
-def _web_hook(text: str) -> None:
-    if not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", text):
-        raise ValueError("it must be a URL, https://HOST/…")
-
-
-def _tail(text: str) -> None:
-    if text != "all" and not (text.isascii() and text.isdigit()):
-        raise ValueError("it must be a number, or all")
-
-
-def _status_uri(text: str) -> str:
-    if not text.startswith("/"):
-        raise ValueError("it must begin with / (write the path alone, as in /health)")
-    if not re.fullmatch(r"[!-~]+", text):
-        raise ValueError("it holds a character that must be percent-encoded (%20 is a blank)")
-    return text
+def _check(option: Option, value: Any) -> None:
+    try:
+        option.value.check(value)
+    except ValueError as error:
+        raise UsageError(f"--{option.name} {error}") from None

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from hanoverd.cli.commands import COMMANDS, DAEMON, Command
-from hanoverd.cli.options import Kind, Option
+from hanoverd.cli.options.option import Kind, Option
 
 _WIDTH = 80
 _COLUMN = 32

@@ -1,6 +1,7 @@
 """Splits a command line into options and the rest, by the rules of Docker's command line (spf13/pflag).
 
-Options end at the first argument that is none, unless they may stand anywhere; a value may begin with ``-``; there are no abbreviations.
+Options end at the first other argument, unless they can be anywhere.  A value can start with ``-``.  There are no
+abbreviations.
 """
 
 from __future__ import annotations
@@ -8,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
-from hanoverd.cli.options import Kind, Option
+from hanoverd.cli.options.option import Kind, Option
 from hanoverd.runtime.errors import UsageError
 
-#: Takes an option and its value in the order in which they stand.
+#: Called with each option and its value, in their order.
 Take = Callable[[Option, str], None]
 
 _SEE_HELP = "Run it with --help for the options"
 
-#: The value of a boolean that is only named.
+#: The value of a boolean option without a value.
 _TRUE = "true"
 
-#: How alike a name must be to be suggested, from 0 to 1.
+#: How similar a name must be to be suggested, from 0 to 1.
 _ALIKE = 0.7
 
 #: As in ``-p=80``: a letter, the sign, a value.
@@ -29,10 +30,10 @@ _SHORTEST_ASSIGNMENT = 3
 def lex(
     arguments: Sequence[str], options: Sequence[Option], take: Take, *, interspersed: bool = False
 ) -> tuple[str, ...]:
-    """Give ``take`` each option in turn; returns the arguments after them, if ``interspersed``, also those between them.
+    """Call ``take`` for each option in turn; return the other arguments.
 
-    UsageError, in docker's words, at the first that cannot be understood.  Whatever ``take`` raises ends it
-    too: so the first error on the line is the one that is told.
+    Options end at the first other argument, unless ``interspersed``.  UsageError, in docker's words, for the first
+    option that is wrong.  An error of ``take`` ends the reading, too: the first error on the line is the one reported.
     """
     reading = _Reading(arguments, options, take)
     between: list[str] = []
@@ -54,7 +55,7 @@ def lex(
 
 
 class _Reading:
-    """The reading of one command line, and what is left of it."""
+    """A command line that is being read, and the arguments that are left."""
 
     def __init__(self, arguments: Sequence[str], options: Sequence[Option], take: Take) -> None:
         self.left = list(arguments)
@@ -75,7 +76,7 @@ class _Reading:
         self._take(option, value)
 
     def read_letters(self, letters: str) -> None:
-        """Read what follows one ``-``: booleans, then perhaps one option with its value."""
+        """Read the letters after one ``-``: booleans, and at the end one option with its value."""
         while letters:
             letter, rest = letters[0], letters[1:]
             option = self._by_letter.get(letter)
@@ -98,6 +99,6 @@ class _Reading:
         return self.left.pop(0)
 
     def _nearest(self, name: str) -> str:
-        # Any case: docker's options are all in lower case, and a shift key slips.
+        # In any case: the options are all in lower case.
         near = get_close_matches(name.lower().replace("_", "-"), self._by_name, n=1, cutoff=_ALIKE)
         return f" (did you mean --{near[0]}?)" if near else ""

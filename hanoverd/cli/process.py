@@ -1,4 +1,4 @@
-"""Reads the command line of this process; one that is wrong, or asks for help, ends it."""
+"""Reads the command line of this process, and ends the process if it is wrong or asks only for information."""
 
 from __future__ import annotations
 
@@ -7,82 +7,87 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from hanoverd.cli.parse import InfoRequested, parse
-from hanoverd.cli.secrets import SECRETS, with_secrets, without_secrets
+from hanoverd.cli.line import InfoRequested, read_line
+from hanoverd.cli.parse import ServiceSpec, mistyped, specification
+from hanoverd.cli.secrets import SECRETS
 from hanoverd.runtime.errors import HanoverdError, UsageError
-from hanoverd.spec.settings import AnySettings, RemoteSettings
+from hanoverd.spec.programs import RemoteCommand
 
 USAGE_FAILED = 2
 
-#: What a shell makes of SIGINT.
+#: The status of a process that SIGINT has ended, as shells report it.
 INTERRUPTED = 128 + 2
 
 
-def settings_or_exit(arguments: Sequence[str]) -> AnySettings:
-    """The settings that a command line asks for; does and exits where it asks for help, or something of a running daemon,
-    or is wrong.
+def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
+    """Return the specification of the service that a command line asks for.
 
-    A command line that holds tokens, or values of variables, is replaced first, by running this process's program anew
-    with them in its environment: all users can list the command lines of a machine.
+    Exits if the command line is wrong, if it asks for help, and after a command for a running daemon.
+
+    If the command line has secrets, this process first executes its program again with the secrets in its environment:
+    every user of a host can list the command lines of all processes.
     """
     try:
-        settings = parse(with_secrets(arguments, os.environ), os.environ, str(Path.cwd()), _schemes)
+        line = read_line(arguments, os.environ, str(Path.cwd()))
+        spec = specification(line, _schemes)
     except InfoRequested as info:
         sys.stdout.write(f"{info}\n")
         raise SystemExit(0) from None
     except UsageError as error:
         complain(error)
         raise SystemExit(USAGE_FAILED) from None
-    hidden, secrets = ([], {}) if SECRETS in os.environ else without_secrets(arguments)
+    if isinstance(spec, RemoteCommand):
+        raise SystemExit(_run_remote(spec))
+    hidden, secrets = ([], {}) if SECRETS in os.environ else line.without_secrets()
     if secrets:
-        _run_anew(arguments, hidden, secrets)
-    if isinstance(settings, RemoteSettings):
-        raise SystemExit(_remote_status(settings))
-    return settings
+        _execute_again(arguments, hidden, secrets)
+    if command := mistyped(spec):
+        sys.stderr.write(f"hanoverd: this is read as the name of an image; the command is `hanoverd {command}`\n")
+    return spec
 
 
 def complain(error: HanoverdError) -> None:
-    """Tell the user on standard error."""
+    """Report an error on standard error."""
     sys.stderr.write(f"hanoverd: {error}\n")
 
 
-def _remote_status(settings: RemoteSettings) -> int:
-    """Speak with a running daemon; gives the exit status."""
-    # Late: the daemon itself has no use for it.
+def _run_remote(command: RemoteCommand) -> int:
+    """Run a command for a running daemon; return the exit status."""
+    # Late: the daemon itself does not need it.
     from hanoverd.cli.client.commands import FAILED, run_remote  # noqa: PLC0415
 
     try:
-        return run_remote(settings, os.environ, os.geteuid())
+        return run_remote(command, os.environ, os.geteuid())
     except HanoverdError as error:
         complain(error)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read it, as `head`, has read enough; Python must not complain again at its end.
+        # The reader, such as `head`, has ended; Python must not fail to flush standard output when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
 
-def _run_anew(arguments: Sequence[str], hidden: Sequence[str], secrets: dict[str, str]) -> None:
-    """Be the same program with other arguments; returns only where it cannot be told how this one was run."""
+def _execute_again(arguments: Sequence[str], hidden: Sequence[str], secrets: dict[str, str]) -> None:
+    """Execute the same program with other arguments; return only if it is unknown how this one was started."""
     count = len(arguments)
     if list(sys.orig_argv[-count:]) != list(arguments):
         return
     command = [*sys.orig_argv[:-count], *hidden]
-    # As a script, if it was one: it is found by its name, as by `pgrep -x hanoverd`.
+    # As a script if it was one, so that the name of the process stays: `pgrep -x hanoverd` finds it.
     if len(sys.orig_argv) > count + 1 and command[1].startswith("/") and os.access(command[1], os.X_OK):
         command = command[1:]
         program = command[0]
     else:
         program = sys.executable
     sys.stdout.flush()
-    os.execve(program, command, {**os.environ, **secrets})  # noqa: S606  # no shell: that is the point
+    os.execve(program, command, {**os.environ, **secrets})  # noqa: S606  # no shell, on purpose
 
 
 def _schemes() -> Collection[str]:
-    """The kinds of sources that are installed."""
-    # Late: help, and most command lines that are wrong, are answered without loading Twisted.
+    """Return the schemes of the sources that are installed."""
+    # Late: help, and most wrong command lines, work without loading Twisted.
     from hanoverd.images.kinds import source_kinds  # noqa: PLC0415
 
     return source_kinds()

@@ -1,73 +1,56 @@
-"""Command lines without what is not for everybody: all users can list those of a machine."""
+"""Command lines without their secrets: every user of a host can list the processes and their arguments.
+
+The secrets are passed in environment variables instead, which other users cannot read.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from hanoverd.cli.commands import REMOTE, command_of
-from hanoverd.cli.lexer import lex
-from hanoverd.cli.options import Option
+from hanoverd.cli.options.option import Option, Secret
 
-#: Options that hold tokens, and the variables that stand for them.
-_IN_ENVIRONMENT = {
-    "hookbot": "HOOKBOT_URL",
-    "listen": "HOOKBOT_MONITOR_URL",
-    "docker-notify": "HOOKBOT_DOCKER_NOTIFY_URL",
-}
-
-#: Options whose values may be secrets, and the variable that holds them, as a JSON array, where they are not shown.
-_HIDDEN = ("env", "build-arg", "notify")
+#: The environment variable of the texts of options that are hidden, as a JSON array, in their order.
 SECRETS = "HANOVERD_SECRETS"
 
-#: What stands in their places.
-_HIDES = "***"
+#: What is in their places.
+_MASK = "***"
+
+_HIDDEN = (Secret.AFTER_EQUALS, Secret.ALL)
 
 
-def without_secrets(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """A command line that is right, without what is not for everybody, and the environment that tells it instead: URLs
-    that hold tokens, and the values of variables, in the order in which they stand.
-    """
-    command, arguments = command_of(argv)
-    options: list[str] = []
+def without_secrets(line: Sequence[tuple[Option, str]]) -> tuple[list[str], dict[str, str]]:
+    """Return the arguments for the options ``line``, without secrets, and the environment that has those."""
+    arguments: list[str] = []
     environ: dict[str, str] = {}
     hidden: list[str] = []
-
-    def take(option: Option, text: str) -> None:
-        variable = _IN_ENVIRONMENT.get(option.name)
-        if variable is not None and "@" in text:
-            environ[variable] = text
-            return
-        if option.name in _HIDDEN:
+    for option, text in line:
+        shown = text
+        if option.secret is Secret.TOKEN and option.variable is not None and "@" in text:
+            environ[option.variable] = text
+            continue
+        if option.secret in _HIDDEN:
             hidden.append(text)
-            text = _shown(option, text)
-        options.append(f"--{option.name}={text}")
-
-    if command in REMOTE:
-        return list(argv), {}
-    rest = lex(arguments, command.options, take)
-    if any(_HIDES in option for option in options):
+            shown = _mask(option, text)
+        arguments.append(f"--{option.name}={shown}")
+    if any(_MASK in argument for argument in arguments):
         environ[SECRETS] = json.dumps(hidden)
-    return [*command.name.split(), *options, *(["--", *rest] if rest else [])], environ
+    return arguments, environ
 
 
-def with_secrets(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """The command line from which ``without_secrets`` made this one and this environment."""
-    if SECRETS not in environ:
-        return list(argv)
-    command, arguments = command_of(argv)
-    hidden = iter(json.loads(environ[SECRETS]))
-    options: list[str] = []
+class Unhiding:
+    """Restores the texts of options that ``without_secrets`` has hidden; called for each option in turn."""
 
-    def take(option: Option, text: str) -> None:
-        options.append(f"--{option.name}={next(hidden) if option.name in _HIDDEN else text}")
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._hidden: Iterator[str] | None = iter(json.loads(environ[SECRETS])) if SECRETS in environ else None
 
-    rest = lex(arguments, command.options, take)
-    return [*command.name.split(), *options, *(["--", *rest] if rest else [])]
+    def text(self, option: Option, text: str) -> str:
+        """Return the text of ``option`` before it was hidden."""
+        return next(self._hidden) if self._hidden is not None and option.secret in _HIDDEN else text
 
 
-def _shown(option: Option, text: str) -> str:
+def _mask(option: Option, text: str) -> str:
     name, assigned, _ = text.partition("=")
-    if option.name == "notify":
-        return _HIDES
-    return f"{name}={_HIDES}" if assigned else text
+    if option.secret is Secret.ALL:
+        return _MASK
+    return f"{name}={_MASK}" if assigned else text

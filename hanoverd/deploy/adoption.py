@@ -72,18 +72,17 @@ class Adoption:
 
     async def _serving(self, running: Sequence[Found]) -> tuple[Running, bool] | None:
         """The version that serves, and whether it is ready."""
-        led = await self._routes.found()
-        if led is not None:
-            name, address = led
+        routed = await self._routes.routed_version()
+        if routed is not None:
             for one in running:
                 # Its address counts, not its name: it may have been renamed.
-                if address in one.addresses:
-                    return await self._take_over(one, address)
+                if routed.address in one.addresses:
+                    return await self._take_over(one, routed.address)
             log.warn(
                 "{version}: routes to {address} removed: no such container runs",
                 event="routes_removed",
-                version=name,
-                address=address,
+                version=routed.name,
+                address=routed.address,
             )
             await self._routes.unroute()
         for one in sorted(running, key=lambda one: -one.container.number):
@@ -131,7 +130,7 @@ class Adoption:
             raise VersionFailed("it does not have all the ports that are published now")
         ready = await self._versions.wait_until_ready(running, READY_WITHIN)
         if await self._routes.flip(ready, lambda: not running.has_exited) is None:
-            raise await self._versions.exited(running)
+            raise await self._versions.exit_error(running)
         log.info(
             "{version}: live, taken over from an earlier run",
             event="adopted",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hanoverd.deploy.adoption import Adoption
-from hanoverd.deploy.drain import Drain, DrainOptions
+from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import Exited, Gone, Unhealthy
 from hanoverd.deploy.handover import Handovers
 from hanoverd.deploy.history import History
-from hanoverd.deploy.liveness import Liveness, LivenessOptions
+from hanoverd.deploy.liveness import Liveness
+from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.deploy.orchestrator import Orchestrator
 from hanoverd.deploy.pause import PauseFile
 from hanoverd.deploy.removals import Removals
@@ -30,25 +30,12 @@ from hanoverd.network.firewall import Firewall
 from hanoverd.network.reconciler import Reconciler
 from hanoverd.network.routes import Routes
 from hanoverd.notify.hooks import Hooks
-from hanoverd.spec.container import ContainerOptions
+from hanoverd.spec.app import AppSpec
 from hanoverd.spec.ports import PublishedPort
+from hanoverd.spec.retention import KEEP
 from hanoverd.versions.health import Health
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Running, Versions
-
-
-@dataclass(frozen=True)
-class AppOptions:
-    """What the user wants of an app's life.  Times are in seconds."""
-
-    name: str
-    policy: Policy
-    container: ContainerOptions
-    drain: DrainOptions
-    liveness: LivenessOptions
-    status_uri: str
-    status_timeout: float
-    obtain_timeout: float
-    keep_versions: int
 
 
 class App:
@@ -58,7 +45,7 @@ class App:
         self,
         reactor: Any,
         environ: Mapping[str, str],
-        options: AppOptions,
+        spec: AppSpec,
         engine: Engine,
         source: Source,
         named: Callable[[str], Source],
@@ -66,36 +53,42 @@ class App:
         hooks: Hooks,
         progress: Progress,
         pause_file: Path,
+        number_file: Path,
     ) -> None:
         paused = PauseFile(pause_file)
+        numbers = VersionNumbers(number_file)
         self.history = History(time.time, reactor.seconds)
-        state = State(options.policy, requests=Requests(is_paused=paused.is_there))
+        state = State(_policy(spec), requests=Requests(is_paused=paused.is_there), next_number=numbers.next)
         self.orchestrator = orchestrator = Orchestrator(reactor, state, self.history)
         send = orchestrator.send
 
         def current() -> State:
             return orchestrator.state
 
-        health = Health(reactor, options.status_uri)
+        health = Health(reactor, spec.health.uri)
         self.versions = versions = Versions(
-            reactor, engine, health, options.name, options.container, options.status_timeout
+            reactor, engine, health, spec.name, spec.container, spec.health.ready_timeout
         )
+        self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
         versions.on_exit = lambda number, code: send(Exited(number, code))
-        self.routes = routes = Routes(Firewall(reactor, environ, options.name), ports)
+        self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports)
         self.conntrack = conntrack = Conntrack(reactor, environ)
-        self.retention = retention = Retention(engine, versions, options.keep_versions, self._worth_a_rollback)
-        drain = Drain(reactor, engine, conntrack, options.drain)
-        self.retirement = retirement = Retirement(
-            reactor, versions, drain, retention, lambda number: current().role(number), send
+        self.retention = retention = Retention(
+            engine, versions, stopper, spec.retention.versions, self._worth_a_rollback
         )
-        removals = Removals(reactor, versions, routes, lambda number: send(Gone(number)))
+        drain = Drain(reactor, engine, conntrack, spec.handover.drain_after_settling)
+        self.retirement = retirement = Retirement(
+            reactor, versions, stopper, drain, retention, lambda number: current().role(number), send
+        )
+        removals = Removals(reactor, versions, stopper, routes, lambda number: send(Gone(number)))
         reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
         handovers = Handovers(
             reactor,
             source,
             named,
-            options.obtain_timeout,
+            spec.handover.obtain_timeout,
             versions,
+            stopper,
             routes,
             retirement,
             retention,
@@ -109,6 +102,7 @@ class App:
         orchestrator.reports = reporter
         orchestrator.workers = DeployWorkers(
             versions,
+            stopper,
             routes,
             Adoption(versions, routes),
             handovers,
@@ -119,12 +113,13 @@ class App:
             hooks,
             reporter,
             paused,
+            numbers,
             current,
             send,
         )
         self.reconciler = Reconciler(reactor, routes)
         self._liveness = Liveness(
-            reactor, versions, options.liveness, self.live, lambda number, reason: send(Unhealthy(number, reason))
+            reactor, versions, spec.health, self.live, lambda number, reason: send(Unhealthy(number, reason))
         )
 
     def start(self) -> None:
@@ -156,3 +151,12 @@ class App:
     def _running(self, role: Role) -> list[Running]:
         found = [self.versions.running(version.number) for version in self.orchestrator.state.in_role(role)]
         return [running for running in found if running is not None]
+
+
+def _policy(spec: AppSpec) -> Policy:
+    return Policy(
+        spec.restart,
+        settle=spec.handover.settle,
+        overlap=not spec.handover.stop_first,
+        keep=spec.retention.on_exit == KEEP,
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -12,6 +10,7 @@ from hanoverd.network.conntrack import Conntrack
 from hanoverd.runtime.backoff import Backoff, Delays
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import EngineError
+from hanoverd.spec.handover import DrainSpec
 from hanoverd.versions.version import Running
 
 log = Logger()
@@ -20,25 +19,14 @@ log = Logger()
 BETWEEN_COUNTS = Backoff(first=0.1, longest=1.0, factor=1.25)
 
 
-@dataclass(frozen=True)
-class DrainOptions:
-    """How a version that was replaced ends: ``grace`` and ``timeout`` in seconds, counted from the flip; ``signal`` is sent
-    to it at the flip.
-    """
-
-    grace: float
-    timeout: float
-    signal: str | None
-
-
 class Drain:
     """Drains versions, any number at a time."""
 
-    def __init__(self, clock: IReactorTime, engine: Engine, conntrack: Conntrack, options: DrainOptions) -> None:
+    def __init__(self, clock: IReactorTime, engine: Engine, conntrack: Conntrack, spec: DrainSpec) -> None:
         self._clock = clock
         self._engine = engine
         self._conntrack = conntrack
-        self._options = options
+        self._spec = spec
 
     async def finished(self, old: Running) -> int | None:
         """Wait until no connection to ``old`` is under way, or the time is up; fires with how many are left, None where that
@@ -50,21 +38,21 @@ class Drain:
             return None
         begun = self._clock.seconds()
         await self._notify(old)
-        await self._sleep(old, self._options.grace)
+        await self._sleep(old, self._spec.grace)
         delays = Delays(BETWEEN_COUNTS)
         while True:
             # Once it has exited, its address may be another's, and so would be the connections.
             left = 0 if old.has_exited else await self._conntrack.count(old.addresses)
-            remaining = begun + self._options.timeout - self._clock.seconds()
+            remaining = begun + self._spec.timeout - self._clock.seconds()
             if left == 0 or old.has_exited or remaining <= 0:
                 return left
             await self._sleep(old, min(delays.next(), remaining))
 
     async def _notify(self, old: Running) -> None:
-        if self._options.signal is None:
+        if self._spec.signal is None:
             return
         try:
-            await self._engine.kill(old.container.ref, self._options.signal)
+            await self._engine.kill(old.container.ref, self._spec.signal)
         except EngineError as error:
             log.warn(
                 "{version}: drain signal not sent: {error}",

@@ -119,6 +119,14 @@ class AttemptCancelled:
 
 
 @dataclass(frozen=True)
+class NameTaken:
+    """A container that is not this app's has the name of the candidate ``number``; ``next_number`` is free."""
+
+    number: int
+    next_number: int
+
+
+@dataclass(frozen=True)
 class EngineLost:
     """The engine was lost while this candidate was brought up."""
 
@@ -216,6 +224,7 @@ Event = (
     | Flipped
     | AttemptFailed
     | AttemptCancelled
+    | NameTaken
     | EngineLost
     | EngineBack
     | ReinstatementFailed

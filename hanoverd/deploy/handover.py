@@ -16,8 +16,8 @@ from hanoverd.deploy.events import (
     EngineLost,
     Event,
     Flipped,
-    Gone,
     LiveStopped,
+    NameTaken,
     Obtained,
     ReinstatementFailed,
 )
@@ -39,6 +39,7 @@ from hanoverd.runtime.errors import EngineUnreachable, HanoverdError, NameInUse,
 from hanoverd.spec import events as public
 from hanoverd.spec.container import Image, Recipe
 from hanoverd.text.durations import format_duration
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Created, Ready, Running, Versions
 
 log = Logger()
@@ -58,6 +59,7 @@ class Handovers:
         named: Callable[[str], Source],
         obtain_timeout: float,
         versions: Versions,
+        stopper: Stopper,
         routes: Routes,
         retirement: Retirement,
         retention: Retention,
@@ -73,6 +75,7 @@ class Handovers:
         self._named = named
         self._obtain_timeout = obtain_timeout
         self._versions = versions
+        self._stopper = stopper
         self._routes = routes
         self._retirement = retirement
         self._retention = retention
@@ -96,9 +99,13 @@ class Handovers:
         try:
             replaced = await self._bring_up(attempt, container, phases)
         except NameInUse as error:
-            # The container of that name is another's.
-            self._send(Gone(container.number))
-            self._send(AttemptFailed(container.number, str(error)))
+            log.warn(
+                "{version}: another container has this name; continuing as {successor}",
+                event="name_taken",
+                version=container.name,
+                successor=self._versions.container(error.next_number).name,
+            )
+            self._send(NameTaken(container.number, error.next_number))
         except CancelledError:
             await self._discard(container)
             self._send(AttemptCancelled(container.number))
@@ -245,7 +252,7 @@ class Handovers:
                 # Refused is a better answer than none, which is what a stopped container gives.  A cancel is heard after it.
                 await settled(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
                 for live in stopped:
-                    await self._versions.stop_and_wait(live.running)
+                    await self._stopper.stop_and_wait(live.running)
                     phases.stopped(live.running)
             yield stopped
         finally:
@@ -268,7 +275,7 @@ class Handovers:
     async def _not_wanted(self, running: Running) -> Exception:
         """Why a version that is ready does not go live."""
         if running.has_exited:
-            return await self._versions.exited(running)
+            return await self._versions.exit_error(running)
         if self._state().role(running.number) is Role.REINSTATING:
             # An exit that was seen late: it is tried again.
             return VersionFailed(f"{running.name} exited in the meantime")

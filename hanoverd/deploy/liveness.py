@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
@@ -11,17 +10,10 @@ from twisted.logger import Logger
 
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.tasks import Tasks
+from hanoverd.spec.health import HealthSpec
 from hanoverd.versions.version import Running, Versions
 
 log = Logger()
-
-
-@dataclass(frozen=True)
-class LivenessOptions:
-    """``every`` so many seconds (0: never), and after how many ``failures`` in a row a version is reported."""
-
-    every: float
-    failures: int
 
 
 class Liveness:
@@ -31,13 +23,13 @@ class Liveness:
         self,
         clock: IReactorTime,
         versions: Versions,
-        options: LivenessOptions,
+        spec: HealthSpec,
         live: Callable[[], list[Running]],
         on_failed: Callable[[int, str], object],
     ) -> None:
         self._clock = clock
         self._versions = versions
-        self._options = options
+        self._spec = spec
         self._live = live
         self._on_failed = on_failed
         self._looking = Tasks()
@@ -45,7 +37,7 @@ class Liveness:
 
     def start(self) -> None:
         """Check from now on, if it is wanted at all."""
-        if self._options.every > 0:
+        if self._spec.interval > 0:
             self._looking.start(self._look())
 
     async def stop(self) -> None:
@@ -54,7 +46,7 @@ class Liveness:
 
     async def _look(self) -> None:
         while True:
-            await sleep(self._clock, self._options.every)
+            await sleep(self._clock, self._spec.interval)
             live = self._live()
             self._failures = {one.number: self._failures.get(one.number, 0) for one in live}
             for one in live:
@@ -80,9 +72,9 @@ class Liveness:
             event="unhealthy",
             version=running.name,
             count=count,
-            limit=self._options.failures,
+            limit=self._spec.failures,
             reason=reason,
         )
-        if count >= self._options.failures:
+        if count >= self._spec.failures:
             self._failures[running.number] = 0
             self._on_failed(running.number, reason)

@@ -13,6 +13,7 @@ from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import settles_within
 from hanoverd.runtime.errors import HanoverdError
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Versions
 
 log = Logger()
@@ -28,10 +29,16 @@ class Removals:
     """The removals under way.  ``on_gone`` is called with the number of each version that is gone, or given up."""
 
     def __init__(
-        self, clock: IReactorTime, versions: Versions, routes: Routes, on_gone: Callable[[int], object]
+        self,
+        clock: IReactorTime,
+        versions: Versions,
+        stopper: Stopper,
+        routes: Routes,
+        on_gone: Callable[[int], object],
     ) -> None:
         self._clock = clock
         self._versions = versions
+        self._stopper = stopper
         self._routes = routes
         self._on_gone = on_gone
         self._removals: dict[Container, tuple[Deferred[bool], Outcome[bool]]] = {}
@@ -42,7 +49,7 @@ class Removals:
 
         Never fails.  The removal goes on after that, and a cancel does not touch it.
         """
-        removal = Deferred.fromCoroutine(self._versions.remove_or_log(container))
+        removal = Deferred.fromCoroutine(self._stopper.remove_or_log(container))
         outcome = Outcome(removal)
         self._removals[container] = (removal, outcome)
         outcome.wait().addCallback(lambda _: self._removed(container))
@@ -91,10 +98,10 @@ class Removals:
 
     async def _end(self, container: Container) -> None:
         try:
-            await self._versions.stop(container)
+            await self._stopper.stop(container)
         except (CancelledError, HanoverdError):
             pass  # Removing it stops it too.
-        await self._versions.remove_or_log(container)
+        await self._stopper.remove_or_log(container)
 
     def _removed(self, container: Container) -> None:
         self._removals.pop(container, None)

@@ -17,6 +17,7 @@ from hanoverd.spec.container import Image, Recipe
 from hanoverd.spec.image_name import ImageName, is_newest_build
 from hanoverd.spec.names import is_kept
 from hanoverd.text.short_id import short_id
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Running, Versions
 
 log = Logger()
@@ -41,10 +42,16 @@ class Retention:
     """
 
     def __init__(
-        self, engine: Engine, versions: Versions, most: int, draining: Callable[[], Collection[Running]]
+        self,
+        engine: Engine,
+        versions: Versions,
+        stopper: Stopper,
+        most: int,
+        draining: Callable[[], Collection[Running]],
     ) -> None:
         self._engine = engine
         self._versions = versions
+        self._stopper = stopper
         self._most = most
         #: The versions that were replaced, and can be rolled back to although they still drain.
         self._draining = draining
@@ -79,7 +86,7 @@ class Retention:
         if not self._most:
             self.mark_unused(image_in(await self._engine.inspect_container(container.ref)))
             return False
-        await self._versions.rename_to_kept(container)
+        await self._stopper.rename_to_kept(container)
         return True
 
     async def recipe(self, generation: int | None, live: Running | None) -> Recipe:
@@ -130,7 +137,7 @@ class Retention:
                 needed.add(recipe.image.id)
                 kept.append(one)
             else:
-                await self._versions.remove(one.container)
+                await self._stopper.remove(one.container)
                 self._unused.add(one.image)
                 removed.append(one.generation)
         self._kept = kept

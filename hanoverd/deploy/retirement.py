@@ -16,6 +16,7 @@ from hanoverd.runtime.cancellation import Outcome, settled, shielded
 from hanoverd.runtime.errors import EngineError, HanoverdError
 from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Versions
 
 log = Logger()
@@ -32,6 +33,7 @@ class Retirement:
         self,
         clock: IReactorTime,
         versions: Versions,
+        stopper: Stopper,
         drain: Drain,
         retention: Retention,
         role: Callable[[int], Role | None],
@@ -39,6 +41,7 @@ class Retirement:
     ) -> None:
         self._clock = clock
         self._versions = versions
+        self._stopper = stopper
         self._drain = drain
         self._retention = retention
         self._role = role
@@ -91,7 +94,7 @@ class Retirement:
         is_stopped = await self._stopped(container)
         stop_seconds = self._clock.seconds() - begun
         is_kept = keep and is_stopped and await self._is_kept(container)
-        is_gone = is_kept or await self._versions.remove_or_log(container)
+        is_gone = is_kept or await self._stopper.remove_or_log(container)
         if is_gone:
             log.info(
                 "{version}: {what}",
@@ -156,7 +159,7 @@ class Retirement:
     async def _stop(self, container: Container) -> bool:
         begun = self._clock.seconds()
         try:
-            await self._versions.stop(container)
+            await self._stopper.stop(container)
         except EngineError as error:
             # Removing it will stop it too, if less gently.
             log.error("{version}: cannot be stopped: {error}", event="stop_failed", version=container.name, error=error)

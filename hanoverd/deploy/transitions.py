@@ -178,9 +178,6 @@ def _attempt_cancelled(step: Step, event: ev.AttemptCancelled) -> None:
     if attempt is None:
         return
     _end_attempt(step, attempt, event.number)
-    if event.number not in step.state.versions and event.number == step.state.next_number - 1:
-        # Its container was never created, or is removed: the next version takes its number.
-        step.set(next_number=event.number)
     step.emit(ReportCancelled(attempt), Prune())
     step.restart_again(attempt)
 
@@ -192,6 +189,23 @@ def _end_attempt(step: Step, attempt: Attempt, number: int) -> None:
     version = step.state.versions.get(number)
     if version is not None:
         step.stop_serving(version, Role.STOPPING)
+
+
+def _name_taken(step: Step, event: ev.NameTaken) -> None:
+    attempt = step.state.attempt_of(event.number)
+    if attempt is None:
+        return
+    # It never had a container.
+    step.forget(event.number)
+    if attempt.cancelled:
+        _attempt_cancelled(step, ev.AttemptCancelled(event.number))
+        return
+    step.set(next_number=max(event.next_number, step.state.next_number))
+    if step.state.is_engine_lost:
+        # Another handover has lost it: this one waits, too.
+        step.set_attempt(attempt.kind, replace(attempt, number=None))
+    else:
+        step.run_attempt(attempt)
 
 
 def _engine_lost(step: Step, event: ev.EngineLost) -> None:
@@ -232,6 +246,7 @@ HANDLERS: dict[type[Any], Callable[[Step, Any], None]] = {
     ev.Flipped: _flipped,
     ev.AttemptFailed: _attempt_failed,
     ev.AttemptCancelled: _attempt_cancelled,
+    ev.NameTaken: _name_taken,
     ev.EngineLost: _engine_lost,
     ev.EngineBack: _engine_back,
     ev.ReinstatementFailed: versions.reinstatement_failed,

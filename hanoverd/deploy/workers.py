@@ -11,6 +11,7 @@ from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.handover import Handovers
+from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.deploy.pause import PauseFile
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.report import Reporter
@@ -23,6 +24,7 @@ from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.spec.events import DRAINED
+from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Running, Versions
 
 log = Logger()
@@ -34,6 +36,7 @@ class DeployWorkers:
     def __init__(
         self,
         versions: Versions,
+        stopper: Stopper,
         routes: Routes,
         adoption: Adoption,
         handovers: Handovers,
@@ -44,10 +47,12 @@ class DeployWorkers:
         hooks: Hooks,
         reporter: Reporter,
         pause_file: PauseFile,
+        numbers: VersionNumbers,
         state: Callable[[], State],
         send: Callable[[ev.Event], object],
     ) -> None:
         self._versions = versions
+        self._stopper = stopper
         self._routes = routes
         self._adoption = adoption
         self._handovers = handovers
@@ -58,6 +63,7 @@ class DeployWorkers:
         self._hooks = hooks
         self._reporter = reporter
         self._pause_file = pause_file
+        self._numbers = numbers
         self._state = state
         self._send = send
         retirement.on_drained = self._drained
@@ -79,11 +85,13 @@ class DeployWorkers:
             )
             self._send(ev.AdoptionFailed(f"internal error: {error}"))
         else:
+            self._numbers.follow(adopted.next_number)
             self._send(adopted)
             self._send_exits([adopted.serves, *(number for number, _ in adopted.draining)])
 
     async def hand_over(self, attempt: Attempt, number: int) -> None:
         """Bring up a version.  Cancel removes it, up to the flip."""
+        self._numbers.use(number)
         await self._handovers.hand_over(attempt, self._versions.container(number))
 
     async def reinstate(self, number: int) -> None:
@@ -104,7 +112,7 @@ class DeployWorkers:
         if running is not None:
             # What a client has begun with it would wait for minutes.
             await shielded(Deferred.fromCoroutine(self._conntrack.forget_unanswered(running.addresses)))
-            reason, output = await self._versions.describe_exit(running.container, running.monitor)
+            reason, output = await self._versions.describe_exit(running)
             self._reporter.died(running, reason, output, effect)
         await shielded(self._removals.remove(self._container(effect.number)))
 
@@ -153,7 +161,7 @@ class DeployWorkers:
     async def wait_for_engine(self) -> None:
         """Fires when the engine answers.  Cancel gives up."""
         try:
-            await self._versions.wait_for_engine()
+            await self._stopper.wait_for_engine()
         except CancelledError:
             return
         except HanoverdError as error:
@@ -178,7 +186,7 @@ class DeployWorkers:
 
     def give_up_after(self, seconds: float) -> None:
         """Wait no longer than this for an engine that does not answer."""
-        self._versions.give_up_after(seconds)
+        self._stopper.give_up_after(seconds)
 
     def save_pause(self, *, is_paused: bool) -> None:
         """Remember over a restart whether triggers are held."""

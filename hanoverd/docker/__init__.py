@@ -1,4 +1,5 @@
-"""The Docker engine: its API, its address, registry credentials, build contexts and BuildKit.
+"""The Docker engine: its API and address, registry credentials, build contexts and BuildKit.
 
-Here: everything that knows how Docker works. Not here: which container or image is wanted, and when.
+Here: everything that knows how Docker works. Not here: which container or image is wanted, and when (``deploy``,
+``images``).
 """

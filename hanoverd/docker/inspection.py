@@ -7,9 +7,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hanoverd.runtime.errors import VersionFailed
-from hanoverd.spec.container import GENERATION, GIVEN, IMAGE_NAME, OBTAINED, ContainerOptions, Image, Recipe
+from hanoverd.spec.container import (
+    GENERATION,
+    GIVEN,
+    IMAGE_NAME,
+    MOUNTS,
+    OBTAINED,
+    STOP_SIGNAL,
+    STOP_TIMEOUT,
+    ContainerSpec,
+    Image,
+    Recipe,
+    settings_in,
+)
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import LOOPBACK, ContainerPort, HostPort, Protocol
+from hanoverd.spec.volumes import Volumes
 
 
 def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
@@ -31,15 +44,13 @@ def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
     """
     config, host = found["Config"], found["HostConfig"]
     given = _given(config)
-    options = ContainerOptions(
+    anonymous = (config.get("Volumes") or ()) if given is None else given["volumes"]
+    options = ContainerSpec(
         command=tuple(config.get("Cmd") or ()) if given is None or given["command"] else (),
         env=_given_env(config, image, given),
         ports=tuple(port for port, _ in _ports_in(host.get("PortBindings"))),
-        binds=tuple(host.get("Binds") or ()),
-        anonymous_volumes=tuple(config.get("Volumes") or ()) if given is None else tuple(given["volumes"]),
-        mounts=tuple(host.get("Mounts") or ()),
-        stop_signal=config.get("StopSignal") if given is None or given["stop_signal"] else None,
-        stop_timeout=config.get("StopTimeout") if given is None or given["stop_timeout"] else None,
+        volumes=Volumes(tuple(host.get("Binds") or ()), tuple(anonymous)),
+        settings=settings_in(config, host, _given_settings(given)),
     )
     return Recipe(image_in(found), options)
 
@@ -50,6 +61,15 @@ def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     except (KeyError, ValueError):
         return None
     return given
+
+
+def _given_settings(given: Mapping[str, Any] | None) -> list[str]:
+    """Where the settings are that were given."""
+    if given is not None and "settings" in given:
+        return [*given["settings"]]
+    # The label of earlier versions, or none.
+    older = {STOP_SIGNAL: "stop_signal", STOP_TIMEOUT: "stop_timeout"}
+    return [MOUNTS, *(place for place, name in older.items() if given is None or given.get(name))]
 
 
 def _given_env(config: Mapping[str, Any], image: Mapping[str, Any], given: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -10,19 +10,17 @@ from hanoverd.hookbot.service import ServerService
 from hanoverd.hookbot.trigger import HookbotTrigger, TriggerTarget
 from hanoverd.hookbot.websocket import certificates, listen
 from hanoverd.images import Source
-from hanoverd.spec.hookbot import Subscription
-from hanoverd.spec.settings import ServeSettings
+from hanoverd.spec.hookbot import HookbotSpec
+from hanoverd.spec.programs import HookbotServerSpec
 
 
-def make_hookbot_trigger(
-    subscription: Subscription, ca_file: str | None, reactor: Any, source: Source, target: TriggerTarget
-) -> HookbotTrigger:
-    """What begins ``triggers`` at messages; fails with ``HookbotError`` where ``ca_file`` cannot be used."""
-    connect = partial(listen, reactor, subscription.url, certificates(ca_file))
-    return HookbotTrigger(reactor, subscription, connect, source, target)
+def make_hookbot_trigger(spec: HookbotSpec, reactor: Any, source: Source, target: TriggerTarget) -> HookbotTrigger:
+    """Make the trigger that calls ``target`` at messages; fails with ``HookbotError`` if the CA file is unusable."""
+    connect = partial(listen, reactor, spec.subscription.url, certificates(spec.ca_file))
+    return HookbotTrigger(reactor, spec.subscription, connect, source, target)
 
 
-def assemble_server(settings: ServeSettings, reactor: Any) -> ServerService:
-    """The server, which listens already; fails with ``HookbotError``."""
-    server = Server(reactor, settings.key, settings.github_secret)
-    return ServerService(reactor, server, settings.host, settings.port, settings.tls)
+def assemble_server(spec: HookbotServerSpec, reactor: Any) -> ServerService:
+    """Make the server, which listens already; fails with ``HookbotError``."""
+    server = Server(reactor, spec.key, spec.github_secret)
+    return ServerService(reactor, server, spec.host, spec.port, spec.tls)

@@ -10,7 +10,7 @@ from hanoverd.docker.credentials import Credentials
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.images import SourceContext
-from hanoverd.spec.settings import Obtaining
+from hanoverd.spec.source import SourceSpec
 
 #: The most threads for each kind of request to the engine.  Each running version, also one that is draining, keeps two
 #: for streams (its output, its end).  A thread starts when it is needed.
@@ -23,7 +23,7 @@ def make_pool() -> Pools:
 
 
 def make_source_context(
-    obtaining: Obtaining, app: str, environ: Mapping[str, str], reactor: Any, engine: Engine
+    spec: SourceSpec, app: str, environ: Mapping[str, str], reactor: Any, engine: Engine
 ) -> SourceContext:
     """What the source of ``app`` finds around it."""
     return SourceContext(
@@ -32,9 +32,9 @@ def make_source_context(
         credentials=Credentials(reactor, environ),
         environ=environ,
         app=app,
-        folder=Path(obtaining.folder),
-        state_folder=Path(obtaining.state_folder),
-        build=obtaining.build,
-        pull=obtaining.pull,
-        git_protocol=obtaining.git_protocol,
+        folder=Path(spec.folder),
+        state_folder=Path(spec.state_folder),
+        build=spec.build,
+        pull=spec.pull,
+        git_protocol=spec.git_protocol,
     )

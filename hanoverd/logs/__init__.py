@@ -1,4 +1,4 @@
 """The log: the table of its events, their text and JSON formats, and where the lines go.
 
-No decision about an app belongs here, and no log call: each module logs its own events.
+Here: what is the same for every line of the log. Not here: the log calls themselves; each module logs its own events.
 """

@@ -1,4 +1,4 @@
-"""How this host reaches the containers of a bridge, as the kernel tells it in /proc."""
+"""How this host reaches the containers on a bridge network, from the kernel's files in /proc."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 PROC = Path("/proc")
 
 
-def lets_loopback_through(address: str, proc: Path = PROC) -> bool:
-    """Whether a packet from 127.0.0.1 may be led straight to the container at ``address``.
+def can_reach_from_loopback(address: str, proc: Path = PROC) -> bool:
+    """Return whether the kernel lets a packet from 127.0.0.1 out to the container at ``address``.
 
-    An engine with ``userland-proxy=false`` has no proxy on loopback to lead it to, and allows this instead
-    (``route_localnet``, ip-sysctl.rst in the kernel's documentation).
+    Usually it does not, and clients on this host go through the engine's proxy on loopback. An engine with
+    ``userland-proxy=false`` has no proxy, and sets ``route_localnet`` (ip-sysctl.rst in the kernel's documentation) instead.
     """
     interface = _interface_to(address, proc)
     if interface is None:
@@ -25,12 +25,12 @@ def lets_loopback_through(address: str, proc: Path = PROC) -> bool:
 
 
 def _interface_to(address: str, proc: Path) -> str | None:
-    """The interface of the directly connected network that holds ``address``."""
+    """Return the interface of the directly connected network that holds ``address``."""
     try:
         lines = (proc / "net/route").read_text().splitlines()[1:]
     except OSError:
         return None
-    # The table holds addresses as the kernel does in memory, printed as one number.
+    # The table prints each address as the number that the kernel has in memory.
     (wanted,) = struct.unpack("=I", socket.inet_aton(address))
     for line in lines:
         interface, destination, gateway, _, _, _, _, mask, *_ = line.split()

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from hanoverd.network.quirks import is_not_permitted
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError, ProgramMissing
@@ -17,24 +18,21 @@ from hanoverd.runtime.report_once import ReportOnce
 
 log = Logger()
 
-#: The least time between the starts of two listings, in seconds: they list the connections of the whole host.
-LISTING_EVERY = 1.0
+#: The shortest time between the starts of two listings, in seconds: each lists the connections of the whole host.
+LISTING_INTERVAL = 1.0
 
-#: A connection over which an answer may still come, with the address that answers it.  A client that has said all it
-#: wants to say and waits (half closed) is in FIN_WAIT or CLOSE_WAIT (nf_conntrack_proto_tcp.c).  A line reads
+#: A connection over which an answer may still come, with the address that answers it.  A client that has sent its whole
+#: request and waits (half closed) is in FIN_WAIT or CLOSE_WAIT (nf_conntrack_proto_tcp.c).  A line reads
 #: ``tcp 6 431999 ESTABLISHED src=CLIENT dst=HOST sport=... dport=... src=CONTAINER dst=CLIENT ...``.
-_UNDER_WAY = re.compile(r" (?:SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT) src=\S+ [^\n]*? src=(\S+)")
-
-#: How conntrack reports EPERM (err2str in conntrack.c); its exit status is 1 for every failure.
-_NOT_PERMITTED = re.compile("CAP_NET_ADMIN|Operation not permitted")
+_OPEN = re.compile(r" (?:SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT) src=\S+ [^\n]*? src=(\S+)")
 
 
-#: How many connections are under way, by the address that answers them; None where that cannot be known.
+#: How many connections are open, by the address that answers them; None where that cannot be known.
 _Counts = Mapping[str, int] | None
 
 
 class _Listing:
-    """One run of ``conntrack -L``, which may not have started yet, for all who wait for it."""
+    """One run of ``conntrack -L``, which may not have started yet, and its waiters."""
 
     def __init__(self, work: Deferred[_Counts]) -> None:
         self.work = work
@@ -45,34 +43,36 @@ class _Listing:
 class Conntrack:
     """Counts connections by the address that answers them, where ``conntrack`` can be run.
 
-    What a container that was stopped leaves behind need not be deleted here: the engine does it when it takes the
-    container's address back, and later would be too late, for the address may already be another's.
+    The connections of a container that was stopped are not deleted here: the engine does that when it frees the
+    container's address.  Later would be too late, because another container may have the address by then.
+    ``interval`` is the shortest time between the starts of two listings, in seconds.
     """
 
-    def __init__(self, reactor: ProcessReactor, environ: Mapping[str, str]) -> None:
+    def __init__(self, reactor: ProcessReactor, environ: Mapping[str, str], interval: float = LISTING_INTERVAL) -> None:
         self._reactor = reactor
         self._environ = environ
+        self._interval = interval
         self._works = True
         self._report = ReportOnce(_warn)
-        #: The listing that starts next, which all who ask until then share; and the one that started last.
+        #: The listing that starts next, shared by all calls until then; and the one that started last.
         self._next: _Listing | None = None
         self._last: _Listing | None = None
         self._earliest_start = 0.0
 
-    async def probe(self) -> None:
-        """Find out whether connections can be counted here, and log it once if not."""
+    async def check(self) -> None:
+        """Check whether connections can be counted on this host, and log it once if not."""
         await self.count(())
 
     async def count(self, addresses: Collection[str]) -> int | None:
-        """Return how many TCP connections to the container at ``addresses`` are under way; None: cannot be known now.
+        """Return how many TCP connections to the container at ``addresses`` are open; None where that is unknown.
 
-        Those that came through the engine's proxy count too: its own connection to the container does.  The kernel is
-        asked after this call, at once or up to about ``LISTING_EVERY`` seconds later, for all callers together.  A cancel
-        frees this caller; that of the last caller ends the listing too, and fires when it is gone.
+        Connections through the engine's proxy count too, as the proxy's own connection to the container.  The listing
+        starts after this call, at once or about an interval later, and serves all callers.  Cancel ends this wait; the
+        cancel of the last caller ends the listing as well, and fires when its program has ended.
         """
         if not self._works:
             return None
-        listing = self._join()
+        listing = self._next_listing()
         listing.waiters += 1
         try:
             await listing.outcome.wait()
@@ -84,10 +84,10 @@ class Conntrack:
         return None if found is None else sum(found.get(address, 0) for address in set(addresses))
 
     async def forget_unanswered(self, addresses: Collection[str]) -> None:
-        """Have the kernel forget the connections that none of ``addresses`` has ever answered.
+        """Delete the connections that none of ``addresses`` has answered from the kernel's table.
 
-        What a client has begun with a container that has just died is remembered for two minutes (nf_conntrack-sysctl,
-        tcp_timeout_syn_sent), and would lead whoever happens to get the same port of the client there again.  A failure
+        The kernel remembers a connection attempt to a container that has just exited for two minutes (nf_conntrack-sysctl,
+        tcp_timeout_syn_sent), and would send the next attempt from the same port of the client there again.  A failure
         is logged.
         """
         for address in addresses:
@@ -108,7 +108,7 @@ class Conntrack:
 
     # -- listings
 
-    def _join(self) -> _Listing:
+    def _next_listing(self) -> _Listing:
         """Return the listing that starts next."""
         if self._next is None:
             self._next = _Listing(Deferred.fromCoroutine(self._list_in_turn()))
@@ -121,13 +121,13 @@ class Conntrack:
         await shielded(listing.outcome.wait())
 
     async def _list_in_turn(self) -> _Counts:
-        """List when the last listing is over, and ``LISTING_EVERY`` seconds have passed since its start."""
+        """List when the last listing has ended, and the interval since its start has passed."""
         if self._last is not None:
             await self._last.outcome.wait()
-        # Never without a turn of the reactor: ``_join`` has to note first what this is.
+        # Never without a turn of the reactor: ``_next_listing`` has to store this listing first.
         await sleep(self._reactor, max(0.0, self._earliest_start - self._reactor.seconds()))
         self._last, self._next = self._next, None
-        self._earliest_start = self._reactor.seconds() + LISTING_EVERY
+        self._earliest_start = self._reactor.seconds() + self._interval
         return await self._list()
 
     async def _list(self) -> _Counts:
@@ -141,13 +141,13 @@ class Conntrack:
             return None
         if ended.code != 0:
             reason = ended.stderr.strip() or f"exit status {ended.code}"
-            if _NOT_PERMITTED.search(reason):
+            if is_not_permitted(reason):
                 self._give_up(reason)
             else:
                 self._report(reason)
             return None
         self._report.reset()
-        return under_way(ended.stdout)
+        return count_open(ended.stdout)
 
     def _give_up(self, reason: str) -> None:
         if self._works:
@@ -162,12 +162,10 @@ class Conntrack:
 
 
 def _warn(reason: str) -> None:
-    # A failure of the moment: the next count may succeed.
+    # It may pass: the next count may succeed.
     log.warn("conntrack: connections not counted this time: {reason}", event="count_failed", reason=reason)
 
 
-def under_way(listing: str) -> Mapping[str, int]:
-    """Count the TCP connections in the output of ``conntrack -L`` over which an answer may still come, by the address that
-    answers them.
-    """
-    return Counter(_UNDER_WAY.findall(listing))
+def count_open(listing: str) -> Mapping[str, int]:
+    """Return how many TCP connections in the output of ``conntrack -L`` are open, by the address that answers them."""
+    return Counter(_OPEN.findall(listing))

@@ -5,33 +5,40 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from hanoverd.network.rules import Route, filled, leads_to, removed, what_is_wrong
+from hanoverd.network.iptables import NAT, Table, parse_table
+from hanoverd.network.rules import Route, RoutedVersion, find_problem, plan_removal, plan_routes, routed_version
 from hanoverd.runtime.errors import FirewallError, HanoverdError, ProgramMissing, ProgramNotStarted
 from hanoverd.runtime.processes import ProcessReactor, WaitingProgram, run, start_waiting
 
-SAVE = ("iptables-save", "-t", "nat")
+SAVE = ("iptables-save", "-t", NAT)
 
-#: --wait: the legacy variant takes a lock of the whole system, which another may hold for a moment.
-RESTORE = ("iptables-restore", "--noflush", "--wait", "5")
+RESTORE = (
+    "iptables-restore",
+    # Leave all other rules of the table as they are.
+    "--noflush",
+    # The legacy variant takes a lock of the whole system, which another program may hold for a moment (seconds).
+    "--wait",
+    "5",
+)
 
 
 class Firewall:
-    """The rules of one app.  All verbs fail with ``FirewallError``, ``ProgramMissing`` or ``ProgramNotStarted``."""
+    """The rules of one app.  All methods fail with ``FirewallError``, ``ProgramMissing`` or ``ProgramNotStarted``."""
 
     def __init__(self, reactor: ProcessReactor, environ: Mapping[str, str], app: str) -> None:
         self._reactor = reactor
         self._environ = environ
         self._app = app
-        # What is wanted: the version that is routed to, and how; None for no rules.
+        # The version that is routed to, and its routes; None for no rules.
         self._wanted: tuple[str, Sequence[Route]] | None = None
-        # Whether rules may be there that are not wanted.
+        # Whether a change of ours failed, so that the rules may not be the wanted ones.
         self._is_dirty = False
         self._waiting: WaitingProgram | None = None
 
     def prepare(self) -> None:
         """Start the program that ``route`` needs, so that it waits for its input: the flip is then only the commit.
 
-        A failure is none yet: ``route`` starts it itself then.
+        Where that fails, ``route`` starts the program itself.
         """
         if self._waiting is not None and not self._waiting.has_ended:
             return
@@ -41,84 +48,84 @@ class Firewall:
             self._waiting = None
 
     async def abandon(self) -> None:
-        """End what ``prepare`` started; fires when it has gone.  Idempotent."""
+        """End the program that ``prepare`` started; fires when it has ended.  Idempotent."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             await waiting.abandon()
 
     async def route(self, version: str, routes: Sequence[Route]) -> None:
-        """Route new connections along ``routes``, all at once, those of clients elsewhere and of clients here.
+        """Route new connections along ``routes``, all at once, those of clients elsewhere and of clients on this host.
 
-        Where it fails, the routes of before are in force: a commit that does not succeed changes nothing, and they are put
-        back in case one did.  That the jumps to them are in place is ``repair``'s part, once they were made.
+        Where it fails, the previous routes are in force: a commit that fails changes nothing, and they are restored in
+        case it did.  The first call inserts the jumps to the app's chains; after that, ``repair`` keeps them in place.
         """
-        saved = None
+        table = None
         if self._wanted is None:
-            saved = await self._save()
+            table = await self._save()
         try:
-            await self._restore(filled(self._app, version, routes, saved))
+            await self._restore(plan_routes(self._app, version, routes, table))
         except ProgramNotStarted:
             raise
         except HanoverdError:
             self._is_dirty = True
-            await self._put_back()
+            await self._restore_wanted()
             raise
         self._wanted = (version, routes)
 
     async def repair(self) -> str | None:
-        """Repair the rules; fires with what another program changed of those that are wanted, None if nothing."""
+        """Repair the rules; fires with what another program changed of them, None if nothing."""
         if self._wanted is None:
             if self._is_dirty:
                 await self.clear()
             return None
-        saved = await self._save()
-        wrong = what_is_wrong(self._app, *self._wanted, saved)
-        if wrong is not None:
-            await self._restore(filled(self._app, *self._wanted, saved))
+        table = await self._save()
+        problem = find_problem(self._app, *self._wanted, table)
+        if problem is not None:
+            await self._restore(plan_routes(self._app, *self._wanted, table))
         is_ours, self._is_dirty = self._is_dirty, False
-        return None if is_ours else wrong
+        return None if is_ours else problem
 
-    async def found(self) -> tuple[str, str] | None:
-        """The version that the rules lead to, and its address: those of an earlier run, too.  None without rules."""
-        return leads_to(self._app, await self._save())
+    async def routed_version(self) -> RoutedVersion | None:
+        """Return the version that the rules route to, also those of an earlier run; None without rules."""
+        return routed_version(self._app, await self._save())
 
     async def clear(self) -> None:
-        """Remove all of the app's rules and chains; idempotent.  Where it fails, ``repair`` does it."""
+        """Remove all of the app's rules and chains; idempotent.  Where it fails, ``repair`` retries it."""
         self._wanted, self._is_dirty = None, True
-        lines = removed(self._app, await self._save())
-        if lines is not None:
-            await self._restore(lines)
+        changes = plan_removal(self._app, await self._save())
+        if changes is not None:
+            await self._restore(changes)
         self._is_dirty = False
 
-    async def _put_back(self) -> None:
+    async def _restore_wanted(self) -> None:
         try:
             if self._wanted is None:
                 await self.clear()
             else:
-                await self._restore(filled(self._app, *self._wanted))
+                await self._restore(plan_routes(self._app, *self._wanted))
         except HanoverdError:
-            pass  # The first failure is the one to report; ``repair`` goes on.
+            pass  # The first failure is the one to report; ``repair`` retries.
 
-    async def _save(self) -> str:
+    async def _save(self) -> Table:
         ended = await run(self._reactor, SAVE, self._environ)
         if ended.code != 0:
-            raise refusal("iptables-save", ended.code, ended.stderr)
-        return ended.stdout
+            raise firewall_error("iptables-save", ended.code, ended.stderr)
+        return parse_table(ended.stdout)
 
-    async def _restore(self, lines: str) -> None:
+    async def _restore(self, changes: str) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting is None or waiting.has_ended:
             waiting = start_waiting(self._reactor, RESTORE, self._environ)
-        ended = await waiting.finish(lines)
+        ended = await waiting.finish(changes)
         if ended.code != 0:
-            raise refusal("iptables-restore", ended.code, ended.stderr)
+            raise firewall_error("iptables-restore", ended.code, ended.stderr)
 
 
-def refusal(program: str, code: int, stderr: str) -> FirewallError:
-    """What to tell of a firewall program that failed with exit status ``code``."""
-    said = re.sub(r"\s+", " ", stderr).strip() or f"exit status {code}"
+def firewall_error(program: str, code: int, stderr: str) -> FirewallError:
+    """Return the error for a firewall program that failed with exit status ``code``."""
+    reason = re.sub(r"\s+", " ", stderr).strip() or f"exit status {code}"
     return FirewallError(
-        f"{program} failed: {said}. hanoverd must be allowed to change the firewall: run it as root, or put copies "
+        f"{program} failed: {reason}. hanoverd must be allowed to change the firewall: run it as root, or put copies "
         "of iptables-restore and iptables-save with the capabilities cap_net_admin,cap_net_raw=+ep (setcap) first "
         "on PATH"
     )

@@ -1,4 +1,4 @@
-"""What can be found wrong before anything is touched: looked for at start, while there is still a terminal to tell.
+"""What is checked of the firewall at the start, before anything is changed, while errors still reach the terminal.
 
 All of this blocks: it runs before the reactor does.
 """
@@ -8,11 +8,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from hanoverd.docker.abort import Abort
-from hanoverd.docker.address import EngineAddress
-from hanoverd.docker.blocking_engine import BlockingEngine, usable_api_version
-from hanoverd.network.firewall import RESTORE, SAVE, refusal
-from hanoverd.network.rules import chains_of, claims, nothing, published_ports
+from hanoverd.network.chains import chains_of
+from hanoverd.network.firewall import RESTORE, SAVE, firewall_error
+from hanoverd.network.iptables import Table, parse_table
+from hanoverd.network.rules import claims, plan_nothing
 from hanoverd.runtime.errors import PortTaken
 from hanoverd.runtime.processes import find_program
 from hanoverd.spec.ports import PublishedPort
@@ -21,34 +20,23 @@ from hanoverd.spec.ports import PublishedPort
 FIREWALL_WITHIN = 20
 
 
-def check_engine(address: EngineAddress) -> None:
-    """Fail with the ``EngineError`` family unless an engine that we can talk with answers."""
-    usable_api_version(BlockingEngine(address, "1.24", Abort()).version())
+def check_firewall(environ: Mapping[str, str]) -> Table:
+    """Return the firewall's rules; fail with ``FirewallError`` or ``ProgramMissing`` unless they may be changed."""
+    table = parse_table(_run(SAVE, environ, ""))
+    _run(RESTORE, environ, plan_nothing())
+    return table
 
 
-def check_firewall(environ: Mapping[str, str], app: str, ports: Sequence[PublishedPort]) -> None:
-    """Fail with ``FirewallError`` or ``ProgramMissing`` unless the firewall may be changed, and with ``PortTaken`` if
-    the rules of another app lead one of ``ports`` elsewhere.
-    """
-    saved = _run(SAVE, environ, "")
-    _run(RESTORE, environ, nothing())
+def check_claims(app: str, ports: Sequence[PublishedPort], table: Table) -> None:
+    """Fail with ``PortTaken`` if the rules of another app route one of ``ports``."""
     own = chains_of(app).incoming
-    for claim in claims(saved):
+    for claim in claims(table):
         for port in ports:
             if claim.chain != own and claim.host.conflicts_with(port.host):
                 raise PortTaken(
-                    f"port {port.host.number} is led elsewhere by the firewall chain {claim.chain}, of a hanoverd that "
-                    "serves another app, or was killed: start that one again, or choose another host port with "
-                    "--publish"
+                    f"port {port.host.number} is routed by the firewall chain {claim.chain}, of a hanoverd that serves "
+                    "another app, or was killed: start that one again, or choose another host port with --publish"
                 )
-
-
-def ports_in_use(environ: Mapping[str, str], app: str) -> list[PublishedPort]:
-    """Return the ports that the rules of an earlier run of ``app`` publish; empty without rules.
-
-    Fails with ``FirewallError`` or ``ProgramMissing``.
-    """
-    return published_ports(app, _run(SAVE, environ, ""))
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str], stdin: str) -> str:
@@ -59,10 +47,12 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], stdin: str) -> str:
         env=dict(environ),
         input=stdin,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        # The comment of another program's rule may hold any bytes.
+        errors="replace",
         timeout=FIREWALL_WITHIN,
         check=False,
     )
     if ended.returncode != 0:
-        raise refusal(argv[0], ended.returncode, ended.stderr)
+        raise firewall_error(argv[0], ended.returncode, ended.stderr)
     return ended.stdout

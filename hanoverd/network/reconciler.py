@@ -1,4 +1,4 @@
-"""Repairs the rules: other programs flush firewalls, or put their own rules first."""
+"""The rule reconciler: repairs the rules where another program flushes them, or puts its own before them."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from hanoverd.text.counting import counted
 
 log = Logger()
 
-#: Between two looks, in seconds.
-EVERY = 1.0
+#: The time between two checks, in seconds.
+INTERVAL = 1.0
 
 
 class Reconciler:
-    """Has ``routes`` repaired once a second, and logs what was repaired."""
+    """Checks and repairs ``routes`` once a second, and logs what it repaired."""
 
     def __init__(self, clock: IReactorTime, routes: Routes) -> None:
         self._clock = clock
         self._routes = routes
-        self._looking = Tasks()
-        self._is_over = False
+        self._checks = Tasks()
+        self._is_stopping = False
         self._report = ReportOnce(_log_error)
-        #: How often others had changed something.
+        #: How many times another program's change was repaired.
         self.repairs = 0
 
     def start(self) -> None:
-        """Look from now on."""
-        self._looking.start(self._look())
+        """Check from now on."""
+        self._checks.start(self._check_repeatedly())
 
     async def stop(self) -> None:
-        """Fires when the last look is over."""
+        """Stop checking; fires when the last check has ended."""
         # A repair ignores cancellation.
-        self._is_over = True
-        await self._looking.stop()
+        self._is_stopping = True
+        await self._checks.stop()
 
-    async def _look(self) -> None:
-        while not self._is_over:
-            await sleep(self._clock, EVERY)
+    async def _check_repeatedly(self) -> None:
+        while not self._is_stopping:
+            await sleep(self._clock, INTERVAL)
             try:
-                wrong = await self._routes.repair()
+                problem = await self._routes.repair()
             except HanoverdError as error:
                 self._report(str(error))
                 continue
             except OSError as error:
-                # Descriptors or memory are exhausted: that passes.
+                # No file descriptors or memory are left for the moment.
                 self._report(str(error))
                 continue
             self._report.reset()
-            if wrong is not None:
+            if problem is not None:
                 self.repairs += 1
                 log.warn(
                     "firewall: repaired a change by another program: {reason} ({repairs} so far)",
                     event="repaired",
-                    reason=wrong,
+                    reason=problem,
                     count=self.repairs,
                     repairs=counted(self.repairs, "repair"),
                 )

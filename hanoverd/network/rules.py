@@ -1,38 +1,24 @@
-"""The firewall rules of an app as text for ``iptables-restore``, planned from what ``iptables-save`` shows.
+"""The firewall rules of an app: what they are, how they differ from what the host has, and the commit that repairs it. Pure.
 
-Each app has two chains of its own in the table ``nat``: one that PREROUTING jumps to, for clients elsewhere, and
-one that OUTPUT jumps to, for clients on this host.  A flip refills both in one commit, so that all ports of the
-app move to the next version at the same instant.
+Each app has two chains of its own in the table ``nat``. For clients elsewhere, PREROUTING jumps to the first, which sends
+connections straight to the container. For clients on this host, OUTPUT jumps to the second, which sends them through the
+engine's proxy where there is one. A flip fills both in one commit, so that all ports of the app move to the next version
+at the same instant.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import NamedTuple
 
-from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PublishedPort
+from hanoverd.network.chains import PREFIX, Chains, chains_of, is_incoming
+from hanoverd.network.iptables import Rule, Table, append, commit, declare, delete, delete_chain, insert_first
+from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, Protocol, PublishedPort
 
-#: Every chain of hanoverd begins with this, so that other tools can leave them alone.
-PREFIX = "HANOVERD-"
-
-#: The kernel's limit (XT_EXTENSION_MAXNAMELEN, less the final NUL).
-LONGEST_CHAIN_NAME = 28
-
-#: A longer name of an app is cut in its chains' names: to so many characters, a hyphen, and so many digits of its digest.
-_LONGEST_WHOLE = LONGEST_CHAIN_NAME - len(PREFIX) - len("-OUT")
-_DIGEST = 6
-_KEPT_PART = _LONGEST_WHOLE - _DIGEST - 1
-
-
-@dataclass(frozen=True)
-class Chains:
-    """The names of an app's two chains."""
-
-    incoming: str
-    local: str
+#: The comment of a rule is this and the version that it routes to.
+_COMMENT = "hanoverd: "
 
 
 @dataclass(frozen=True)
@@ -68,188 +54,194 @@ class Route:
 
 @dataclass(frozen=True)
 class Claim:
-    """A host port that a chain of hanoverd routes."""
+    """A host port that the chain of an app routes."""
 
     chain: str
     host: HostPort
 
 
-def chains_of(app: str) -> Chains:
-    """The chains of an app: readable, and distinct for distinct apps even where the name had to be cut."""
-    if len(app) > _LONGEST_WHOLE:
-        digest = hashlib.sha256(app.encode()).hexdigest()[:_DIGEST]
-        app = f"{app[:_KEPT_PART]}-{digest}"
-    elif re.fullmatch(rf".{{{_KEPT_PART}}}-[0-9a-f]{{{_DIGEST}}}", app):
-        # It looks like a name that was cut, and may be one's; no app's name has a "+".
-        app = f"{app[:_KEPT_PART]}+{app[_KEPT_PART + 1 :]}"
-    return Chains(f"{PREFIX}{app}-IN", f"{PREFIX}{app}-OUT")
+class RoutedVersion(NamedTuple):
+    """The version that rules route to: its container's name, and its address."""
+
+    name: str
+    address: str
 
 
-def filled(app: str, version: str, routes: Sequence[Route], saved: str | None = None) -> str:
-    """The input of ``iptables-restore --noflush`` after which the app's chains hold ``routes`` and nothing else.
+@dataclass(frozen=True)
+class PortRule:
+    """A rule of ours: it sends the connections of one host port ``to`` a version."""
 
-    ``saved`` is the table as ``iptables-save -t nat`` shows it now: wherever the jumps are not right, they are made
-    so in the same commit.  Without it, they are left as they are.
+    chain: str
+    host: HostPort
+    version: str
+    target: str
+    to: str
+
+    @property
+    def options(self) -> list[str]:
+        """The rule as iptables takes it, in groups of words."""
+        host = self.host
+        return [
+            # Where the port is published at one address only, the others are left alone.
+            *([] if host.is_at_any_address else [f"-d {host.address}/32"]),
+            # The number of a port means nothing without the protocol; the match of the same name reads it.
+            f"-p {host.protocol} -m {host.protocol} --dport {host.number}",
+            # To the kernel it is nothing: the version is read back from it, by people and by the next hanoverd.
+            f'-m comment --comment "{_COMMENT}{self.version}"',
+            # DNAT rewrites the destination of a connection's first packet, and the kernel does the same for all later ones
+            # (conntrack): a connection stays with its version, and the app sees the client's own address.
+            # REDIRECT does so too, with an address of this host as the destination.
+            f"-j {self.target} {_TO[self.target]} {self.to}",
+        ]
+
+    @property
+    def change(self) -> str:
+        """The change that adds it to its chain."""
+        return append(self.chain, self.options)
+
+    @classmethod
+    def parse(cls, rule: Rule) -> PortRule | None:
+        """Return the rule as one of ours; None where it cannot be."""
+        host, to = _host_port(rule), rule.value(*_TO.values())
+        if host is None or to is None:
+            return None
+        version = rule.comment.removeprefix(_COMMENT) if rule.comment.startswith(_COMMENT) else ""
+        return cls(rule.chain, host, version, rule.target, to)
+
+    @property
+    def container(self) -> tuple[str, ContainerPort] | None:
+        """The container's address, and its port; None where it goes to the engine's proxy."""
+        address, _, number = self.to.rpartition(":")
+        return (address, ContainerPort(int(number), self.host.protocol)) if address and number.isdecimal() else None
+
+
+#: The option in which a target takes where connections go.
+_TO = {"DNAT": "--to-destination", "REDIRECT": "--to-ports"}
+
+
+def plan_routes(app: str, version: str, routes: Sequence[Route], table: Table | None = None) -> str:
+    """Return the commit after which the app's chains hold ``routes`` and nothing else.
+
+    ``table`` is the table as it is now: jumps that are wrong are put right in the same commit. Without it, they are left
+    as they are.
     """
     chains = chains_of(app)
-    lines = _emptied(chains)
+    changes = [declare(chains.incoming), declare(chains.local)]
     for route in routes:
-        lines.append(_incoming_rule(chains.incoming, version, route))
-        lines.append(_local_rule(chains.local, version, route))
-    if saved is not None:
-        for hook, chain in _wrong_jumps(chains, saved):
-            lines += _deleted_jumps(saved, hook, chain)
-            # Only what is addressed to this host: what it merely forwards is not for us.
-            lines.append(f"-I {hook} 1 -m addrtype --dst-type LOCAL -j {chain}")
-    return _commit(lines)
+        changes += [_incoming_rule(chains, version, route).change, _local_rule(chains, version, route).change]
+    if table is not None:
+        for hook, chain in chains.hooks:
+            if _jump_problem(table, hook, chain) is not None:
+                changes += [delete(rule) for rule in _jumps(table, hook, chain)]
+                changes.append(insert_first(hook, _jump_options(chain)))
+    return commit(changes)
 
 
-def what_is_wrong(app: str, version: str, routes: Sequence[Route], saved: str) -> str | None:
-    """How ``saved`` differs from what ``filled`` makes of it, in words; None where it does not."""
+def plan_removal(app: str, table: Table) -> str | None:
+    """Return the commit after which nothing of the app is left, None if nothing is there."""
     chains = chains_of(app)
-    wanted = [_essence(rule(chain, version, route)) for route in routes for chain, rule in _both(chains)]
-    for chain in (chains.incoming, chains.local):
-        if f":{chain} " not in saved:
-            return f"the chain {chain} is gone"
-        found = [_essence(line) for line in saved.splitlines() if line.startswith(f"-A {chain} ")]
-        if found != [rule for rule in wanted if rule[0] == chain]:
-            return f"the rules in the chain {chain} were changed"
-    for hook, chain in _wrong_jumps(chains, saved):
-        ahead = [target for _, target in _jumps(saved, hook)]
-        if chain not in ahead:
-            return f"the jump from {hook} to {chain} is gone"
-        others = [target or "a rule" for target in ahead[: ahead.index(chain)] if not target.startswith(PREFIX)]
-        return f"{' and '.join(others)} went ahead of {chain} in {hook}" if others else f"{hook} jumps to {chain} twice"
-    return None
-
-
-def leads_to(app: str, saved: str) -> tuple[str, str] | None:
-    """The version that the app's rules in ``saved`` lead clients elsewhere to, and its address; None without rules."""
-    incoming = chains_of(app).incoming
-    for line in saved.splitlines():
-        found = re.match(rf'-A {re.escape(incoming)} .*--comment "hanoverd: (\S+)" .*--to-destination (\S+):\d+', line)
-        if found:
-            return found[1], found[2]
-    return None
-
-
-def published_ports(app: str, saved: str) -> list[PublishedPort]:
-    """The ports that the app's rules in ``saved`` publish."""
-    found = []
-    chain = re.escape(chains_of(app).incoming)
-    for line in saved.splitlines():
-        rule = re.match(rf"-A {chain} (?:.*-d (\S+?)(?:/32)? )?.*--dport (\d+) .*--to-destination \S+:(\d+)", line)
-        if rule:
-            found.append(PublishedPort(_host_port(rule[1], rule[2]), ContainerPort(int(rule[3]))))
-    return found
-
-
-def removed(app: str, saved: str) -> str | None:
-    """The input of ``iptables-restore --noflush`` after which nothing of the app is left, None if nothing is there."""
-    chains = chains_of(app)
-    present = [chain for chain in (chains.incoming, chains.local) if f":{chain} " in saved]
+    present = [(hook, chain) for hook, chain in chains.hooks if chain in table.chains]
     if not present:
         return None
-    lines = [f":{chain} - [0:0]" for chain in present]
-    for hook, chain in _hooks(chains):
-        lines += _deleted_jumps(saved, hook, chain)
-    lines += [f"-X {chain}" for chain in present]
-    return _commit(lines)
+    # A chain is deleted last: the kernel refuses that while it has rules, or any jumps to it.
+    changes = [declare(chain) for _, chain in present]
+    changes += [delete(rule) for hook, chain in present for rule in _jumps(table, hook, chain)]
+    return commit([*changes, *(delete_chain(chain) for _, chain in present)])
 
 
-def nothing() -> str:
-    """The input of ``iptables-restore --noflush`` that changes nothing: it shows whether changes are permitted."""
-    return _commit([])
+def plan_nothing() -> str:
+    """Return a commit that changes nothing: it shows whether changes are permitted."""
+    return commit([])
 
 
-def claims(saved: str) -> list[Claim]:
-    """The host ports that the chains of all apps claim in ``saved``."""
-    found = []
-    for line in saved.splitlines():
-        rule = re.match(rf"-A ({PREFIX}\S+-IN) (?:.*-d (\S+?)(?:/32)? )?.*--dport (\d+) ", line)
-        if rule:
-            found.append(Claim(rule[1], _host_port(rule[2], rule[3])))
-    return found
+def find_problem(app: str, version: str, routes: Sequence[Route], table: Table) -> str | None:
+    """Return how ``table`` differs from what ``plan_routes`` makes of it, for people; None where it does not."""
+    chains = chains_of(app)
+    wanted = {
+        chains.incoming: [_incoming_rule(chains, version, route) for route in routes],
+        chains.local: [_local_rule(chains, version, route) for route in routes],
+    }
+    for chain, rules in wanted.items():
+        if chain not in table.chains:
+            return f"the chain {chain} is gone"
+        if [PortRule.parse(rule) for rule in table.rules_of(chain)] != rules:
+            return f"the rules in the chain {chain} were changed"
+    problems = (_jump_problem(table, hook, chain) for hook, chain in chains.hooks)
+    return next((problem for problem in problems if problem is not None), None)
 
 
-def _host_port(address: str | None, number: str) -> HostPort:
-    return HostPort(IPv4Address(address) if address else ANY_IPV4, int(number))
+def routed_version(app: str, table: Table) -> RoutedVersion | None:
+    """Return the version that the app's rules route clients elsewhere to; None without rules."""
+    for rule in _port_rules(table, chains_of(app).incoming):
+        if rule.version and rule.container is not None:
+            return RoutedVersion(rule.version, rule.container[0])
+    return None
 
 
-def _incoming_rule(chain: str, version: str, route: Route) -> str:
-    # Straight to the container: the kernel rewrites the address of a new connection once, remembers it
-    # (conntrack) for all its packets, and the app sees the client's own address.
-    target = f"-j DNAT --to-destination {route.destination}"
-    return " ".join([*_matching(chain, version, route), target])
+def published_ports(app: str, table: Table) -> list[PublishedPort]:
+    """Return the ports that the app's rules publish."""
+    rules = _port_rules(table, chains_of(app).incoming)
+    return [PublishedPort(rule.host, rule.container[1]) for rule in rules if rule.container is not None]
 
 
-def _local_rule(chain: str, version: str, route: Route) -> str:
+def claims(table: Table) -> list[Claim]:
+    """Return the host ports that the chains of all apps route."""
+    hosts = ((rule.chain, _host_port(rule)) for rule in table.rules if is_incoming(rule.chain))
+    return [Claim(chain, host) for chain, host in hosts if host is not None]
+
+
+def _incoming_rule(chains: Chains, version: str, route: Route) -> PortRule:
+    """Return the rule for clients elsewhere: straight to the container."""
+    return PortRule(chains.incoming, route.port.host, version, "DNAT", route.destination)
+
+
+def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
+    """Return the rule for clients on this host.
+
+    It goes through the engine's proxy: the kernel drops a packet from 127.0.0.1 that leaves the loopback interface for the
+    bridge, unless ``route_localnet`` allows it, as an engine without a proxy has it (``bridge.py``).
+    """
     if route.proxy is None:
-        return _incoming_rule(chain, version, route)
-    # Through the engine's proxy: a packet from 127.0.0.1 may not leave the loopback interface (route_localnet), so
-    # it cannot reach the bridge.
-    target = f"-j REDIRECT --to-ports {route.proxy.number}"
-    return " ".join([*_matching(chain, version, route), target])
+        return PortRule(chains.local, route.port.host, version, "DNAT", route.destination)
+    return PortRule(chains.local, route.port.host, version, "REDIRECT", str(route.proxy.number))
 
 
-def _both(chains: Chains) -> Sequence[tuple[str, Callable[[str, str, Route], str]]]:
-    return (chains.incoming, _incoming_rule), (chains.local, _local_rule)
-
-
-def _essence(rule: str) -> tuple[str, ...]:
-    """What a rule does, however it is written: its chain, address, port, comment and target."""
-    parts = (
-        r"-A (\S+)",
-        r" -d (\S+?)(?:/32)? ",
-        r"--dport (\d+)",
-        r'--comment "?hanoverd: ([^"\s]+)',
-        r"--to-\S+ (\S+)",
-    )
-    found = [re.search(part, rule) for part in parts]
-    return tuple(part[1] if part else "" for part in found)
-
-
-def _matching(chain: str, version: str, route: Route) -> list[str]:
+def _jump_options(chain: str) -> list[str]:
     return [
-        f"-A {chain}",
-        *([] if route.port.host.is_at_any_address else [f"-d {route.port.host.address}/32"]),
-        f"-p tcp -m tcp --dport {route.port.host.number}",
-        f'-m comment --comment "hanoverd: {version}"',
+        # Only packets to an address of this host: those that it merely forwards are not for us.
+        "-m addrtype --dst-type LOCAL",
+        f"-j {chain}",
     ]
 
 
-def _emptied(chains: Chains) -> list[str]:
-    # Declaring a chain makes it, or empties the one that is there, within the commit.
-    return [f":{chains.incoming} - [0:0]", f":{chains.local} - [0:0]"]
+def _jumps(table: Table, hook: str, chain: str) -> list[Rule]:
+    return [rule for rule in table.rules_of(hook) if rule.target == chain]
 
 
-def _jumps(saved: str, hook: str) -> Iterable[tuple[str, str]]:
-    """The rules of a built-in chain in their order, each with the chain that it jumps to."""
-    for line in saved.splitlines():
-        if line.startswith(f"-A {hook} "):
-            target = re.search(r" -[jg] (\S+)", line)
-            yield line, target[1] if target else ""
+def _jump_problem(table: Table, hook: str, chain: str) -> str | None:
+    """Return what is wrong with the jump from ``hook`` to ``chain``: it must be there once, before other programs' rules."""
+    targets = [rule.target for rule in table.rules_of(hook)]
+    if chain not in targets:
+        return f"the jump from {hook} to {chain} is gone"
+    ahead = [target or "a rule" for target in targets[: targets.index(chain)] if not target.startswith(PREFIX)]
+    if ahead:
+        return f"{' and '.join(ahead)} went ahead of {chain} in {hook}"
+    return None if targets.count(chain) == 1 else f"{hook} jumps to {chain} twice"
 
 
-def _hooks(chains: Chains) -> Sequence[tuple[str, str]]:
-    """The built-in chains with the chain of ours that each jumps to."""
-    return ("PREROUTING", chains.incoming), ("OUTPUT", chains.local)
+def _port_rules(table: Table, chain: str) -> list[PortRule]:
+    rules = (PortRule.parse(rule) for rule in table.rules_of(chain))
+    return [rule for rule in rules if rule is not None]
 
 
-def _wrong_jumps(chains: Chains, saved: str) -> list[tuple[str, str]]:
-    return [(hook, chain) for hook, chain in _hooks(chains) if not _jump_is_right(saved, hook, chain)]
-
-
-def _jump_is_right(saved: str, hook: str, chain: str) -> bool:
-    targets = [target for _, target in _jumps(saved, hook)]
-    if targets.count(chain) != 1:
-        return False
-    return all(target.startswith(PREFIX) for target in targets[: targets.index(chain)])
-
-
-def _deleted_jumps(saved: str, hook: str, chain: str) -> list[str]:
-    return [line.replace("-A", "-D", 1) for line, target in _jumps(saved, hook) if target == chain]
-
-
-def _commit(lines: Iterable[str]) -> str:
-    return "\n".join(["*nat", *lines, "COMMIT", ""])
+def _host_port(rule: Rule) -> HostPort | None:
+    """Return the host port of a rule; None where it is for none, or for several."""
+    address, number, protocol = (rule.value(name) for name in ("-d", "--dport", "-p"))
+    if number is None or any(option.is_negated for option in rule.matches):
+        return None
+    try:
+        return HostPort(
+            IPv4Address(address.removesuffix("/32")) if address else ANY_IPV4, int(number), Protocol(protocol or "tcp")
+        )
+    except ValueError:
+        return None

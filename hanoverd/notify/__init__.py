@@ -1,4 +1,4 @@
 """Reports the events of an app to its user: hooks (shell commands) and webhooks (HTTP).
 
-Not here: the log (``deploy.report``), and hookbot.
+Here: running the commands, and posting the events. Not here: the log (``logs``), and what happened (``deploy``).
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
@@ -17,6 +17,7 @@ from hanoverd.runtime.posting import PostReactor, post_event, shown
 from hanoverd.runtime.processes import Ended, ProcessReactor, run
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.events import Event
+from hanoverd.spec.notifications import Hook, NotificationSpec
 from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 
@@ -25,14 +26,6 @@ log = Logger()
 
 class HookReactor(ProcessReactor, PostReactor):
     """The parts of a reactor that run commands and call webhooks."""
-
-
-@dataclass(frozen=True)
-class Hook:
-    """A shell command for one kind of event."""
-
-    event: str
-    command: str
 
 
 @dataclass(frozen=True)
@@ -54,20 +47,19 @@ class HookLimits:
 
 
 class Hooks:
-    """Runs the commands ``hooks`` and posts to the webhooks ``urls``."""
+    """Runs the commands of ``spec`` and posts to its webhooks."""
 
     def __init__(
         self,
         reactor: HookReactor,
         environ: Mapping[str, str],
-        hooks: Sequence[Hook] = (),
-        urls: Sequence[str] = (),
+        spec: NotificationSpec,
         limits: HookLimits = HookLimits(),  # it is frozen
     ) -> None:
         self._reactor = reactor
         self._environ = environ
-        self._hooks = hooks
-        self._urls = urls
+        self._hooks = spec.hooks
+        self._urls = spec.urls
         self._limits = limits
         self._commands = Tasks()
         self._requests = Tasks()

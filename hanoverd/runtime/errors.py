@@ -93,8 +93,12 @@ class NothingKept(HanoverdError):
     """There is no such earlier version to go back to."""
 
 
-class NameInUse(VersionFailed):
-    """A container that is not ours has the name of the next version."""
+class NameInUse(HanoverdError):
+    """Another container has the name of a new version; the name with ``next_number`` is free."""
+
+    def __init__(self, name: str, next_number: int) -> None:
+        super().__init__(f"another container is named {name}")
+        self.next_number = next_number
 
 
 class FirewallError(HanoverdError):

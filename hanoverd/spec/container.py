@@ -1,16 +1,18 @@
-"""What an engine is asked for when a version's container is created."""
+"""A version's container: what the user asks for, and the request that creates it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from hanoverd import __version__
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import LOOPBACK, ContainerPort
+from hanoverd.spec.volumes import Volumes
 
-#: Labels by which hanoverd finds what is its own, after a crash too.
+#: Labels by which hanoverd finds its containers, also after a crash.
 ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, OBTAINED, GIVEN, VERSION = (
     "orchestrator",
     "hanoverd.app",
@@ -22,14 +24,17 @@ ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, OBTAINED, GIVEN, VERSION = (
     "hanoverd.version",
 )
 
+#: Where the request for a container has what hanoverd itself reads, too.
+STOP_SIGNAL, STOP_TIMEOUT, MOUNTS = "StopSignal", "StopTimeout", "HostConfig.Mounts"
+
 
 @dataclass(frozen=True)
 class Image:
     """An image that the engine has, by its ID; ``ports`` are the TCP ports that it exposes.
 
-    Only obtaining makes one.  The name is for people: it may mean another image a moment later.  ``revision`` is what
-    the source calls what it made this of: a commit, a digest; None where it has no word for it.  ``obtained`` tells that
-    hanoverd built, pulled or loaded it, and may remove it when it is not needed any more.
+    Only obtaining makes one.  The name is for people: a moment later it may name another image.  ``revision`` is the
+    source's own name for what the image was made of: a commit, a digest; None if the source has none.  ``obtained`` is
+    true if hanoverd built, pulled or loaded it, and so may remove it when it is no longer needed.
     """
 
     id: str
@@ -40,69 +45,75 @@ class Image:
 
 
 @dataclass(frozen=True)
-class ContainerOptions:
-    """What the user wants of every version's container."""
+class ContainerSpec:
+    """What the user asks of each version's container.
 
-    command: Sequence[str] = ()
-    env: Sequence[str] = ()
-    ports: Sequence[ContainerPort] = ()
-    binds: Sequence[str] = ()
-    anonymous_volumes: Sequence[str] = ()
-    mounts: Sequence[Mapping[str, object]] = ()
-    stop_signal: str | None = None
-    stop_timeout: int | None = None
+    ``ports`` are the container's ports that the app publishes.  ``settings`` are passed to Docker unchanged: values by
+    their place in the body of ``POST /containers/create``, such as ``StopSignal`` or ``HostConfig.Init``.
+    """
+
+    command: tuple[str, ...] = ()
+    env: tuple[str, ...] = field(default=(), repr=False)
+    ports: tuple[ContainerPort, ...] = ()
+    volumes: Volumes = field(default_factory=Volumes)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stop_timeout(self) -> int | None:
+        """The seconds between the stop signal and the kill, -1 for no limit; None leaves it to the image."""
+        seconds: int | None = self.settings.get(STOP_TIMEOUT)
+        return seconds
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a version is made of: made again of the same, it is the same."""
+    """What a version is made of: a version that is made of the same again is the same."""
 
     image: Image
-    options: ContainerOptions
+    options: ContainerSpec
 
 
-def record_of(options: ContainerOptions) -> str:
+def record_of(container: ContainerSpec) -> str:
     """Return the label that says which options were given, as JSON.
 
-    The engine mixes them with the image's own settings.  A value that could be a secret, as those of variables, is not in
-    the label: it is read from the container itself.
+    The engine merges them with the image's own settings, so a container alone does not say which were given.  Values
+    that can be secret, such as those of variables, are not in the label: they are read from the container itself.
     """
     return json.dumps(
         {
-            "command": bool(options.command),
-            "env": [entry.partition("=")[0] for entry in options.env],
-            "unset": [entry for entry in options.env if "=" not in entry],
-            "volumes": list(options.anonymous_volumes),
-            "stop_signal": options.stop_signal is not None,
-            "stop_timeout": options.stop_timeout is not None,
+            "command": bool(container.command),
+            "env": [entry.partition("=")[0] for entry in container.env],
+            "unset": [entry for entry in container.env if "=" not in entry],
+            "volumes": list(container.volumes.anonymous),
+            "settings": list(container.settings),
         }
     )
 
 
 def app_label(app: str) -> str:
-    """The label ``KEY=VALUE`` that all containers of an app carry."""
+    """Return the label ``KEY=VALUE`` of all containers of an app."""
     return f"{APP}={app}"
 
 
 def export_body(app: str, image_id: str) -> dict[str, object]:
-    """The body of ``POST /containers/create`` for a container whose output is all that is wanted of it."""
+    """Return the body of ``POST /containers/create`` for a container that only prints the contents of an image."""
     return {
         "Image": image_id,
         "Labels": {ORCHESTRATOR: "hanoverd", APP: app, VERSION: __version__},
-        # Its output may be large, and is read as it comes.
+        # Its output can be large, and is read while it is written.
         "HostConfig": {"LogConfig": {"Type": "none"}},
     }
 
 
 def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, object]:
-    """The body of ``POST /containers/create`` (Docker Engine API) for version ``number`` of ``app``."""
-    image, options = recipe.image, recipe.options
+    """Return the body of ``POST /containers/create`` (Docker Engine API) for version ``number`` of ``app``."""
+    image, container = recipe.image, recipe.options
     body: dict[str, object] = {
         "Image": image.id,
         "Hostname": name,
-        "Env": [*_environment(image.name, options.env)],
-        "ExposedPorts": {str(port): {} for port in options.ports},
-        "Volumes": {path: {} for path in options.anonymous_volumes},
+        "Env": [*_environment(image.name, container.env)],
+        "ExposedPorts": {str(port): {} for port in container.ports},
+        "Volumes": {path: {} for path in container.volumes.anonymous},
         "Labels": {
             ORCHESTRATOR: "hanoverd",
             APP: app,
@@ -110,24 +121,42 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
             IMAGE: image.id,
             IMAGE_NAME: image.name.reference,
             OBTAINED: str(image.obtained).lower(),
-            GIVEN: record_of(options),
+            GIVEN: record_of(container),
             VERSION: __version__,
         },
         "HostConfig": {
-            # On loopback, each on a port of the engine's choice: an unready version answers nobody outside, and
-            # the engine still lets through what the firewall leads to the container's own address.
-            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in options.ports},
-            "Binds": [*options.binds],
-            "Mounts": [dict(mount) for mount in options.mounts],
+            # On loopback, each on a port of the engine's choice: a version that is not ready cannot be reached from
+            # outside, and the engine still accepts what our rules send to the container's own address.
+            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in container.ports},
+            "Binds": [*container.volumes.binds],
         },
     }
-    if options.command:
-        body["Cmd"] = [*options.command]
-    if options.stop_signal is not None:
-        body["StopSignal"] = options.stop_signal
-    if options.stop_timeout is not None:
-        body["StopTimeout"] = options.stop_timeout
+    if container.command:
+        body["Cmd"] = [*container.command]
+    for place, value in container.settings.items():
+        _put(body, place.split("."), value)
     return body
+
+
+def _put(body: dict[str, object], place: Sequence[str], value: object) -> None:
+    *above, last = place
+    for key in above:
+        inner = body.setdefault(key, {})
+        assert isinstance(inner, dict), place  # noqa: S101  # no setting is inside another one
+        body = inner
+    body[last] = value
+
+
+def settings_in(config: Mapping[str, Any], host: Mapping[str, Any], places: Sequence[str]) -> dict[str, Any]:
+    """Return the settings at ``places`` as an inspected container, with its ``Config`` and ``HostConfig``, has them."""
+    found = {}
+    for place in places:
+        value: Any = {**config, "HostConfig": host}
+        for key in place.split("."):
+            value = (value or {}).get(key)
+        if value not in (None, [], {}):
+            found[place] = value
+    return found
 
 
 def _environment(image: ImageName, env: Sequence[str]) -> list[str]:
@@ -137,5 +166,5 @@ def _environment(image: ImageName, env: Sequence[str]) -> list[str]:
         "HANOVERD_IMAGE_TAGDIGEST": image.tag_or_digest,
     }
     named = {entry.partition("=")[0] for entry in env}
-    # The user's own word on a variable goes.
+    # The user can override them.
     return [f"{name}={value}" for name, value in own.items() if name not in named] + [*env]

@@ -67,11 +67,3 @@ def _fitting(name: str, value: str) -> str:
     if len(raw) <= room:
         return raw.decode()
     return raw[: room - len(_CUT.encode())].decode(errors="ignore") + _CUT
-
-
-def parse_hook(text: str) -> tuple[str, str]:
-    """Return the event and the command of ``EVENT=COMMAND``; raises ValueError."""
-    kind, assigned, command = text.partition("=")
-    if kind not in KINDS or not assigned or not command.strip():
-        raise ValueError(f"write EVENT=COMMAND, with EVENT one of {', '.join(KINDS)}")
-    return kind, command

@@ -203,6 +203,14 @@ class Subscription:
         return commit, f"{who or 'somebody'} pushed {commit[:12]}"
 
 
+@dataclass(frozen=True)
+class HookbotSpec:
+    """The subscription to follow; ``ca_file`` has the certificates to trust, None for those of the system."""
+
+    subscription: Subscription
+    ca_file: str | None = None
+
+
 def image_of_notify(url: HookbotURL) -> ImageName:
     """The image whose pushes are told at ``/pub/docker-pull/REPOSITORY/tag/TAG``; ValueError for another path."""
     found = re.fullmatch(rf"/pub/{_PULL.pattern}", url.path)

@@ -48,6 +48,23 @@ class AnonymousVolume:
     path: str
 
 
+@dataclass(frozen=True)
+class Volumes:
+    """The volumes of a container: entries of ``HostConfig.Binds``, and the paths of anonymous ones."""
+
+    binds: tuple[str, ...] = ()
+    anonymous: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, volumes: Iterable[Bind | AnonymousVolume]) -> Volumes:
+        """Collect ``volumes``; one that is given twice in the same words counts once."""
+        once = tuple(dict.fromkeys(volumes))
+        return cls(
+            tuple(volume.spec for volume in once if isinstance(volume, Bind)),
+            tuple(volume.path for volume in once if isinstance(volume, AnonymousVolume)),
+        )
+
+
 def parse_volume(text: str, cwd: str) -> Bind | AnonymousVolume:
     """Read ``[SOURCE:]TARGET[:MODE]``; a SOURCE that begins with a dot is relative to ``cwd``.
 

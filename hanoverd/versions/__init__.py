@@ -1,4 +1,5 @@
-"""One version of an app: its container from creation to removal, whether it is ready, and when it exits.
+"""One version of an app: its container, from creation to removal, whether it is ready, and when it exits.
 
-Not here: which version is live, and what replaces it (``deploy``).
+Here: creating, starting, probing, monitoring and removing one container. Not here: which version is live, and what
+replaces it (``deploy``).
 """

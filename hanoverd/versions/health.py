@@ -1,4 +1,4 @@
-"""Asks a container over HTTP whether it is ready, with treq."""
+"""Health probes: HTTP requests to a container, with treq."""
 
 from __future__ import annotations
 
@@ -18,41 +18,44 @@ from hanoverd import __version__
 from hanoverd.runtime.cancellation import settled
 from hanoverd.versions.connect_race import ConnectReactor, RacingEndpoint
 
-#: How long one probe may take in all, in seconds.
-PROBE_WITHIN = 5.0
+#: The time limit of a probe, in seconds.
+PROBE_TIMEOUT = 5.0
 
 
-class TooLate(Exception):
-    """A probe took longer than ``PROBE_WITHIN``."""
+class ProbeTimedOut(Exception):
+    """A port did not answer a probe in time."""
 
 
 @dataclass(frozen=True)
-class Probe:
-    """What one port did when it was asked: whether it ``accepts`` connections, its HTTP ``status`` if it gave one,
-    and the whole as ``said``, for the log.
+class ProbeResult:
+    """The answer of one port: whether it ``accepts`` connections, its HTTP ``status``, None without an answer, and a
+    ``summary`` of both for people.
     """
 
     port: int
     accepts: bool
     status: int | None
-    said: str
+    summary: str
 
 
 class Health:
-    """Sends GET requests for ``uri`` (which begins with ``/``) straight to containers: past every proxy, following
-    no redirect, reading no body, each on a connection of its own.
+    """Sends GET requests for ``uri`` (a path that starts with ``/``) to containers.
+
+    Each is sent on a connection of its own, and never through an HTTP proxy; redirects are not followed, and bodies are not
+    read. A probe takes ``timeout`` seconds at most.
     """
 
-    def __init__(self, reactor: ConnectReactor, uri: str) -> None:
+    def __init__(self, reactor: ConnectReactor, uri: str, timeout: float = PROBE_TIMEOUT) -> None:
         self._reactor = reactor
         self._uri = uri
+        self._timeout = timeout
 
-    async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> Probe:
-        """Ask once; fires within ``PROBE_WITHIN`` seconds and fails with nothing but ``CancelledError``.
+    async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> ProbeResult:
+        """Send one request to a port, and return its answer; fails with ``CancelledError`` alone.
 
-        ``on_accept`` is called as soon as the port has accepted the connection.  A cancel drops the connection.
+        ``on_accept`` is called as soon as the port has accepted the connection.  Cancel closes the connection.
         """
-        connection = _Connection(self._reactor, address, port, on_accept)
+        connection = _Connection(RacingEndpoint(self._reactor, address, port, self._timeout), on_accept)
         client = HTTPClient(Agent.usingEndpointFactory(self._reactor, connection))
         request = client.get(
             f"http://{address}:{port}{self._uri}",
@@ -61,26 +64,28 @@ class Health:
             unbuffered=True,
             reactor=self._reactor,  # type: ignore[arg-type]  # treq wants the whole of a reactor
         )
-        # Whatever the request made of being cancelled by the timer, it was too late.
-        request.addTimeout(PROBE_WITHIN, self._reactor, onTimeoutCancel=_too_late)
+        # A request that is cancelled by the timer may fail in several ways: all of them are the timeout.
+        request.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_timed_out)
         try:
             response = await settled(request)
         except CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001  # every failure means the same: not yet
-            return Probe(port, connection.accepted, None, f"port {port}: {_reason(error)}")
+        except Exception as error:  # noqa: BLE001  # every failure means that the port is not ready
+            return ProbeResult(port, connection.accepted, None, f"port {port}: {_reason(error)}")
         finally:
-            connection.drop()
+            connection.close()
         status: int = response.code
-        return Probe(port, accepts=True, status=status, said=f"port {port}: HTTP status {status}{_where_to(response)}")
+        return ProbeResult(
+            port, accepts=True, status=status, summary=f"port {port}: HTTP status {status}{_redirect_in(response)}"
+        )
 
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
 class _Connection:
-    """The one connection of one probe, which tells when it is made, and can be dropped."""
+    """The connection of one probe: it calls ``on_accept`` when it is made, and can be closed."""
 
-    def __init__(self, reactor: ConnectReactor, address: str, port: int, on_accept: Callable[[], object]) -> None:
-        self._endpoint = RacingEndpoint(reactor, address, port, PROBE_WITHIN)
+    def __init__(self, endpoint: IStreamClientEndpoint, on_accept: Callable[[], object]) -> None:
+        self._endpoint = endpoint
         self._on_accept = on_accept
         self._transport: ITransport | None = None
 
@@ -92,11 +97,11 @@ class _Connection:
         return self
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        # Or it logs two lines a probe.
+        # Otherwise Twisted logs two lines for each probe.
         protocolFactory.noisy = False  # type: ignore[attr-defined]  # every Factory has it
         return self._endpoint.connect(protocolFactory).addCallback(self._connected)
 
-    def drop(self) -> None:
+    def close(self) -> None:
         if self._transport is not None:
             self._transport.loseConnection()
 
@@ -106,17 +111,17 @@ class _Connection:
         return protocol
 
 
-def _too_late(_result: object, seconds: float) -> Failure:
-    return Failure(TooLate(f"no answer within {seconds:g} seconds"))
+def _timed_out(_result: object, seconds: float) -> Failure:
+    return Failure(ProbeTimedOut(f"no answer within {seconds:g} seconds"))
 
 
 def _reason(error: Exception) -> str:
-    """The innermost reason: Twisted's HTTP client wraps the one that counts."""
+    """Return the innermost reason: Twisted's HTTP client wraps it in errors of its own."""
     if isinstance(error, (ResponseFailed, RequestGenerationFailed)) and error.args and error.args[0]:
         return _reason(error.args[0][0].value)
     return str(error).strip(". ") or type(error).__name__
 
 
-def _where_to(response: object) -> str:
+def _redirect_in(response: object) -> str:
     locations = response.headers.getRawHeaders("Location", [])  # type: ignore[attr-defined]
     return f" to {locations[0]} (redirects are not followed)" if locations else ""

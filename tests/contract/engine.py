@@ -19,9 +19,10 @@ from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed
-from hanoverd.spec.container import GIVEN, ContainerOptions, Image, Recipe, app_label, create_body
+from hanoverd.spec.container import GIVEN, ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.image_name import ImageName, built_name
 from hanoverd.spec.ports import ContainerPort
+from hanoverd.spec.volumes import Volumes
 from tests.fakes.source_context import source_context
 from tests.lab.images import BASE, write_app
 
@@ -54,8 +55,8 @@ class EngineContract(TestCase):
 
     async def create(self, **env: str) -> None:
         """A container of the app, not started."""
-        options = ContainerOptions(
-            env=[f"{name}={value}" for name, value in env.items()], ports=[ContainerPort(self.port)]
+        options = ContainerSpec(
+            env=tuple(f"{name}={value}" for name, value in env.items()), ports=(ContainerPort(self.port),)
         )
         await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(await self.image(), options)))
 
@@ -150,9 +151,7 @@ class EngineContract(TestCase):
 
     async def test_an_image_that_is_gone_is_told_by_create(self) -> None:
         image = Image(f"sha256:{'0' * 64}", ImageName("x"), ())
-        await self.fails(
-            NotFound, self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerOptions())))
-        )
+        await self.fails(NotFound, self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerSpec()))))
 
     async def test_a_container_that_runs_has_an_address_and_ports_on_loopback(self) -> None:
         await self.create()
@@ -239,18 +238,20 @@ class EngineContract(TestCase):
 
     async def test_what_a_container_was_made_of_can_be_told_from_it(self) -> None:
         image = await self.image()
-        options = ContainerOptions(
+        options = ContainerSpec(
             command=("/server", "now"),
             env=("A=1", "PORTS"),
             ports=(ContainerPort(self.port),),
-            binds=(f"{self.folder}:/data:ro",),
-            anonymous_volumes=("/cache",),
-            mounts=(
-                {"Type": "tmpfs", "Target": "/scratch"},
-                {"Type": "bind", "Source": "/usr", "Target": "/u", "ReadOnly": True},
-            ),
-            stop_signal="SIGUSR1",
-            stop_timeout=7,
+            volumes=Volumes((f"{self.folder}:/data:ro",), ("/cache",)),
+            settings={
+                "HostConfig.Mounts": [
+                    {"Type": "tmpfs", "Target": "/scratch"},
+                    {"Type": "bind", "Source": "/usr", "Target": "/u", "ReadOnly": True},
+                ],
+                "HostConfig.Init": True,
+                "StopSignal": "SIGUSR1",
+                "StopTimeout": 7,
+            },
         )
         await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, options)))
         told = await self.recipe()
@@ -266,11 +267,11 @@ class EngineContract(TestCase):
 
     async def test_what_a_container_of_hanoverd_0_4_was_made_of_can_be_told_from_it(self) -> None:
         image = await self.image()
-        options = ContainerOptions(
+        options = ContainerSpec(
             command=("/server", "now"),
             env=("A=1", "PORTS"),
             ports=(ContainerPort(self.port),),
-            anonymous_volumes=("/cache",),
+            volumes=Volumes((), ("/cache",)),
         )
         body = create_body(APP, 0, NAME, Recipe(image, options))
         labels = body["Labels"]
@@ -309,7 +310,7 @@ class EngineContract(TestCase):
         (self.folder / "more").write_text(NAME)
         image = await self.image()
         await self.engine.create(
-            NAME, create_body(APP, 0, NAME, Recipe(image, ContainerOptions(ports=(ContainerPort(self.port),))))
+            NAME, create_body(APP, 0, NAME, Recipe(image, ContainerSpec(ports=(ContainerPort(self.port),))))
         )
         await self.fails(Conflict, self.engine.remove_image(image.id))
         await self.engine.remove(NAME)

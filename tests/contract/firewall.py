@@ -11,7 +11,8 @@ from twisted.internet import process, reactor
 from twisted.trial.unittest import TestCase
 
 from hanoverd.network.firewall import Firewall
-from hanoverd.network.rules import Claim, Route, claims, nothing
+from hanoverd.network.iptables import parse_table
+from hanoverd.network.rules import Claim, Route, RoutedVersion, claims, plan_nothing
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import FirewallError
 from hanoverd.spec.ports import LOOPBACK, ContainerPort, HostPort, PublishedPort
@@ -63,7 +64,8 @@ class FirewallContract(TestCase):
         await firewall.route("app-0", [route(8080, 2, "10.1.2.3"), route(8081, 2)])
         own = f"HANOVERD-{APP}-IN"
         self.assertEqual(
-            claims(self.saved()), [Claim(own, published(8080, "10.1.2.3").host), Claim(own, published(8081).host)]
+            claims(parse_table(self.saved())),
+            [Claim(own, published(8080, "10.1.2.3").host), Claim(own, published(8081).host)],
         )
         await firewall.clear()
 
@@ -117,7 +119,7 @@ class FirewallContract(TestCase):
     async def test_what_others_change_is_seen_and_repaired(self) -> None:
         firewall = self.firewall()
         await firewall.route("app-0", [route(8080, 2), route(8081, 2, "10.1.2.3")])
-        self.assertEqual(await firewall.found(), ("app-0", "172.17.0.2"))
+        self.assertEqual(await firewall.routed_version(), RoutedVersion("app-0", "172.17.0.2"))
         self.assertIsNone(await firewall.repair())
         before = self.rules()
         own = f"HANOVERD-{APP}"
@@ -144,11 +146,11 @@ class FirewallContract(TestCase):
         self.restore("*nat\n-D PREROUTING -j STRANGER\n-X STRANGER\nCOMMIT\n")
         await firewall.clear()
         self.assertIsNone(await firewall.repair())
-        self.assertIsNone(await firewall.found())
+        self.assertIsNone(await firewall.routed_version())
 
     async def test_rules_that_an_earlier_run_made_are_found(self) -> None:
         await self.firewall().route("app-7", [route(8080, 2)])
-        self.assertEqual(await self.firewall().found(), ("app-7", "172.17.0.2"))
+        self.assertEqual(await self.firewall().routed_version(), RoutedVersion("app-7", "172.17.0.2"))
         await self.firewall().clear()
 
     async def test_a_prepared_flip_works_as_any_other(self) -> None:
@@ -198,7 +200,7 @@ class FirewallContract(TestCase):
 
     async def test_the_empty_commit_changes_nothing(self) -> None:
         before = self.saved().count("\n-A ")
-        self.restore(nothing())
+        self.restore(plan_nothing())
         self.assertEqual(self.saved().count("\n-A "), before)
 
 

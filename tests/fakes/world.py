@@ -12,21 +12,25 @@ from twisted.internet import process, reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 
-from hanoverd.deploy.app import App, AppOptions
-from hanoverd.deploy.drain import DrainOptions
-from hanoverd.deploy.liveness import LivenessOptions
-from hanoverd.deploy.state import Policy
+from hanoverd.deploy.app import App
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
 from hanoverd.images.registry import RegistrySource
-from hanoverd.notify.hooks import Hook, Hooks
+from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.cancellation import Outcome
 from hanoverd.runtime.clock import sleep
-from hanoverd.spec.container import ContainerOptions
-from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PublishedPort
+from hanoverd.spec.app import AppSpec
+from hanoverd.spec.container import ContainerSpec
+from hanoverd.spec.handover import DrainSpec, HandoverSpec
+from hanoverd.spec.health import HealthSpec
+from hanoverd.spec.notifications import Hook, NotificationSpec
+from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PortRequest, PublishedPort
 from hanoverd.spec.restart import RestartPolicy
+from hanoverd.spec.retention import KEEP, STOP, RetentionSpec
+from hanoverd.spec.source import SourceSpec
+from hanoverd.spec.source_name import FOLDER, SourceName
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
 from tests.fakes.source_context import source_context
@@ -73,6 +77,15 @@ class World:
     def write_app(self, **env: str) -> None:
         """Have the next build make an app with this environment."""
         write_app(self.app_folder, expose=[PORT], env=env)
+
+    @property
+    def number_file(self) -> Path:
+        """The file that holds the number of the next version."""
+        return self.folder / "state" / "next-version"
+
+    def forget_numbers(self) -> None:
+        """Have versions counted from 0 again."""
+        self.number_file.unlink(missing_ok=True)
 
     def break_app(self) -> None:
         """Have the next build fail."""
@@ -161,7 +174,7 @@ class Daemon:
         status_timeout: float = 1.0,
         obtain_timeout: float = 60.0,
         watch: float = 0.0,
-        container: ContainerOptions | None = None,
+        container: ContainerSpec | None = None,
     ) -> None:
         self.world = world
         self.keep = keep
@@ -170,30 +183,31 @@ class Daemon:
         engine = Engine(REACTOR, self.pools, EngineAddress(f"unix://{world.engine.socket}", None, "the test"))
         context = source_context(REACTOR, engine, world.app_folder, APP)
         published = tuple(ContainerPort(port) for port in ports)
-        options = AppOptions(
+        spec = AppSpec(
             name=APP,
-            policy=Policy(RestartPolicy(restart, most), settle, overlap, keep),
-            container=container or ContainerOptions(ports=published),
-            drain=DrainOptions(max(grace, settle), max(drain, settle), drain_signal),
-            liveness=LivenessOptions(watch, 1),
-            status_uri="/",
-            status_timeout=status_timeout,
-            obtain_timeout=obtain_timeout,
-            keep_versions=kept,
+            source=SourceSpec(SourceName(FOLDER, "."), str(world.app_folder), str(world.app_folder)),
+            container=container or ContainerSpec(ports=published),
+            ports=tuple(PortRequest(port, range(8080 + index, 8081 + index)) for index, port in enumerate(published)),
+            health=HealthSpec("/", status_timeout, watch, 1),
+            handover=HandoverSpec(obtain_timeout, DrainSpec(grace, drain, drain_signal), not overlap, settle),
+            restart=RestartPolicy(restart, most),
+            retention=RetentionSpec(kept, KEEP if keep else STOP),
+            notifications=NotificationSpec(tuple(Hook(*hook) for hook in hooks)),
         )
         held = [PublishedPort(HostPort(ANY_IPV4, 8080 + index), port) for index, port in enumerate(published)]
         self.source = FolderSource(".", context)
         self.app = App(
             REACTOR,
             world.firewall.environ,
-            options,
+            spec,
             engine,
             self.source,
             lambda reference: RegistrySource(reference, context),
             held,
-            Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, [Hook(*hook) for hook in hooks]),
+            Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, spec.notifications),
             lambda _line: None,
             world.folder / "paused",
+            world.number_file,
         )
         self.orchestrator = self.app.orchestrator
         self.trigger = self.orchestrator.trigger

@@ -45,6 +45,7 @@ def lab_of_the_run() -> Iterator[Lab]:
 @pytest.fixture
 def lab(lab_of_the_run: Lab) -> Iterator[Lab]:
     """The lab; after the test, nothing of hanoverd may be left in it."""
+    lab_of_the_run.forget_numbers()
     yield lab_of_the_run
     left = [container["Names"][0] for container in lab_of_the_run.containers()]
     rules = [line for line in lab_of_the_run.iptables_save().splitlines() if "HANOVERD" in line]

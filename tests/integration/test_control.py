@@ -494,6 +494,16 @@ class TestRollback:
             eventually(lambda: lab.image_ids() - there == {commands.status()["live"]["image_id"]})
             assert [one["Names"] for one in lab.containers()] == [["/web-1"]]
 
+    def test_numbers_continue_after_a_stop(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_live("web-0")
+            write_app(app_folder, env={"EXIT": "1"})
+            assert commands.end("deploy", "web", "--wait")[0] == 1
+        write_app(app_folder)
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_live("web-2")
+            assert [one["version"] for one in commands.history()] == ["web-2"]
+
     def test_what_is_kept_outlives_a_kill(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:

@@ -27,7 +27,7 @@ URL = "http://{}:8080/"
         ({"MUTE": "1"}, r"not ready within the status timeout of 2s"),
         ({"READY_AFTER": "60"}, r"port 80: .*[Rr]efused"),
         ({"PORTS": "8000"}, r"port 80: .*[Rr]efused"),
-        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last 1 lines:\n\s+cannot go on: exiting with 3"),
+        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last line:\n\s+cannot go on: exiting with 3"),
     ],
     ids=["404", "a redirect", "accepts and never answers", "never listens", "listens elsewhere", "exits at once"],
 )
@@ -123,7 +123,8 @@ def test_a_container_that_is_somebody_elses_is_left_alone(lab: Lab, app_folder: 
     lab.docker("POST", "/containers/create?name=taken-0", {"Image": BASE, "Cmd": ["sh"]})
     try:
         with daemon("-p", "8080:80", "--name", "taken", cwd=app_folder) as hanoverd:
-            hanoverd.wait_event("failed", version="taken-0")
+            hanoverd.wait_event("name_taken", version="taken-0", successor="taken-1")
+            hanoverd.wait_live("taken-1")
         assert lab.docker("GET", "/containers/taken-0/json")[0] == 200
     finally:
         lab.docker("DELETE", "/containers/taken-0")

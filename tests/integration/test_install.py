@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from tests.lab.daemon import PROJECT, Daemon
 from tests.lab.host import Lab
 
 #: What is hanoverd, and not the tests' or somebody's environment.
-SOURCES = ("setup.py", "setup.cfg", "pyproject.toml", "README.rst", "hanoverd", "twisted")
+SOURCES = (
+    *("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.rst", "CHANGELOG.rst"),
+    *("CONTRIBUTING.rst", "docs", "systemd", "hanoverd", "twisted"),
+)
 
 
 @pytest.fixture
@@ -102,3 +106,16 @@ def test_it_gives_the_plugin_and_the_command(way: str, sources: Path, bin_folder
     program = [bin_folder / "python", Path(sys.executable).with_name("twistd")]
     assert "    hanoverd " in run(*program, "--help")
     assert run(*program, "hanoverd", "--help") == run(bin_folder / "hanoverd", "--help")
+
+
+def test_the_source_distribution_has_the_documentation_and_the_license(sources: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=sources, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [archive] = tmp_path.glob("hanoverd-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    pages = {f"docs/{page.name}" for page in (PROJECT / "docs").glob("*.rst")}
+    units = {f"systemd/{unit.name}" for unit in (PROJECT / "systemd").iterdir()}
+    assert {"LICENSE", "README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst", *pages, *units} <= names
+    assert "twisted/plugins/hanoverd_plugin.py" in names

@@ -107,7 +107,7 @@ def test_an_image_that_the_engine_has_is_used_as_it_is(lab: Lab, app_folder: Pat
     with daemon("--name", "maker", "-p", "8080:80", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("maker-0")
     with daemon("-p", "8080:80", "hanoverd/maker", cwd="/") as hanoverd:
-        hanoverd.wait_live("maker-0")
+        hanoverd.wait_live("maker-1")
         told = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
         assert told["HANOVERD_IMAGE_REPO"] == "hanoverd/maker"
 

@@ -133,7 +133,7 @@ def test_an_image_is_pulled_from_a_registry_when_the_engine_has_it_not(
             assert f"HANOVERD_IMAGE_REPO={name}" in environment
             assert "HANOVERD_IMAGE_TAGDIGEST=v1" in environment
         with daemon("-p", "8080:80", f"{name}@{digest}", cwd="/") as hanoverd:
-            hanoverd.wait_live("app-0")
+            hanoverd.wait_live("app-1")
             environment = ask(lab.in_client, f"http://{lab.host_ip}:8080/env").splitlines()
             assert f"HANOVERD_IMAGE_TAGDIGEST={digest}" in environment
 
@@ -217,7 +217,8 @@ def test_an_engine_that_is_lost_in_mid_handover_and_comes_back(tmp_path: Path) -
             assert hanoverd.terminate() == 0
         assert lab.containers("orphan") == []
         with Daemon(lab, ["-p", "8080:80", "--name", "orphan"], tmp_path) as hanoverd:
-            for number in (0, 1):
+            first = int(hanoverd.wait_event("live")["version"].rpartition("-")[2])
+            for number in (first, first + 1):
                 hanoverd.wait_live(f"orphan-{number}")
                 assert hostname(lab.in_client, url) == f"orphan-{number}"
                 hanoverd.hup()

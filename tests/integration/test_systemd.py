@@ -1,4 +1,4 @@
-"""The unit that ships, and what a service manager is told."""
+"""The units that ship with hanoverd, and what hanoverd reports to a service manager."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.integration.conftest import StartDaemon
 from tests.lab.daemon import PROJECT
 from tests.lab.host import Lab
 
+UNITS = sorted(path.name for path in (PROJECT / "systemd").glob("*.service"))
 
-def test_the_unit_is_right_in_systemds_eyes(tmp_path: Path) -> None:
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_accepts_a_unit(name: str, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("hanoverd")
-    unit = (PROJECT / "systemd" / "hanoverd@.service").read_text()
+    unit = (PROJECT / "systemd" / name).read_text()
     assert "/opt/hanoverd/bin/hanoverd" in unit
-    file = tmp_path / "hanoverd@shop.service"
+    file = tmp_path / name.replace("@", "@shop")
     file.write_text(unit.replace("/opt/hanoverd/bin/hanoverd", str(program)))
     command = [str(shutil.which("systemd-analyze")), "verify", "--man=no", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

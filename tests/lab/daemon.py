@@ -56,7 +56,12 @@ def under(env: Mapping[str, str] | None) -> list[str]:
 def environment(lab: Lab) -> dict[str, str]:
     """What hanoverd finds around it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    own = {"PYTHONPATH": str(PROJECT), "DOCKER_HOST": lab.docker_host, "HANOVERD_RUNTIME_DIR": str(lab.runtime)}
+    own = {
+        "PYTHONPATH": str(PROJECT),
+        "DOCKER_HOST": lab.docker_host,
+        "HANOVERD_RUNTIME_DIR": str(lab.runtime),
+        "HANOVERD_STATE_DIR": str(lab.state),
+    }
     return {**kept, **own}
 
 

@@ -35,6 +35,10 @@ class Lab:
         self.runtime = self.folder / "run"
         self.runtime.mkdir()
         self.runtime.chmod(0o1777)
+        #: Where they remember the numbers of versions.
+        self.state = self.folder / "state"
+        self.state.mkdir()
+        self.state.chmod(0o1777)
         self.engine = PrivateEngine(self.host, self.folder / "engine", *engine_options)
 
     def start(self) -> None:
@@ -85,6 +89,11 @@ class Lab:
         """The names of the containers that are kept to be gone back to."""
         found = [str(container["Names"][0]).lstrip("/") for container in self.containers()]
         return sorted(name for name in found if name.endswith("-kept"))
+
+    def forget_numbers(self) -> None:
+        """Have the versions of every app counted from 0 again."""
+        for file in self.state.iterdir():
+            file.unlink()
 
     def image_ids(self) -> set[str]:
         """The images that the engine has, without those that are only parts of others."""

@@ -11,6 +11,7 @@ import pytest
 
 from hanoverd.cli.commands import COMMANDS, DAEMON
 from hanoverd.cli.help import reference
+from hanoverd.logs.reference import reference as log_reference
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.rst").read_text()
@@ -35,6 +36,11 @@ def test_links_within_the_project_lead_to_something(page: Path) -> None:
 def test_the_option_reference_is_generated_from_the_options() -> None:
     page = (PROJECT / "docs" / "options.rst").read_text()
     assert page == reference(), "run: .venv-tests/bin/python -m hanoverd.cli.help > docs/options.rst"
+
+
+def test_the_reference_of_log_events_is_generated_from_their_table() -> None:
+    page = (PROJECT / "docs" / "log-events.rst").read_text()
+    assert page == log_reference(), "run: .venv-tests/bin/python -m hanoverd.logs.reference > docs/log-events.rst"
 
 
 def test_every_page_of_the_documentation_is_linked_from_the_readme() -> None:

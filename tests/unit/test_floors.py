@@ -62,6 +62,8 @@ ONLY_IN = {
 PURE = (
     "text/",
     "spec/",
+    "network/chains.py",
+    "network/iptables.py",
     "network/rules.py",
     "docker/dockerfile.py",
     "docker/dockerignore.py",

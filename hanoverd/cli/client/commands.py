@@ -21,7 +21,7 @@ from hanoverd.cli.client.tables import (
     table,
 )
 from hanoverd.runtime.errors import ControlError
-from hanoverd.spec.settings import RemoteSettings
+from hanoverd.spec.programs import RemoteCommand
 from hanoverd.text.quoting import quoted
 
 DONE, FAILED = 0, 1
@@ -33,14 +33,14 @@ EVERY = 0.5
 _CLEAR = "\x1b[2J\x1b[H"
 
 
-def run_remote(settings: RemoteSettings, environ: Mapping[str, str], uid: int) -> int:
+def run_remote(settings: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
     """Do what the command says; gives its exit status.  Fails with ``ControlError``."""
     if settings.verb == "list":
         return _list(running(environ, uid), settings)
     return _VERBS[settings.verb](daemon_of(settings.app, environ, uid), settings)
 
 
-def _list(daemons: list[Daemon], settings: RemoteSettings) -> int:
+def _list(daemons: list[Daemon], settings: RemoteCommand) -> int:
     statuses = []
     failed = DONE
     for daemon in daemons:
@@ -59,7 +59,7 @@ def _list(daemons: list[Daemon], settings: RemoteSettings) -> int:
     return failed
 
 
-def _status(daemon: Daemon, settings: RemoteSettings) -> int:
+def _status(daemon: Daemon, settings: RemoteCommand) -> int:
     if not settings.watch:
         status = daemon.get("/status")
         print(json.dumps(status, indent=2) if settings.json else status_text(status, time.time()))
@@ -79,7 +79,7 @@ def _status(daemon: Daemon, settings: RemoteSettings) -> int:
         time.sleep(EVERY)
 
 
-def _history(daemon: Daemon, settings: RemoteSettings) -> int:
+def _history(daemon: Daemon, settings: RemoteCommand) -> int:
     records = daemon.get("/history")
     if settings.json:
         print(json_lines(records), end="\n" if records else "")
@@ -91,7 +91,7 @@ def _history(daemon: Daemon, settings: RemoteSettings) -> int:
     return DONE
 
 
-def _logs(daemon: Daemon, settings: RemoteSettings) -> int:
+def _logs(daemon: Daemon, settings: RemoteCommand) -> int:
     query = {
         "tail": settings.tail,
         "follow": int(settings.follow),
@@ -106,17 +106,17 @@ def _logs(daemon: Daemon, settings: RemoteSettings) -> int:
     return DONE
 
 
-def _deploy(daemon: Daemon, settings: RemoteSettings) -> int:
+def _deploy(daemon: Daemon, settings: RemoteCommand) -> int:
     asked = {} if settings.image is None else {"image": settings.image}
     return _begun(daemon, daemon.order("/deploy", asked)["handover"], settings)
 
 
-def _rollback(daemon: Daemon, settings: RemoteSettings) -> int:
+def _rollback(daemon: Daemon, settings: RemoteCommand) -> int:
     asked = {} if settings.generation is None else {"generation": settings.generation}
     return _begun(daemon, daemon.order("/rollback", asked)["handover"], settings)
 
 
-def _begun(daemon: Daemon, number: int, settings: RemoteSettings) -> int:
+def _begun(daemon: Daemon, number: int, settings: RemoteCommand) -> int:
     if not settings.wait:
         print(f"{daemon.app}: handover {number} begins (`hanoverd status {daemon.app}` tells how it goes)")
         return DONE
@@ -138,7 +138,7 @@ def _told(daemon: Daemon, record: Mapping[str, Any]) -> int:
     return DONE if is_live else FAILED
 
 
-def _cancel(daemon: Daemon, settings: RemoteSettings) -> int:
+def _cancel(daemon: Daemon, settings: RemoteCommand) -> int:
     del settings
     record = daemon.order("/cancel", within=None)["handover"]
     if record is None:
@@ -149,14 +149,14 @@ def _cancel(daemon: Daemon, settings: RemoteSettings) -> int:
     return DONE
 
 
-def _pause(daemon: Daemon, settings: RemoteSettings) -> int:
+def _pause(daemon: Daemon, settings: RemoteCommand) -> int:
     del settings
     daemon.order("/pause")
     print(f"{daemon.app}: paused: triggers are held (`hanoverd resume {daemon.app}` does what they wished)")
     return DONE
 
 
-def _resume(daemon: Daemon, settings: RemoteSettings) -> int:
+def _resume(daemon: Daemon, settings: RemoteCommand) -> int:
     del settings
     held = daemon.order("/resume")["held"]
     told = f"a handover begins, for {', '.join(map(quoted, held))}" if held else "no trigger was held"
@@ -164,7 +164,7 @@ def _resume(daemon: Daemon, settings: RemoteSettings) -> int:
     return DONE
 
 
-_VERBS: Mapping[str, Callable[[Daemon, RemoteSettings], int]] = {
+_VERBS: Mapping[str, Callable[[Daemon, RemoteCommand], int]] = {
     "status": _status,
     "history": _history,
     "logs": _logs,

@@ -9,7 +9,7 @@ import pytest
 
 from hanoverd.cli.commands import COMMANDS, DAEMON, Command
 from hanoverd.cli.help import rst, usage_text
-from hanoverd.cli.options import Kind, Option
+from hanoverd.cli.options.option import Kind, Option
 
 ALL = (DAEMON, *COMMANDS)
 
@@ -68,7 +68,8 @@ def test_every_option_is_named_once_and_says_what_it_takes() -> None:
 def test_help_is_given_without_loading_twisted_or_docker() -> None:
     script = (
         "import sys\n"
-        "from hanoverd.cli.parse import InfoRequested, parse\n"
+        "from hanoverd.cli.line import InfoRequested\n"
+        "from hanoverd.cli.parse import parse\n"
         "try:\n    parse(['--help'], {}, '/')\n"
         "except InfoRequested:\n    pass\n"
         "print([name for name in ('twisted', 'docker', 'treq') if name in sys.modules])\n"

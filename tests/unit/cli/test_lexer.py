@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hanoverd.cli.lexer import lex
-from hanoverd.cli.options import Kind, Option
+from hanoverd.cli.options.option import Kind, Option
 from hanoverd.runtime.errors import UsageError
 
 OPTIONS = (

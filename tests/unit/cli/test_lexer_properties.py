@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanoverd.cli.lexer import lex
-from hanoverd.cli.options import Kind, Option
+from hanoverd.cli.options.option import Kind, Option
 from hanoverd.runtime.errors import UsageError
 from tests.unit.strategies import any_text, text_like
 

@@ -12,37 +12,37 @@ import pytest
 
 from hanoverd.cli.client.connection import daemon_of
 from hanoverd.cli.client.tables import history_row, list_row, outcome, status_text, table
-from hanoverd.cli.parse import parse
-from hanoverd.cli.remote import mistyped
+from hanoverd.cli.parse import mistyped, parse
 from hanoverd.runtime.errors import ControlError, UsageError
 from hanoverd.runtime.sockets import runtime_folder, searched_folders
-from hanoverd.spec.settings import RemoteSettings, Settings
+from hanoverd.spec.app import AppSpec
+from hanoverd.spec.programs import RemoteCommand
 
 
 @pytest.mark.parametrize(
     ("line", "meaning"),
     [
-        ("list", RemoteSettings("list", "")),
-        ("list -q", RemoteSettings("list", "", quiet=True)),
-        ("list --format json --no-trunc", RemoteSettings("list", "", json=True, trunc=False)),
-        ("status web --json --watch", RemoteSettings("status", "web", json=True, watch=True)),
-        ("status -w web", RemoteSettings("status", "web", watch=True)),
-        ("deploy web --image team/web:2 --wait", RemoteSettings("deploy", "web", image="team/web:2", wait=True)),
-        ("cancel web", RemoteSettings("cancel", "web")),
-        ("rollback web", RemoteSettings("rollback", "web")),
-        ("rollback web 12", RemoteSettings("rollback", "web", generation=12)),
-        ("rollback --wait web my-web-12", RemoteSettings("rollback", "web", generation=12, wait=True)),
-        ("pause web", RemoteSettings("pause", "web")),
-        ("resume web", RemoteSettings("resume", "web")),
-        ("logs web -f -n 5", RemoteSettings("logs", "web", follow=True, tail=5)),
-        ("logs -fn0 web", RemoteSettings("logs", "web", follow=True, tail=0)),
-        ("logs web --app", RemoteSettings("logs", "web", source="app")),
-        ("logs web --daemon --since 10m", RemoteSettings("logs", "web", source="daemon", since=600)),
-        ("logs -t --json web", RemoteSettings("logs", "web", timestamps=True, json=True)),
-        ("history -- web", RemoteSettings("history", "web")),
+        ("list", RemoteCommand("list", "")),
+        ("list -q", RemoteCommand("list", "", quiet=True)),
+        ("list --format json --no-trunc", RemoteCommand("list", "", json=True, trunc=False)),
+        ("status web --json --watch", RemoteCommand("status", "web", json=True, watch=True)),
+        ("status -w web", RemoteCommand("status", "web", watch=True)),
+        ("deploy web --image team/web:2 --wait", RemoteCommand("deploy", "web", image="team/web:2", wait=True)),
+        ("cancel web", RemoteCommand("cancel", "web")),
+        ("rollback web", RemoteCommand("rollback", "web")),
+        ("rollback web 12", RemoteCommand("rollback", "web", generation=12)),
+        ("rollback --wait web my-web-12", RemoteCommand("rollback", "web", generation=12, wait=True)),
+        ("pause web", RemoteCommand("pause", "web")),
+        ("resume web", RemoteCommand("resume", "web")),
+        ("logs web -f -n 5", RemoteCommand("logs", "web", follow=True, tail=5)),
+        ("logs -fn0 web", RemoteCommand("logs", "web", follow=True, tail=0)),
+        ("logs web --app", RemoteCommand("logs", "web", source="app")),
+        ("logs web --daemon --since 10m", RemoteCommand("logs", "web", source="daemon", since=600)),
+        ("logs -t --json web", RemoteCommand("logs", "web", timestamps=True, json=True)),
+        ("history -- web", RemoteCommand("history", "web")),
     ],
 )
-def test_how_they_are_written(line: str, meaning: RemoteSettings) -> None:
+def test_how_they_are_written(line: str, meaning: RemoteCommand) -> None:
     assert parse(line.split(), {}, "/") == meaning
 
 
@@ -70,8 +70,8 @@ def test_what_is_wrong(line: str, reason: str) -> None:
 @pytest.mark.parametrize("line", ["-- list", "list:latest", "library/list", "--name=x list"])
 def test_an_image_of_such_a_name_can_be_written(line: str) -> None:
     found = parse(line.split(), {}, "/")
-    assert isinstance(found, Settings)
-    assert found.obtaining.source.scheme == "image"
+    assert isinstance(found, AppSpec)
+    assert found.source.name.scheme == "image"
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import LogEvent, eventAsText
 
 from hanoverd.runtime.cancellation import Outcome
-from hanoverd.spec.container import ContainerOptions, Recipe
+from hanoverd.spec.container import ContainerSpec, Recipe
 from hanoverd.spec.container import Image as ImageOf
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.versions.version import Container, Created, Running
 
-RECIPE = Recipe(ImageOf("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerOptions())
+RECIPE = Recipe(ImageOf("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerSpec())
 
 
 class DummyMonitor:

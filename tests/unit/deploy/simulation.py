@@ -16,7 +16,7 @@ from hanoverd.deploy.requests import Command
 from hanoverd.deploy.state import Kind, Phase, Policy, Role, State
 from hanoverd.deploy.targets import Source
 from hanoverd.deploy.transitions import transition
-from hanoverd.spec.container import ContainerOptions, Image, Recipe
+from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 
 Choose = Callable[[list[str]], str]
@@ -24,7 +24,7 @@ Choose = Callable[[list[str]], str]
 
 def recipe(name: str) -> Recipe:
     """A recipe that is known by its image's name."""
-    return Recipe(Image(f"sha256:{name}", ImageName(name), ()), ContainerOptions())
+    return Recipe(Image(f"sha256:{name}", ImageName(name), ()), ContainerSpec())
 
 
 @dataclass
@@ -68,6 +68,8 @@ class Simulation:
     #: From now on no source, no engine and no client does what we wait for.
     is_silent: bool = False
     left: set[int] = field(default_factory=set)
+    #: The numbers that versions have, or had.
+    used: set[int] = field(default_factory=set)
     reports: list[ef.Effect] = field(default_factory=list)
     #: The events so far, each with the phase in which it happened.
     happened: list[tuple[str, Phase]] = field(default_factory=list)
@@ -107,7 +109,8 @@ class Simulation:
                 self.works("adopt")[0].is_cancelled = True
             case ef.StartAttempt(attempt):
                 assert attempt.number is not None
-                assert attempt.number not in self.containers, "a number was given to two containers"
+                assert attempt.number not in self.used, "a number was given to two versions"
+                self.used.add(attempt.number)
                 assert not self.state.is_engine_lost, "an attempt starts while the engine is away"
                 self.work.append(Work("attempt", attempt.number, effect, "obtaining"))
             case ef.CancelAttempt(number, _):
@@ -212,6 +215,7 @@ class Simulation:
             self.send(ev.Adopted())
         else:
             for number in (0, 1, 2, 3):
+                self.used.add(number)
                 self.containers[number] = Container(number, runs=number != 3, passed=number < 2)
             self.routed = 1
             self.send(ev.Adopted(1, recipe("adopted"), way == "serving", ((0, True),), (2,), (3,), 4))
@@ -232,6 +236,9 @@ class Simulation:
         elif work.is_cancelled:
             way = choose(["cancelled", "cancelled", "fails", "engine"])
             self._discard(work, _outcome(number, way))
+        elif work.stage == "obtaining" and choose(["free", "free", "free", "free", "taken"]) == "taken":
+            self._end(work)
+            self.send(ev.NameTaken(number, number + 2))
         elif (way := choose(["on", "on", "on", "on", "fails", "engine"])) != "on":
             self._discard(work, _outcome(number, way))
         else:

@@ -39,6 +39,15 @@ class DummyRetirement:
     on_drained: Any = None
 
 
+class DummyNumbers:
+    """Notes which number is the next."""
+
+    next = 0
+
+    def follow(self, next_number: int) -> None:
+        self.next = next_number
+
+
 class Parts:
     """The workers, of which only the take-over is used."""
 
@@ -49,9 +58,12 @@ class Parts:
         versions: Any = self.versions
         adoption: Any = self.adoption
         retirement: Any = DummyRetirement()
+        self.numbers = DummyNumbers()
+        numbers: Any = self.numbers
         none: Any = None
         self.workers = DeployWorkers(
-            versions, none, adoption, none, retirement, none, none, none, none, none, none, none, self.events.append
+            *(versions, none, none, adoption, none, retirement, none, none, none, none, none, none, numbers, none),
+            self.events.append,
         )
         self.result = Result(self.workers.adopt())
 
@@ -63,6 +75,7 @@ def test_what_was_found_is_sent() -> None:
     it = Parts()
     it.adoption.answer("adopt", ADOPTED)
     assert (it.result.values, it.events) == ([None], [ADOPTED])
+    assert it.numbers.next == 3
 
 
 def test_an_exit_during_the_take_over_is_sent_when_the_version_is_known() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from hanoverd.deploy import adoption
 from hanoverd.deploy.events import Paused, Resumed
 from hanoverd.deploy.state import Role
-from hanoverd.spec.container import ContainerOptions
+from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.ports import ContainerPort
+from hanoverd.spec.volumes import Volumes
 from tests.fakes.world import PORT, Daemon, until
 from tests.unit.deploy.scenario import LONG, ScenarioCase, role
 
@@ -115,14 +116,16 @@ class FormerTests(AdoptionCase):
 
 class RecipeTests(AdoptionCase):
     async def test_it_is_made_from_the_same_as_when_it_was_created(self) -> None:
-        options = ContainerOptions(
+        options = ContainerSpec(
             command=("serve", "--all"),
             env=("WITH=a secret", "EMPTY=", "UNSET"),
             ports=(ContainerPort(PORT),),
-            binds=("data:/data",),
-            anonymous_volumes=("/cache",),
-            mounts=({"Type": "tmpfs", "Target": "/scratch"},),
-            stop_signal="SIGINT",
+            volumes=Volumes(("data:/data",), ("/cache",)),
+            settings={
+                "HostConfig.Mounts": [{"Type": "tmpfs", "Target": "/scratch"}],
+                "HostConfig.Init": True,
+                "StopSignal": "SIGINT",
+            },
         )
         daemon = await self.started(keep=True, container=options)
         created = daemon.orchestrator.state.versions[0].recipe
@@ -167,5 +170,5 @@ class PauseTests(AdoptionCase):
         await daemon.stop()
         daemon = self.world.daemon()
         daemon.start()
-        await daemon.live("app-0")
+        await daemon.live("app-1")
         self.assertFalse(daemon.orchestrator.state.requests.is_paused)

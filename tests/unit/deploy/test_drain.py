@@ -8,8 +8,9 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from hanoverd.deploy.drain import Drain, DrainOptions
+from hanoverd.deploy.drain import Drain
 from hanoverd.runtime.errors import EngineUnreachable
+from hanoverd.spec.handover import DrainSpec
 from tests.unit.deploy.dummies import Result, exit_of, running, texts
 
 
@@ -48,7 +49,7 @@ class Draining:
         engine: Any = DummyEngine(self.events)
         conntrack: Any = DummyConntrack(self.events, *counts)
         self.engine = engine
-        self.drain = Drain(self.clock, engine, conntrack, DrainOptions(grace, timeout, signal))
+        self.drain = Drain(self.clock, engine, conntrack, DrainSpec(grace, timeout, signal))
 
     def start(self) -> Result:
         return Result(self.drain.finished(self.old))

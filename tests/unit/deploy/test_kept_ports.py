@@ -7,7 +7,8 @@ import socket
 from ipaddress import IPv4Address
 
 from hanoverd.network.host_ports import hold_ports, release_ports
-from hanoverd.network.rules import Route, filled, published_ports
+from hanoverd.network.iptables import parse_table
+from hanoverd.network.rules import Route, plan_routes, published_ports
 from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PortRequest, PublishedPort
 
 #: An address that no other process uses: tests run in several at once.
@@ -24,10 +25,10 @@ def test_the_rules_say_which_it_was() -> None:
         PublishedPort(HostPort(LOOPBACK, 32773), SECURE),
     ]
     other = [Route(PublishedPort(HostPort(ANY_IPV4, 1), WEB), "172.17.0.3", None)]
-    saved = filled("web", "web-0", [Route(port, "172.17.0.2", None) for port in published])
-    saved += filled("other", "other-0", other)
-    assert published_ports("web", saved) == published
-    assert published_ports("nothing", saved) == []
+    saved = plan_routes("web", "web-0", [Route(port, "172.17.0.2", None) for port in published])
+    saved += plan_routes("other", "other-0", other)
+    assert published_ports("web", parse_table(saved)) == published
+    assert published_ports("nothing", parse_table(saved)) == []
 
 
 def test_it_is_chosen_again() -> None:

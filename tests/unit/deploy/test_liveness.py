@@ -8,7 +8,8 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from hanoverd.deploy.liveness import Liveness, LivenessOptions
+from hanoverd.deploy.liveness import Liveness
+from hanoverd.spec.health import HealthSpec
 from tests.unit.deploy.dummies import Calls, Result, running, texts
 
 pytestmark = pytest.mark.usefixtures("no_log")
@@ -48,7 +49,7 @@ class Checking:
         self.liveness = Liveness(
             self.clock,
             versions,
-            LivenessOptions(every, 3),
+            HealthSpec("/", 1.0, every, 3),
             lambda: list(self.live),
             lambda number, reason: self.failed.append((number, reason)),
         )

@@ -217,18 +217,16 @@ def test_work_that_is_over_can_be_cancelled_without_effect() -> None:
 
 
 def test_a_cancel_means_the_newest_work_of_a_version() -> None:
-    it = parts(live())
-    it.send(ev.Triggered("push"))
+    it = parts(live(1), draining(2))
+    it.send(ev.Exited(1, 1))
     it.turn()
-    # Its worker goes on after that (it retires what was replaced); the number is used again.
-    it.workers.on_cancelled = lambda _name: it.send(ev.Gone(20))
-    it.send(ev.CancelRequested("as asked"))
-    it.send(ev.AttemptCancelled(20))
-    it.send(ev.Triggered("push"))
+    # The first return is not over when the next one starts.
+    it.send(ev.ReinstatementFailed(2, "not ready"))
+    it.send(ev.TimerExpired(ef.TimerKind.REINSTATE, 2))
     it.news()
-    assert it.turn() == ["prune", "hand over 20"]
-    it.send(ev.CancelRequested("as asked"))
-    assert it.news() == ["hand over 20 cancelled"]
+    assert it.turn() == ["reinstate 2"]
+    it.send(ev.StopRequested())
+    assert it.news().count("reinstate 2 cancelled") == 1
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from hanoverd.docker.inspection import recipe_of
-from hanoverd.spec.container import GIVEN, ContainerOptions, Image, Recipe, create_body
+from hanoverd.spec.container import GIVEN, ContainerSpec, Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort
+from hanoverd.spec.volumes import Volumes
 
 IMAGE = Image("sha256:abc", ImageName.parse("web:v1"), (ContainerPort(80),), obtained=True)
 
@@ -24,19 +25,21 @@ OF_THE_IMAGE: dict[str, Any] = {
     "ExposedPorts": {"80/tcp": {}},
 }
 
-ALL = ContainerOptions(
+ALL = ContainerSpec(
     command=("serve", "--all"),
     env=("WITH=a secret", "EMPTY=", "TAKEN", "LANG=C"),
     ports=(ContainerPort(80), ContainerPort(443)),
-    binds=("data:/data",),
-    anonymous_volumes=("/cache",),
-    mounts=({"Type": "tmpfs", "Target": "/scratch"},),
-    stop_signal="SIGINT",
-    stop_timeout=3,
+    volumes=Volumes(("data:/data",), ("/cache",)),
+    settings={
+        "HostConfig.Mounts": [{"Type": "tmpfs", "Target": "/scratch"}],
+        "HostConfig.Init": True,
+        "StopSignal": "SIGINT",
+        "StopTimeout": 3,
+    },
 )
 
 
-def inspected(options: ContainerOptions) -> dict[str, Any]:
+def inspected(options: ContainerSpec) -> dict[str, Any]:
     """What the engine says of a container with these options: the image's settings and its own, as one."""
     body: dict[str, Any] = create_body("web", 0, "web-0", Recipe(IMAGE, options))
     env = {entry.partition("=")[0]: entry for entry in (*OF_THE_IMAGE["Env"], *body["Env"])}
@@ -59,17 +62,18 @@ def inspected(options: ContainerOptions) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "options",
     [
-        ContainerOptions(),
-        ContainerOptions(command=("serve",)),
-        ContainerOptions(env=("WITH=a secret", "EMPTY=", "LANG=C")),
-        ContainerOptions(env=("TAKEN",)),
-        ContainerOptions(anonymous_volumes=("/cache", "/of-the-image")),
-        ContainerOptions(stop_signal="SIGINT"),
-        ContainerOptions(stop_timeout=3),
+        ContainerSpec(),
+        ContainerSpec(command=("serve",)),
+        ContainerSpec(env=("WITH=a secret", "EMPTY=", "LANG=C")),
+        ContainerSpec(env=("TAKEN",)),
+        ContainerSpec(volumes=Volumes(anonymous=("/cache", "/of-the-image"))),
+        ContainerSpec(settings={"StopSignal": "SIGINT"}),
+        ContainerSpec(settings={"StopTimeout": 3}),
+        ContainerSpec(settings={"HostConfig.Init": False}),
         ALL,
     ],
 )
-def test_it_has_the_options_that_were_given_and_no_others(options: ContainerOptions) -> None:
+def test_it_has_the_options_that_were_given_and_no_others(options: ContainerSpec) -> None:
     assert recipe_of(inspected(options), {"Config": OF_THE_IMAGE}).options == options
 
 

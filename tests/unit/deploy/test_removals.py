@@ -43,7 +43,12 @@ class RemovalsTests(TestCase):
         await daemon.live("app-0")
         [running] = daemon.app.live()
         gone: list[int] = []
-        return daemon, running.container, Removals(REACTOR, daemon.app.versions, daemon.app.routes, gone.append), gone
+        return (
+            daemon,
+            running.container,
+            Removals(REACTOR, daemon.app.versions, daemon.app.stopper, daemon.app.routes, gone.append),
+            gone,
+        )
 
     async def test_a_handover_is_not_held_up_and_the_removal_goes_on(self) -> None:
         world = World()

@@ -56,7 +56,9 @@ class Parts:
         self.routes = DummyRoutes(self.events)
         versions: Any = self.versions
         routes: Any = self.routes
-        self.removals = Removals(self.clock, versions, routes, lambda number: self.events.append(f"gone {number}"))
+        self.removals = Removals(
+            self.clock, versions, versions, routes, lambda number: self.events.append(f"gone {number}")
+        )
 
     def news(self) -> list[str]:
         events = list(self.events)

@@ -14,14 +14,14 @@ from hanoverd.deploy.state import Attempt, Kind, Policy, State
 from hanoverd.deploy.targets import Image, Rollback, Source, Target
 from hanoverd.deploy.transitions import OTHER_IS_LIVE, transition
 from hanoverd.spec import container
-from hanoverd.spec.container import ContainerOptions, Recipe
+from hanoverd.spec.container import ContainerSpec, Recipe
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.restart import RestartPolicy
 
 E = TypeVar("E")
 
-RECIPE = Recipe(container.Image("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerOptions())
+RECIPE = Recipe(container.Image("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerSpec())
 
 
 class App:

@@ -12,14 +12,14 @@ from hanoverd.deploy.state import Kind, Policy, State
 from hanoverd.deploy.step import STABLE_AFTER
 from hanoverd.deploy.targets import Restart
 from hanoverd.deploy.transitions import transition
-from hanoverd.spec.container import ContainerOptions, Image, Recipe
+from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.restart import RestartPolicy
 
 E = TypeVar("E")
 
-RECIPE = Recipe(Image("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerOptions())
+RECIPE = Recipe(Image("sha256:1", ImageName("app"), (ContainerPort(80),)), ContainerSpec())
 
 
 class App:

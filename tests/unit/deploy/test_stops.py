@@ -54,6 +54,7 @@ class AdoptionTests(ScenarioCase):
 
     async def test_without_it_nothing_is_left(self) -> None:
         for k in range(MANY):
+            self.world.forget_numbers()
             await self.left_running()
             self.assertEqual(self.world.engine.running(), ["app-0"])
             daemon, was_adopting = await self.stopped_at(k, keep=False)
@@ -123,6 +124,7 @@ class UnhealthyTests(ScenarioCase):
 
     async def test_with_a_version_that_can_return(self) -> None:
         for seconds in (0, 0.005, 0.3):
+            self.world.forget_numbers()
             daemon = await self.started(restart="always", settle=LONG)
             await self.replace(daemon, "app-1")
             complain(daemon, 1)

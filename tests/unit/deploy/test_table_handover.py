@@ -323,14 +323,14 @@ CANCELS = [
         (ef.ReportCancelled(deploy(cancelled="as asked")), ef.Prune()),
     ),
     Case(
-        "a cancelled deploy gives its number back where its container is gone",
+        "a cancelled deploy has used its number though it has no container",
         app(live(), attempts=[deploy(NUMBER - 1, cancelled="as asked")]),
         ev.AttemptCancelled(NUMBER - 1),
-        {"deploy": None, "next_number": NUMBER - 1},
+        {"deploy": None},
         (ef.ReportCancelled(deploy(NUMBER - 1, cancelled="as asked")), ef.Prune()),
     ),
     Case(
-        "a cancelled deploy keeps its number as long as its container is there",
+        "a cancelled deploy has used its number while its container is there",
         app(live(), candidate(NUMBER - 1), attempts=[deploy(NUMBER - 1, cancelled="as asked")]),
         ev.AttemptCancelled(NUMBER - 1),
         {"19.role": "stopping", "deploy": None},
@@ -385,6 +385,50 @@ CANCELS = [
         STOPPING,
         ev.AttemptCancelled(2),
         {"2.role": "stopping", "deploy": None},
+        (ef.ReportCancelled(deploy(cancelled=STOPS)), ef.Prune()),
+    ),
+]
+
+NAMES = [
+    Case(
+        "a name that another container has is skipped",
+        DEPLOYING,
+        ev.NameTaken(2, NUMBER + 3),
+        {"-2": None, "+23": "candidate", "deploy.number": NUMBER + 3, "next_number": NUMBER + 4},
+        (ef.StartAttempt(deploy(NUMBER + 3)),),
+    ),
+    Case(
+        "a number that is free and was used by another version is not used again",
+        DEPLOYING,
+        ev.NameTaken(2, 3),
+        {"-2": None, "+20": "candidate", "deploy.number": NUMBER, "next_number": NUMBER + 1},
+        (ef.StartAttempt(deploy(NUMBER)),),
+    ),
+    Case(
+        "a handover whose name is taken waits for an engine that another handover has lost",
+        app(candidate(3), attempts=[deploy(None, losses=1), restart()], is_engine_lost=True, restarts=wanted()),
+        ev.NameTaken(3, NUMBER + 3),
+        {"-3": None, "restart.number": None, "next_number": NUMBER + 3},
+    ),
+    Case(
+        "a cancelled handover does not look for another name",
+        app(live(), candidate(2), attempts=[deploy(cancelled="as asked")]),
+        ev.NameTaken(2, NUMBER + 3),
+        {"-2": None, "deploy": None},
+        (ef.ReportCancelled(deploy(cancelled="as asked")), ef.Prune()),
+    ),
+    Case(
+        "a name that is taken lets a stop that leaves the live version go on",
+        DETACHING,
+        ev.NameTaken(2, NUMBER + 3),
+        {"-2": None, "deploy": None},
+        (ef.ReportCancelled(deploy(cancelled=STOPS)), ef.Prune()),
+    ),
+    Case(
+        "a name that is taken lets a stop go on",
+        STOPPING,
+        ev.NameTaken(2, NUMBER + 3),
+        {"-2": None, "deploy": None},
         (ef.ReportCancelled(deploy(cancelled=STOPS)), ef.Prune()),
     ),
 ]
@@ -466,7 +510,7 @@ ENGINE = [
     Case("an engine that is back starts nothing in a stop", STOPPING, ev.EngineBack(), {}),
 ]
 
-CASES = [*ROOM, *FLIPS, *FAILURES, *CANCELS, *ENGINE]
+CASES = [*ROOM, *FLIPS, *FAILURES, *CANCELS, *NAMES, *ENGINE]
 
 
 @each(CASES)

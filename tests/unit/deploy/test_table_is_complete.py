@@ -51,6 +51,7 @@ SAMPLES: list[ev.Event] = [
     ev.Flipped(UNKNOWN, recipe("unknown")),
     ev.AttemptFailed(UNKNOWN, "it exited"),
     ev.AttemptCancelled(UNKNOWN),
+    ev.NameTaken(UNKNOWN, UNKNOWN + 1),
     ev.EngineLost(UNKNOWN, "lost"),
     ev.EngineBack(),
     ev.ReinstatementFailed(UNKNOWN, "not ready"),
@@ -95,6 +96,7 @@ ONLY_ABOUT: dict[type, set[Role]] = {
     ev.Flipped: {Role.CANDIDATE, Role.REINSTATING},
     ev.AttemptFailed: {Role.CANDIDATE},
     ev.AttemptCancelled: {Role.CANDIDATE},
+    ev.NameTaken: {Role.CANDIDATE},
     ev.EngineLost: {Role.CANDIDATE},
     ev.TimerExpired: {Role.LIVE, Role.DRAINING, Role.REINSTATING},
 }

@@ -334,7 +334,7 @@ class ListenerTests(SynchronousTestCase):
             self.on_message(message)
         self.on_oversize(2_000_000)
         self.assertIn("dropped: it should be good", self.log[1])
-        self.assertIn("a message of 2000000 bytes", self.log[2])
+        self.assertIn("too large (2000000 bytes)", self.log[2])
         self.assertEqual(len(self.log), 3)
 
     def test_stopping_drops_the_connection_and_comes_to_an_end(self) -> None:

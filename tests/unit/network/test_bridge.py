@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hanoverd.network.bridge import lets_loopback_through
+from hanoverd.network.bridge import can_reach_from_loopback
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -33,8 +33,8 @@ def proc(tmp_path: Path) -> Path:
     ids=["a bridge that lets it through", "a bridge that does not", "no bridge, only the default route"],
 )
 def test_the_bridge_of_the_container_decides(proc: Path, address: str, expected: bool) -> None:
-    assert lets_loopback_through(address, proc) is expected
+    assert can_reach_from_loopback(address, proc) is expected
 
 
 def test_a_host_that_tells_nothing_is_taken_not_to(tmp_path: Path) -> None:
-    assert lets_loopback_through("172.17.0.2", tmp_path) is False
+    assert can_reach_from_loopback("172.17.0.2", tmp_path) is False

@@ -12,8 +12,7 @@ from twisted.internet import process, reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from hanoverd.network import conntrack as module
-from hanoverd.network.conntrack import Conntrack, under_way
+from hanoverd.network.conntrack import Conntrack, count_open
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.processes import ProcessReactor
 
@@ -33,27 +32,27 @@ BUSY = "conntrack v1.4.7 (conntrack-tools): Operation failed: Resource temporari
 
 @pytest.mark.parametrize("state", ["SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT"])
 def test_an_answer_may_still_come(state: str) -> None:
-    assert under_way(LINE.format(state, ONE) * 2 + LINE.format(state, TWO)) == {ONE: 2, TWO: 1}
+    assert count_open(LINE.format(state, ONE) * 2 + LINE.format(state, TWO)) == {ONE: 2, TWO: 1}
 
 
 @pytest.mark.parametrize("state", ["SYN_SENT", "LAST_ACK", "TIME_WAIT", "CLOSE"])
 def test_no_answer_will_come(state: str) -> None:
-    assert under_way(LINE.format(state, ONE)) == {}
+    assert count_open(LINE.format(state, ONE)) == {}
 
 
 def test_a_connection_without_an_answer_yet_is_counted_where_it_is_answered() -> None:
     line = LINE.replace("dport=8080 src", "dport=8080 [UNREPLIED] src")
-    assert under_way(line.format("ESTABLISHED", ONE)) == {ONE: 1}
+    assert count_open(line.format("ESTABLISHED", ONE)) == {ONE: 1}
 
 
 def test_an_empty_listing_counts_nothing() -> None:
-    assert under_way("") == {}
+    assert count_open("") == {}
 
 
 def test_fifty_thousand_connections_are_counted_quickly() -> None:
     listing = "".join(LINE.format("ESTABLISHED", f"172.17.0.{number % 200}") for number in range(50_000))
     begun = time.process_time()
-    assert sum(under_way(listing).values()) == 50_000
+    assert sum(count_open(listing).values()) == 50_000
     assert time.process_time() - begun < 0.5
 
 
@@ -65,8 +64,7 @@ class ConntrackTests(TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.calls = self.folder / "calls"
-        self.conntrack = Conntrack(REACTOR, {"PATH": f"{folder.name}:{os.environ['PATH']}"})
-        self.patch(module, "LISTING_EVERY", 0.3)
+        self.conntrack = Conntrack(REACTOR, {"PATH": f"{folder.name}:{os.environ['PATH']}"}, interval=0.3)
 
     def script(self, text: str) -> None:
         """What the program does after it has noted how it was called, and when."""
@@ -162,7 +160,7 @@ class ConntrackTests(TestCase):
 
     async def test_a_first_failure_of_the_moment_is_not_the_end_of_counting(self) -> None:
         self.fails(BUSY)
-        await self.conntrack.probe()
+        await self.conntrack.check()
         self.lists(ONE)
         self.assertEqual(await self.conntrack.count([ONE]), 1)
 
@@ -175,7 +173,7 @@ class ConntrackTests(TestCase):
 
     async def test_without_permission_it_is_not_tried_again(self) -> None:
         self.fails(NOT_PERMITTED)
-        await self.conntrack.probe()
+        await self.conntrack.check()
         self.lists(ONE)
         self.assertIsNone(await self.conntrack.count([ONE]))
         self.assertEqual(len(self.commands), 1)

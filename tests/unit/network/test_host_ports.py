@@ -1,4 +1,4 @@
-"""Holding host ports, and the app's name."""
+"""Holding host ports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from hanoverd.network.host_ports import hold_name, hold_ports, release_ports
-from hanoverd.runtime.errors import NameTaken, PortTaken
+from hanoverd.network.host_ports import hold_ports, release_ports
+from hanoverd.runtime.errors import PortTaken
 from hanoverd.spec.ports import ContainerPort, HostPort, PortRequest, PublishedPort
 
 #: An address that no other process uses: tests run in several at once.
@@ -123,13 +123,3 @@ def test_all_are_let_go_when_one_cannot_be_held(free: int) -> None:
     with pytest.raises(PortTaken, match="not an address of this host"):
         hold_ports([at(free), PortRequest(WEB, range(free, free + 1), IPv4Address("203.0.113.1"))])
     release_ports(hold_ports([at(free)]))
-
-
-def test_a_name_is_one_hanoverds_at_a_time() -> None:
-    one, other = f"one-{os.getpid()}", f"other-{os.getpid()}"
-    lock = hold_name(one)
-    with pytest.raises(NameTaken, match=f"an app named {one} is running already"):
-        hold_name(one)
-    hold_name(other).close()
-    lock.close()
-    hold_name(one).close()

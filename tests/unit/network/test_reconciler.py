@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from hanoverd.network.reconciler import EVERY, Reconciler
+from hanoverd.network.reconciler import INTERVAL, Reconciler
 from hanoverd.network.routes import Routes
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import FirewallError
@@ -43,7 +43,7 @@ class ReconcilerTests(SynchronousTestCase):
 
     def look(self, found: str | Exception | None) -> None:
         """The next look finds this."""
-        self.clock.advance(EVERY)
+        self.clock.advance(INTERVAL)
         if isinstance(found, Exception):
             self.routes.looks[-1].errback(found)
         else:
@@ -53,7 +53,7 @@ class ReconcilerTests(SynchronousTestCase):
         return Deferred.fromCoroutine(self.reconciler.stop())
 
     def test_a_stop_waits_for_a_repair_under_way(self) -> None:
-        self.clock.advance(EVERY)
+        self.clock.advance(INTERVAL)
         stopping = self.stop()
         self.assertNoResult(stopping)
         self.routes.looks[0].callback("flushed")
@@ -65,7 +65,7 @@ class ReconcilerTests(SynchronousTestCase):
         self.look(None)
         self.successResultOf(self.stop())
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.clock.advance(EVERY)
+        self.clock.advance(INTERVAL)
         self.assertEqual(len(self.routes.looks), 1)
 
     def test_it_goes_on_looking_whatever_it_finds(self) -> None:

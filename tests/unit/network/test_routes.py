@@ -17,7 +17,7 @@ from hanoverd.network.firewall import Firewall
 from hanoverd.network.routes import Flip, Routes
 from hanoverd.network.rules import Route
 from hanoverd.runtime.errors import FirewallError
-from hanoverd.spec.container import ContainerOptions, Image, Recipe
+from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, ContainerPort, HostPort, PublishedPort
 from hanoverd.versions.monitor import ContainerMonitor
@@ -208,10 +208,10 @@ class RoutesTests(TestCase):
         self.assertIsNone(await self.routes.repair())
 
     async def test_rules_of_an_earlier_run_are_found_and_adopted_without_a_change(self) -> None:
-        self.assertIsNone(await self.routes.found())
+        self.assertIsNone(await self.routes.routed_version())
         await Firewall(REACTOR, self.fake.environ, "app").route("app-0", TO_0)
         before = self.fake.rules()
-        self.assertEqual(await self.routes.found(), ("app-0", "192.0.2.2"))
+        self.assertEqual(await self.routes.routed_version(), ("app-0", "192.0.2.2"))
         self.routes.adopt(version(0))
         self.assertEqual((self.fake.rules(), self.live()), (before, [0]))
 
@@ -258,7 +258,7 @@ class FailingFlipTests(TestCase):
 def version(number: int, numbers: tuple[int, ...] = (80, 443)) -> Running:
     """A version, at an address of its own."""
     ports = tuple(ContainerPort(port) for port in numbers)
-    recipe = Recipe(Image("sha256:1", ImageName("app"), ports), ContainerOptions())
+    recipe = Recipe(Image("sha256:1", ImageName("app"), ports), ContainerSpec())
     address = f"192.0.2.{number + 2}"
     created = Created(Container(number, f"app-{number}", f"id-{number}"), recipe, ports)
     return Running(

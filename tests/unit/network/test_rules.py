@@ -7,17 +7,17 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from hanoverd.network.chains import LONGEST_CHAIN_NAME, chains_of
+from hanoverd.network.iptables import Table, parse_table
 from hanoverd.network.rules import (
-    LONGEST_CHAIN_NAME,
     Claim,
     Route,
-    chains_of,
     claims,
-    filled,
-    nothing,
+    find_problem,
+    plan_nothing,
+    plan_removal,
+    plan_routes,
     published_ports,
-    removed,
-    what_is_wrong,
 )
 from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, ContainerPort, HostPort, PublishedPort
 
@@ -40,14 +40,14 @@ JUMP_IN = "-A PREROUTING -m addrtype --dst-type LOCAL -j HANOVERD-web-IN"
 JUMP_OUT = "-A OUTPUT -m addrtype --dst-type LOCAL -j HANOVERD-web-OUT"
 
 
-def after(*jumps: str) -> str:
+def after(*jumps: str) -> Table:
     """What iptables-save shows with ``jumps`` in place ahead of Docker's."""
     chains = ":HANOVERD-web-IN - [0:0]\n:HANOVERD-web-OUT - [0:0]\n"
-    return DOCKER.replace("-A PREROUTING", chains + "\n".join(jumps) + "\n-A PREROUTING", 1)
+    return parse_table(DOCKER.replace("-A PREROUTING", chains + "\n".join(jumps) + "\n-A PREROUTING", 1))
 
 
 def test_the_first_flip_makes_the_chains_the_rules_and_the_jumps_in_one_commit() -> None:
-    assert filled("web", "web-0", [WEB, ADMIN], DOCKER).splitlines() == [
+    assert plan_routes("web", "web-0", [WEB, ADMIN], parse_table(DOCKER)).splitlines() == [
         "*nat",
         ":HANOVERD-web-IN - [0:0]",
         ":HANOVERD-web-OUT - [0:0]",
@@ -67,36 +67,38 @@ def test_the_first_flip_makes_the_chains_the_rules_and_the_jumps_in_one_commit()
 
 def test_without_a_proxy_local_clients_are_led_straight_to_the_container_too() -> None:
     direct = replace(WEB, proxy=None)
-    rules = [line for line in filled("web", "web-0", [direct], DOCKER).splitlines() if "--dport" in line]
+    rules = [
+        line for line in plan_routes("web", "web-0", [direct], parse_table(DOCKER)).splitlines() if "--dport" in line
+    ]
     assert [rule.partition(" -j ")[2] for rule in rules] == ["DNAT --to-destination 172.17.0.3:80"] * 2
 
 
 def test_a_later_flip_leaves_jumps_that_are_right_alone() -> None:
-    assert "PREROUTING" not in filled("web", "web-1", [WEB], after(JUMP_IN, JUMP_OUT))
+    assert "PREROUTING" not in plan_routes("web", "web-1", [WEB], after(JUMP_IN, JUMP_OUT))
 
 
 def test_jumps_that_another_firewall_tool_flushed_are_put_back() -> None:
-    text = filled("web", "web-1", [WEB], after(JUMP_OUT))
+    text = plan_routes("web", "web-1", [WEB], after(JUMP_OUT))
     assert "-I PREROUTING 1 -m addrtype --dst-type LOCAL -j HANOVERD-web-IN" in text
     assert "OUTPUT" not in text
 
 
 def test_a_jump_that_stands_twice_is_deleted_twice_and_inserted_once() -> None:
-    text = filled("web", "web-1", [WEB], after(JUMP_IN, JUMP_IN, JUMP_OUT))
+    text = plan_routes("web", "web-1", [WEB], after(JUMP_IN, JUMP_IN, JUMP_OUT))
     assert text.count(JUMP_IN.replace("-A", "-D", 1)) == 2
     assert text.count("-I PREROUTING") == 1
 
 
 def test_a_jump_behind_dockers_is_moved_ahead_of_it() -> None:
     saved = DOCKER.replace("-A OUTPUT", JUMP_IN + "\n-A OUTPUT", 1)
-    lines = filled("web", "web-1", [WEB], saved).splitlines()
+    lines = plan_routes("web", "web-1", [WEB], parse_table(saved)).splitlines()
     assert lines.index(JUMP_IN.replace("-A", "-D", 1)) < lines.index(
         JUMP_IN.replace("-A PREROUTING", "-I PREROUTING 1")
     )
 
 
 def test_jumps_that_are_not_looked_at_are_left_alone() -> None:
-    assert "PREROUTING" not in filled("web", "web-1", [WEB])
+    assert "PREROUTING" not in plan_routes("web", "web-1", [WEB])
 
 
 @pytest.mark.parametrize(
@@ -109,22 +111,22 @@ def test_jumps_that_are_not_looked_at_are_left_alone() -> None:
     ],
 )
 def test_jumps_are_right_when_there_is_one_each(jumps: tuple[str, ...], wrong: str | None) -> None:
-    assert what_is_wrong("web", "web-0", [], after(*jumps)) == wrong
+    assert find_problem("web", "web-0", [], after(*jumps)) == wrong
 
 
 def test_a_repair_changes_the_jumps_only_where_they_are_wrong() -> None:
-    assert "-I " not in filled("web", "web-0", [], after(JUMP_IN, JUMP_OUT))
+    assert "-I " not in plan_routes("web", "web-0", [], after(JUMP_IN, JUMP_OUT))
     for jumps in ((JUMP_OUT,), (JUMP_IN, JUMP_IN, JUMP_OUT), ()):
-        assert "-I PREROUTING 1" in filled("web", "web-0", [], after(*jumps))
+        assert "-I PREROUTING 1" in plan_routes("web", "web-0", [], after(*jumps))
 
 
 def test_a_jump_may_stand_behind_those_of_other_apps() -> None:
     other = "-A PREROUTING -m addrtype --dst-type LOCAL -j HANOVERD-other-IN"
-    assert "-I PREROUTING" not in filled("web", "web-1", [WEB], after(other, JUMP_IN, JUMP_OUT))
+    assert "-I PREROUTING" not in plan_routes("web", "web-1", [WEB], after(other, JUMP_IN, JUMP_OUT))
 
 
 def test_removal_takes_out_jumps_and_chains_and_nothing_else() -> None:
-    lines = removed("web", after(JUMP_IN, JUMP_IN, JUMP_OUT))
+    lines = plan_removal("web", after(JUMP_IN, JUMP_IN, JUMP_OUT))
     assert lines is not None
     assert lines.splitlines() == [
         "*nat",
@@ -140,12 +142,12 @@ def test_removal_takes_out_jumps_and_chains_and_nothing_else() -> None:
 
 
 def test_there_is_nothing_to_remove_where_the_app_has_no_chain() -> None:
-    assert removed("web", DOCKER) is None
-    assert removed("we", after(JUMP_IN, JUMP_OUT)) is None
+    assert plan_removal("web", parse_table(DOCKER)) is None
+    assert plan_removal("we", after(JUMP_IN, JUMP_OUT)) is None
 
 
 def test_a_commit_of_nothing_is_well_formed() -> None:
-    assert nothing() == "*nat\nCOMMIT\n"
+    assert plan_nothing() == "*nat\nCOMMIT\n"
 
 
 @pytest.mark.parametrize("app", ["a", "web", "x" * 15, "x" * 16, "a-rather-long-name.of_an-app", "y" * 60])
@@ -184,7 +186,7 @@ def test_claims_are_read_back_from_the_rules_as_iptables_save_prints_them() -> N
         '-A HANOVERD-api-IN -d 10.0.0.1/32 -p tcp -m tcp --dport 81 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
         "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9000 -j DNAT --to-destination 172.17.0.2:80\n"
     )
-    assert claims(saved) == [
+    assert claims(parse_table(saved)) == [
         Claim("HANOVERD-web-IN", WEB.port.host),
         Claim("HANOVERD-api-IN", HostPort(IPv4Address("10.0.0.1"), 81)),
     ]
@@ -198,13 +200,13 @@ def test_the_host_ports_of_an_app_are_read_back_from_its_rules() -> None:
         '-A HANOVERD-web-OUT -p tcp -m tcp --dport 82 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
         '-A HANOVERD-api-IN -p tcp -m tcp --dport 81 -m comment --comment "x" -j DNAT --to-destination 1:80\n'
     )
-    assert published_ports("web", saved) == [
+    assert published_ports("web", parse_table(saved)) == [
         WEB.port,
         PublishedPort(HostPort(ANY_IPV4, 8081), ContainerPort(80)),
         PublishedPort(HostPort(IPv4Address("10.0.0.1"), 443), ContainerPort(99)),
     ]
-    assert published_ports("other", saved) == []
+    assert published_ports("other", parse_table(saved)) == []
 
 
 def test_the_host_ports_that_a_flip_routes_are_those_that_are_read_back() -> None:
-    assert published_ports("web", filled("web", "web-0", [WEB, ADMIN])) == [WEB.port, ADMIN.port]
+    assert published_ports("web", parse_table(plan_routes("web", "web-0", [WEB, ADMIN]))) == [WEB.port, ADMIN.port]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.spec.environment import parse_env
+from hanoverd.spec.environment import last_of_each_name, parse_variable
 
 ENVIRON = {"COLOUR": "blue", "EMPTY": "", "BROKEN": "\udcff"}
 
@@ -25,15 +25,15 @@ ENVIRON = {"COLOUR": "blue", "EMPTY": "", "BROKEN": "\udcff"}
     ],
 )
 def test_variables_are_set_passed_on_or_dropped(texts: list[str], entries: tuple[str, ...]) -> None:
-    assert parse_env(texts, ENVIRON) == entries
+    assert last_of_each_name(parse_variable(text, ENVIRON) for text in texts) == entries
 
 
 @pytest.mark.parametrize("text", ["", "=9"])
 def test_a_variable_needs_a_name(text: str) -> None:
     with pytest.raises(ValueError, match=f"invalid environment variable: {text}"):
-        parse_env([text], ENVIRON)
+        parse_variable(text, ENVIRON)
 
 
 def test_a_value_that_no_json_can_hold_is_refused() -> None:
     with pytest.raises(ValueError, match=r"BROKEN .*not UTF-8"):
-        parse_env(["BROKEN"], ENVIRON)
+        parse_variable("BROKEN", ENVIRON)

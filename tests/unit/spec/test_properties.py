@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from hanoverd.spec.environment import parse_env
+from hanoverd.spec.environment import last_of_each_name, parse_variable
 from hanoverd.spec.git_location import check_branch, check_folder, parse_git
 from hanoverd.spec.hookbot import HookbotURL, Subscription, is_token_for, route_github, with_token
 from hanoverd.spec.image_name import ImageName, built_name, tag_from
@@ -38,7 +38,7 @@ PARSERS: list[tuple[Callable[[str], object], str]] = [
     (ImageName.parse, "abA0.-_/:@sha256"),
     (lambda text: parse_volume(text, CWD), "./ab:roz,Z"),
     (lambda text: parse_mount(text, CWD), 'type=bindsrc,/"dst'),
-    (lambda text: parse_env([text], {}), "AB= "),
+    (lambda text: parse_variable(text, {}), "AB= "),
     (lambda text: parse_git(text, "https"), "aB.~/:@#+-git"),
     (check_branch, "ab/.@{~^"),
     (check_folder, "ab./"),
@@ -152,7 +152,8 @@ _names = st.sampled_from(["A", "B", "C"])
 def test_the_last_entry_of_a_variable_wins(entries: list[tuple[str, str | None]], environ: dict[str, str]) -> None:
     texts = [name if value is None else f"{name}={value}" for name, value in entries]
     expected = {name: environ.get(name) if value is None else value for name, value in entries}
-    found = dict(text.partition("=")[::2] if "=" in text else (text, None) for text in parse_env(texts, environ))
+    entries_that_count = last_of_each_name(parse_variable(text, environ) for text in texts)
+    found = dict(text.partition("=")[::2] if "=" in text else (text, None) for text in entries_that_count)
     assert found == expected
 
 

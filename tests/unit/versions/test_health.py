@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from hanoverd.versions.health import Health, Probe
+from hanoverd.versions.health import Health, ProbeResult
 
 REACTOR: Any = reactor
 HOST = "127.0.0.1"
@@ -58,16 +58,16 @@ class ProbeTests(TestCase):
         address: IPv4Address = port.getHost()
         return app, address.port
 
-    async def probe(self, port: int, accepts: list[str] | None = None) -> Probe:
+    async def probe(self, port: int, accepts: list[str] | None = None, timeout: float = 5.0) -> ProbeResult:
         accepted: list[str] = [] if accepts is None else accepts
-        return await Health(REACTOR, "/health").probe(HOST, port, lambda: accepted.append("accepted"))
+        return await Health(REACTOR, "/health", timeout).probe(HOST, port, lambda: accepted.append("accepted"))
 
     async def test_the_request_is_sent_on_the_connection_that_was_accepted(self) -> None:
         app, port = self.listen(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         accepts: list[str] = []
         found = await self.probe(port, accepts)
         await app.closed
-        self.assertEqual(found, Probe(port, accepts=True, status=200, said=f"port {port}: HTTP status 200"))
+        self.assertEqual(found, ProbeResult(port, accepts=True, status=200, summary=f"port {port}: HTTP status 200"))
         self.assertEqual(accepts, ["accepted"])
         self.assertEqual(len(app.received), 1)
         self.assertTrue(app.received[0].startswith(b"GET /health HTTP/1.1\r\n"), app.received)
@@ -77,7 +77,7 @@ class ProbeTests(TestCase):
         found = await self.probe(port)
         await app.closed
         self.assertEqual(
-            (found.status, found.said), (301, f"port {port}: HTTP status 301 to /login (redirects are not followed)")
+            (found.status, found.summary), (301, f"port {port}: HTTP status 301 to /login (redirects are not followed)")
         )
 
     async def test_a_port_that_nothing_listens_on_refuses(self) -> None:
@@ -85,7 +85,14 @@ class ProbeTests(TestCase):
             port = taken.getsockname()[1]
         found = await self.probe(port)
         self.assertEqual((found.accepts, found.status), (False, None))
-        self.assertIn("refused", found.said)
+        self.assertIn("refused", found.summary)
+
+    async def test_a_port_that_accepts_and_does_not_answer_in_time_is_left(self) -> None:
+        app, port = self.listen(b"")
+        found = await self.probe(port, timeout=0.1)
+        await app.closed
+        summary = f"port {port}: no answer within 0.1 seconds"
+        self.assertEqual(found, ProbeResult(port, accepts=True, status=None, summary=summary))
 
     async def test_a_cancel_drops_the_connection(self) -> None:
         app, port = self.listen(b"")

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from hanoverd.versions.health import Probe
+from hanoverd.versions.health import ProbeResult
 from hanoverd.versions.readiness import Readiness, is_ready
 
 
@@ -19,29 +19,29 @@ class ScriptedHealth:
     def __init__(self, answers: dict[int, list[int | None]]) -> None:
         self.answers = answers
         self.asked: list[tuple[float, int]] = []
-        self.pending: list[Deferred[Probe]] = []
+        self.pending: list[Deferred[ProbeResult]] = []
         self.clock = Clock()
 
-    async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> Probe:
+    async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> ProbeResult:
         """None: refused; 0: accepts and never answers; else the status."""
         self.asked.append((round(self.clock.seconds(), 3), port))
         answers = self.answers[port]
         status = answers.pop(0) if len(answers) > 1 else answers[0]
         if status is None:
-            return Probe(port, accepts=False, status=None, said=f"port {port}: refused")
+            return ProbeResult(port, accepts=False, status=None, summary=f"port {port}: refused")
         on_accept()
         if status == 0:
-            waiting: Deferred[Probe] = Deferred()
+            waiting: Deferred[ProbeResult] = Deferred()
             self.pending.append(waiting)
             return await waiting
-        return Probe(port, accepts=True, status=status, said=f"port {port}: HTTP status {status}")
+        return ProbeResult(port, accepts=True, status=status, summary=f"port {port}: HTTP status {status}")
 
 
 def begun(health: ScriptedHealth, *ports: int) -> tuple[Readiness, list[object], Deferred[None]]:
     """Readiness that is being polled, what came of it, and its Deferred."""
     readiness = Readiness(health, health.clock, "172.17.0.2", ports)  # type: ignore[arg-type]  # a fake
     results: list[object] = []
-    deferred = Deferred.fromCoroutine(readiness.reached())
+    deferred = Deferred.fromCoroutine(readiness.wait())
     deferred.addBoth(results.append)
     return readiness, results, deferred
 
@@ -116,7 +116,7 @@ def test_a_port_that_accepts_and_never_answers_does_not_hold_up_the_others() -> 
 
 def test_a_mistake_in_a_probe_is_not_swallowed() -> None:
     class Broken(ScriptedHealth):
-        async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> Probe:
+        async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> ProbeResult:
             raise ZeroDivisionError
 
     _, results, _ = begun(Broken({}), 80)
@@ -134,4 +134,4 @@ def test_a_mistake_in_a_probe_is_not_swallowed() -> None:
     ],
 )
 def test_ready_is_one_200_and_all_accepting(probes: list[tuple[int | None, bool]], ready: bool) -> None:
-    assert is_ready(Probe(80, accepts, status, "") for status, accepts in probes) is ready
+    assert is_ready(ProbeResult(80, accepts, status, "") for status, accepts in probes) is ready

@@ -65,7 +65,7 @@ class FailureTests(TestCase):
         # A limit of memory is not among the options yet, and the machine's own memory is not a test's to fill.
         said = await self.reason(EXIT="137", OOM="1")
         self.assertIn(
-            "exited with code 137 (out of memory: raise its limit, or reduce what it uses) before it was ready", said
+            "exited with code 137 (out of memory: raise its memory limit, or reduce its memory use) before it", said
         )
         self.assertIn("its last line:\n    cannot go on: exiting with 137", said)
 

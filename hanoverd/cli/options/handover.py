@@ -1,0 +1,195 @@
+"""The options of the app and its handovers: health, drain, restarts, what is kept, and notifications."""
+
+from __future__ import annotations
+
+from hanoverd.cli.options.option import Kind, Option, Secret
+from hanoverd.cli.options.values import (
+    BOOLEAN,
+    CATCHABLE_SIGNAL,
+    DURATION,
+    POSITIVE_DURATION,
+    STATUS_URI,
+    WEB_HOOK,
+    number,
+    one_of,
+    plain,
+)
+from hanoverd.spec.names import check_app_name
+from hanoverd.spec.notifications import parse_hook
+from hanoverd.spec.restart import parse_restart
+from hanoverd.spec.retention import ON_EXIT
+
+HANDOVER = (
+    Option(
+        name="name",
+        metavar="NAME",
+        help="Name of the app (default: from the folder or the image)",
+        text="""\
+Containers and their hostnames are called NAME-N, where N is the number of the version. On one host, one hanoverd at a
+time serves the app of a name. The default is the name of the current folder, or the last part of the image's
+repository.""",
+        value=plain(check_app_name, is_late=True),
+        place="name",
+    ),
+    Option(
+        name="status-uri",
+        metavar="URI",
+        default="/",
+        help="Path that answers 200 when a version is ready",
+        text="""\
+A path that starts with ``/``, and an optional query. One published port has to answer ``200`` there; the other
+published ports have to accept connections.""",
+        value=STATUS_URI,
+        place="health.uri",
+    ),
+    Option(
+        name="status-timeout",
+        metavar="DURATION",
+        default="5m",
+        help="Maximum time until a new version is ready",
+        text="It starts when the container starts. A version that takes longer is removed.",
+        value=POSITIVE_DURATION,
+        place="health.ready_timeout",
+    ),
+    Option(
+        name="obtain-timeout",
+        metavar="DURATION",
+        default="30m",
+        help="Maximum time to build, pull or load an image",
+        text="If it takes longer, the build or pull is cancelled and the handover fails.",
+        value=POSITIVE_DURATION,
+        place="handover.obtain_timeout",
+    ),
+    Option(
+        name="disable-overlap",
+        kind=Kind.BOOLEAN,
+        help="Stop the old version before the new one starts",
+        text="""\
+For an app of which only one version may run at a time. The image is obtained and the container is created first, so
+that the interruption is short. If the new version fails, the old one is started again.""",
+        value=BOOLEAN,
+        place="handover.stop_first",
+    ),
+    Option(
+        name="overlap-grace-duration",
+        metavar="DURATION",
+        default="1s",
+        help="Minimum time that a replaced version keeps running",
+        text="It starts when the new version goes live. The version runs that long even without connections.",
+        value=DURATION,
+        place="handover.drain.grace",
+    ),
+    Option(
+        name="drain-timeout",
+        metavar="DURATION",
+        default="30s",
+        help="Maximum time for a replaced version to finish its connections",
+        text="""\
+A replaced version is stopped when its last connection closes, or after this time. Without the program ``conntrack``
+connections cannot be counted, and the version always runs for the whole time.""",
+        value=DURATION,
+        place="handover.drain.timeout",
+    ),
+    Option(
+        name="drain-signal",
+        metavar="SIGNAL",
+        help="Signal to send to a version when it is replaced (default: none)",
+        text="""\
+An app that answers with ``Connection: close`` after this signal loses no request of a client that keeps connections
+open.""",
+        value=CATCHABLE_SIGNAL,
+        place="handover.drain.signal",
+    ),
+    Option(
+        name="restart",
+        metavar="no|always|unless-stopped|on-failure[:N]",
+        default="always",
+        help="Restart policy when the live version exits",
+        text="""\
+As in docker run. A restart is a new version of the same image, which has to become ready like any other. The first
+restart comes after 100 ms; the wait doubles each time, up to a minute, and starts at 100 ms again after a version was
+live for 10 s. Meanwhile a version that is still draining serves. ``unless-stopped`` is the same as ``always``.""",
+        value=plain(parse_restart, is_late=True),
+        place="restart",
+    ),
+    Option(
+        name="settle",
+        metavar="DURATION",
+        default="0s",
+        help="Time to keep the replaced version running, to go back to it on failure",
+        text="""\
+If the new version exits, or fails its ``--watch``, within this time after it goes live, the version that it replaced
+becomes live again at once. Nothing else is tried until the next trigger.""",
+        value=DURATION,
+        place="handover.settle",
+    ),
+    Option(
+        name="watch",
+        metavar="DURATION",
+        default="0s",
+        help="Interval between checks of the live version; 0 disables them",
+        text="""\
+The check is the same as for readiness. An unhealthy HEALTHCHECK of the image also counts as a failure. After
+``--watch-failures`` failures in a row a new version of the same image replaces the live version, if ``--restart``
+allows it. The live version serves until the new one is ready.""",
+        value=DURATION,
+        place="health.interval",
+    ),
+    Option(
+        name="watch-failures",
+        metavar="N",
+        default="3",
+        help="Number of failed checks in a row that replace the live version",
+        value=number(1),
+        place="health.failures",
+    ),
+    Option(
+        name="on-exit",
+        metavar="stop|keep",
+        default="stop",
+        help="What happens to the live version when hanoverd stops",
+        text="""\
+``stop`` removes the firewall rules and stops the version. ``keep`` keeps both, so that a restart or an upgrade of
+hanoverd interrupts no request: the next start with the same ``--name`` takes over the version.""",
+        value=one_of(ON_EXIT),
+        place="retention.on_exit",
+    ),
+    Option(
+        name="keep-versions",
+        metavar="N",
+        default="1",
+        help="Number of earlier versions to keep for a rollback",
+        text="""\
+``hanoverd rollback`` goes back to them: the last N whose image or settings differ from those of the live version.
+Their containers are stopped and called NAME-N-kept. Images of older versions are removed if hanoverd obtained them, no
+other container uses them and they have no other name. A stop removes the kept containers, unless ``--on-exit`` is
+``keep``.""",
+        value=number(0),
+        place="retention.versions",
+    ),
+    Option(
+        name="hook",
+        kind=Kind.REPEATED,
+        metavar="EVENT=COMMAND",
+        help="Run a shell command at obtained, ready, live, failed, drained or died",
+        text="""\
+The environment has HANOVERD_EVENT, HANOVERD_APP, HANOVERD_NEW (the container of the version), HANOVERD_OLD (the
+container of the version that was live before), HANOVERD_NEW_ID, HANOVERD_OLD_ID, HANOVERD_IMAGE, HANOVERD_IMAGE_ID and
+HANOVERD_REASON. The output is logged. A command that runs for more than 60 s is ended. hanoverd waits only for the
+command of ``ready``: if it fails, the new version does not go live.""",
+        value=plain(parse_hook, is_late=True),
+        place="notifications.hooks",
+    ),
+    Option(
+        name="notify",
+        kind=Kind.REPEATED,
+        metavar="URL",
+        help="Post each event to a web hook, as JSON",
+        text="""\
+The keys are ``event``, ``app``, ``new``, ``new_id``, ``old``, ``old_id``, ``image``, ``image_id`` and ``reason``. A
+post is tried five times; a handover does not wait for it.""",
+        value=WEB_HOOK,
+        place="notifications.urls",
+        secret=Secret.ALL,
+    ),
+)

@@ -1,0 +1,93 @@
+"""The options of building and pulling images, for the daemon and for the builder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hanoverd.cli.options.option import Kind, Option, Secret
+from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, Context, Value, one_of
+from hanoverd.spec.build import BUILDERS, PULLS, parse_build_arg
+
+
+def _read_build_arg(text: str, context: Context) -> tuple[str, str | None]:
+    return parse_build_arg(text, context.environ)
+
+
+PULL = Option(
+    name="pull",
+    metavar="always|missing|never",
+    help="Pull the image before each handover (default: missing; with --hookbot, always)",
+    text="As in docker run.",
+    value=one_of(PULLS),
+    place="source.pull",
+)
+
+BUILD = (
+    Option(
+        name="build-file",
+        metavar="PATH",
+        help="Dockerfile to build (default: Dockerfile in the folder that is built)",
+        text="""\
+As docker build's ``--file``: it can be outside of the folder. For a repository, it is a path in the folder that is
+built.""",
+        value=replace(PATH, is_late=True),
+        place="source.build.file",
+    ),
+    Option(
+        name="build-arg",
+        kind=Kind.REPEATED,
+        metavar="NAME[=VALUE]",
+        help="Set a build argument",
+        text="As in docker build: ``NAME`` alone takes the value from hanoverd's own environment.",
+        value=Value(_read_build_arg, join=dict),
+        place="source.build.args",
+        secret=Secret.AFTER_EQUALS,
+    ),
+    Option(
+        name="build-target",
+        metavar="STAGE",
+        help="Stage of the Dockerfile to build (default: the last)",
+        place="source.build.target",
+    ),
+    Option(
+        name="no-cache",
+        kind=Kind.BOOLEAN,
+        help="Build without the engine's cache",
+        value=BOOLEAN,
+        place="source.build.no_cache",
+    ),
+    Option(
+        name="builder",
+        metavar="auto|classic|buildkit",
+        default="auto",
+        help="Builder to use",
+        text="""\
+``classic`` is the engine's own builder. ``buildkit`` is BuildKit through the docker command, which has to be on PATH;
+Docker 23 and newer need its buildx plugin. ``auto`` uses the classic builder unless the Dockerfile needs BuildKit:
+``# syntax=``, ``RUN --mount``, ``COPY --link``, ``<<EOF`` and so on.""",
+        value=one_of(BUILDERS),
+        place="source.build.builder",
+    ),
+)
+
+REPOSITORY = (
+    Option(
+        name="git-protocol",
+        metavar="https|ssh",
+        default="https",
+        help="Protocol for a repository that is written as HOST/USER/REPO",
+        text="""\
+With https, git asks its credential helpers for a login; with ssh, the user is ``git``, and ssh uses its agent and
+keys. Nothing asks for a password on the terminal. ``GIT_SSH_COMMAND`` and git's configuration apply.""",
+        value=one_of(("https", "ssh")),
+        place="source.git_protocol",
+    ),
+    Option(
+        name="state-dir",
+        metavar="FOLDER",
+        default=".",
+        help="Folder for the copies of repositories, in src/",
+        value=FOLDER,
+        place="source.state_folder",
+    ),
+)

@@ -1,0 +1,101 @@
+"""The options of the commands for a running daemon."""
+
+from __future__ import annotations
+
+from hanoverd.cli.options.option import Kind, Option
+from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, TAIL, plain
+from hanoverd.spec.image_name import ImageName
+
+
+def _parse_image(text: str) -> str:
+    ImageName.parse(text)
+    return text
+
+
+def _parse_format(text: str) -> bool:
+    if text not in ("table", "json"):
+        raise ValueError("it must be table or json")
+    return text == "json"
+
+
+NO_TRUNC = Option(
+    name="no-trunc",
+    kind=Kind.BOOLEAN,
+    help="Do not truncate IDs and reasons",
+    value=NOT,
+    place="trunc",
+)
+FORMAT = Option(
+    name="format",
+    metavar="table|json",
+    default="table",
+    help="Format of the output; json prints one object a line",
+    value=plain(_parse_format),
+    place="json",
+)
+QUIET = Option(name="quiet", letter="q", kind=Kind.BOOLEAN, help="Show only the names", value=BOOLEAN, place="quiet")
+JSON = Option(
+    name="json",
+    kind=Kind.BOOLEAN,
+    help="Print the whole status as JSON",
+    value=BOOLEAN,
+    place="json",
+)
+WATCH = Option(
+    name="watch",
+    letter="w",
+    kind=Kind.BOOLEAN,
+    help="Show each change until interrupted; with --json, one line a change",
+    value=BOOLEAN,
+    place="watch",
+)
+WAIT = Option(
+    name="wait",
+    kind=Kind.BOOLEAN,
+    help="Follow the handover until it finishes; exit 1 unless it goes live",
+    value=BOOLEAN,
+    place="wait",
+)
+IMAGE = Option(
+    name="image",
+    metavar="IMAGE",
+    help="Image for this handover, instead of what the app's source has",
+    value=plain(_parse_image, is_late=True),
+    place="image",
+)
+FOLLOW = Option(
+    name="follow", letter="f", kind=Kind.BOOLEAN, help="Follow the log until interrupted", value=BOOLEAN, place="follow"
+)
+APP = Option(name="app", kind=Kind.BOOLEAN, help="Show only the output of the app's versions", value=BOOLEAN)
+DAEMON = Option(name="daemon", kind=Kind.BOOLEAN, help="Show only the log of hanoverd", value=BOOLEAN)
+TIMESTAMPS = Option(
+    name="timestamps",
+    letter="t",
+    kind=Kind.BOOLEAN,
+    help="Show the time of each entry",
+    value=BOOLEAN,
+    place="timestamps",
+)
+SINCE = Option(
+    name="since",
+    metavar="DURATION",
+    help="Show the entries of the last DURATION, such as 10m",
+    value=DURATION,
+    place="since",
+)
+JSON_LINES = Option(
+    name="json",
+    kind=Kind.BOOLEAN,
+    help="Print one JSON object per line, as --log-format json does",
+    value=BOOLEAN,
+    place="json",
+)
+TAIL_ENTRIES = Option(
+    name="tail",
+    letter="n",
+    metavar="N",
+    default="all",
+    help="Number of entries to show from the end of the log",
+    value=TAIL,
+    place="tail",
+)

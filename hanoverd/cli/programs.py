@@ -1,0 +1,115 @@
+"""The specifications of the builder, the hookbot server and the commands for a running daemon, from a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hanoverd.cli.app import complete_source, hookbot_spec
+from hanoverd.cli.commands import LIST, LOGS, ROLLBACK, Command
+from hanoverd.cli.given import Given
+from hanoverd.runtime.errors import UsageError
+from hanoverd.spec.hookbot import HookbotURL, image_of_notify, with_token
+from hanoverd.spec.names import check_app_name
+from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec, RemoteCommand
+from hanoverd.text.quoting import quoted
+
+_LAST_PORT = 65535
+
+_TOKEN_BASE = "http://localhost:8080"  # noqa: S105  # not a secret
+
+_KEY = "the secret that tokens are made with"
+_GITHUB_SECRET = "the secret of GitHub's webhooks"  # noqa: S105  # not a secret
+
+
+def builder_spec(given: Given) -> BuilderSpec:
+    """Return the specification of a builder; UsageError."""
+    for option, variable in (("listen", "HOOKBOT_MONITOR_URL"), ("docker-notify", "HOOKBOT_DOCKER_NOTIFY_URL")):
+        if not given.value(option):
+            raise UsageError(f"the builder needs --{option} {given.metavar(option)} (or {variable})")
+    hookbot = hookbot_spec(given, "listen")
+    assert hookbot is not None  # noqa: S101  # checked above
+    try:
+        url = HookbotURL.parse(given.value("docker-notify"))
+        image = image_of_notify(url)
+    except ValueError as error:
+        raise UsageError(f"--docker-notify: {error}") from None
+    tree = given.tree()
+    complete_source(tree, given, hookbot.subscription.source)
+    tree |= {"hookbot": hookbot, "image": image, "notify": url}
+    return tree.make(BuilderSpec)
+
+
+def server_spec(given: Given) -> HookbotServerSpec:
+    """Return the specification of a hookbot server; UsageError."""
+    bind = given.value("bind")
+    host, colon, port = bind.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
+        raise UsageError(f"--bind {quoted(bind)} is no address: write [HOST]:PORT")
+    cert, key = given.value("tls-cert"), given.value("tls-key")
+    if (cert is None) != (key is None):
+        raise UsageError("--tls-cert and --tls-key need each other")
+    return HookbotServerSpec(
+        host=host.strip("[]"),
+        port=int(port),
+        tls=None if cert is None else (cert, key),
+        key=_secret(given, "HOOKBOT_KEY", _KEY),
+        github_secret=_secret(given, "HOOKBOT_GITHUB_SECRET", _GITHUB_SECRET) if given.value("router") else None,
+        log_format=given.value("log-format"),
+    )
+
+
+def tokens(given: Given, rest: Sequence[str]) -> str:
+    """Return the URLs ``rest`` with their tokens, or only these, one a line; UsageError."""
+    if not rest:
+        raise UsageError("make-tokens needs URLs, or paths such as /sub/hanoverd/cwd, to make tokens for")
+    key = _secret(given, "HOOKBOT_KEY", _KEY)
+    try:
+        made = [with_token(text, key, given.value("url-base") or _TOKEN_BASE) for text in rest]
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return "\n".join(bare if given.value("bare") else url for bare, url in made)
+
+
+def _secret(given: Given, variable: str, meaning: str) -> str:
+    secret = given.context.environ.get(variable)
+    if not secret:
+        raise UsageError(f"the environment variable {variable} is not set: it has to be {meaning}")
+    return secret
+
+
+def remote_command(command: Command, given: Given, rest: Sequence[str]) -> RemoteCommand:
+    """Return the command for a running daemon; UsageError for missing arguments, or too many."""
+    most = 0 if command is LIST else 2 if command is ROLLBACK else 1
+    if len(rest) > most:
+        raise UsageError(f"{command.name} does not take {quoted(rest[most])}: write {command.usage}")
+    if most and not rest:
+        raise UsageError(f"{command.name} needs the name of an app (`hanoverd list` shows them): write {command.usage}")
+    tree = given.tree()
+    tree["verb"] = command.name
+    if command is LOGS:
+        tree["source"] = _log_source(given)
+    if rest:
+        tree["app"] = _app_name(rest[0])
+    if len(rest) > 1:
+        tree["generation"] = _generation(rest[1])
+    return tree.make(RemoteCommand)
+
+
+def _log_source(given: Given) -> str:
+    chosen = [source for source in ("app", "daemon") if given.value(source)]
+    return chosen[0] if len(chosen) == 1 else ""
+
+
+def _app_name(text: str) -> str:
+    try:
+        return check_app_name(text)
+    except ValueError as error:
+        raise UsageError(f"{error}: write the name of an app (`hanoverd list` shows them)") from None
+
+
+def _generation(text: str) -> int:
+    # The number alone, or a version's name, which ends with it.
+    number = text.rpartition("-")[2]
+    if not number.isascii() or not number.isdigit():
+        raise UsageError(f"{quoted(text)} is no generation: write a number, as `hanoverd status` lists them")
+    return int(number)

@@ -1,0 +1,168 @@
+"""The language of ``iptables-save`` and ``iptables-restore``: a table as values, and changes of it as text. Pure.
+
+A line is ``*TABLE``, ``:CHAIN POLICY [PACKETS:BYTES]``, ``-A CHAIN OPTIONS``, with the rule's own ``[PACKETS:BYTES]`` before
+it if they were asked for, ``COMMIT``, or a comment after ``#`` (iptables-save(8), and ``xtables_save_string`` for the quotes).
+A line of another form belongs to another program, and is left out: no text is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+#: The table in which the kernel looks up where a new connection goes.
+NAT = "nat"
+
+_RULE = re.compile(r"(?:\[(\d+):(\d+)\] )?-A (\S+)(?: (.*))?")
+
+#: A word: in double quotes, with backslashes, where it holds more than letters, digits, hyphens and underscores.
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Counters:
+    """How many packets and bytes a rule has matched."""
+
+    packets: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a rule with its values: ``--dport 8080``; ``is_negated`` where a ``!`` stands before it."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    is_negated: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: ``text`` is all that is printed after the chain's name, to the letter, which is what deleting it takes."""
+
+    table: str
+    chain: str
+    text: str
+    counters: Counters | None = field(default=None, compare=False)
+
+    @cached_property
+    def options(self) -> tuple[Option, ...]:
+        """All options, in order."""
+        return _parse_options(self.text)
+
+    @cached_property
+    def target(self) -> str:
+        """The target, or the chain that the rule jumps to; "" for a rule without."""
+        return next((option.values[0] for option in self.options if _is_target(option)), "")
+
+    @property
+    def matches(self) -> tuple[Option, ...]:
+        """The conditions: all options before the target but the comment."""
+        end = next((index for index, option in enumerate(self.options) if _is_target(option)), len(self.options))
+        return tuple(option for option in self.options[:end] if option.name != "--comment")
+
+    @property
+    def comment(self) -> str:
+        """The comment; "" for a rule without."""
+        return self.value("--comment") or ""
+
+    def value(self, *names: str) -> str | None:
+        """Return the value of the first option with one of ``names``; None without, or where it is negated."""
+        for option in self.options:
+            if option.name in names and option.values and not option.is_negated:
+                return option.values[0]
+        return None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: the names of its chains, and its rules in their order."""
+
+    name: str
+    chains: frozenset[str]
+    rules: tuple[Rule, ...]
+
+    def rules_of(self, chain: str) -> tuple[Rule, ...]:
+        """Return the rules of a chain in their order."""
+        return self._by_chain.get(chain, ())
+
+    @cached_property
+    def _by_chain(self) -> dict[str, tuple[Rule, ...]]:
+        found: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            found.setdefault(rule.chain, []).append(rule)
+        return {chain: tuple(rules) for chain, rules in found.items()}
+
+
+def parse_table(saved: str, name: str = NAT) -> Table:
+    """Return one table of the output of ``iptables-save``; it is empty where the output does not have it."""
+    chains: list[str] = []
+    rules: list[Rule] = []
+    table = name
+    # Not splitlines(): a comment may hold what Unicode takes for the end of a line.
+    for line in saved.split("\n"):
+        if line.startswith("*"):
+            table = line[1:].strip()
+        elif table != name:
+            continue
+        elif line.startswith(":"):
+            chains.append(line[1:].partition(" ")[0])
+        elif found := _RULE.fullmatch(line):
+            packets, size, chain, text = found.groups()
+            rules.append(Rule(name, chain, text or "", None if packets is None else Counters(int(packets), int(size))))
+    return Table(name, frozenset(chains), tuple(rules))
+
+
+def commit(changes: Iterable[str]) -> str:
+    """Return the input of ``iptables-restore --noflush`` that makes all changes of the table ``nat`` at once, or none."""
+    return "\n".join([f"*{NAT}", *changes, "COMMIT", ""])
+
+
+def declare(chain: str) -> str:
+    """Return the change that creates a chain, or empties the one that exists."""
+    return f":{chain} - [0:0]"
+
+
+def append(chain: str, options: Iterable[str]) -> str:
+    """Return the change that appends a rule to a chain."""
+    return " ".join([f"-A {chain}", *options])
+
+
+def insert_first(chain: str, options: Iterable[str]) -> str:
+    """Return the change that puts a rule before all others of a chain."""
+    return " ".join([f"-I {chain} 1", *options])
+
+
+def delete(rule: Rule) -> str:
+    """Return the change that deletes a rule; of several that are equal, the first."""
+    return f"-D {rule.chain} {rule.text}"
+
+
+def delete_chain(chain: str) -> str:
+    """Return the change that deletes a chain, which must be empty, and no rule may jump to it."""
+    return f"-X {chain}"
+
+
+def _is_target(option: Option) -> bool:
+    return option.name in ("-j", "-g") and bool(option.values)
+
+
+def _parse_options(text: str) -> tuple[Option, ...]:
+    options: list[Option] = []
+    is_negated = False
+    for word in _WORD.finditer(text):
+        quoted, plain = word.groups()
+        last = options[-1] if options else None
+        # A comment is printed without quotes where it can be: ``--comment -j`` has one that reads "-j".
+        is_value = quoted is not None or (last is not None and last.name == "--comment" and not last.values)
+        if not is_value and plain == "!":
+            is_negated = True
+        elif not is_value and plain.startswith("-"):
+            options.append(Option(plain, (), is_negated))
+            is_negated = False
+        elif last is not None:
+            value = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+            options[-1] = Option(last.name, (*last.values, value), last.is_negated)
+    return tuple(options)

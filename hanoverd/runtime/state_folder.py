@@ -1,0 +1,29 @@
+"""The folder for what hanoverd remembers of its apps over a stop and a reboot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+#: Names the folder.
+VARIABLE = "HANOVERD_STATE_DIR"
+
+_SYSTEM = Path("/var/lib/hanoverd")
+
+
+def state_folder(environ: Mapping[str, str], uid: int) -> Path:
+    """Return the folder for a daemon of user ``uid``: /var/lib for root (file hierarchy standard), for others the folder of
+    the XDG base directory specification.
+    """
+    if environ.get(VARIABLE):
+        return Path(environ[VARIABLE])
+    if uid == 0:
+        return _SYSTEM
+    if environ.get("XDG_STATE_HOME"):
+        return Path(environ["XDG_STATE_HOME"], "hanoverd")
+    return Path(environ.get("HOME") or "/", ".local/state/hanoverd")
+
+
+def number_file_of(folder: Path, app: str) -> Path:
+    """Return the file that holds the number of an app's next version."""
+    return folder / f"{app}.next-version"

@@ -1,0 +1,36 @@
+"""Everything that an app is asked to be, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hanoverd.spec.container import ContainerSpec
+from hanoverd.spec.handover import HandoverSpec
+from hanoverd.spec.health import HealthSpec
+from hanoverd.spec.hookbot import HookbotSpec
+from hanoverd.spec.log import TEXT
+from hanoverd.spec.notifications import NotificationSpec
+from hanoverd.spec.ports import PortRequest
+from hanoverd.spec.restart import RestartPolicy
+from hanoverd.spec.retention import RetentionSpec
+from hanoverd.spec.source import SourceSpec
+
+
+@dataclass(frozen=True)
+class AppSpec:
+    """An app.  The command line produces it; each part of the daemon takes the part of it that it needs.
+
+    ``ports`` are the ports that the app publishes on the host.  Without ``hookbot`` no messages trigger handovers.
+    """
+
+    name: str
+    source: SourceSpec
+    container: ContainerSpec
+    ports: tuple[PortRequest, ...]
+    health: HealthSpec
+    handover: HandoverSpec
+    restart: RestartPolicy
+    retention: RetentionSpec
+    notifications: NotificationSpec = field(default_factory=NotificationSpec)
+    hookbot: HookbotSpec | None = None
+    log_format: str = TEXT

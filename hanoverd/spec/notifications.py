@@ -1,0 +1,31 @@
+"""Who is notified of the events in an app's life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hanoverd.spec.events import KINDS
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A shell command for one kind of event."""
+
+    event: str
+    command: str
+
+
+@dataclass(frozen=True)
+class NotificationSpec:
+    """The commands that run at events, and the URLs that each event is posted to: these may hold secrets."""
+
+    hooks: tuple[Hook, ...] = ()
+    urls: tuple[str, ...] = field(default=(), repr=False)
+
+
+def parse_hook(text: str) -> Hook:
+    """Read ``EVENT=COMMAND``; ValueError."""
+    event, assigned, command = text.partition("=")
+    if event not in KINDS or not assigned or not command.strip():
+        raise ValueError(f"write EVENT=COMMAND, with EVENT one of {', '.join(KINDS)}")
+    return Hook(event, command)

@@ -1,0 +1,55 @@
+"""What the other programs in the box are asked to do: the builder, the hookbot server, the commands for a running daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hanoverd.spec.hookbot import HookbotSpec, HookbotURL
+from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.log import TEXT
+from hanoverd.spec.source import SourceSpec
+
+
+@dataclass(frozen=True)
+class BuilderSpec:
+    """A builder: what it builds and when, the name under which it pushes the image, and where it publishes that."""
+
+    source: SourceSpec
+    hookbot: HookbotSpec
+    image: ImageName
+    notify: HookbotURL
+    once: bool = False
+    log_format: str = TEXT
+
+
+@dataclass(frozen=True)
+class HookbotServerSpec:
+    """A hookbot server.  An empty ``host`` means all addresses; ``tls`` are the files of the certificate and its key."""
+
+    host: str
+    port: int
+    tls: tuple[str, str] | None = None
+    key: str = field(default="", repr=False)
+    github_secret: str | None = field(default=None, repr=False)
+    log_format: str = TEXT
+
+
+@dataclass(frozen=True)
+class RemoteCommand:
+    """A command for a running daemon; each ``verb`` uses some of the other fields."""
+
+    verb: str
+    app: str = ""
+    json: bool = False
+    trunc: bool = True
+    quiet: bool = False
+    watch: bool = False
+    wait: bool = False
+    follow: bool = False
+    tail: int | None = None
+    #: Of a log: "app", "daemon", or "" for both; and how many seconds back.
+    source: str = ""
+    since: float | None = None
+    timestamps: bool = False
+    image: str | None = None
+    generation: int | None = None

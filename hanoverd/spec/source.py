@@ -1,0 +1,24 @@
+"""Where an app's images come from, and how they are built or pulled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hanoverd.spec.build import BuildOptions
+from hanoverd.spec.source_name import SourceName
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A source of images.
+
+    ``folder`` is the current folder at the start, ``state_folder`` keeps copies of repositories; both are absolute.
+    ``pull`` is None if the source decides.
+    """
+
+    name: SourceName
+    folder: str
+    state_folder: str
+    build: BuildOptions = field(default_factory=BuildOptions)
+    pull: str | None = None
+    git_protocol: str = "https"

@@ -1,0 +1,60 @@
+"""Why a version failed, as a message for people: how its container exited, why it was not ready, what it printed last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hanoverd.docker.engine import Engine
+from hanoverd.runtime.errors import EngineError, VersionFailed
+from hanoverd.text.counting import counted
+from hanoverd.text.durations import format_duration
+from hanoverd.versions.monitor import ContainerMonitor
+from hanoverd.versions.readiness import Readiness
+
+if TYPE_CHECKING:
+    from hanoverd.versions.version import Container, Running
+
+
+async def describe_exit(engine: Engine, container: Container, monitor: ContainerMonitor) -> tuple[str, str]:
+    """Return how a container has exited ("exited with code 3"), and its last output ("; its last 2 lines: …").
+
+    Fires when its output is complete, or after a time limit.
+    """
+    await monitor.wait_for_output()
+    try:
+        state = (await engine.inspect_container(container.ref))["State"]
+    except EngineError:
+        state = {}
+    reason = f"exited with code {monitor.exit.get()}"
+    if state.get("OOMKilled"):
+        reason += " (out of memory: raise its memory limit, or reduce its memory use)"
+    if state.get("Error"):
+        reason += f" ({state['Error']})"
+    return reason, _last_output(monitor)
+
+
+async def exit_error(engine: Engine, container: Container, monitor: ContainerMonitor) -> VersionFailed:
+    """Return the error for a version that exited before it was live."""
+    reason, output = await describe_exit(engine, container, monitor)
+    return VersionFailed(f"{reason} before it was ready{output}")
+
+
+def not_ready_error(running: Running, readiness: Readiness, seconds: float) -> VersionFailed:
+    """Return the error for a version that was not ready within ``seconds``."""
+    created = running.created
+    hint = ""
+    if created.image.ports and not set(created.ports) <= set(created.image.ports):
+        hint = f" (the image exposes {', '.join(str(port.number) for port in created.image.ports)})"
+    return VersionFailed(
+        f"not ready within the status timeout of {format_duration(seconds)}, after "
+        f"{counted(readiness.probes, 'probe')}; the last at {running.address}: {readiness.describe()}{hint}"
+        f"{_last_output(running.monitor)}"
+    )
+
+
+def _last_output(monitor: ContainerMonitor) -> str:
+    lines = monitor.tail
+    if not lines:
+        return "; it printed nothing"
+    which = "its last line" if len(lines) == 1 else f"its last {len(lines)} lines"
+    return f"; {which}:" + "".join(f"\n    {line}" for line in lines)

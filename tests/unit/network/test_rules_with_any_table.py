@@ -1,0 +1,174 @@
+"""Whatever another program has made of the firewall: the plans are right, and touch nothing that is not the app's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hanoverd.network.chains import PREFIX, chains_of
+from hanoverd.network.iptables import Table, parse_table
+from hanoverd.network.rules import (
+    Claim,
+    Route,
+    RoutedVersion,
+    claims,
+    find_problem,
+    plan_nothing,
+    plan_removal,
+    plan_routes,
+    published_ports,
+    routed_version,
+)
+from hanoverd.spec.ports import ANY_IPV4, HIGHEST_PORT, LOOPBACK, ContainerPort, HostPort, PublishedPort
+from tests.fakes import table as fake
+
+APP, OTHER = "web", "api"
+OWN = chains_of(APP)
+
+#: A table of the model: chains by name, each with its rules in order.
+Chains = dict[str, list[str]]
+
+NUMBERS = st.integers(1, HIGHEST_PORT)
+HOST_PORTS = st.builds(HostPort, st.just(ANY_IPV4) | st.ip_addresses(v=4), NUMBERS)
+PORTS = st.builds(PublishedPort, HOST_PORTS, st.builds(ContainerPort, NUMBERS))
+ROUTES = st.lists(
+    st.builds(Route, PORTS, st.ip_addresses(v=4).map(str), st.none() | st.builds(HostPort, st.just(LOOPBACK), NUMBERS)),
+    max_size=4,
+)
+VERSIONS = st.integers(0, 999).map(lambda number: f"{APP}-{number}")
+
+#: Rules of other programs, some of which no parser could make sense of.
+FOREIGN_RULES = st.sampled_from(
+    [
+        "-m addrtype --dst-type LOCAL -j DOCKER",
+        "! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER",
+        f"-m addrtype --dst-type LOCAL -j {chains_of(OTHER).incoming}",
+        f'-m comment --comment "-j {OWN.incoming}" -j DOCKER',
+        '-p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0" -j DNAT --to-destination 172.17.0.9:80',
+        "-p udp -m multiport --dports 53,5353 -j REDIRECT --to-ports 53",
+        "-m comment --comment -j -g ELSEWHERE",
+        '-m comment --comment "an open quote -j X',
+        "[unsupported revision]",
+        "-j",
+        "! ! -!",
+        "\N{SNOWMAN}\x85\u2028",
+    ]
+)
+
+#: What meddling leaves of our own: rules in our chains, and jumps to them.
+OWN_RULES = st.sampled_from(
+    [
+        '-p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0" -j DNAT --to-destination 172.17.0.2:80',
+        "-j ACCEPT",
+        "--dport many -j DNAT --to-destination nowhere",
+    ]
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Chains:
+    """A table, in which the app's chains and jumps may be there, be missing, or stand in any place."""
+    chains: Chains = {name: draw(st.lists(FOREIGN_RULES, max_size=3)) for name in fake.BUILT_IN}
+    for name in ("DOCKER", "ELSEWHERE", chains_of(OTHER).incoming):
+        chains[name] = draw(st.lists(FOREIGN_RULES, max_size=2))
+    for hook, chain in OWN.hooks:
+        if draw(st.booleans()):
+            chains[chain] = draw(st.lists(OWN_RULES, max_size=2))
+            for _ in range(draw(st.integers(0, 2))):
+                place = draw(st.integers(0, len(chains[hook])))
+                chains[hook].insert(place, f"-m addrtype --dst-type LOCAL -j {chain}")
+    return chains
+
+
+def parsed(chains: Chains) -> Table:
+    return parse_table(fake.shown(chains))
+
+
+def apply(chains: Chains, commit: str) -> Chains:
+    """What iptables-restore --noflush makes of a table."""
+    changed = {name: list(rules) for name, rules in chains.items()}
+    for line in commit.split("\n"):
+        if line and line[0] not in "*#" and line != "COMMIT":
+            fake.apply(changed, line)
+    return changed
+
+
+def foreign(chains: Chains) -> Chains:
+    """All that is not the app's: other chains, without the jumps to the app's."""
+    own = {OWN.incoming, OWN.local}
+    return {
+        name: [rule for rule in rules if not any(rule.endswith(f"LOCAL -j {chain}") for chain in own)]
+        for name, rules in chains.items()
+        if name not in own
+    }
+
+
+@given(tables(), VERSIONS, ROUTES)
+def test_after_the_commit_the_rules_are_right_and_all_others_as_before(
+    chains: Chains, version: str, routes: Sequence[Route]
+) -> None:
+    after = apply(chains, plan_routes(APP, version, routes, parsed(chains)))
+    assert find_problem(APP, version, routes, parsed(after)) is None
+    assert foreign(after) == foreign(chains)
+    for hook, chain in OWN.hooks:
+        targets = [rule.target for rule in parsed(after).rules_of(hook)]
+        assert targets.count(chain) == 1
+        assert all(target.startswith(PREFIX) for target in targets[: targets.index(chain)])
+        assert len(after[chain]) == len(routes)
+
+
+@given(tables(), VERSIONS, ROUTES)
+def test_a_second_commit_changes_nothing(chains: Chains, version: str, routes: Sequence[Route]) -> None:
+    after = apply(chains, plan_routes(APP, version, routes, parsed(chains)))
+    assert apply(after, plan_routes(APP, version, routes, parsed(after))) == after
+    assert apply(after, plan_routes(APP, version, routes)) == after
+    assert apply(after, plan_nothing()) == after
+
+
+@given(tables(), VERSIONS, ROUTES)
+def test_a_problem_is_found_exactly_where_the_commit_changes_something(
+    chains: Chains, version: str, routes: Sequence[Route]
+) -> None:
+    problem = find_problem(APP, version, routes, parsed(chains))
+    after = apply(chains, plan_routes(APP, version, routes, parsed(chains)))
+    assert (problem is None) == (after == chains)
+
+
+@given(tables(), VERSIONS, ROUTES)
+def test_after_the_removal_nothing_of_the_app_is_left_and_all_others_are_as_before(
+    chains: Chains, version: str, routes: Sequence[Route]
+) -> None:
+    for before in (chains, apply(chains, plan_routes(APP, version, routes, parsed(chains)))):
+        commit = plan_removal(APP, parsed(before))
+        after = before if commit is None else apply(before, commit)
+        assert after == foreign(before)
+        assert plan_removal(APP, parsed(after)) is None
+
+
+@given(VERSIONS, ROUTES)
+def test_rules_are_read_back_as_they_were_written(version: str, routes: Sequence[Route]) -> None:
+    saved = parse_table(plan_routes(APP, version, routes))
+    assert published_ports(APP, saved) == [route.port for route in routes]
+    assert claims(saved) == [Claim(OWN.incoming, route.port.host) for route in routes]
+    assert routed_version(APP, saved) == (RoutedVersion(version, routes[0].address) if routes else None)
+    assert published_ports(OTHER, saved) == []
+    assert routed_version(OTHER, saved) is None
+
+
+@given(VERSIONS, ROUTES.filter(bool), st.data())
+def test_a_route_to_another_version_or_port_is_a_problem(
+    version: str, routes: Sequence[Route], data: st.DataObject
+) -> None:
+    after = apply(empty(), plan_routes(APP, version, routes, parsed(empty())))
+    assert find_problem(APP, f"{version}0", routes, parsed(after)) is not None
+    other = data.draw(ROUTES.filter(lambda others: others != routes))
+    assert find_problem(APP, version, other, parsed(after)) is not None
+    wrong = Route(routes[0].port, str(IPv4Address(int(IPv4Address(routes[0].address)) ^ 1)), routes[0].proxy)
+    assert find_problem(APP, version, [wrong, *routes[1:]], parsed(after)) is not None
+
+
+def empty() -> Chains:
+    return {name: [] for name in fake.BUILT_IN}
