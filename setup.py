@@ -6,8 +6,15 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+#: Only for archives in S3, and for archives that are compressed with zstd.
+EXTRAS = {
+    "s3": ["boto3>=1.34.0"],
+    "zstd": ["zstandard>=0.23.0"],
+}
+ALL = [requirement for requirements in EXTRAS.values() for requirement in requirements]
+
 #: What the unit tests need.
-UNIT_TEST = ["cryptography", "docutils", "hypothesis>=6.100", "pytest>=9", "pytest-xdist>=3.8", "websockets>=14"]
+UNIT_TEST = [*ALL, "cryptography", "docutils", "hypothesis>=6.100", "pytest>=9", "pytest-xdist>=3.8", "websockets>=14"]
 
 
 def version() -> str:
@@ -33,17 +40,17 @@ setup(
     package_data={"hanoverd": ["py.typed"]},
     install_requires=[
         "autobahn>=24.4.2",
-        "boto3>=1.34.0",
         "docker>=7.1.0",
         "requests>=2.32.2",
         "treq>=24.9.1",
         "Twisted[tls]>=24.7.0",
         "txaio>=23.1.1",
         "urllib3>=2.0.2",
-        "zstandard>=0.23.0",
         "zope.interface>=7.0.3",
     ],
     extras_require={
+        **EXTRAS,
+        "all": ALL,
         "unit-test": UNIT_TEST,
         "test": [
             *UNIT_TEST,

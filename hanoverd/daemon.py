@@ -31,6 +31,7 @@ from hanoverd.network.preflight import check_claims, check_firewall
 from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import HookReactor, Hooks
 from hanoverd.runtime.errors import HanoverdError
+from hanoverd.runtime.exit_status import exit_with
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from hanoverd.hookbot.trigger import HookbotTrigger
 
 log = Logger()
+
+#: The exit status if the start fails.
+START_FAILED = 1
 
 
 class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor, HookReactor):
@@ -77,6 +81,7 @@ class HanoverdService(RunningService):
         self._release = release
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
         self._stopping = False
+        app.reporter.stop_after_failure = self._stop_without_image
 
     def begin(self) -> None:
         """Take the signals, and the first trigger."""
@@ -119,6 +124,21 @@ class HanoverdService(RunningService):
         self._release()
         self._systemd.ended()
         log.info("{app}: hanoverd has stopped", event="ended", app=self._app.versions.app)
+
+    def _stop_without_image(self) -> bool:
+        """Stop if this start has obtained no image, and nothing but a person can change that; return whether it stops."""
+        requests = self._app.orchestrator.state.requests
+        if self._hookbot is not None or not requests.is_empty or any(record.image_id for record in self._app.history):
+            return False
+        log.error(
+            "{app}: no image could be obtained and no version is live: stopping with exit status 1",
+            event="start_failed",
+            app=self._app.versions.app,
+        )
+        exit_with(START_FAILED)
+        self._stopping = True
+        self._reactor.callLater(0, self._reactor.stop)
+        return True
 
     def _end_of_input(self) -> None:
         self._stop("end of input (Ctrl-D)")

@@ -1,4 +1,4 @@
-"""A source of images of one's own: a package that adds one file to ``twisted/plugins``."""
+"""A package with a source of images: it adds one file to ``twisted/plugins``."""
 
 from setuptools import setup
 

@@ -51,8 +51,8 @@ class Control:
             "paused": state.requests.is_paused,
             "held": self._held(),
             "kept": [
-                {"generation": kept.generation, "image": kept.image.name.reference, "image_id": kept.image.id}
-                for kept in app.retention.kept(live)
+                {"generation": kept.number, "image": kept.image.name.reference, "image_id": kept.image.id}
+                for kept in app.retention.kept()
             ],
             "rules_mended": app.reconciler.repairs,
             "pid": os.getpid(),

@@ -1,8 +1,8 @@
-"""The builder: obtains an image, pushes it, and tells those who run it."""
+"""The builder: obtains an image, pushes it, and notifies its users."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from hanoverd.docker.credentials import Credentials
 from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Source
 from hanoverd.runtime.cancellation import Outcome, shielded
-from hanoverd.runtime.errors import EngineRefused, HanoverdError, ObtainFailed
+from hanoverd.runtime.errors import EngineRefused, HanoverdError, ObtainFailed, OperationFailed
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.durations import format_duration
 from hanoverd.text.short_id import short_id
@@ -25,7 +25,7 @@ log = Logger()
 
 
 class Builder:
-    """Pushes what ``source`` gives as ``image``, then calls ``notify``."""
+    """Obtains images from ``source``, pushes them as ``image``, and calls ``notify``; one build at a time."""
 
     def __init__(
         self,
@@ -49,19 +49,17 @@ class Builder:
         self._is_stopping = False
 
     def trigger(self, reason: str, revision: str | None = None) -> None:
-        """Have a build started: of ``revision`` (a commit), if one is named, else of the newest.  It cancels one that is
-        under way.
-        """
+        """Build ``revision`` (a commit), or the newest revision. Cancels a build that runs."""
         self._requests = self._requests.add_trigger(reason, revision)
-        self._start()
+        self._start_next()
 
     def newest_found(self, newest: str) -> None:
-        """The source has ``newest``: have a build started, unless that was built, or is being built."""
+        """Build the source's ``newest`` revision, unless it was built or is being built."""
         self._requests = self._requests.newest_found(newest)
-        self._start()
+        self._start_next()
 
     async def stop(self) -> None:
-        """Cancel the build under way, and start none any more; fires when it is over.  Ignores cancellation."""
+        """Cancel the build that runs, and start no more; fires when it has ended. Ignores cancellation."""
         self._is_stopping = True
         if self._building is not None:
             building = Outcome(self._building)
@@ -69,20 +67,20 @@ class Builder:
             await shielded(building.wait())
 
     async def build(self, revision: str | None = None) -> None:
-        """Obtain, tag, push and tell, once.
+        """Obtain, tag and push the image once, and notify its users.
 
-        Fails with ``HanoverdError``.  Cancel aborts what is under way on the engine.
+        Fails with ``HanoverdError``. Cancel also aborts the work on the engine.
         """
-        begun = self._clock.seconds()
+        start = self._clock.seconds()
         log.info("builder: {source}", event="build_obtaining", source=self._source.describe())
         image = await self._source.obtain(self._progress, revision)
         self._requests = replace(self._requests, obtained=image.revision)
         await self._engine.tag(image.id, self._image.repository, self._image.tag_or_digest)
         await self._push()
         await self._notify()
-        seconds = self._clock.seconds() - begun
+        seconds = self._clock.seconds() - start
         log.info(
-            "builder: pushed {image} ({short}), hookbot notified, in {took}",
+            "builder: pushed {image} ({short}) in {took}",
             event="pushed",
             image=self._image.reference,
             image_id=image.id,
@@ -92,26 +90,17 @@ class Builder:
         )
 
     async def _push(self) -> None:
-        errors: list[str] = []
-
-        def on_event(event: Mapping[str, Any]) -> None:
-            if "error" in event:
-                errors.append(str(event["error"]))
-            elif event.get("status"):
-                self._progress(": ".join(str(event[key]) for key in ("id", "status") if event.get(key)))
-
-        login = await self._credentials.login(self._image.registry)
+        image = self._image
+        login = await self._credentials.login(image.registry)
         try:
-            await self._engine.push(self._image.repository, self._image.tag_or_digest, login, on_event)
-        except EngineRefused as error:
-            errors.append(str(error))
-        if errors:
+            await self._engine.push(image.repository, image.tag_or_digest, login, self._progress)
+        except (EngineRefused, OperationFailed) as error:
             raise ObtainFailed(
-                f"cannot push {self._image.reference}: {errors[-1]}. Check that the registry answers, and that "
-                f"`docker login {self._image.registry}` was done for it"
-            )
+                f"cannot push {image.reference}: {error}. Check that the registry answers, and that you are logged in "
+                f"(`docker login {image.registry}`)"
+            ) from None
 
-    def _start(self) -> None:
+    def _start_next(self) -> None:
         if self._is_stopping:
             return
         if self._building is not None:
@@ -121,21 +110,21 @@ class Builder:
         self._requests = self._requests.catch_up()
         if not self._requests.is_empty:
             request, self._requests = self._requests.next_request(), self._requests.cleared()
-            building = self._building = Deferred.fromCoroutine(self._work(request))
+            building = self._building = Deferred.fromCoroutine(self._build_and_log(request))
             building.addCallback(self._build_ended)
 
     def _build_ended(self, _result: None) -> None:
         self._building = None
-        self._start()
+        self._start_next()
 
-    async def _work(self, request: Request) -> None:
+    async def _build_and_log(self, request: Request) -> None:
         log.info(
             "builder: build: {trigger}", event="build", trigger=", ".join(request.reasons), reasons=request.reasons
         )
         try:
             await self.build(request.target.revision if isinstance(request.target, SourceTarget) else None)
         except CancelledError:
-            log.info("builder: build cancelled: a newer one starts, or the builder stops", event="build_cancelled")
+            log.info("builder: build cancelled", event="build_cancelled")
         except HanoverdError as error:
             log.error("builder: build failed: {error}", event="build_failed", error=error)
             log.info("builder: waiting for the next trigger", event="build_waiting")

@@ -1,4 +1,4 @@
-"""The builder as a Twisted service, and as a command that ends."""
+"""The builder as a Twisted service, and as a command that builds once."""
 
 from __future__ import annotations
 
@@ -19,48 +19,52 @@ log = Logger()
 
 
 class BuilderService(RunningService):
-    """Builds at the start, at each message of hookbot and at each SIGHUP, while the reactor runs."""
+    """Builds at the start, at each message from hookbot, and at each SIGHUP, while the reactor runs."""
 
     def __init__(self, reactor: Any, pool: Pools, builder: Builder, hookbot: HookbotTrigger) -> None:
         super().__init__(reactor)
         self._pool = pool
         self._builder = builder
         self._hookbot = hookbot
-        self._stopping = False
+        self._is_stopping = False
 
     def begin(self) -> None:
-        """Take the signals, and the first trigger."""
+        """Handle the signals, and start the first build."""
         take_signals(self._reactor, lambda: self._builder.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._builder.trigger("start")
         self._hookbot.start()
 
     async def end(self) -> None:
-        """Fires when nothing is under way any more, and the threads have ended."""
+        """Stop the build that runs; fires when it and all threads have ended."""
         await self._hookbot.stop()
         await self._builder.stop()
         self._pool.stop()
         log.info("builder: stopped", event="builder_ended")
 
     def _stop(self, reason: str) -> None:
-        if not self._stopping:
-            self._stopping = True
+        if not self._is_stopping:
+            self._is_stopping = True
             log.info("builder: stopping: {reason}", event="builder_stopping", reason=reason)
             self._reactor.stop()
 
 
 def build_once(reactor: Any, pool: Pools, builder: Builder) -> bool:
-    """Run the reactor for one build; whether all of it worked.  SIGTERM and SIGINT cancel it."""
-    outcome: list[bool] = []
+    """Run the reactor for one build, and return whether it succeeded. SIGTERM and SIGINT cancel it."""
+    succeeded = False
 
     def begin() -> None:
         pool.start()
         building = Deferred.fromCoroutine(builder.build())
         take_signals(reactor, lambda: None, lambda _: building.cancel())
-        building.addCallbacks(lambda _: outcome.append(True), tell)
+        building.addCallbacks(succeed, log_failure)
         building.addBoth(lambda _: reactor.stop())
 
-    def tell(failure: Failure) -> None:
+    def succeed(_result: None) -> None:
+        nonlocal succeeded
+        succeeded = True
+
+    def log_failure(failure: Failure) -> None:
         if failure.check(HanoverdError):
             log.error("builder: build failed: {error}", event="build_failed", error=failure.value)
         elif not failure.check(CancelledError):
@@ -69,4 +73,4 @@ def build_once(reactor: Any, pool: Pools, builder: Builder) -> bool:
     reactor.callWhenRunning(begin)
     reactor.run()
     pool.stop()
-    return bool(outcome)
+    return succeeded

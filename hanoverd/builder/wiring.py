@@ -1,4 +1,4 @@
-"""Puts the builder together."""
+"""Creates the builder from its settings."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from hanoverd.spec.programs import BuilderSpec
 
 
 def assemble_builder(spec: BuilderSpec, environ: Mapping[str, str], reactor: Any) -> BuilderService:
-    """The builder as a service; fails with ``HanoverdError``."""
+    """Return the builder as a service; fails with ``HanoverdError``."""
     pool, source, builder = _builder(spec, environ, reactor)
     hookbot = make_hookbot_trigger(spec.hookbot, reactor, source, builder)
     return BuilderService(reactor, pool, builder, hookbot)
 
 
 def run_once(spec: BuilderSpec, environ: Mapping[str, str], reactor: Any) -> bool:
-    """Run the reactor for one build; whether all of it worked.  Fails with ``HanoverdError`` where it cannot begin."""
+    """Run the reactor for one build, and return whether it succeeded; fails with ``HanoverdError`` if it cannot start."""
     pool, _, builder = _builder(spec, environ, reactor)
     return build_once(reactor, pool, builder)
 

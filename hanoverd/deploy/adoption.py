@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from hanoverd.deploy.events import Adopted
+from hanoverd.deploy.events import Adopted, AdoptionCancelled, AdoptionFailed, Event, Exited
+from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.docker.inspection import addresses_of
 from hanoverd.network.routes import Routes
-from hanoverd.runtime.errors import VersionFailed
+from hanoverd.runtime.cancellation import shielded
+from hanoverd.runtime.errors import HanoverdError, VersionFailed
 from hanoverd.spec.names import is_kept
 from hanoverd.versions.version import Container, Running, Versions
 
@@ -32,13 +35,46 @@ class Found:
 class Adoption:
     """Looks at the containers and the rules of an app: they are the memory, there is no other."""
 
-    def __init__(self, versions: Versions, routes: Routes) -> None:
+    def __init__(
+        self, versions: Versions, routes: Routes, numbers: VersionNumbers, send: Callable[[Event], object]
+    ) -> None:
         self._versions = versions
         self._routes = routes
-        #: The containers that were found, by their versions' numbers.
-        self.containers: dict[int, Container] = {}
+        self._numbers = numbers
+        self._send = send
 
-    async def adopt(self) -> Adopted:
+    async def adopt(self) -> None:
+        """Take over what an earlier run left, and send the result as an event.  Never fails.
+
+        Cancel leaves what serves as it is.
+        """
+        try:
+            adopted = await self.find()
+        except CancelledError:
+            await shielded(Deferred.fromCoroutine(self._versions.stop_monitoring_all()))
+            self._send(AdoptionCancelled())
+        except HanoverdError as error:
+            self._send(AdoptionFailed(str(error)))
+        except Exception as error:  # noqa: BLE001  # a bug must not end the daemon
+            log.failure(
+                "{app}: cannot take over the containers of an earlier run: internal error",
+                event="internal_error",
+                app=self._versions.app,
+            )
+            self._send(AdoptionFailed(f"internal error: {error}"))
+        else:
+            self._numbers.follow(adopted.next_number)
+            self._send(adopted)
+            self._send_exits(adopted)
+
+    def _send_exits(self, adopted: Adopted) -> None:
+        """Send the exits of adopted versions that came before ``adopted`` was handled."""
+        for number in [adopted.serves, *(number for number, _ in adopted.draining)]:
+            running = None if number is None else self._versions.running(number)
+            if running is not None and running.has_exited:
+                self._send(Exited(running.number, running.monitor.exit.get()))
+
+    async def find(self) -> Adopted:
         """Find the version that serves, and make it the live one if it is ready; remove rules that lead to no container.
 
         The rules say which version serves.  Where they are gone, or no port is published, it is the newest running version
@@ -46,19 +82,19 @@ class Adoption:
         """
         await self._versions.stop_monitoring_all()
         listed = [Found(container, _addresses(one)) for container, one in await self._versions.listed()]
-        self.containers = {one.container.number: one.container for one in listed}
+        names = {one.container.number: one.container.name for one in listed}
         kept = tuple(one.container.number for one in listed if is_kept(one.container.name))
         running = [one for one in listed if one.addresses and one.container.number not in kept]
         serving = await self._serving(running)
         draining = await self._former(running, serving)
         served = () if serving is None else (serving[0].number,)
         former = tuple(number for number, _ in draining)
-        unusable = tuple(number for number in self.containers if number not in (*kept, *served, *former))
+        unusable = tuple(number for number in names if number not in (*kept, *served, *former))
         for number in unusable:
             log.info(
                 "{version}: left by an earlier run, and removed",
                 event="leftover",
-                version=self.containers[number].name,
+                version=names[number],
             )
         return Adopted(
             None if serving is None else serving[0].number,
@@ -67,7 +103,7 @@ class Adoption:
             draining=draining,
             unusable=unusable,
             kept=kept,
-            next_number=max([-1, *self.containers]) + 1,
+            next_number=max([-1, *names]) + 1,
         )
 
     async def _serving(self, running: Sequence[Found]) -> tuple[Running, bool] | None:

@@ -14,7 +14,7 @@ from hanoverd.deploy.handover import Handovers
 from hanoverd.deploy.history import History
 from hanoverd.deploy.liveness import Liveness
 from hanoverd.deploy.numbers import VersionNumbers
-from hanoverd.deploy.orchestrator import Orchestrator
+from hanoverd.deploy.orchestrator import Orchestrator, Parts
 from hanoverd.deploy.pause import PauseFile
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.report import Reporter
@@ -22,7 +22,6 @@ from hanoverd.deploy.requests import Requests
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Policy, Role, State
-from hanoverd.deploy.workers import DeployWorkers
 from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Source
 from hanoverd.network.conntrack import Conntrack
@@ -57,6 +56,7 @@ class App:
     ) -> None:
         paused = PauseFile(pause_file)
         numbers = VersionNumbers(number_file)
+        self._hooks = hooks
         self.history = History(time.time, reactor.seconds)
         state = State(_policy(spec), requests=Requests(is_paused=paused.is_there), next_number=numbers.next)
         self.orchestrator = orchestrator = Orchestrator(reactor, state, self.history)
@@ -73,15 +73,21 @@ class App:
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports)
         self.conntrack = conntrack = Conntrack(reactor, environ)
+        self.reporter = reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
         self.retention = retention = Retention(
-            engine, versions, stopper, spec.retention.versions, self._worth_a_rollback
+            engine,
+            versions,
+            stopper,
+            spec.retention.versions,
+            self._retiring,
+            self._newest_live,
+            lambda number: send(Gone(number)),
         )
         drain = Drain(reactor, engine, conntrack, spec.handover.drain_after_settling)
         self.retirement = retirement = Retirement(
-            reactor, versions, stopper, drain, retention, lambda number: current().role(number), send
+            reactor, versions, stopper, drain, retention, reporter, lambda number: current().role(number), send
         )
-        removals = Removals(reactor, versions, stopper, routes, lambda number: send(Gone(number)))
-        reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
+        removals = Removals(reactor, versions, stopper, routes, conntrack, reporter, send)
         handovers = Handovers(
             reactor,
             source,
@@ -99,23 +105,16 @@ class App:
             current,
             send,
         )
-        orchestrator.reports = reporter
-        orchestrator.workers = DeployWorkers(
-            versions,
-            stopper,
-            routes,
-            Adoption(versions, routes),
-            handovers,
-            retirement,
-            retention,
-            removals,
-            conntrack,
-            hooks,
-            reporter,
-            paused,
-            numbers,
-            current,
-            send,
+        orchestrator.parts = Parts(
+            adoption=Adoption(versions, routes, numbers, send),
+            handovers=handovers,
+            retirement=retirement,
+            retention=retention,
+            removals=removals,
+            stopper=stopper,
+            reporter=reporter,
+            pause_file=paused,
+            numbers=numbers,
         )
         self.reconciler = Reconciler(reactor, routes)
         self._liveness = Liveness(
@@ -129,9 +128,11 @@ class App:
         self._liveness.start()
 
     async def stop(self) -> None:
-        """Fires when nothing is under way any more; see ``Orchestrator.stop``."""
+        """Stop the app; fires when no work is left.  See ``Orchestrator.stop``."""
         await self._liveness.stop()
         await self.orchestrator.stop()
+        await self._hooks.close()
+        await self.versions.stop_monitoring_all()
         await self.reconciler.stop()
 
     def live(self) -> list[Running]:
@@ -142,11 +143,14 @@ class App:
         """The versions that finish their connections."""
         return self._running(Role.DRAINING)
 
-    def _worth_a_rollback(self) -> list[Running]:
-        versions = self.orchestrator.state.versions
-        return [
-            one for one in self.draining() if not versions[one.number].is_rejected and versions[one.number].live_order
-        ]
+    def _retiring(self) -> list[int]:
+        """Return the versions that were live, were replaced, and will be kept for rollbacks."""
+        retiring = self.orchestrator.state.in_role(Role.DRAINING, Role.STOPPING)
+        return [one.number for one in retiring if one.live_order and not (one.is_rejected or one.has_exited)]
+
+    def _newest_live(self) -> Running | None:
+        live = self.orchestrator.state.newest_live
+        return None if live is None else self.versions.running(live.number)
 
     def _running(self, role: Role) -> list[Running]:
         found = [self.versions.running(version.number) for version in self.orchestrator.state.in_role(role)]

@@ -114,7 +114,7 @@ def _finish_detaching(step: Step) -> None:
         return
     for version in state.in_role(Role.LIVE, Role.DRAINING, Role.STANDBY):
         step.forget(version.number)
-        step.emit(Detach(version.number))
+        step.emit(Detach(version.number, serves=version.role is Role.LIVE))
     step.set(phase=Phase.ENDED)
     step.emit(Finish())
 

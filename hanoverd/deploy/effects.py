@@ -88,9 +88,10 @@ class EndDrain:
 
 @dataclass(frozen=True)
 class Detach:
-    """Leave a container as it is, and do not monitor it any longer."""
+    """Stop monitoring a version whose container keeps running; ``serves``: new connections are routed to it."""
 
     number: int
+    serves: bool
 
 
 @dataclass(frozen=True)

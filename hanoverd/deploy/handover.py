@@ -1,9 +1,9 @@
-"""A handover, from obtaining the image to removing the version that was replaced: the whole story, in one place."""
+"""A handover, from the image to the end of the version that was replaced: ``Handovers.hand_over`` is the whole story."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from hanoverd.deploy.events import (
     AttemptCancelled,
     AttemptFailed,
+    EngineBack,
     EngineLost,
     Event,
     Flipped,
@@ -38,6 +39,7 @@ from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import EngineUnreachable, HanoverdError, NameInUse, NotFound, ObtainFailed, VersionFailed
 from hanoverd.spec import events as public
 from hanoverd.spec.container import Image, Recipe
+from hanoverd.spec.lineage import Lineage
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Created, Ready, Running, Versions
@@ -46,10 +48,10 @@ log = Logger()
 
 
 class Handovers:
-    """Brings up new versions of one app, and makes earlier ones live again.
+    """Hands an app over to new versions, and reinstates earlier ones.
 
-    ``named`` returns the source of an image's name.  ``state`` returns the state of the app as it is now, ``send`` takes what
-    has happened.
+    ``named`` returns the source for an image's name.  ``state`` returns the current state of the app; ``send`` takes the
+    events.
     """
 
     def __init__(
@@ -85,108 +87,134 @@ class Handovers:
         self._reporter = reporter
         self._state = state
         self._send = send
-        # Without overlap, one version at a time starts.
-        self._room = DeferredLock()
+        # Without overlap, one version starts at a time.
+        self._start_lock = DeferredLock()
 
-    async def hand_over(self, attempt: Attempt, container: Container) -> None:
-        """Obtain an image, bring up a version of it beside the live one, flip to it, and retire the version that it replaced.
+    async def hand_over(self, attempt: Attempt, number: int) -> None:
+        """Bring up version ``number`` beside the live one, route new connections to it, and retire the version it replaces.
 
-        Fires when the replaced version is gone; never fails: what comes of it is an event.  Before the flip, a failure or a
-        cancel removes the new version, and the live one goes on.  The flip is the point of no return: a cancel changes
-        nothing from then on.
+        Fires when the replaced version is gone.  Never fails: the result is an event.  Until the flip, a failure or a cancel
+        removes the new version, and the live one keeps serving.  The flip is the point of no return: after it, a cancel has no
+        effect.
         """
+        container = self._versions.new_container(number)
         phases = self._reporter.phases(attempt, container)
+        started = self._clock.seconds()
+        replaced: Sequence[Live] = ()
+        async with self._failure_as_event(container):
+            async with self._retention.obtaining():
+                created = await self._create(attempt, container, phases)
+            with self._unused_on_failure(created.image):
+                async with self._live_stopped_without_overlap(created, phases) as stopped:
+                    running = await self._start(created, phases)
+                    ready = await self._versions.wait_until_ready(running)
+                    phases.ready()
+                    await self._hooks.require_approval(self._event(public.READY, running))
+                    flip = await self._flip(ready, phases.flipped)
+            replaced = flip.replaced or stopped
+            self._reporter.live(flip.live, replaced, self._clock.seconds() - started)
+        await self._retire(replaced)
+
+    async def reinstate(self, number: int) -> None:
+        """Make a version live again, and retire the version that it replaces.
+
+        A version that was stopped is started, and must pass its readiness check.  Fires when that is done.  Never fails: the
+        result is an event.  Cancel gives up.
+        """
+        old = self._versions.running(number)
+        if old is None:
+            self._send(ReinstatementFailed(number, "it is not monitored any more", is_gone=True))
+            return
+        replaced: Sequence[Live] = ()
+        async with self._reinstatement_failure_as_event(old):
+            async with self._start_lock:
+                was_stopped, ready = old.has_exited, Ready(old)
+                if was_stopped:
+                    running = await self._versions.start(old.created, again=True)
+                    ready = await self._versions.wait_until_ready(running)
+                flip = await self._flip(ready)
+            replaced = flip.replaced
+            self._reporter.reinstated(old, was_stopped=was_stopped)
+        await self._retire(replaced)
+
+    async def wait_for_engine(self) -> None:
+        """Send ``EngineBack`` when the engine answers.  Cancel gives up."""
         try:
-            replaced = await self._bring_up(attempt, container, phases)
+            await self._stopper.wait_for_engine()
+        except CancelledError:
+            return
+        except HanoverdError as error:
+            # The handover that is tried next fails with an error that says what to do.
+            log.error("{app}: engine: {error}", event="engine_failed", app=self._versions.app, error=error)
+        self._send(EngineBack())
+
+    # -- the end of a handover
+
+    @asynccontextmanager
+    async def _failure_as_event(self, container: Container) -> AsyncIterator[None]:
+        """Remove the container of a version that failed or was cancelled, and send that as an event."""
+        number = container.number
+        event: Event
+        try:
+            yield
+            return
         except NameInUse as error:
+            # The container of that name is not ours to remove.
             log.warn(
                 "{version}: another container has this name; continuing as {successor}",
                 event="name_taken",
                 version=container.name,
-                successor=self._versions.container(error.next_number).name,
+                successor=self._versions.new_container(error.next_number).name,
             )
-            self._send(NameTaken(container.number, error.next_number))
+            self._send(NameTaken(number, error.next_number))
+            return
         except CancelledError:
-            await self._discard(container)
-            self._send(AttemptCancelled(container.number))
+            event = AttemptCancelled(number)
         except EngineUnreachable as error:
-            await self._discard(container)
-            self._send(EngineLost(container.number, str(error)))
+            event = EngineLost(number, str(error))
         except HanoverdError as error:
-            await self._discard(container)
-            self._send(AttemptFailed(container.number, str(error)))
-        except Exception:  # noqa: BLE001  # a mistake of ours must end neither the daemon nor the version that serves
+            event = AttemptFailed(number, str(error))
+        except Exception:  # noqa: BLE001  # a bug must end neither the daemon nor the version that serves
             log.failure("{version}: handover failed: internal error", event="internal_error", version=container.name)
-            await self._discard(container)
-            self._send(AttemptFailed(container.number, "internal error: see the log of hanoverd"))
-        else:
-            for old in replaced:
-                await self._retirement.retire(old.running.container, drain=True, keep=self._is_worth_keeping(old))
+            event = AttemptFailed(number, "internal error: see the log of hanoverd")
+        await self._discard(container)
+        self._send(event)
 
-    async def _bring_up(self, attempt: Attempt, container: Container, phases: Phases) -> Sequence[Live]:
-        """The story up to the flip; returns what it replaced."""
-        async with self._retention.obtaining():
-            created = await self._create(attempt, container, phases)
+    @asynccontextmanager
+    async def _reinstatement_failure_as_event(self, old: Running) -> AsyncIterator[None]:
+        """Send the failure of a reinstatement as an event.  A cancel sends none."""
         try:
-            async with self._room_to_start(created, phases) as stopped:
-                running = await self._versions.start(created)
-                self._routes.prepare()
-                phases.started(running)
-                if not self._routes.has_ports_of(running):
-                    raise VersionFailed(
-                        "it does not have all the ports that are published now: it was created with other ones"
-                    )
-                ready = await self._versions.wait_until_ready(running)
-                phases.ready()
-                await self._hooks.require_approval(
-                    self._event(public.READY, created.container.version_reference, created.image)
-                )
-                flip = await self._flip(ready, phases.flipped)
-                replaced = flip.replaced or stopped
-        except Exception:
-            # A cancel, too.
-            self._retention.mark_unused(created.image)
-            raise
-        phases.live(self._routes.describe(flip.live))
-        event = self._event(public.LIVE, running.container.version_reference, created.image)
-        self._hooks.notify(replace(event, old=replaced[0].running.container.version_reference if replaced else None))
-        return replaced
-
-    async def reinstate(self, old: Running) -> None:
-        """Make a version live again that was live before, and retire what it replaces.
-
-        One that was stopped is started, and must become ready as any other.  Fires when that is over; never fails: what
-        comes of it is an event.  Cancel gives up.
-        """
-        try:
-            replaced = await self._reinstate(old)
+            yield
         except CancelledError:
-            return
+            pass
         except HanoverdError as error:
-            is_gone = isinstance(error, NotFound)
-            self._send(ReinstatementFailed(old.number, str(error), is_gone=is_gone))
-            return
-        except Exception:  # noqa: BLE001  # as above
+            self._send(ReinstatementFailed(old.number, str(error), is_gone=isinstance(error, NotFound)))
+        except Exception:  # noqa: BLE001  # a bug must end neither the daemon nor the version that serves
             log.failure(
                 "{version}: cannot be made live again: internal error", event="internal_error", version=old.name
             )
             self._send(ReinstatementFailed(old.number, "internal error: see the log of hanoverd"))
-            return
-        for one in replaced:
-            await self._retirement.retire(one.running.container, drain=True, keep=self._is_worth_keeping(one))
 
-    async def _reinstate(self, old: Running) -> Sequence[Live]:
-        await self._room.acquire()
+    @contextmanager
+    def _unused_on_failure(self, image: Image) -> Iterator[None]:
+        """Mark the image as unused if its version does not go live."""
         try:
-            was_stopped, ready = old.has_exited, Ready(old)
-            if was_stopped:
-                running = await self._versions.start(old.created, again=True)
-                ready = await self._versions.wait_until_ready(running)
-            flip = await self._flip(ready, lambda: None)
-        finally:
-            self._room.release()
-        self._reporter.reinstated(old, was_stopped=was_stopped)
-        return flip.replaced
+            yield
+        except Exception:  # A cancel is an Exception too.
+            self._retention.mark_unused(image)
+            raise
+
+    async def _discard(self, container: Container) -> None:
+        """Remove the container of a version that did not go live, and what was prepared for its flip."""
+        await shielded(Deferred.fromCoroutine(self._routes.abandon()))
+        if self._state().role(container.number) is not Role.LIVE:
+            await self._removals.remove_version(container.number)
+
+    async def _retire(self, replaced: Sequence[Live]) -> None:
+        for old in replaced:
+            version = self._state().versions.get(old.number)
+            is_worth_keeping = version is not None and not version.is_rejected
+            await self._retirement.retire(old.number, drain=True, keep=is_worth_keeping)
 
     # -- the steps
 
@@ -200,7 +228,10 @@ class Handovers:
             phases.image_missing(error)
             image = await self._obtain(self._source, None, container, phases)
             phases.obtained(image)
-            created = await self._versions.create(self._versions.recipe(image), container.number)
+            lineage = Lineage(predecessors=recipe.lineage.predecessors, source=self._source.describe())
+            created = await self._versions.create(
+                replace(self._versions.recipe(image), lineage=lineage), container.number
+            )
         phases.created()
         return created
 
@@ -209,21 +240,22 @@ class Handovers:
             case Restart(recipe):
                 if not self._routes.has_ports(recipe.options.ports):
                     # It was left by an earlier run that published other ports.
-                    recipe = self._versions.recipe(recipe.image)
+                    recipe = replace(self._versions.recipe(recipe.image), lineage=recipe.lineage)
                 phases.reused(recipe.image)
                 return recipe
-            case Rollback(generation):
-                live = self._routes.live
-                recipe = await self._retention.recipe(generation, live[0].running if live else None)
-                phases.reused(recipe.image)
+            case Rollback(number):
+                recipe = await self._retention.rollback_recipe(number)
+                phases.rollback(self._versions.new_container(recipe.lineage.origin or 0).name, recipe.image)
                 return recipe
             case ImageTarget(reference):
-                image = await self._obtain(self._named(reference), None, container, phases)
+                source = self._named(reference)
+                image = await self._obtain(source, None, container, phases)
             case SourceTarget(revision):
-                image = await self._obtain(self._source, revision, container, phases)
+                source = self._source
+                image = await self._obtain(source, revision, container, phases)
                 self._send(Obtained(image.revision))
         phases.obtained(image)
-        return self._versions.recipe(image)
+        return await self._retention.deploy_recipe(image, source.describe())
 
     async def _obtain(self, source: Source, revision: str | None, container: Container, phases: Phases) -> Image:
         phases.obtaining(source.describe())
@@ -235,61 +267,62 @@ class Handovers:
                 f"{source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits for, or "
                 "set a longer --obtain-timeout"
             ) from None
-        self._hooks.notify(self._event(public.OBTAINED, public.VersionReference(container.name), image))
+        self._reporter.notify(public.OBTAINED, container.version_reference, image)
         return image
 
     @asynccontextmanager
-    async def _room_to_start(self, created: Created, phases: Phases) -> AsyncIterator[tuple[Live, ...]]:
-        """Without overlap, the live versions stop first, and no other version starts meanwhile; yields what was stopped."""
+    async def _live_stopped_without_overlap(self, created: Created, phases: Phases) -> AsyncIterator[tuple[Live, ...]]:
+        """Without overlap, stop the live versions, and start no other version meanwhile; yields the versions it stopped."""
         if self._state().policy.overlap:
             yield ()
             return
-        await self._room.acquire()
-        try:
+        async with self._start_lock:
             stopped = self._routes.live
             if stopped:
                 self._send(LiveStopped(created.container.number))
-                # Refused is a better answer than none, which is what a stopped container gives.  A cancel is heard after it.
+                # A refused connection is better than a timeout, which is what a stopped container would cause.  A cancel is
+                # honoured after it.
                 await settled(Deferred.fromCoroutine(self._routes.unroute()), lambda: None)
                 for live in stopped:
                     await self._stopper.stop_and_wait(live.running)
                     phases.stopped(live.running)
             yield stopped
-        finally:
-            self._room.release()
 
-    async def _flip(self, ready: Ready, done: Callable[[], object]) -> Flip:
-        """Route new connections to a version, if it may still go live; ``done`` is called just before that is sent."""
+    async def _start(self, created: Created, phases: Phases) -> Running:
+        running = await self._versions.start(created)
+        self._routes.prepare()
+        phases.started(running)
+        if not self._routes.has_ports_of(running):
+            raise VersionFailed(
+                f"{running.name} failed: it does not have all the ports that are published now: it was created with others"
+            )
+        return running
+
+    async def _flip(self, ready: Ready, on_flipped: Callable[[], object] = lambda: None) -> Flip:
+        """Route new connections to a version, if it may still go live.
+
+        ``on_flipped`` is called just before ``Flipped`` is sent.  Ignores cancellation.
+        """
         running = ready.running
 
         def flipped(flip: Flip) -> None:
-            done()
+            on_flipped()
             replaced = frozenset(live.number for live in flip.replaced)
             self._send(Flipped(running.number, running.created.recipe, replaced))
 
         flip = await self._routes.flip(ready, lambda: self._state().may_go_live(running.number), flipped)
         if flip is None:
-            raise await self._not_wanted(running)
+            raise await self._why_not_live(running)
         return flip
 
-    async def _not_wanted(self, running: Running) -> Exception:
-        """Why a version that is ready does not go live."""
+    async def _why_not_live(self, running: Running) -> Exception:
+        """Return the error for a version that is ready, and may not go live."""
         if running.has_exited:
             return await self._versions.exit_error(running)
         if self._state().role(running.number) is Role.REINSTATING:
-            # An exit that was seen late: it is tried again.
+            # Its exit was seen late.  The reinstatement is retried.
             return VersionFailed(f"{running.name} exited in the meantime")
         return CancelledError()
 
-    async def _discard(self, container: Container) -> None:
-        await shielded(Deferred.fromCoroutine(self._routes.abandon()))
-        if self._state().role(container.number) is not Role.LIVE:
-            running = self._versions.running(container.number)
-            await shielded(self._removals.remove(container if running is None else running.container))
-
-    def _is_worth_keeping(self, old: Live) -> bool:
-        version = self._state().versions.get(old.number)
-        return version is not None and not version.is_rejected
-
-    def _event(self, kind: str, new: public.VersionReference, image: Image) -> public.Event:
-        return self._reporter.event(kind, new, image)
+    def _event(self, kind: str, running: Running) -> public.Event:
+        return self._reporter.event(kind, running.container.version_reference, running.created.image)

@@ -22,6 +22,8 @@ class Record:
     began: float
     version: str = ""
     old: str = ""
+    #: The version that this one repeats, if it is a rollback.
+    rollback_to: str = ""
     image: str = ""
     image_id: str = ""
     phases: list[tuple[str, float]] = field(default_factory=list)

@@ -24,7 +24,7 @@ class Phases:
         record.old = old
         self._clock = clock
         self._record = record
-        self._start = self._last = clock.seconds()
+        self._last = clock.seconds()
 
     def obtaining(self, source: str) -> None:
         """Log what the image is obtained from."""
@@ -32,11 +32,21 @@ class Phases:
 
     def obtained(self, image: Image) -> None:
         """Report that the image was built, pulled or loaded."""
-        self._image_known("{version}: obtained {image} ({short}) in {took}", image)
+        log.info("{version}: obtained {image} ({short}) in {took}", event="obtained", **self._image(image))
 
     def reused(self, image: Image) -> None:
         """Report that the image of an earlier version is used."""
-        self._image_known("{version}: uses {image} ({short})", image)
+        log.info("{version}: uses {image} ({short})", event="obtained", **self._image(image))
+
+    def rollback(self, target: str, image: Image) -> None:
+        """Report that the version repeats the earlier version ``target``."""
+        self._record.rollback_to = target
+        log.info(
+            "{version}: rollback to {target}: {image} ({short})",
+            event="rollback",
+            target=target,
+            **self._image(image),
+        )
 
     def image_missing(self, error: Exception) -> None:
         """Log that the image of an earlier version was removed."""
@@ -74,29 +84,16 @@ class Phases:
         """Report that new connections are routed to the version."""
         log.info("{version}: routed in {took}", event="flipped", version=self._version, **self._took("flipped"))
 
-    def live(self, routes: str) -> None:
-        """Log that the version serves, with the time of the whole handover so far."""
-        seconds = self._clock.seconds() - self._start
-        log.info(
-            "{version}: live in {took}: {routes}",
-            event="live",
-            version=self._version,
-            routes=routes or "no port is published",
-            seconds=seconds,
-            took=format_duration(seconds),
-        )
-
-    def _image_known(self, message: str, image: Image) -> None:
+    def _image(self, image: Image) -> Mapping[str, object]:
+        """Record the image; returns its fields, and those of the time."""
         self._record.image, self._record.image_id = image.name.reference, image.id
-        log.info(
-            message,
-            event="obtained",
-            version=self._version,
-            image=image.name.reference,
-            image_id=image.id,
-            short=short_id(image.id),
+        return {
+            "version": self._version,
+            "image": image.name.reference,
+            "image_id": image.id,
+            "short": short_id(image.id),
             **self._took("obtained"),
-        )
+        }
 
     def _took(self, phase: str) -> Mapping[str, object]:
         """Record the end of a phase; returns the fields of its time."""

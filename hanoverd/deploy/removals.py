@@ -1,4 +1,4 @@
-"""Removes containers: those of versions that did not go live, and whatever is left at the end."""
+"""Removes routes and containers: of versions that failed or exited, and all that is left at the end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from hanoverd.deploy.effects import CleanUpDead
+from hanoverd.deploy.events import Event, Gone, Swept
+from hanoverd.deploy.report import Reporter
+from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.routes import Routes
 from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.cancellation import Outcome, shielded
@@ -26,7 +30,7 @@ BACKOFF, ATTEMPTS = Backoff(first=0.1, longest=2.0), 6
 
 
 class Removals:
-    """The removals under way.  ``on_gone`` is called with the number of each version that is gone, or given up."""
+    """The pending removals of one app.  ``send`` takes the events."""
 
     def __init__(
         self,
@@ -34,20 +38,53 @@ class Removals:
         versions: Versions,
         stopper: Stopper,
         routes: Routes,
-        on_gone: Callable[[int], object],
+        conntrack: Conntrack,
+        reporter: Reporter,
+        send: Callable[[Event], object],
     ) -> None:
         self._clock = clock
         self._versions = versions
         self._stopper = stopper
         self._routes = routes
-        self._on_gone = on_gone
+        self._conntrack = conntrack
+        self._reporter = reporter
+        self._send = send
         self._removals: dict[Container, tuple[Deferred[bool], Outcome[bool]]] = {}
         self._stops: list[Deferred[None]] = []
 
-    def remove(self, container: Container) -> Deferred[None]:
-        """Start to remove a container; fires when it is gone, or after ``WAIT`` seconds.
+    async def clean_up_dead(self, effect: CleanUpDead) -> None:
+        """Report a live version that has exited, and remove its container.  Ignores cancellation."""
+        running = self._versions.running(effect.number)
+        if running is not None:
+            # Clients would wait for minutes for an answer on the connections that it had not answered.
+            await shielded(Deferred.fromCoroutine(self._conntrack.forget_unanswered(running.addresses)))
+            reason, output = await self._versions.describe_exit(running)
+            self._reporter.died(running, reason, output, effect)
+        await self.remove_version(effect.number)
 
-        Never fails.  The removal goes on after that, and a cancel does not touch it.
+    async def remove_routes(self, number: int | None) -> None:
+        """Remove the routes to a version; None: to any version.
+
+        A failure is logged; the rule reconciler retries later.
+        """
+        try:
+            await self._routes.unroute(number)
+        except HanoverdError as error:
+            log.error(
+                "{app}: routes cannot be removed: {error}; retrying",
+                event="routes_failed",
+                app=self._versions.app,
+                error=error,
+            )
+
+    async def remove_version(self, number: int) -> None:
+        """Remove the container of a version as ``remove`` does.  Ignores cancellation."""
+        await shielded(self.remove(self._versions.container(number)))
+
+    def remove(self, container: Container) -> Deferred[None]:
+        """Start to remove a container; fires when it is removed, or after ``WAIT`` seconds.
+
+        Never fails.  The removal continues after that.  A cancel ends the wait, not the removal.
         """
         removal = Deferred.fromCoroutine(self._stopper.remove_or_log(container))
         outcome = Outcome(removal)
@@ -56,17 +93,23 @@ class Removals:
         return Deferred.fromCoroutine(self._wait(outcome))
 
     async def close(self) -> None:
-        """Wait for what is under way, at most ``WAIT`` seconds, then give up on it and log it."""
+        """Wait at most ``WAIT`` seconds for each pending removal, then give it up, which is logged."""
         for removal, outcome in list(self._removals.values()):
             await self._wait(outcome)
             removal.cancel()
             await outcome.wait()
 
     async def sweep(self) -> None:
-        """Remove the rules, and stop and remove all containers of the app; fires when nothing is left, and never fails: what
-        cannot be removed is logged.  Ignores cancellation; ``kill`` kills what does not stop in time.
+        """Remove all rules and containers of the app, and send ``Swept``.
+
+        Never fails: what cannot be removed is logged.  Ignores cancellation; ``kill`` kills what does not stop in time.
         """
-        await self._unroute()
+        await self.close()
+        await self._remove_all_routes()
+        await self._remove_all_containers()
+        self._send(Swept())
+
+    async def _remove_all_containers(self) -> None:
         try:
             listed = await self._versions.listed()
         except HanoverdError as error:
@@ -77,7 +120,7 @@ class Removals:
                 error=error,
             )
             return
-        self._stops = [Deferred.fromCoroutine(self._end(container)) for container, _ in listed]
+        self._stops = [Deferred.fromCoroutine(self._stop_and_remove(container)) for container, _ in listed]
         for outcome in [Outcome(stop) for stop in self._stops]:
             await shielded(outcome.wait())
 
@@ -88,7 +131,7 @@ class Removals:
         for removal, _ in list(self._removals.values()):
             removal.cancel()
 
-    async def _unroute(self) -> None:
+    async def _remove_all_routes(self) -> None:
         try:
             await retry(self._clock, BACKOFF, self._routes.unroute, on=HanoverdError, attempts=ATTEMPTS)
         except HanoverdError as error:
@@ -96,7 +139,7 @@ class Removals:
                 "{app}: routes cannot be removed: {error}", event="routes_failed", app=self._versions.app, error=error
             )
 
-    async def _end(self, container: Container) -> None:
+    async def _stop_and_remove(self, container: Container) -> None:
         try:
             await self._stopper.stop(container)
         except (CancelledError, HanoverdError):
@@ -105,7 +148,7 @@ class Removals:
 
     def _removed(self, container: Container) -> None:
         self._removals.pop(container, None)
-        self._on_gone(container.number)
+        self._send(Gone(container.number))
 
     async def _wait(self, outcome: Outcome[bool]) -> None:
         """Wait until a removal has ended, at most ``WAIT`` seconds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
@@ -13,10 +13,10 @@ from hanoverd.deploy import history
 from hanoverd.deploy.history import History, Record
 from hanoverd.deploy.phases import Phases
 from hanoverd.deploy.state import Attempt, State
-from hanoverd.network.routes import Routes
+from hanoverd.network.routes import Live, Routes
 from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import Image
-from hanoverd.spec.events import DIED, FAILED, Event, VersionReference
+from hanoverd.spec.events import DIED, DRAINED, FAILED, LIVE, Event, VersionReference
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.version import Container, Running, Versions
 
@@ -42,6 +42,8 @@ class Reporter:
         self._history = records
         self._state = state
         self._records: dict[int, Record] = {}
+        #: Called when a handover has failed and no version is live; returns whether the daemon stops.
+        self.stop_after_failure: Callable[[], bool] = lambda: False
 
     # -- handovers
 
@@ -100,6 +102,8 @@ class Reporter:
         log.error("{version}: failed: {error}", event="failed", version=version, error=effect.error)
         event = self.event(FAILED, VersionReference(version), reason=effect.error)
         self._hooks.notify(replace(event, image=record.image, image_id=record.image_id))
+        if effect.serving is None and effect.delay is None and self.stop_after_failure():
+            return
         self._next(effect.serving, effect.delay)
 
     def _cancelled(self, attempt: Attempt) -> None:
@@ -139,6 +143,24 @@ class Reporter:
 
     # -- live versions
 
+    def live(self, live: Live, replaced: Sequence[Live], seconds: float) -> None:
+        """Report that a version is live in the place of ``replaced``, ``seconds`` after its handover started."""
+        running = live.running
+        log.info(
+            "{version}: live in {took}: {routes}",
+            event="live",
+            version=running.name,
+            routes=self._routes.describe(live) or "no port is published",
+            seconds=seconds,
+            took=format_duration(seconds),
+        )
+        event = self.event(LIVE, running.container.version_reference, running.created.image)
+        self._hooks.notify(replace(event, old=replaced[0].running.container.version_reference if replaced else None))
+
+    def drained(self, container: Container) -> None:
+        """Notify the hooks that a version was drained and stopped."""
+        self.notify(DRAINED, container.version_reference)
+
     def died(self, running: Running, reason: str, output: str, effect: ef.CleanUpDead) -> None:
         """Report that a live version has exited: how, and what it printed last."""
         log.error(
@@ -152,9 +174,7 @@ class Reporter:
             output=output,
         )
         self._next(effect.successor, effect.delay)
-        self._hooks.notify(
-            self.event(DIED, running.container.version_reference, running.created.image, f"{reason}{output}")
-        )
+        self.notify(DIED, running.container.version_reference, running.created.image, f"{reason}{output}")
 
     def _unhealthy(self, effect: ef.ReportUnhealthy) -> None:
         log.error(
@@ -178,7 +198,7 @@ class Reporter:
         )
         running = self._versions.running(effect.number)
         reference = VersionReference(version) if running is None else running.container.version_reference
-        self._hooks.notify(self.event(FAILED, reference, reason=effect.reason))
+        self.notify(FAILED, reference, reason=effect.reason)
 
     def reinstated(self, running: Running, *, was_stopped: bool) -> None:
         """Report that a version that was live before is live again."""
@@ -211,6 +231,10 @@ class Reporter:
         )
 
     # -- hooks
+
+    def notify(self, kind: str, new: VersionReference, image: Image | None = None, reason: str = "") -> None:
+        """Notify the hooks of an event."""
+        self._hooks.notify(self.event(kind, new, image, reason))
 
     def event(self, kind: str, new: VersionReference, image: Image | None = None, reason: str = "") -> Event:
         """Return an event for hooks, about the version ``new``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +10,21 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
+from hanoverd.deploy.rollback import (
+    Candidate,
+    deployed,
+    is_same,
+    rollback_target,
+    rolled_back,
+    worth_keeping,
+)
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.inspection import image_in
 from hanoverd.runtime.errors import Conflict, HanoverdError, NotFound, NothingKept
 from hanoverd.spec.container import Image, Recipe
 from hanoverd.spec.image_name import ImageName, is_newest_build
-from hanoverd.spec.names import is_kept
+from hanoverd.spec.lineage import Lineage
+from hanoverd.spec.names import is_kept, version_name
 from hanoverd.text.short_id import short_id
 from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Running, Versions
@@ -25,20 +34,22 @@ log = Logger()
 
 @dataclass(frozen=True)
 class Kept:
-    """A version that can be rolled back to."""
+    """A version that can be rolled back to; ``created`` is the Unix time when its container was created."""
 
     container: Container
     image: Image
+    lineage: Lineage
+    created: float
 
     @property
-    def generation(self) -> int:
+    def number(self) -> int:
         """Its number."""
         return self.container.number
 
 
 class Retention:
-    """Keeps the last ``most`` versions of an app that differ from the live one, and the images of these; removes the others,
-    and images that hanoverd obtained.
+    """Keeps up to ``most`` versions of an app to roll back to (see ``worth_keeping``), with their images; removes others, and
+    images that hanoverd obtained.
     """
 
     def __init__(
@@ -47,14 +58,18 @@ class Retention:
         versions: Versions,
         stopper: Stopper,
         most: int,
-        draining: Callable[[], Collection[Running]],
+        retiring: Callable[[], Collection[int]],
+        live: Callable[[], Running | None],
+        on_removed: Callable[[int], object],
     ) -> None:
         self._engine = engine
         self._versions = versions
         self._stopper = stopper
         self._most = most
-        #: The versions that were replaced, and can be rolled back to although they still drain.
-        self._draining = draining
+        #: The versions that were replaced, and can be rolled back to although they still drain or stop.
+        self._retiring = retiring
+        self._live = live
+        self._on_removed = on_removed
         self._lock = DeferredLock()
         self._unused: set[Image] = set()
         self._kept: list[Kept] = []
@@ -62,9 +77,9 @@ class Retention:
         self._obtaining = 0
         self._image_lock = DeferredLock()
 
-    def kept(self, live: Running | None) -> list[Kept]:
-        """What can be rolled back to, as far as it is known without asking the engine, the newest first."""
-        return _newest_first([*self._still_draining(live), *self._kept])
+    def kept(self) -> list[Kept]:
+        """Return what can be rolled back to, as far as it is known without asking the engine, the newest first."""
+        return sorted([*self._still_retiring(), *self._kept], key=lambda one: -one.number)
 
     def mark_unused(self, image: Image) -> None:
         """``image`` was obtained, and no version of it went live: it is removed when the next one is live."""
@@ -89,30 +104,49 @@ class Retention:
         await self._stopper.rename_to_kept(container)
         return True
 
-    async def recipe(self, generation: int | None, live: Running | None) -> Recipe:
-        """What a version was made from: that of ``generation``, else the last one that differs from ``live``.
+    async def rollback_recipe(self, number: int | None) -> Recipe:
+        """Return what a rollback to version ``number`` is made of, or to the version before the live one: see
+        ``rollback_target``.
 
         Fails with ``NothingKept``, or the ``EngineError`` family.
         """
-        there = _newest_first([*self._still_draining(live), *await self._look()])
-        present = None if live is None or generation is not None else await self._recipe_of(live.container)
-        for one in there:
-            if generation in (None, one.generation):
-                recipe = await self._recipe_of(one.container)
-                if not _is_same(recipe, present):
-                    return recipe
-        listed = ", ".join(f"{one.generation} ({one.image.name.reference})" for one in there) or "none"
-        raise NothingKept(
-            f"there is no version {'before the live one' if generation is None else generation} to go back to; kept are: "
-            f"{listed} (--keep-versions says how many)"
-        )
+        live, available = self._live(), await self._available()
+        target = rollback_target(None if live is None else await self._candidate(live.container), number, available)
+        if target is None:
+            app = self._versions.app
+            what = (
+                f"version {version_name(app, number)} is not kept"
+                if number is not None
+                else f"no version before {'the live one' if live is None else live.name} is kept"
+            )
+            listed = ", ".join(version_name(app, one.number) for one in available) or "none"
+            raise NothingKept(
+                f"cannot roll back: {what}. Kept versions: {listed} (`hanoverd versions {app}`); --keep-versions sets how "
+                "many are kept"
+            )
+        return rolled_back(target)
 
-    async def prune(self, live: Running) -> tuple[int, ...]:
-        """Remove what is not needed beside ``live``; fires with the numbers of the versions that were removed, and never
-        fails: the next time may do better.
+    async def deploy_recipe(self, image: Image, source: str) -> Recipe:
+        """Return what a deploy beside the live version is made of; fails with the ``EngineError`` family."""
+        recipe, live = self._versions.recipe(image), self._live()
+        if live is None:
+            return deployed(recipe, source, None, await self._available())
+        present = Candidate(live.number, live.created.recipe)
+        knows_predecessors = present.recipe.lineage.predecessors is not None
+        return deployed(recipe, source, present, () if knows_predecessors else await self._available())
+
+    async def prune(self) -> None:
+        """Remove the kept versions and the images that are not needed beside the live version.
+
+        ``on_removed`` is called with the number of each removed version.  Never fails: what cannot be removed is tried again
+        the next time.
         """
+        live = self._live()
+        if live is None:
+            return
         try:
-            return await self._lock.run(lambda: Deferred.fromCoroutine(self._prune(live)))
+            for number in await self._lock.run(lambda: Deferred.fromCoroutine(self._prune(live))):
+                self._on_removed(number)
         except NotFound:
             pass  # A version was replaced meanwhile, and its successor has this done again.
         except HanoverdError as error:
@@ -122,29 +156,22 @@ class Retention:
                 app=self._versions.app,
                 error=error,
             )
-        return ()
 
     async def _prune(self, live: Running) -> tuple[int, ...]:
-        # Of the live version, too, as the engine has it: like is compared with like.
-        recipes = [await self._recipe_of(live.container)]
-        needed = {live.created.image.id}
-        kept: list[Kept] = []
-        removed: list[int] = []
-        for one in await self._look():
-            recipe = await self._recipe_of(one.container)
-            if len(kept) < self._most and not any(_is_same(recipe, other) for other in recipes):
-                recipes.append(recipe)
-                needed.add(recipe.image.id)
-                kept.append(one)
-            else:
-                await self._stopper.remove(one.container)
-                self._unused.add(one.image)
-                removed.append(one.generation)
-        self._kept = kept
+        looked = {one.number: one for one in await self._look()}
+        available = [await self._candidate(one.container) for one in looked.values()]
+        # The live version too, as the engine has it: like is compared with like.
+        kept = worth_keeping(await self._candidate(live.container), available, self._most)
+        needed = {live.created.image.id, *(one.recipe.image.id for one in kept)}
+        unneeded = [one for number, one in looked.items() if number not in {other.number for other in kept}]
+        for one in unneeded:
+            await self._stopper.remove(one.container)
+            self._unused.add(one.image)
+        self._kept = [looked[one.number] for one in kept]
         for image in list(self._unused):
             if not image.obtained or image.id in needed or await self._dispose_of(image):
                 self._unused.discard(image)
-        return tuple(removed)
+        return tuple(one.number for one in unneeded)
 
     async def _dispose_of(self, image: Image) -> bool:
         """Remove an image, unless it is another's; False if its turn is still to come."""
@@ -182,33 +209,41 @@ class Retention:
         return True
 
     async def _look(self) -> list[Kept]:
+        """Return the versions whose containers are kept."""
         listed = await self._versions.listed()
-        return _newest_first(_kept(container, found) for container, found in listed if is_kept(container.name))
+        return [_kept(container, found) for container, found in listed if is_kept(container.name)]
 
-    def _still_draining(self, live: Running | None) -> list[Kept]:
+    def _still_retiring(self) -> list[Kept]:
         if not self._most:
             return []
-        present = None if live is None else live.created.recipe
+        live = self._live()
+        running = [self._versions.running(number) for number in self._retiring()]
         return [
-            Kept(one.container, one.created.image)
-            for one in self._draining()
-            if not _is_same(one.created.recipe, present)
+            Kept(one.container, one.created.image, one.created.recipe.lineage, one.created.at)
+            for one in running
+            if one is not None and (live is None or not is_same(one.created.recipe, live.created.recipe))
         ]
 
-    async def _recipe_of(self, container: Container) -> Recipe:
-        return await self._versions.recipe_of(await self._engine.inspect_container(container.ref))
+    async def _available(self) -> list[Candidate]:
+        """Return all versions that can be rolled back to, the newest first."""
+        retiring = self._retiring() if self._most else ()
+        listed = [container for container, _ in await self._versions.listed()]
+        wanted = [one for one in listed if is_kept(one.name) or one.number in retiring]
+        found = []
+        for container in sorted(wanted, key=lambda one: -one.number):
+            try:
+                found.append(await self._candidate(container))
+            except NotFound:
+                continue  # It was removed in the meantime.
+        return found
 
-
-def _is_same(recipe: Recipe, other: Recipe | None) -> bool:
-    """Whether two versions are the same: by the image's ID, whatever it was called, and the options."""
-    return other is not None and (recipe.image.id, recipe.options) == (other.image.id, other.options)
-
-
-def _newest_first(kept: Iterable[Kept]) -> list[Kept]:
-    return sorted(kept, key=lambda one: -one.generation)
+    async def _candidate(self, container: Container) -> Candidate:
+        found = await self._engine.inspect_container(container.ref)
+        return Candidate(container.number, await self._versions.recipe_of(found))
 
 
 def _kept(container: Container, listed: Mapping[str, Any]) -> Kept:
     # The list says less than an inspection.
     found = {"Image": listed["ImageID"], "Config": {"Labels": listed["Labels"]}}
-    return Kept(container, image_in(found))
+    lineage = Lineage.of_labels(listed["Labels"] or {}, container.number)
+    return Kept(container, image_in(found), lineage, float(listed["Created"]))

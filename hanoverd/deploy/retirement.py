@@ -1,4 +1,4 @@
-"""The end of a version: it finishes its connections, is stopped, and is put away or removed."""
+"""The end of a version: it drains, is stopped, and is kept for a rollback or removed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import DrainEnded, Event, Gone, Kept
+from hanoverd.deploy.report import Reporter
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.state import Role
 from hanoverd.runtime.cancellation import Outcome, settled, shielded
@@ -23,10 +24,9 @@ log = Logger()
 
 
 class Retirement:
-    """Retires versions, any number at a time, each once at a time.
+    """Retires versions, several at the same time.
 
-    ``role`` returns the role of a version as it is now: one that is made live again meanwhile is left alone.  ``send``
-    takes what has happened.
+    ``role`` returns the current role of a version: one that is live again is left alone.  ``send`` takes the events.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Retirement:
         stopper: Stopper,
         drain: Drain,
         retention: Retention,
+        reporter: Reporter,
         role: Callable[[int], Role | None],
         send: Callable[[Event], object],
     ) -> None:
@@ -44,16 +45,15 @@ class Retirement:
         self._stopper = stopper
         self._drain = drain
         self._retention = retention
+        self._reporter = reporter
         self._role = role
         self._send = send
         self._drains: dict[int, Deferred[int | None]] = {}
         self._stops: dict[int, Deferred[bool]] = {}
         self._retiring: dict[int, Outcome[None]] = {}
-        #: Called with a version that is gone, or was put away, in its regular course.
-        self.on_drained: Callable[[Container], object] = lambda _container: None
 
     def end_drain(self, number: int) -> None:
-        """Do not wait for the connections of a version any longer."""
+        """Stop waiting for the connections of a draining version."""
         drain = self._drains.get(number)
         if drain is not None:
             drain.cancel()
@@ -65,14 +65,25 @@ class Retirement:
         for stop in list(self._stops.values()):
             stop.cancel()
 
-    async def retire(self, container: Container, *, drain: bool, keep: bool) -> None:
-        """Drain, stop, and put away or remove a version; fires when that is over, and never fails: what it cannot do, it
-        logs.
+    async def detach(self, number: int, *, serves: bool) -> None:
+        """Stop monitoring a version whose container keeps running; ``serves``: it is the live one.  Idempotent."""
+        running = self._versions.running(number)
+        await self._versions.stop_monitoring(number, keeps_running=True)
+        if running is not None and serves:
+            log.info(
+                "{version}: left running (--on-exit keep)",
+                event="left_running",
+                version=running.name,
+            )
 
-        A version that is live again is left alone.  Ignores cancellation: ``end_drain`` and ``kill`` are for that.
+    async def retire(self, number: int, *, drain: bool, keep: bool) -> None:
+        """Drain a version if ``drain``, stop it, and keep it for a rollback if ``keep``, else remove it.
+
+        Fires when that is done.  Never fails: what it cannot do is logged.  A version that is live again is left alone.
+        Ignores cancellation; ``end_drain`` and ``kill`` make it faster.
         """
-        number = container.number
         before = self._retiring.get(number)
+        container = self._versions.container(number)
         work = Deferred.fromCoroutine(self._retire(before, container, drain=drain, keep=keep))
         outcome = self._retiring[number] = Outcome(work)
         await shielded(outcome.wait())
@@ -82,18 +93,22 @@ class Retirement:
 
     async def _retire(self, before: Outcome[None] | None, container: Container, *, drain: bool, keep: bool) -> None:
         if before is not None:
-            # It was live again in between, and its last retirement is not quite over.
+            # It was live again in between, and its last retirement has not ended yet.
             await before.wait()
         begun = self._clock.seconds()
-        left = await self._drained(container) if drain and self._role(container.number) is Role.DRAINING else None
+        left = (
+            await self._drain_connections(container)
+            if drain and self._role(container.number) is Role.DRAINING
+            else None
+        )
         drain_seconds = self._clock.seconds() - begun
         self._send(DrainEnded(container.number))
         if self._role(container.number) not in (Role.DRAINING, Role.STOPPING):
             return
         begun = self._clock.seconds()
-        is_stopped = await self._stopped(container)
+        is_stopped = await self._stop_or_kill(container)
         stop_seconds = self._clock.seconds() - begun
-        is_kept = keep and is_stopped and await self._is_kept(container)
+        is_kept = keep and is_stopped and await self._try_to_keep(container)
         is_gone = is_kept or await self._stopper.remove_or_log(container)
         if is_gone:
             log.info(
@@ -105,17 +120,17 @@ class Retirement:
                 drain_seconds=drain_seconds,
                 stop_seconds=stop_seconds,
             )
-            self.on_drained(container)
+            self._reporter.drained(container)
         self._send(Kept(container.number) if is_kept else Gone(container.number))
 
-    async def _drained(self, container: Container) -> int | None:
+    async def _drain_connections(self, container: Container) -> int | None:
         """Wait for the connections of a version; returns how many are left, None if that is unknown."""
         running = self._versions.running(container.number)
         if running is None:
             return None
         log.info("{version}: draining", event="draining", version=container.name)
-        drain = self._drains[container.number] = Deferred.fromCoroutine(self._drain.finished(running))
         begun = self._clock.seconds()
+        drain = self._drains[container.number] = Deferred.fromCoroutine(self._drain.finished(running))
         try:
             left = await drain
         except CancelledError:
@@ -144,8 +159,8 @@ class Retirement:
         )
         return left
 
-    async def _stopped(self, container: Container) -> bool:
-        """Stop it; whether that was done in good order."""
+    async def _stop_or_kill(self, container: Container) -> bool:
+        """Stop the container, and return whether it was stopped without being killed by ``kill``."""
         work = Deferred.fromCoroutine(settled(Deferred.fromCoroutine(self._stop(container))))
         self._stops[container.number] = work
         try:
@@ -161,7 +176,7 @@ class Retirement:
         try:
             await self._stopper.stop(container)
         except EngineError as error:
-            # Removing it will stop it too, if less gently.
+            # Removing the container stops it too, with SIGKILL.
             log.error("{version}: cannot be stopped: {error}", event="stop_failed", version=container.name, error=error)
             return False
         seconds = self._clock.seconds() - begun
@@ -174,7 +189,7 @@ class Retirement:
         )
         return True
 
-    async def _is_kept(self, container: Container) -> bool:
+    async def _try_to_keep(self, container: Container) -> bool:
         try:
             return await self._retention.keep(container)
         except EngineError as error:

@@ -23,9 +23,9 @@ class Image:
 
 @dataclass(frozen=True)
 class Rollback:
-    """An earlier version as it was: of ``generation``, else the last one that differs from the live version."""
+    """An earlier version as it was: version ``number``, or the one before the live version."""
 
-    generation: int | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True)

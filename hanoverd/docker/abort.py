@@ -1,4 +1,4 @@
-"""Breaks off what a thread waits for on a socket, from another thread."""
+"""Aborts the requests of a thread from another thread."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hanoverd.runtime.errors import EngineUnreachable
 
 
 class Abort:
-    """Breaks off the requests of one thread from another.
+    """Aborts the requests of one thread from another.
 
-    Shutting the socket down wakes a blocked reader at once, and the engine, seeing the connection closed,
-    stops the build or pull behind it; closing the response or the client would do neither.
+    It shuts down their sockets: that wakes a blocked reader at once, and the engine stops the build or pull when the
+    connection closes. Closing the response or the client does neither.
     """
 
     def __init__(self) -> None:
@@ -23,68 +23,68 @@ class Abort:
         self.requested = False
 
     def request(self) -> None:
-        """Break off what is going on and refuse what would follow; idempotent; does not block."""
+        """Abort the current requests, and refuse new ones. Idempotent; does not block."""
         with self._lock:
             self.requested = True
             for sock in self._sockets:
                 _shut(sock)
 
     def check(self) -> None:
-        """Raise ``EngineUnreachable`` if broken off."""
+        """Raise ``EngineUnreachable`` if an abort was requested."""
         if self.requested:
-            raise EngineUnreachable("the request was broken off")
+            raise EngineUnreachable("the request was aborted")
 
     def watch(self, sock: socket.socket) -> None:
-        """Remember a socket that was just opened."""
+        """Shut ``sock`` down when an abort is requested, or at once if it was."""
         with self._lock:
             self._sockets.append(sock)
             if self.requested:
                 _shut(sock)
 
     def forget(self) -> None:
-        """Close the sockets: docker-py leaves that of a stream that was not read to its end to the garbage collector."""
+        """Close the sockets: docker-py leaves the socket of an unfinished stream to the garbage collector."""
         with self._lock:
             for sock in self._sockets:
-                # close() would wait for the response, which still holds on to it.
+                # close() has no effect while the response uses the socket.
                 descriptor = sock.detach()
                 if descriptor >= 0:
                     os.close(descriptor)
             self._sockets.clear()
 
 
-def remember_sockets(adapter: Any, abort: Abort) -> None:
-    """Have every socket that the adapter opens watched by ``abort``.
+def watch_sockets(adapter: Any, abort: Abort) -> None:
+    """Make ``abort`` watch each socket that the adapter opens.
 
-    requests and urllib3 offer no hook for this: it wraps the two methods, of these objects only, by which a
-    pool is found and a connection made.
+    requests and urllib3 have no hook for this, so it wraps two methods of these objects: the one that finds a pool and
+    the one that opens a connection.
     """
     find_pool = adapter.get_connection_with_tls_context
 
-    def finding_pool(*args: Any, **kwargs: Any) -> Any:
+    def find_watched_pool(*args: Any, **kwargs: Any) -> Any:
         pool = find_pool(*args, **kwargs)
         if "_new_conn" not in vars(pool):
             new_connection = pool._new_conn  # noqa: SLF001
 
-            def making_connection() -> Any:
+            def new_watched_connection() -> Any:
                 connection = new_connection()
                 connect = connection.connect
 
-                def connecting() -> None:
+                def connect_watched() -> None:
                     abort.check()
                     connect()
                     abort.watch(connection.sock)
 
-                connection.connect = connecting
+                connection.connect = connect_watched
                 return connection
 
-            pool._new_conn = making_connection  # noqa: SLF001
+            pool._new_conn = new_watched_connection  # noqa: SLF001
         return pool
 
-    adapter.get_connection_with_tls_context = finding_pool
+    adapter.get_connection_with_tls_context = find_watched_pool
 
 
 def _shut(sock: socket.socket) -> None:
     try:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
-        pass  # It was closed already.
+        pass  # It is closed.

@@ -1,4 +1,4 @@
-"""Where the Docker engine is, read from the environment as Docker's own client reads it."""
+"""The address of the Docker engine, from the same environment variables and files as Docker's client."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hanoverd.docker.config import config_folder
 from hanoverd.runtime.errors import EngineMisconfigured
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -16,7 +17,7 @@ DEFAULT_URL = "unix:///var/run/docker.sock"
 
 @dataclass(frozen=True)
 class TLS:
-    """The certificates to speak TLS with: the authority's, ours and its key, and whether to verify the engine."""
+    """The files for TLS: the authority's certificate, the client's certificate and key; ``verify`` checks the engine's."""
 
     ca: Path | None
     cert: Path | None
@@ -26,7 +27,7 @@ class TLS:
 
 @dataclass(frozen=True)
 class EngineAddress:
-    """How to reach an engine; ``origin`` names the setting that said so, for messages."""
+    """The address of an engine; ``origin`` names the setting that it comes from, for messages."""
 
     url: str
     tls: TLS | None
@@ -37,68 +38,68 @@ class EngineAddress:
 
 
 def engine_address(environ: Mapping[str, str]) -> EngineAddress:
-    """Find the engine: DOCKER_HOST, else DOCKER_CONTEXT, else the current context of DOCKER_CONFIG, else the
-    default socket, in the order of https://docs.docker.com/engine/manage-resources/contexts/.
+    """Return the address of the engine: from DOCKER_HOST, DOCKER_CONTEXT, the current context of Docker's configuration, or
+    the default socket, in this order (https://docs.docker.com/engine/manage-resources/contexts/).
 
     Fails with ``EngineMisconfigured`` for a context that does not exist or cannot be read.
     """
-    config_folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "/") / ".docker")
+    folder = config_folder(environ)
     if host := environ.get("DOCKER_HOST"):
-        tls = _tls_from(environ, config_folder)
+        tls = _tls_from(environ, folder)
         return EngineAddress(_checked(host, "DOCKER_HOST", tls), tls, "from DOCKER_HOST")
     if name := environ.get("DOCKER_CONTEXT"):
         origin = f"the context {name} of DOCKER_CONTEXT"
     else:
-        name = _current_context(config_folder)
-        origin = f"the current context {name} of {config_folder / 'config.json'}"
+        name = _current_context(folder)
+        origin = f"the current context {name} of {folder / 'config.json'}"
     if name == "default":
-        return EngineAddress(DEFAULT_URL, _tls_from(environ, config_folder), "the default: DOCKER_HOST is not set")
-    return _context(config_folder, name, origin)
+        return EngineAddress(DEFAULT_URL, _tls_from(environ, folder), "the default: DOCKER_HOST is not set")
+    return _context(folder, name, origin)
 
 
-def _current_context(config_folder: Path) -> str:
+def _current_context(folder: Path) -> str:
     try:
-        config = json.loads((config_folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_text())
     except (OSError, ValueError):
-        # Docker's client warns of a bad file and goes on without it.
+        # Docker's client ignores a bad file, with a warning.
         return "default"
     return (isinstance(config, dict) and config.get("currentContext")) or "default"
 
 
-def _context(config_folder: Path, name: str, origin: str) -> EngineAddress:
-    # A context lives in folders that are named by the digest of its name.
+def _context(folder: Path, name: str, origin: str) -> EngineAddress:
+    # The folders of a context are named by the digest of its name.
     digest = hashlib.sha256(name.encode()).hexdigest()
-    file = config_folder / "contexts" / "meta" / digest / "meta.json"
+    file = folder / "contexts" / "meta" / digest / "meta.json"
     try:
         endpoint: dict[str, Any] = json.loads(file.read_text())["Endpoints"]["docker"]
         url = endpoint["Host"]
     except FileNotFoundError:
         raise EngineMisconfigured(
-            f"{origin} does not exist ({file} is missing): `docker context ls` lists those that do"
+            f"{origin} does not exist ({file} is missing): `docker context ls` lists all contexts"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EngineMisconfigured(f"{origin} cannot be read from {file}: {error!r}") from None
-    certificates = config_folder / "contexts" / "tls" / digest / "docker"
+    certificates = folder / "contexts" / "tls" / digest / "docker"
     tls = None
     if certificates.is_dir():
         tls = _certificates(certificates, verify=not endpoint.get("SkipTLSVerify"))
     return EngineAddress(_checked(url, origin, tls), tls, origin)
 
 
-def _tls_from(environ: Mapping[str, str], config_folder: Path) -> TLS | None:
-    # Any value but the empty one switches it on, `0` too: so does Docker's client.
+def _tls_from(environ: Mapping[str, str], folder: Path) -> TLS | None:
+    # Any value but the empty string turns it on, even "0", as in Docker's client.
     if not environ.get("DOCKER_TLS_VERIFY"):
         return None
-    return _certificates(Path(environ.get("DOCKER_CERT_PATH") or config_folder), verify=True)
+    return _certificates(Path(environ.get("DOCKER_CERT_PATH") or folder), verify=True)
 
 
 def _certificates(folder: Path, *, verify: bool) -> TLS:
-    def there(name: str) -> Path | None:
+    def find(name: str) -> Path | None:
         return folder / name if (folder / name).is_file() else None
 
-    if there("cert.pem") and not there("key.pem"):
-        raise EngineMisconfigured(f"{folder} holds cert.pem, and no key.pem that belongs to it")
-    return TLS(there("ca.pem"), there("cert.pem"), there("key.pem"), verify)
+    if find("cert.pem") and not find("key.pem"):
+        raise EngineMisconfigured(f"{folder} has a cert.pem, but no key.pem for it")
+    return TLS(find("ca.pem"), find("cert.pem"), find("key.pem"), verify)
 
 
 def _checked(url: str, origin: str, tls: TLS | None) -> str:
@@ -106,9 +107,9 @@ def _checked(url: str, origin: str, tls: TLS | None) -> str:
         return url
     if url.startswith("tcp://"):
         host = url.removeprefix("tcp://").rstrip("/")
-        # As Docker's client completes it.
+        # Docker's client has the same default ports.
         return url if host.rpartition(":")[2].isdigit() else f"tcp://{host}:{2375 if tls is None else 2376}"
     raise EngineMisconfigured(
-        f"{origin} says {url!r}: an engine is reached by unix:///PATH or tcp://HOST:PORT; it must run on this "
-        "machine, whose firewall leads traffic to its containers"
+        f"{origin}: {url!r} is not supported: use unix:///PATH or tcp://HOST:PORT of an engine on this host, whose "
+        "firewall routes traffic to the containers"
     )

@@ -1,4 +1,4 @@
-"""A folder as a build context: the tar stream that an engine's builder reads, made as it is sent."""
+"""A folder as a build context: a tar stream for the engine, created while it is sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hanoverd.runtime.errors import ObtainFailed
 
 IGNORE_FILE = ".dockerignore"
 
-#: How much goes to the engine at once, in bytes.
+#: The size of the pieces that are sent to the engine, in bytes.
 PIECE = 256 * 1024
 
 _END = bytes(2 * tarfile.BLOCKSIZE)
@@ -25,41 +25,41 @@ _SPECIAL_FILES = (stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK)
 
 @dataclass(frozen=True)
 class BuildContext:
-    """The folder, and its Dockerfile: a path below the folder, or an absolute one elsewhere."""
+    """The folder and its Dockerfile: a path relative to the folder, or an absolute path to a file elsewhere."""
 
     folder: Path
     dockerfile: str
 
     @property
     def dockerfile_path(self) -> Path:
-        """Where the Dockerfile is."""
+        """The path of the Dockerfile."""
         return self.folder / self.dockerfile
 
     @property
     def name_in_context(self) -> str:
-        """What the engine is to be told of the Dockerfile; one from elsewhere is packed under a name of its own."""
+        """The path of the Dockerfile in the tar; a file from elsewhere gets a reserved name."""
         return ".dockerfile.hanoverd" if Path(self.dockerfile).is_absolute() else self.dockerfile
 
     def pack(self, abort: Abort) -> Iterator[bytes]:
-        """The tar, in pieces, as Docker's client makes it: all files root's, special ones and those that
-        ``.dockerignore`` names left out.
+        """Yield the tar in pieces, like Docker's client: all files belong to root, and there are neither special files nor
+        files that ``.dockerignore`` excludes.
 
-        Raises ``ObtainFailed`` where a file cannot be read, ``EngineUnreachable`` once ``abort`` is requested.
+        Raises ``ObtainFailed`` if a file cannot be read, and ``EngineUnreachable`` after ``abort`` was requested.
         """
         try:
             yield from _gathered(self._blocks(abort))
         except OSError as error:
             raise ObtainFailed(
-                f"cannot read the build context {self.folder}: {error}. Mend it, or leave the file out by .dockerignore"
+                f"cannot read the build context {self.folder}: {error}. Fix it, or exclude the file in .dockerignore"
             ) from error
 
     def names(self) -> Iterator[str]:
-        """The paths that belong to the context, relative to it, folders before what is in them."""
+        """Yield the paths of the context, relative to it; a folder comes before its contents."""
         ignored = self._ignored()
         yield from _walk(self.folder, "", ignored, ignored.top)
 
     def _ignored(self) -> Ignored:
-        # A Dockerfile may have an ignore file of its own, which then goes before the other.
+        # An ignore file for this Dockerfile takes precedence.
         for file in (Path(f"{self.dockerfile_path}.dockerignore"), self.folder / IGNORE_FILE):
             try:
                 text = file.read_text(errors="surrogateescape")
@@ -94,7 +94,7 @@ def _walk(folder: Path, prefix: str, ignored: Ignored, of_parent: Verdict) -> It
 
 
 def _entry(path: Path, name: str, links: dict[tuple[int, int], str]) -> Iterator[bytes]:
-    """One file's header, content and padding."""
+    """Yield the header, content and padding of one file."""
     found = path.lstat()
     if stat.S_IFMT(found.st_mode) in _SPECIAL_FILES:
         return
@@ -119,7 +119,7 @@ def _entry(path: Path, name: str, links: dict[tuple[int, int], str]) -> Iterator
 def _content(path: Path, size: int) -> Iterator[bytes]:
     left = size
     with path.open("rb", buffering=0) as file:
-        # What is appended meanwhile does not count: the header has told the size.
+        # The header has the size: bytes that were appended since then are left out.
         while left and (piece := file.read(min(PIECE, left))):
             left -= len(piece)
             yield piece
@@ -129,7 +129,7 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
 
 
 def _gathered(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of some size: each costs the engine's client three writes."""
+    """Yield the same bytes in larger pieces: the engine's client needs three writes for each."""
     gathered: list[bytes] = []
     size = 0
     for block in blocks:

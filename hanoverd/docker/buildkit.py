@@ -1,43 +1,41 @@
-"""BuildKit, through the docker command: the engine's own API offers it to nobody else."""
+"""BuildKit, by the docker command: the engine's API supports it for Docker's own client only."""
 
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from hanoverd.docker import quirks
 from hanoverd.docker.build_context import BuildContext
 from hanoverd.runtime.errors import ObtainFailed
 from hanoverd.runtime.processes import ProcessReactor, run
 from hanoverd.spec.build import BuildOptions
 
-#: Docker's command builds with BuildKit by itself from the first to, not with, the second; then by its plugin buildx.
-_BUILT_IN = (18, 9), (23, 0)
-
-_VERSION = re.compile(r"Docker version (\d+)\.(\d+)")
+#: The docker command has BuildKit built in from the first version on, and needs the plugin buildx from the second on.
+_BUILT_IN_SINCE, _PLUGIN_SINCE = (18, 9), (23, 0)
 
 
 class BuildKit:
-    """The docker commands that there are on the PATH of ``environ``."""
+    """Builds with the first docker command on the PATH of ``environ`` that has BuildKit."""
 
     def __init__(self, reactor: ProcessReactor, environ: Mapping[str, str]) -> None:
         self._reactor = reactor
-        # "default" is the engine itself: another builder would keep the image to itself.
+        # "default" is the engine's own builder; images of other builders are not in the engine.
         self._environ = {**environ, "DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
         self._command: str | None = None
 
-    async def is_there(self) -> bool:
-        """Whether a docker command that has BuildKit is on PATH; cancel ends the one that is asked."""
+    async def is_available(self) -> bool:
+        """Return whether a docker command with BuildKit is on PATH. Cancel ends the command that is asked."""
         return await self._find() is not None
 
     async def build(
         self, context: BuildContext, tag: str, options: BuildOptions, on_line: Callable[[str], object]
     ) -> str | None:
-        """Build, and fire with the image's ID, or None where the build fails; its output goes to ``on_line``.
+        """Build ``context``, and return the image's ID, or None if the build fails; ``on_line`` takes its output.
 
-        Fails with ``ObtainFailed`` where no docker command has BuildKit.  Cancel ends the build.
+        Fails with ``ObtainFailed`` if no docker command has BuildKit. Cancel ends the build.
         """
         command = await self._find()
         if command is None:
@@ -57,15 +55,16 @@ class BuildKit:
             return id_file.read_text().strip() if ended.code == 0 else None
 
     def _build_args(self, options: BuildOptions) -> tuple[list[str], Mapping[str, str]]:
-        """The arguments, and the environment from which the docker command takes their values: there, other users cannot
-        see them.
+        """Return the arguments and the environment of the docker command.
+
+        The values of build arguments are in the environment, where other users cannot see them.
         """
         arguments, environ = [], dict(self._environ)
         for name, value in options.args.items():
             if value is None:
                 continue
             if name in self._environ or name.startswith(("DOCKER", "BUILD")):
-                # It would mean something to the docker command itself.
+                # The docker command would use the variable itself.
                 arguments.append(f"--build-arg={name}={value}")
             else:
                 arguments.append(f"--build-arg={name}")
@@ -76,7 +75,7 @@ class BuildKit:
         if self._command is not None and os.access(self._command, os.X_OK):
             return self._command
         for folder in self._environ.get("PATH", "").split(os.pathsep):
-            # An empty entry would mean the current folder, which may be somebody's repository.
+            # An empty entry means the current folder, which may be an untrusted repository.
             command = f"{folder}/docker"
             if folder.startswith("/") and os.access(command, os.X_OK) and await self._has_buildkit(command):
                 self._command = command
@@ -84,7 +83,7 @@ class BuildKit:
         return None
 
     async def _has_buildkit(self, command: str) -> bool:
-        version = _VERSION.match((await run(self._reactor, [command, "--version"], self._environ)).stdout)
-        if version and _BUILT_IN[0] <= (int(version[1]), int(version[2])) < _BUILT_IN[1]:
+        version = quirks.client_version((await run(self._reactor, [command, "--version"], self._environ)).stdout)
+        if version is not None and _BUILT_IN_SINCE <= version < _PLUGIN_SINCE:
             return True
         return (await run(self._reactor, [command, "buildx", "version"], self._environ)).code == 0

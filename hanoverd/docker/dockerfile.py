@@ -1,4 +1,4 @@
-"""What a Dockerfile says of itself: whether the engine's classic builder can build it."""
+"""Finds out whether the engine's classic builder can build a Dockerfile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEREDOC = re.compile(r"(?:^|\s)\d*<<-?(['\"]?)[A-Za-z_][\w.]*\1(?=\s|$)")
 
 
 def buildkit_only(text: str) -> str | None:
-    """The first thing in a Dockerfile that needs BuildKit, as "RUN --mount, line 3"; None if nothing does."""
+    """Return the first part of a Dockerfile that needs BuildKit, as "RUN --mount, line 3"; None if there is none."""
     lines = text.removeprefix("\ufeff").splitlines()
     escape = "\\"
     for number, line in enumerate(lines, 1):

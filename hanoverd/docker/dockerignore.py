@@ -1,7 +1,7 @@
-"""What ``.dockerignore`` leaves out of a build context, by the rules of Docker's own client.
+"""Which files ``.dockerignore`` excludes from a build context, by the rules of Docker's client.
 
-The file's lines are patterns of Go's ``filepath.Match``, with ``**`` for any number of folders and ``!`` for
-exceptions; the last pattern that matches decides, and what leaves out a folder leaves out what is below it
+The lines are patterns of Go's ``filepath.Match``, with ``**`` for any number of folders and ``!`` for exceptions. The
+last pattern that matches a path decides, and a pattern that excludes a folder excludes its contents
 (https://docs.docker.com/build/concepts/context/#dockerignore-files).
 """
 
@@ -14,26 +14,26 @@ from dataclasses import dataclass, field
 
 _BYTE_ORDER_MARK = "\ufeff"
 
-#: What makes Docker's client match by a regular expression rather than by a plain end.
+#: With one of these, Docker's client uses a regular expression; without, it compares the end of the path.
 _SPECIAL = set("*?[]\\")
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """One pattern: ``text`` without its ``!``, and whether it had one."""
+    """A pattern: ``text`` without the ``!`` of an exception."""
 
     text: str
     is_exception: bool
     expression: re.Pattern[str] = field(compare=False)
 
     def matches(self, path: str) -> bool:
-        """Whether it matches this very path, relative to the context."""
+        """Return whether it matches ``path``, relative to the context."""
         return self.expression.fullmatch(path) is not None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What all patterns say of one path, which decides on what is below it as well."""
+    """The decision on a path, and which patterns matched it: those match its contents, too."""
 
     is_ignored: bool
     matched: tuple[bool, ...]
@@ -44,14 +44,14 @@ class Ignored:
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._patterns = patterns
-        #: The verdict on the context itself, from which those on what is in it follow.
+        #: The verdict on the context itself, the parent of all others.
         self.top = Verdict(is_ignored=False, matched=(False,) * len(patterns))
 
     @classmethod
     def read(cls, text: str, needed: Iterable[str] = ()) -> Ignored:
-        """Read the file's text; ``needed`` files belong to the context whatever it says.
+        """Read the text of the file. ``needed`` files are never excluded.
 
-        ValueError, with the line, for what is no pattern.
+        Raises ValueError, with the number of the line, for an invalid pattern.
         """
         patterns = [*_patterns(text)]
         ignored = cls(patterns)
@@ -60,7 +60,7 @@ class Ignored:
         return cls([*patterns, *kept])
 
     def verdict(self, path: str, parent: Verdict | None = None) -> Verdict:
-        """What to do with ``path``, relative to the context, ``parent`` being the verdict on its folder."""
+        """Return the verdict on ``path``, relative to the context; ``parent`` is the verdict on its folder."""
         if parent is None:
             folder = posixpath.dirname(path)
             parent = self.verdict(folder) if folder else self.top
@@ -68,7 +68,7 @@ class Ignored:
         matched = []
         for pattern, of_parent in zip(self._patterns, parent.matched, strict=True):
             match = of_parent
-            # Only a pattern that would change the verdict is worth looking at.
+            # Only a pattern that can change the decision needs to be checked.
             if not match and pattern.is_exception == is_ignored:
                 match = pattern.matches(path)
             if match:
@@ -77,43 +77,43 @@ class Ignored:
         return Verdict(is_ignored, tuple(matched))
 
     def may_hold_exceptions(self, folder: str) -> bool:
-        """Whether a folder that is left out must be looked into all the same.
+        """Return whether an excluded folder may contain files that an exception includes again.
 
-        As Docker's client decides it: by the beginning of the exceptions, wildcards unread.
+        Like Docker's client, it compares the first part of the exceptions, without expanding wildcards.
         """
         return any(pattern.is_exception and f"{pattern.text}/".startswith(f"{folder}/") for pattern in self._patterns)
 
 
 def _patterns(text: str) -> Iterable[Pattern]:
     for number, line in enumerate(text.removeprefix(_BYTE_ORDER_MARK).splitlines(), 1):
-        # A "#" that is indented is none.
+        # An indented "#" does not start a comment.
         if line.startswith("#") or not line.strip():
             continue
         written = line.strip()
         is_exception = written.startswith("!")
         pattern = written[1:].strip() if is_exception else written
         if not pattern:
-            raise ValueError(f'line {number}: a "!" alone: write what it excepts after it')
+            raise ValueError(f'line {number}: "!" needs a pattern after it')
         pattern = _clean(pattern)
         if pattern == ".":
-            # Docker's client takes it for nothing at all: it never leaves out the context itself.
+            # Docker's client ignores it: the context itself is never excluded.
             continue
         try:
             expression = re.compile(_translated(pattern), re.DOTALL)
         except re.error as error:
-            raise ValueError(f"line {number}: {written!r} is no pattern: {error}") from None
+            raise ValueError(f"line {number}: {written!r} is not a valid pattern: {error}") from None
         yield Pattern(pattern, is_exception, expression)
 
 
 def _clean(pattern: str) -> str:
-    """As Go's ``filepath.Clean``, and without the slash at the beginning."""
+    """Return the pattern as Go's ``filepath.Clean`` does, without the slash at the start."""
     cleaned = posixpath.normpath(pattern)
-    # Python keeps two slashes at the beginning, for POSIX allows them a meaning.
+    # Python keeps two slashes at the start, because POSIX allows them a special meaning.
     return cleaned.lstrip("/") or "."
 
 
 def _translated(pattern: str) -> str:
-    """The pattern as a regular expression."""
+    """Return the regular expression for a pattern."""
     parts: list[str] = []
     position = 0
     while position < len(pattern):
@@ -125,7 +125,7 @@ def _translated(pattern: str) -> str:
                 position += 1
                 parts.append("(?:.*/)?" if position < len(pattern) else ".*")
             elif position == len(pattern) or (not parts and not set(pattern[position:]) & _SPECIAL):
-                # At the beginning of what is else plain, it may end within a name: "**.pyc".
+                # At the start of a pattern without other wildcards, it may match a part of a name: "**.pyc".
                 parts.append(".*")
             else:
                 parts.append("(?:.*/)?")
@@ -145,7 +145,7 @@ def _translated(pattern: str) -> str:
 
 
 def _class(pattern: str, position: int) -> tuple[str, int]:
-    """A class of characters, ``[^a-z]``, from behind its bracket on."""
+    """Return the regular expression for a character class, ``[^a-z]``, and the position after it."""
     negated = pattern[position : position + 1] == "^"
     end = position + negated
     chars = ""

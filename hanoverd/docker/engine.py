@@ -1,4 +1,4 @@
-"""The Docker engine by Deferreds: each verb of ``BlockingEngine`` in a thread of a pool."""
+"""The Docker engine by Deferreds: each request of ``BlockingEngine`` runs in a thread of a pool."""
 
 from __future__ import annotations
 
@@ -13,121 +13,126 @@ from twisted.python.threadpool import ThreadPool
 
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.address import EngineAddress
-from hanoverd.docker.blocking_engine import BlockingEngine, BuildRequest, Login, OnEvent, usable_api_version
+from hanoverd.docker.api import BuildRequest, Login, OnEvent, choose_api_version
+from hanoverd.docker.blocking_engine import BlockingEngine
+from hanoverd.docker.event_stream import EventStream
 from hanoverd.docker.pools import Pools
 from hanoverd.runtime.cancellation import settled, shielded
 from hanoverd.runtime.clock import settled_or_forced
-from hanoverd.runtime.errors import EngineError, NotFound
+from hanoverd.runtime.errors import EngineError, NotFound, OperationFailed
 
 T = TypeVar("T")
 
-#: How long a cancel waits for the answer to a short request before it breaks the request off, in seconds.  A
-#: create that is broken off may still be carried out after we looked for what it left; one that is answered
-#: leaves no doubt.
-PATIENCE = 10.0
+#: Takes one line of the output of a build, pull, push or load.
+OnLine = Callable[[str], object]
 
+#: How long a cancelled short request may take to finish before it is aborted, in seconds. The engine may still create a
+#: container after a request was aborted and after we have looked for the container; an answer leaves no doubt.
+CANCEL_GRACE = 10.0
 
-#: How many events of a build, or pieces of output, may be on their way from a thread to the reactor.
-MOST_IN_TRANSIT = 100
+#: How many events of a build, or pieces of output, a thread may pass to the reactor before it waits.
+MAX_IN_TRANSIT = 100
 
 
 class EngineReactor(IReactorTime, IReactorFromThreads):
-    """What a reactor must be able to do to talk to an engine."""
+    """The parts of a reactor that the engine needs."""
 
 
 class Engine:
-    """An engine at ``address``.
+    """The engine at ``address``.
 
-    Every verb may fail with the ``EngineError`` family.  A verb that was cancelled fires, with
-    ``CancelledError``, when its thread is done: build, pull, wait and output are broken off at once, a short
-    request is waited for, at most ``PATIENCE`` seconds.  A single pool of threads serves requests of all kinds.
+    All methods fail with ``EngineError`` or its subclasses. A cancelled method fires with ``CancelledError`` when its
+    thread has ended: a build, pull, push, load, wait or output is aborted at once, a short request gets ``CANCEL_GRACE``
+    seconds to finish.
     """
 
     def __init__(self, reactor: EngineReactor, pools: Pools, address: EngineAddress) -> None:
         self._reactor = reactor
         self._pools = pools
         self.address = address
-        # None: to be asked for.
+        # None: not negotiated yet.
         self._api_version: str | None = None
 
     async def inspect_image(self, reference: str) -> Mapping[str, Any]:
-        """What the engine knows of an image; fails with ``NotFound``."""
+        """Return an image, as the engine describes it; fails with ``NotFound``."""
         return await self._call(lambda engine: engine.inspect_image(reference))
 
     async def inspect_container(self, name: str) -> Mapping[str, Any]:
-        """What the engine knows of a container; fails with ``NotFound``."""
+        """Return a container, as the engine describes it; fails with ``NotFound``."""
         return await self._call(lambda engine: engine.inspect_container(name))
 
     async def containers_with(self, label: str) -> list[Mapping[str, Any]]:
-        """All containers, running or not, with the label ``KEY=VALUE``."""
+        """Return all containers, running or not, with the label ``KEY=VALUE``."""
         return await self._call(lambda engine: engine.containers_with(label))
 
     async def build(
-        self, pack: Callable[[Abort], Iterable[bytes]], request: BuildRequest, on_event: OnEvent
+        self, pack: Callable[[Abort], Iterable[bytes]], request: BuildRequest, on_line: OnLine
     ) -> Mapping[str, Any] | None:
-        """Build what ``pack`` makes in the thread (a tar, in pieces as it is sent), with each of the engine's events
-        given to ``on_event`` in the reactor's thread, and give what the engine knows of the image.  A failed step is
-        an event, not a failure, and then there is no image: the caller must look for ``error``.
+        """Build an image, and return it as ``inspect_image`` does; None if the engine names no image.
+
+        ``pack`` is called in the thread and returns the build context, a tar, in pieces. ``on_line`` takes the lines of
+        output in the reactor's thread. Fails with ``OperationFailed`` when a step fails.
         """
-        on_event = self._in_reactor(on_event)
-        return await self._stream(lambda engine, abort: engine.build(pack(abort), request, on_event))
+        return await self._operation(
+            lambda engine, abort, on_event: engine.build(pack(abort), request, on_event), on_line
+        )
 
-    async def pull(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
-        """Pull an image; events as for ``build``, errors among them too: prove it by inspecting the image."""
-        on_event = self._in_reactor(on_event)
-        await self._stream(lambda engine, _: engine.pull(repository, tag, login, on_event))
+    async def pull(self, repository: str, tag: str, login: Login, on_line: OnLine) -> None:
+        """Pull an image; ``on_line`` and errors as for ``build``.
 
-    async def push(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
-        """Push an image; events as for ``build``, errors among them too."""
-        on_event = self._in_reactor(on_event)
-        await self._stream(lambda engine, _: engine.push(repository, tag, login, on_event))
+        The engine also ends a pull without an error when its connection breaks: inspect the image afterwards.
+        """
+        await self._operation(lambda engine, _, on_event: engine.pull(repository, tag, login, on_event), on_line)
+
+    async def push(self, repository: str, tag: str, login: Login, on_line: OnLine) -> None:
+        """Push an image; ``on_line`` and errors as for ``build``."""
+        await self._operation(lambda engine, _, on_event: engine.push(repository, tag, login, on_event), on_line)
 
     async def tag(self, image: str, repository: str, tag: str) -> None:
-        """Give an image one more name; idempotent."""
+        """Give an image one more name. Idempotent."""
         await self._call(lambda engine: engine.tag(image, repository, tag))
 
     async def remote_digest(self, reference: str, login: Login) -> str:
-        """The digest of what the registry has for ``reference``; pulls nothing.  Cancel breaks it off."""
+        """Return the digest that the registry has for ``reference``; nothing is pulled. Cancel aborts the request."""
         return await self._stream(lambda engine, _: engine.remote_digest(reference, login))
 
-    async def load(self, archive: Callable[[Abort], Iterable[bytes]], on_event: OnEvent) -> None:
-        """Load the images of the tar that ``archive`` makes in the thread; events as for ``build``."""
-        on_event = self._in_reactor(on_event)
-        await self._stream(lambda engine, abort: engine.load(archive(abort), on_event))
+    async def load(self, archive: Callable[[Abort], Iterable[bytes]], on_line: OnLine) -> None:
+        """Load the images of a tar, which ``archive`` returns in pieces, called in the thread; ``on_line`` and errors as for
+        ``build``.
+        """
+        await self._operation(lambda engine, abort, on_event: engine.load(archive(abort), on_event), on_line)
 
     async def run(self, name: str, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
-        """Start a created container, and fire with its exit code when it has ended.
+        """Start a created container, and return its exit code when it has exited.
 
-        ``on_stdout`` is called in the thread, ``on_stderr`` in the reactor's.  A cancel stops waiting, and leaves the
-        container to the caller.
+        ``on_stdout`` is called in the thread, ``on_stderr`` in the reactor's thread. Cancel ends the wait; the caller
+        removes the container.
         """
         on_stderr = self._in_reactor(on_stderr)
         return await self._stream(lambda engine, _: engine.run(name, on_stdout, on_stderr))
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
-        """Create a container, and give its ID.  After a failure or a cancel it may exist: remove it by name."""
+        """Create a container, and return its ID. After a failure or a cancel it may exist: remove it by name."""
         return await self._call(lambda engine: engine.create(name, body))
 
     async def rename(self, name: str, new_name: str) -> None:
-        """Give a container another name; fails with ``Conflict`` where that is taken."""
+        """Rename a container; fails with ``Conflict`` if the name is in use."""
         await self._call(lambda engine: engine.rename(name, new_name))
 
     async def remove_image(self, image_id: str) -> None:
-        """Remove an image, and what it alone was made of; fails with ``Conflict`` where it is in use.  Idempotent."""
+        """Remove an image and the layers that only it uses; fails with ``Conflict`` if it is in use. Idempotent."""
         await self._call(lambda engine: engine.remove_image(image_id))
 
     async def start(self, name: str) -> Mapping[str, Any]:
-        """Start a container, and give what the engine knows of it then; idempotent."""
+        """Start a container, and return it as ``inspect_container`` does. Idempotent."""
         return await self._call(lambda engine: engine.start(name))
 
     async def wait(self, name: str) -> int:
-        """Fire with the exit code once the container does not run."""
+        """Return the exit code when the container has exited."""
         return await self._stream(lambda engine, _: engine.wait(name))
 
     async def follow_output(self, name: str, since: float | None, on_output: Callable[[bytes], object]) -> None:
-        """Give what the container prints (``since`` a Unix time, else from its beginning), in pieces as they come, to
-        ``on_output``, until it ends.
-        """
+        """Pass the output of a container, from the Unix time ``since`` or its start, to ``on_output`` until it exits."""
         on_output = self._in_reactor(on_output)
         await self._stream(lambda engine, _: engine.output(name, since, on_output))
 
@@ -136,9 +141,9 @@ class Engine:
         await self._call(lambda engine: engine.kill(name, signal))
 
     async def stop(self, name: str, timeout: int) -> None:
-        """End a container gracefully within ``timeout`` seconds (-1: however long it takes); idempotent.
+        """Send a container its stop signal, and SIGKILL after ``timeout`` seconds (-1: never); fires when it has exited.
 
-        Cancel kills it instead: the Deferred fires once it has ended.
+        Idempotent. Cancel kills it at once, and the Deferred fires when it has exited.
         """
         stopping = Deferred.fromCoroutine(
             self._in_thread(self._pools.stops, lambda engine, _: engine.stop(name, timeout))
@@ -154,16 +159,14 @@ class Engine:
         try:
             await self.kill(name, "SIGKILL")
         except EngineError:
-            pass  # It has ended by itself, or the stop that this hastens says what is wrong.
+            pass  # It has exited by itself, or the stop fails with the same error.
 
     async def remove(self, name: str) -> None:
-        """Remove a container, running or not, with its anonymous volumes; idempotent."""
+        """Remove a container, running or not, with its anonymous volumes. Idempotent."""
         await self._call(lambda engine: engine.remove(name))
 
     async def remove_if(self, name: str, label: str, value: str) -> None:
-        """Remove a container as ``remove`` does, if it carries this label: a name that was taken when we came belongs
-        to somebody else.  Idempotent.
-        """
+        """Remove a container as ``remove`` does, if it has this label: another program may use the same name. Idempotent."""
         try:
             found = await self.inspect_container(name)
         except NotFound:
@@ -172,28 +175,37 @@ class Engine:
             await self.remove(name)
 
     async def negotiate(self) -> Mapping[str, Any]:
-        """Ask the engine who it is, choose the API version to speak from now on, and give the answer."""
+        """Return the engine's version, and choose the API version for the next requests."""
 
-        def asking(engine: BlockingEngine, _: Abort) -> Mapping[str, Any]:
+        def ask(engine: BlockingEngine, _: Abort) -> Mapping[str, Any]:
             version = engine.version()
-            self._api_version = usable_api_version(version)
+            self._api_version = choose_api_version(version)
             return version
 
-        return await self._in_thread(self._pools.requests, asking, negotiated=False)
+        return await self._in_thread(self._pools.requests, ask, negotiated=False)
 
     # -- threads
 
-    async def _call(self, verb: Callable[[BlockingEngine], T]) -> T:
-        return await self._in_thread(self._pools.requests, lambda engine, _: verb(engine), PATIENCE)
+    async def _call(self, request: Callable[[BlockingEngine], T]) -> T:
+        return await self._in_thread(self._pools.requests, lambda engine, _: request(engine), CANCEL_GRACE)
 
-    async def _stream(self, verb: Callable[[BlockingEngine, Abort], T]) -> T:
-        return await self._in_thread(self._pools.streams, verb)
+    async def _stream(self, request: Callable[[BlockingEngine, Abort], T]) -> T:
+        return await self._in_thread(self._pools.streams, request)
+
+    async def _operation(self, request: Callable[[BlockingEngine, Abort, OnEvent], T], on_line: OnLine) -> T:
+        """Make a request that streams events; fails with ``OperationFailed`` if one of them reports an error."""
+        events = EventStream(on_line)
+        on_event = self._in_reactor(events.take)
+        result = await self._stream(lambda engine, abort: request(engine, abort, on_event))
+        if events.error is not None:
+            raise OperationFailed(events.error)
+        return result
 
     async def _in_thread(
         self,
         pool: ThreadPool,
-        verb: Callable[[BlockingEngine, Abort], T],
-        patience: float = 0.0,
+        request: Callable[[BlockingEngine, Abort], T],
+        cancel_grace: float = 0.0,
         *,
         negotiated: bool = True,
     ) -> T:
@@ -201,25 +213,27 @@ class Engine:
             await self.negotiate()
         abort = Abort()
         engine = BlockingEngine(self.address, self._api_version or "1.24", abort)
-        work = deferToThreadPool(self._reactor, pool, verb, engine, abort)
+        work = deferToThreadPool(self._reactor, pool, request, engine, abort)
         try:
-            return await settled_or_forced(self._reactor, patience, work, abort.request)
+            return await settled_or_forced(self._reactor, cancel_grace, work, abort.request)
         except EngineError:
-            # It may have been replaced by one that speaks other versions of the API.
+            # The engine may have been replaced by one that supports other versions of the API.
             self._api_version = None
             raise
 
     def _in_reactor(self, take: Callable[[T], object]) -> Callable[[T], None]:
-        """For a thread: has ``take`` called in the reactor's thread, in order, and before what the thread returns."""
-        # A container that prints faster than we log is held back, not put into an endless queue.
-        room = Semaphore(MOST_IN_TRANSIT)
+        """Return a function for a thread, which calls ``take`` in the reactor's thread, in order and before the result of the
+        thread's work.
+        """
+        # A container that prints faster than we log has to wait: its output must not fill the memory.
+        room = Semaphore(MAX_IN_TRANSIT)
 
-        def taking(item: T) -> None:
+        def take_in_reactor(item: T) -> None:
             room.release()
             take(item)
 
-        def handing_over(item: T) -> None:
+        def pass_on(item: T) -> None:
             room.acquire()
-            self._reactor.callFromThread(taking, item)
+            self._reactor.callFromThread(take_in_reactor, item)
 
-        return handing_over
+        return pass_on

@@ -1,9 +1,10 @@
-"""What the engine tells of containers and images, in the words of its API (Docker Engine API, inspect and list)."""
+"""Reads the engine's descriptions of containers and images (Docker Engine API, inspect and list)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from hanoverd.runtime.errors import VersionFailed
@@ -13,6 +14,7 @@ from hanoverd.spec.container import (
     IMAGE_NAME,
     MOUNTS,
     OBTAINED,
+    REVISION,
     STOP_SIGNAL,
     STOP_TIMEOUT,
     ContainerSpec,
@@ -21,26 +23,27 @@ from hanoverd.spec.container import (
     settings_in,
 )
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.ports import LOOPBACK, ContainerPort, HostPort, Protocol
 from hanoverd.spec.volumes import Volumes
 
 
 def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
-    """The TCP ports that the ``Config`` of an image or a container, as the engine tells it, exposes."""
+    """Return the TCP ports that an image or a container exposes, from its ``Config``."""
     return tuple(sorted(port for port, _ in _ports_in(config.get("ExposedPorts")) if port.protocol is Protocol.TCP))
 
 
 def generation_of(labels: Mapping[str, str] | None) -> int:
-    """The number of the version that a container with these labels is; -1 for one that is none."""
+    """Return the version number in the labels of a container; -1 if it is not a version."""
     number = (labels or {}).get(GENERATION, "")
     return int(number) if number.isdigit() else -1
 
 
 def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
-    """Return what a container was made from by ``create_body``, out of what the engine says of it and of its image.
+    """Return the recipe from which ``create_body`` made a container, from the descriptions of it and of its image.
 
-    The label ``hanoverd.given`` says which options were given; a container without it is of hanoverd 0.4 or older, and
-    what its image says counts as given.
+    The label ``hanoverd.given`` lists the options that were given. Containers of hanoverd 0.4 and older do not have it;
+    for them, the image's own options count as given.
     """
     config, host = found["Config"], found["HostConfig"]
     given = _given(config)
@@ -52,7 +55,8 @@ def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
         volumes=Volumes(tuple(host.get("Binds") or ()), tuple(anonymous)),
         settings=settings_in(config, host, _given_settings(given)),
     )
-    return Recipe(image_in(found), options)
+    labels = config.get("Labels") or {}
+    return Recipe(image_in(found), options, Lineage.of_labels(labels, generation_of(labels)))
 
 
 def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -78,20 +82,25 @@ def _given_env(config: Mapping[str, Any], image: Mapping[str, Any], given: Mappi
         values = {entry.partition("=")[0]: entry for entry in env}
         return tuple(values.get(name, name) for name in given["env"] if name in values or name in given["unset"])
     named = {entry.partition("=")[0] for entry in env}
-    # A variable of the image that the container does not have was taken away from it.
+    # A variable of the image that the container does not have was unset.
     inherited = (entry.partition("=")[0] for entry in (image.get("Config") or {}).get("Env") or ())
     return (*env, *(name for name in inherited if name not in named))
 
 
 def image_in(found: Mapping[str, Any]) -> Image:
-    """The image of a container, by the name that it had when the container was created."""
+    """Return the image of a container, with the name that it had when the container was created."""
     labels = found["Config"].get("Labels") or {}
     try:
         name = ImageName.parse(labels.get(IMAGE_NAME) or found["Image"])
     except ValueError:
         name = ImageName.parse(found["Image"])
     ports = exposed_tcp_ports(found["Config"])
-    return Image(found["Image"], name, ports, obtained=labels.get(OBTAINED) == "true")
+    return Image(found["Image"], name, ports, labels.get(REVISION) or None, labels.get(OBTAINED) == "true")
+
+
+def created_at(found: Mapping[str, Any]) -> float:
+    """Return when a container, inspected, was created, as a Unix time."""
+    return datetime.fromisoformat(found["Created"]).timestamp()
 
 
 def proxy_ports_of(found: Mapping[str, Any]) -> dict[ContainerPort, HostPort]:
@@ -104,7 +113,7 @@ def proxy_ports_of(found: Mapping[str, Any]) -> dict[ContainerPort, HostPort]:
 
 
 def _ports_in(by_port: Mapping[str, Any] | None) -> Iterator[tuple[ContainerPort, Any]]:
-    """Yield each port with its value.  An image may expose anything: what is not the name of a port is left out."""
+    """Yield each port with its value. An image may expose any text; text that is not a port is left out."""
     for text, value in (by_port or {}).items():
         try:
             port = ContainerPort.parse(text)
@@ -129,10 +138,10 @@ def address_of(found: Mapping[str, Any]) -> str:
     raise VersionFailed(f"the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})")
 
 
-def unhealthy(found: Mapping[str, Any]) -> str | None:
-    """What the HEALTHCHECK of its image complains of, if it does."""
+def healthcheck_failure(found: Mapping[str, Any]) -> str | None:
+    """Return why the image's HEALTHCHECK says that a container is unhealthy; None if it does not."""
     health = found["State"].get("Health") or {}
     if health.get("Status") != "unhealthy":
         return None
     outputs = [str(check.get("Output", "")).strip() for check in health.get("Log") or []]
-    return f"its image's HEALTHCHECK says that it is unhealthy: {(outputs or [''])[-1] or 'it printed nothing'}"
+    return f"its image's HEALTHCHECK failed: {(outputs or [''])[-1] or 'it printed nothing'}"

@@ -1,4 +1,4 @@
-"""The threads that talk to the engine."""
+"""The threads for requests to the engine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from twisted.python.threadpool import ThreadPool
 
 @dataclass(frozen=True)
 class Pools:
-    """A pool of threads for each kind of request, so that none can keep the others from a thread.
+    """A pool of threads for each kind of request, so that no kind can use up the threads of another.
 
-    ``requests`` are answered at once; ``stops`` take as long as an app takes to end; ``streams`` (waits, output,
-    builds, pulls, pushes) as long as a container runs, or longer than anybody can tell.
+    ``requests`` are answered at once; ``stops`` take as long as an app needs to stop; ``streams`` (waits, output, builds,
+    pulls, pushes) take as long as a container runs, or any time.
     """
 
     requests: ThreadPool
@@ -21,17 +21,17 @@ class Pools:
 
     @classmethod
     def of(cls, requests: int, stops: int, streams: int) -> Pools:
-        """Pools of at most so many threads."""
+        """Return pools with at most so many threads."""
         sizes = {"requests": requests, "stops": stops, "streams": streams}
         return cls(*(ThreadPool(0, most, name) for name, most in sizes.items()))
 
     def start(self) -> None:
-        """Let requests be made; a thread starts when it is needed."""
+        """Accept requests. A thread starts when it is needed."""
         for pool in self._all:
             pool.start()
 
     def stop(self) -> None:
-        """Wait for all threads to end; no request may be under way any more."""
+        """Wait until all threads have ended; no request may be unfinished."""
         for pool in self._all:
             pool.stop()
 

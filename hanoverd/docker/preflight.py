@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.address import EngineAddress
-from hanoverd.docker.blocking_engine import BlockingEngine, usable_api_version
+from hanoverd.docker.api import choose_api_version
+from hanoverd.docker.blocking_engine import BlockingEngine
 
 
 def check_engine(address: EngineAddress) -> None:
@@ -12,4 +13,4 @@ def check_engine(address: EngineAddress) -> None:
 
     It blocks: it runs before the reactor does.
     """
-    usable_api_version(BlockingEngine(address, "1.24", Abort()).version())
+    choose_api_version(BlockingEngine(address, "1.24", Abort()).version())

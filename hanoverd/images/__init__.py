@@ -1,4 +1,7 @@
-"""Where images come from: one module a kind of source, each found as a Twisted plugin."""
+"""Sources of images: a module for each kind, found as a Twisted plugin.
+
+Here: how to build, pull or load an image. Not here: when, and what runs with it (``deploy``).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from hanoverd.docker.credentials import Credentials
     from hanoverd.docker.engine import Engine
 
-#: Takes what a build or pull says on the way: a line, and whether it replaces the last one (a progress bar).
+#: Takes a line of the output of a build or pull.
 Progress = Callable[[str], object]
 
 
@@ -24,34 +27,34 @@ class Source(Protocol):
     """Obtains images for an app."""
 
     def describe(self) -> str:
-        """What it will do, for the log: "build /srv/app"."""
+        """Return what ``obtain`` does, for the log: "build /srv/app"."""
         ...
 
     def check(self) -> None:
-        """Look, at the start of the daemon, for what is wrong already; fails with ``HanoverdError``.  May block."""
+        """Find errors at the start of the daemon; fails with ``HanoverdError``. May block."""
         ...
 
     async def obtain(self, progress: Progress, revision: str | None = None) -> Image:
-        """Obtain the image anew: of ``revision`` (a commit: what a trigger named, or ``newest`` gave), else the newest.
-        A source whose revisions cannot be had by name obtains the newest in any case.
+        """Obtain the image of ``revision`` (a commit, from a trigger or from ``newest``), or the newest image.
 
-        Fails with ``ObtainFailed`` or the ``EngineError`` family.  Cancel aborts the work on the engine too.
+        A source that cannot obtain a given revision obtains the newest image. Fails with ``ObtainFailed`` or with
+        ``EngineError`` or its subclasses. Cancel also aborts the work on the engine.
         """
         ...
 
     async def newest(self) -> str | None:
-        """The revision that ``obtain`` would get now, as the image's ``revision`` tells it, without getting it; None
-        where nobody can know.  Fails, and is cancelled, as ``obtain`` does.
+        """Return the revision that ``obtain`` would return now (the image's ``revision``), without obtaining it; None if it
+        cannot be known. Fails, and can be cancelled, as ``obtain``.
         """
         ...
 
 
 @dataclass(frozen=True)
 class SourceContext:
-    """What a source may use, and what the user wants of all of them.
+    """What a source may use, and the options for all sources.
 
-    ``folder`` is the current one at the start, ``state_folder`` keeps what is worth keeping between runs, ``pull`` is
-    when to pull: ``always``, ``missing``, ``never``, or None where the user has not said.
+    ``folder`` is the current folder at the start; ``state_folder`` is for data that is kept between runs; ``pull`` is
+    ``always``, ``missing`` or ``never``, or None without ``--pull``.
     """
 
     reactor: Any
@@ -67,12 +70,12 @@ class SourceContext:
 
 
 class ISourceKind(Interface):
-    """A kind of source, which a package offers as a plugin of Twisted in its folder ``twisted/plugins``.
+    """A kind of source: a Twisted plugin in the folder ``twisted/plugins`` of a package.
 
-    On the command line it is used as ``SCHEME:TEXT``, in the place of IMAGE.
+    On the command line, ``SCHEME:TEXT`` in the place of IMAGE selects it.
     """
 
-    scheme = Attribute("The word before the colon; letters, digits, ``+`` and ``-``.")
+    scheme = Attribute("The text before the colon: letters, digits, ``+`` and ``-``.")
 
     def source(text: str, context: SourceContext) -> Source:  # noqa: N805  # interfaces have no self
-        """The source that ``text``, what stands behind the colon, names; UsageError where it names none."""
+        """Return the source for ``text``, the text after the colon; fails with ``UsageError`` if it is invalid."""

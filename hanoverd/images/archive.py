@@ -1,11 +1,10 @@
-"""An image out of an archive: a tar as ``docker save`` makes it, or an OCI archive; from a file, HTTPS or S3."""
+"""An image from an archive, in the format of ``docker save`` or an OCI archive; from a file, HTTPS or S3."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.internet.threads import deferToThreadPool
@@ -16,7 +15,8 @@ from hanoverd.images.archive_stream import Contents, repacked
 from hanoverd.images.downloads import opened, version_of
 from hanoverd.images.obtained import image_of
 from hanoverd.runtime.cancellation import settled
-from hanoverd.runtime.errors import EngineRefused, NotFound, ObtainFailed, UsageError
+from hanoverd.runtime.errors import EngineRefused, NotFound, ObtainFailed, OperationFailed, UsageError
+from hanoverd.runtime.extras import Extra
 from hanoverd.spec.container import Image
 from hanoverd.spec.image_name import ImageName, built_name
 
@@ -24,8 +24,8 @@ _DIGEST = re.compile(r"(?P<location>.+)@sha256:(?P<digest>[0-9a-f]{64})")
 
 
 class ArchiveSource:
-    """Loads the archive that ``text`` names: ``PATH``, ``https://…`` or ``s3://BUCKET/KEY``, with the SHA-256 of its
-    bytes behind it (``@sha256:…``) if they are to be checked.
+    """Loads the archive at ``text``: ``PATH``, ``https://…`` or ``s3://BUCKET/KEY``, optionally with ``@sha256:…``, the
+    digest that the archive must have.
     """
 
     def __init__(self, text: str, context: SourceContext) -> None:
@@ -37,32 +37,30 @@ class ArchiveSource:
         if self._is_file:
             location = str(context.folder / location)
         elif url.scheme not in ("https", "http", "s3") or not url.netloc or not url.path.strip("/"):
-            raise UsageError(f"docker-archive:{location} is no archive: write a PATH, https://… or s3://BUCKET/KEY")
+            raise UsageError(f"docker-archive:{location} is not supported: use a PATH, https://… or s3://BUCKET/KEY")
         self._location = location
-        # Without a password, and without a query, which is where signed URLs have theirs.
+        # Without a password, and without the query, which holds the secret of a signed URL.
         self._shown = location if self._is_file else f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
         self._context = context
 
     def describe(self) -> str:
-        """What it will do, for the log."""
+        """Return what ``obtain`` does, for the log."""
         return f"load the archive {self._shown}"
 
     def check(self) -> None:
-        """Fail with ``ObtainFailed`` where a file is not there."""
+        """Fail with ``ObtainFailed`` if a file, or a library that it needs, is missing."""
+        url = urlsplit(self._location)
+        if url.scheme == "s3":
+            Extra.S3.check()
+        if url.path.endswith((".zst", ".zstd", ".tzst")):
+            Extra.ZSTD.check()
         if self._is_file and not Path(self._location).is_file():
             raise ObtainFailed(f"there is no archive {self._shown}")
 
     async def obtain(self, progress: Progress, revision: str | None = None) -> Image:
-        """Stream the archive into the engine.  Cancel breaks off both ends."""
+        """Stream the archive to the engine, and return its image. Cancel aborts the download and the load."""
         del revision
-        errors: list[str] = []
         contents = Contents()
-
-        def on_event(event: Mapping[str, Any]) -> None:
-            if "error" in event:
-                errors.append(str(event["error"]).strip())
-            elif line := str(event.get("stream") or event.get("status") or "").strip():
-                progress(line)
 
         def pieces(abort: Abort) -> Iterator[bytes]:
             with opened(self._location, self._shown, abort) as download:
@@ -70,23 +68,21 @@ class ArchiveSource:
                 yield from repacked(download.stream, self._shown, self._digest, contents, abort)
 
         try:
-            await self._context.engine.load(pieces, on_event)
-        except EngineRefused as error:
-            errors.append(str(error))
-        if errors:
-            raise ObtainFailed(f"the archive {self._shown} could not be loaded: {errors[-1]}")
+            await self._context.engine.load(pieces, progress)
+        except (EngineRefused, OperationFailed) as error:
+            raise ObtainFailed(f"cannot load the archive {self._shown}: {error}") from None
         name = ImageName.parse(contents.tag) if contents.tag else built_name(self._context.app)
-        # By the name, too: engines differ in what they take for an image's ID, its configuration or its manifest.
+        # By its name too: the ID of an image is the digest of its configuration or of its manifest, depending on the engine.
         for reference in [contents.image_id, contents.tag]:
             try:
                 return image_of(await self._context.engine.inspect_image(reference or ""), name, contents.version)
             except NotFound:
                 continue
-        raise ObtainFailed(f"the archive {self._shown} was loaded, and the engine does not have its image")
+        raise ObtainFailed(f"the engine does not have the image of the archive {self._shown} after loading it")
 
     async def newest(self) -> str | None:
-        """What tells this version of the archive from another: an ETag, or a file's time and size."""
+        """Return the version of the archive: an ETag, or a file's time and size."""
         reactor = self._context.reactor
-        asking = deferToThreadPool(reactor, reactor.getThreadPool(), version_of, self._location, self._shown)
-        # A thread cannot be cancelled: it ends by its time limit at the latest.
-        return await settled(asking, lambda: None)
+        work = deferToThreadPool(reactor, reactor.getThreadPool(), version_of, self._location, self._shown)
+        # A thread cannot be cancelled; it has its own time limits.
+        return await settled(work, lambda: None)

@@ -1,47 +1,34 @@
-"""Archives of images as they stream past: unpacked if compressed, OCI archives given what engines want of them."""
+"""Repacks an archive of an image as it is read, as a plain tar that all engines load."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
 import io
 import json
-import lzma
 import platform
 import tarfile
-import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-import zstandard
-
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.build_context import PIECE
+from hanoverd.images.compression import DAMAGED, MAGIC_SIZE, decompressed
 from hanoverd.runtime.errors import ObtainFailed
 
-#: How a compressed file begins.
-_MAGIC: tuple[tuple[bytes, Callable[[Any], Any]], ...] = (
-    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
-    (b"\x28\xb5\x2f\xfd", lambda file: zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)),
-    (b"BZh", bz2.BZ2File),
-    (b"\xfd7zXZ\x00", lzma.LZMAFile),
-)
-
-#: Up to which size, in bytes, a file in an archive may be one of those that describe the others.
-_DESCRIPTION = 4 * 1024 * 1024
+#: The largest JSON file that is read, in bytes; layers are larger.
+_MAX_JSON = 4 * 1024 * 1024
 
 _DOCKER, _OCI = "manifest.json", "index.json"
 
-#: In an OCI archive, an image's name (OCI image specification, annotations; containerd's own for a whole name).
+#: The annotations with an image's name in an OCI archive: containerd's (a full name), and the OCI image specification's.
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
 @dataclass
 class Contents:
-    """What an archive was found to hold, once it has passed: the image's ID, and its name if it has one; and which
-    version of the archive that was, if anything tells.
+    """The contents of an archive, known when it has been read: the image's ID and name, and the version of the archive; None
+    if it has none.
     """
 
     image_id: str | None = None
@@ -50,30 +37,31 @@ class Contents:
 
 
 def repacked(stream: IO[bytes], shown: str, digest: str | None, contents: Contents, abort: Abort) -> Iterator[bytes]:
-    """The archive in ``stream`` as a plain tar that every engine loads, in pieces.
+    """Yield the archive in ``stream`` as a plain tar, in pieces, and fill in ``contents``; messages call it ``shown``.
 
-    Raises ``ObtainFailed`` for what is no archive of one image, and, before the end is out, where its bytes are not
-    those of ``digest`` (SHA-256): an engine loads nothing before it has seen the end.
+    Raises ``ObtainFailed`` if it is not an archive of one image, or if its SHA-256 is not ``digest``. That is known
+    before the end of the tar, and an engine loads nothing before the end.
     """
-    hashing = _Hashing(stream)
+    hashing = _HashingReader(stream)
     try:
-        with tarfile.open(fileobj=_unpacked(hashing), mode="r|") as tar:
-            described = yield from _members(tar, abort)
-        yield from _manifest(described, shown, contents)
+        plain = decompressed(hashing, hashing.peek(MAGIC_SIZE))
+        with tarfile.open(fileobj=plain, mode="r|") as tar:
+            files = yield from _members(tar, abort)
+        yield from _manifest(files, shown, contents)
         hashing.drain()
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+    except (tarfile.TarError, *DAMAGED) as error:
         abort.check()
-        raise ObtainFailed(f"the archive {shown} is damaged, or was cut off: {error}") from None
+        raise ObtainFailed(f"the archive {shown} is damaged or incomplete: {error}") from None
     if digest is not None and hashing.digest != digest:
         raise ObtainFailed(
-            f"the archive {shown} is not the one that is meant: its digest is sha256:{hashing.digest}, not sha256:{digest}"
+            f"the archive {shown} has the wrong digest: sha256:{hashing.digest} instead of sha256:{digest}"
         )
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
 def _members(tar: tarfile.TarFile, abort: Abort) -> Generator[bytes, None, dict[str, bytes]]:
-    """Pass on all members; returns those that describe the others."""
-    described: dict[str, bytes] = {}
+    """Yield all members of the tar, and return the JSON files among them."""
+    files: dict[str, bytes] = {}
     for member in tar:
         abort.check()
         yield member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
@@ -84,84 +72,73 @@ def _members(tar: tarfile.TarFile, abort: Abort) -> Generator[bytes, None, dict[
         while piece := content.read(PIECE):
             abort.check()
             yield piece
-            if member.size <= _DESCRIPTION:
+            if member.size <= _MAX_JSON:
                 kept.append(piece)
         yield bytes(-member.size % tarfile.BLOCKSIZE)
         text = b"".join(kept)
         if text[:1] in (b"{", b"["):
-            described[member.name.removeprefix("./")] = text
-    return described
+            files[member.name.removeprefix("./")] = text
+    return files
 
 
-def _manifest(described: Mapping[str, bytes], shown: str, contents: Contents) -> Iterator[bytes]:
-    """Say what is in the archive, and yield what an OCI archive lacks for older engines."""
+def _manifest(files: Mapping[str, bytes], shown: str, contents: Contents) -> Iterator[bytes]:
+    """Fill in ``contents``, and yield the file ``manifest.json`` that older engines need in an OCI archive."""
     try:
-        if _DOCKER in described:
-            manifest = json.loads(described[_DOCKER])
-        elif _OCI in described:
-            manifest = _from_oci(described, shown)
+        if _DOCKER in files:
+            manifest = json.loads(files[_DOCKER])
+        elif _OCI in files:
+            manifest = _from_oci(files, shown)
             text = json.dumps(manifest).encode()
             header = tarfile.TarInfo(_DOCKER)
             header.size = len(text)
             yield header.tobuf() + text + bytes(-len(text) % tarfile.BLOCKSIZE)
         else:
-            raise ObtainFailed(f"{shown} is no archive of an image: it has neither {_DOCKER} nor {_OCI}")
+            raise ObtainFailed(f"{shown} is not an archive of an image: it has neither {_DOCKER} nor {_OCI}")
         if len(manifest) != 1:
             names = ", ".join(str((image.get("RepoTags") or ["?"])[0]) for image in manifest)
-            raise ObtainFailed(
-                f"the archive {shown} holds {len(manifest)} images ({names}): save the one that is to run"
-            )
-        contents.image_id = f"sha256:{hashlib.sha256(described[manifest[0]['Config']]).hexdigest()}"
+            raise ObtainFailed(f"the archive {shown} has {len(manifest)} images ({names}): save only one image")
+        contents.image_id = f"sha256:{hashlib.sha256(files[manifest[0]['Config']]).hexdigest()}"
         contents.tag = (manifest[0].get("RepoTags") or [None])[0]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ObtainFailed(f"{shown} is no archive of an image: {type(error).__name__} {error}") from None
+        raise ObtainFailed(f"{shown} is not an archive of an image: {type(error).__name__} {error}") from None
 
 
-def _from_oci(described: Mapping[str, bytes], shown: str) -> list[dict[str, Any]]:
-    """What ``docker save`` would say of an OCI archive (OCI image layout specification)."""
+def _from_oci(files: Mapping[str, bytes], shown: str) -> list[dict[str, Any]]:
+    """Return the ``manifest.json`` of ``docker save`` for an OCI archive (OCI image layout specification)."""
     images = []
-    for found in json.loads(described[_OCI])["manifests"]:
-        description = found
-        blob = json.loads(described[_blob(description)])
+    for found in json.loads(files[_OCI])["manifests"]:
+        descriptor = found
+        blob = json.loads(files[_blob(descriptor)])
         while "manifests" in blob:
-            # An image for several machines; what has no machine at all is a note on another.
-            fitting = [one for one in blob["manifests"] if _fits(one.get("platform") or {})]
-            if not fitting:
-                raise ObtainFailed(f"the archive {shown} has no image for this machine ({_machine()})")
-            description = fitting[0]
-            blob = json.loads(described[_blob(description)])
+            # An index of images for several platforms; an entry without one is an attestation.
+            matching = [one for one in blob["manifests"] if _is_for_this_host(one.get("platform") or {})]
+            if not matching:
+                raise ObtainFailed(f"the archive {shown} has no image for this host's architecture ({_architecture()})")
+            descriptor = matching[0]
+            blob = json.loads(files[_blob(descriptor)])
         names = [found.get("annotations", {}).get(key) for key in _NAMES]
-        whole = [name for name in names if name and (":" in name or "/" in name)]
+        full_names = [name for name in names if name and (":" in name or "/" in name)]
         layers = [_blob(layer) for layer in blob["layers"]]
-        images.append({"Config": _blob(blob["config"]), "RepoTags": whole[:1] or None, "Layers": layers})
+        images.append({"Config": _blob(blob["config"]), "RepoTags": full_names[:1] or None, "Layers": layers})
     return images
 
 
-def _blob(description: Mapping[str, Any]) -> str:
-    algorithm, _, value = str(description["digest"]).partition(":")
+def _blob(descriptor: Mapping[str, Any]) -> str:
+    algorithm, _, value = str(descriptor["digest"]).partition(":")
     return f"blobs/{algorithm}/{value}"
 
 
-def _machine() -> str:
+def _architecture() -> str:
     machine = platform.machine()
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
-def _fits(wanted: Mapping[str, Any]) -> bool:
-    return wanted.get("os") == "linux" and wanted.get("architecture") == _machine()
+def _is_for_this_host(wanted: Mapping[str, Any]) -> bool:
+    return wanted.get("os") == "linux" and wanted.get("architecture") == _architecture()
 
 
-def _unpacked(stream: _Hashing) -> IO[bytes]:
-    begin = stream.peek(8)
-    for magic, unpack in _MAGIC:
-        if begin.startswith(magic):
-            unpacked: IO[bytes] = unpack(stream)
-            return unpacked
-    return stream  # type: ignore[return-value]  # as much of one as tarfile needs
-
-
-class _Hashing(io.RawIOBase):
-    """Reads through, and knows the digest of all that was read."""
+class _HashingReader(io.RawIOBase):
+    """Reads a stream, and computes the digest of all that was read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -170,21 +147,21 @@ class _Hashing(io.RawIOBase):
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hexadecimal digits."""
+        """The SHA-256, in hexadecimal digits."""
         return self._hash.hexdigest()
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, which the next read gives again."""
+        """Return the next bytes, without consuming them."""
         while len(self._ahead) < size and (piece := self._read(size)):
             self._ahead += piece
         return self._ahead[:size]
 
     def read(self, size: int = -1) -> bytes:
-        """As a file's."""
+        """Return at most ``size`` bytes, all if it is negative."""
         if self._ahead:
             end = len(self._ahead) if size < 0 else size
             piece, self._ahead = self._ahead[:end], self._ahead[end:]
@@ -192,13 +169,13 @@ class _Hashing(io.RawIOBase):
         return self._read(size)
 
     def readinto(self, buffer: Any) -> int:
-        """As a file's."""
+        """Read into ``buffer``, and return the number of bytes."""
         piece = self.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
     def drain(self) -> None:
-        """Read what is behind the end of the tar: the digest counts it."""
+        """Read the rest: the digest includes the bytes after the end of the tar."""
         while self.read(PIECE):
             pass
 

@@ -1,40 +1,40 @@
-"""Builds folders: by the engine's classic builder or by BuildKit, in one stage or in two."""
+"""Builds folders, with the engine's classic builder or BuildKit, in one stage or in two."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from twisted.internet.defer import Deferred
 
 from hanoverd.docker.abort import Abort
-from hanoverd.docker.blocking_engine import BuildRequest
+from hanoverd.docker.api import BuildRequest
 from hanoverd.docker.build_context import PIECE, BuildContext
 from hanoverd.docker.buildkit import BuildKit
 from hanoverd.docker.dockerfile import buildkit_only
 from hanoverd.images import Progress, SourceContext
 from hanoverd.images.obtained import image_of
 from hanoverd.runtime.cancellation import shielded
-from hanoverd.runtime.errors import Conflict, EngineError, EngineRefused, ObtainFailed
+from hanoverd.runtime.errors import Conflict, EngineError, EngineRefused, ObtainFailed, OperationFailed
 from hanoverd.spec.build import AUTO, BUILDKIT
 from hanoverd.spec.container import APP, Image, export_body
 from hanoverd.spec.image_name import ImageName
 
 DOCKERFILE = "Dockerfile"
 
-#: A folder that has this builds an image whose output is the context of the image that runs.
+#: If a folder has this file, its image is run, and prints the build context of the final image.
 RUNTIME_DOCKERFILE = f"runtime/{DOCKERFILE}"
 
-#: How many lines of a failed build's output its message holds.
+#: How many lines of its output the error message of a failed build has.
 TAIL = 20
 
 
 def find_build_context(folder: Path, file: Path | None) -> BuildContext:
-    """The context that ``folder`` is, with the Dockerfile ``file``, which may be elsewhere (None: its own)."""
+    """Return the build context ``folder`` with the Dockerfile ``file``, which may be elsewhere (None: the folder's own)."""
     if file is None:
         return BuildContext(folder, DOCKERFILE)
     absolute = Path(os.path.normpath(folder / file))
@@ -42,23 +42,23 @@ def find_build_context(folder: Path, file: Path | None) -> BuildContext:
 
 
 def check_dockerfile(build_context: BuildContext) -> None:
-    """Fail with ``ObtainFailed`` where there is nothing to build."""
+    """Fail with ``ObtainFailed`` if the Dockerfile cannot be read."""
     path = build_context.dockerfile_path
     try:
         path.open("rb").close()
     except (FileNotFoundError, NotADirectoryError):
         if path == build_context.folder / DOCKERFILE:
             raise ObtainFailed(
-                f"there is no Dockerfile in {build_context.folder}: run hanoverd in a folder that has one, name it by "
-                "--build-file, or name an image (`hanoverd IMAGE`)"
+                f"there is no Dockerfile in {build_context.folder}: run hanoverd in a folder with a Dockerfile, use "
+                "--build-file, or give an image (`hanoverd IMAGE`)"
             ) from None
-        raise ObtainFailed(f"there is no {path}, which is to be the Dockerfile of {build_context.folder}") from None
+        raise ObtainFailed(f"there is no Dockerfile {path} for {build_context.folder}") from None
     except OSError as error:
         raise ObtainFailed(f"cannot read {path}: {error.strerror}: hanoverd runs as user {os.geteuid()}") from None
 
 
 class Builds:
-    """Builds folders for one app, as its options say."""
+    """Builds folders with the options of one app."""
 
     def __init__(self, context: SourceContext) -> None:
         self._context = context
@@ -68,10 +68,11 @@ class Builds:
     async def build(
         self, build_context: BuildContext, name: ImageName, progress: Progress, revision: str | None = None
     ) -> Image:
-        """Build ``build_context``, tagged ``name``, and what it prints if it has a ``runtime/Dockerfile``, tagged
+        """Build ``build_context`` as ``name``. If it has a ``runtime/Dockerfile``, run the image, and build its output as
         ``NAME-runtime``.
 
-        Fails with ``ObtainFailed`` or the ``EngineError`` family.  Cancel aborts the build, which removes what it runs.
+        Fails with ``ObtainFailed``, or with ``EngineError`` or its subclasses. Cancel aborts the build, and removes its
+        container.
         """
         image = await self._build_folder(build_context, name, progress, revision)
         if not (build_context.folder / RUNTIME_DOCKERFILE).is_file():
@@ -83,12 +84,11 @@ class Builds:
         self, build_context: BuildContext, name: ImageName, progress: Progress, revision: str | None
     ) -> Image:
         check_dockerfile(build_context)
-        what = str(build_context.folder)
-        telling = _Telling(what, progress)
+        output = _BuildOutput(str(build_context.folder), progress)
         if await self._wants_buildkit(build_context):
-            image_id = await self._buildkit.build(build_context, name.reference, self._options, telling.line)
+            image_id = await self._buildkit.build(build_context, name.reference, self._options, output.line)
             if image_id is None:
-                raise telling.failed("docker build has failed")
+                raise output.failure("docker build exited with an error")
             return image_of(await self._context.engine.inspect_image(image_id), name, revision)
         request = BuildRequest(
             tag=name.reference,
@@ -98,26 +98,23 @@ class Builds:
             no_cache=self._options.no_cache,
             logins=await self._context.credentials.all(),
         )
-        return await self._classic(build_context.pack, request, name, telling, revision)
+        return await self._build_classic(build_context.pack, request, name, output, revision)
 
-    async def _classic(
+    async def _build_classic(
         self,
         pack: Callable[[Abort], Iterator[bytes]],
         request: BuildRequest,
         name: ImageName,
-        telling: _Telling,
+        output: _BuildOutput,
         revision: str | None,
     ) -> Image:
-        found = None
         try:
-            found = await self._context.engine.build(pack, request, telling.event)
-        except EngineRefused as error:
-            # A Dockerfile that does not parse is refused as a whole.
-            telling.errors.append(str(error))
-        if telling.errors:
-            raise telling.failed(telling.errors[-1])
+            found = await self._context.engine.build(pack, request, output.line)
+        except (EngineRefused, OperationFailed) as error:
+            # The engine refuses a request with an invalid Dockerfile; a step that fails is an event.
+            raise output.failure(str(error)) from None
         if found is None:
-            raise ObtainFailed(f"the build of {telling.what} ended without an image: the engine broke it off")
+            raise output.failure("the engine interrupted it")
         return image_of(found, name, revision)
 
     async def _wants_buildkit(self, build_context: BuildContext) -> bool:
@@ -126,24 +123,24 @@ class Builds:
         reason = buildkit_only(build_context.dockerfile_path.read_text(errors="replace"))
         if reason is None:
             return False
-        if not await self._buildkit.is_there():
+        if not await self._buildkit.is_available():
             raise ObtainFailed(
                 f"{build_context.dockerfile_path} needs BuildKit ({reason}), and no docker command on PATH has it: install "
-                "Docker's buildx plugin (docker-buildx), or do without it in the Dockerfile"
+                "Docker's buildx plugin (docker-buildx), or change the Dockerfile"
             )
         return True
 
     async def _build_output(self, image: Image, name: ImageName, progress: Progress, revision: str | None) -> Image:
-        """Run an image, and build the tar that it prints."""
-        # On disk, once: whether the output is good is known only when the container has ended well.
-        with tempfile.TemporaryFile() as output:
-            await self._export(image, output)
-            output.seek(0)
-            telling = _Telling(f"the output of {image.name.reference}", progress)
+        """Run an image, and build its output, a tar."""
+        # In a file: only the exit code of the container says whether the tar is complete.
+        with tempfile.TemporaryFile() as tar:
+            await self._export(image, tar)
+            tar.seek(0)
+            output = _BuildOutput(f"the output of {image.name.reference}", progress)
             request = BuildRequest(tag=name.reference, logins=await self._context.credentials.all())
-            return await self._classic(lambda abort: _pieces(output, abort), request, name, telling, revision)
+            return await self._build_classic(lambda abort: _pieces(tar, abort), request, name, output, revision)
 
-    async def _export(self, image: Image, output: IO[bytes]) -> None:
+    async def _export(self, image: Image, tar: IO[bytes]) -> None:
         engine, app = self._context.engine, self._context.app
         container = f"{app}-runtime-context"
         tail: deque[bytes] = deque(maxlen=TAIL)
@@ -154,51 +151,42 @@ class Builds:
             except Conflict:
                 await self._remove_own(container)
                 await engine.create(container, body)
-            code = await engine.run(container, output.write, lambda data: tail.extend(data.splitlines()))
+            code = await engine.run(container, tar.write, lambda data: tail.extend(data.splitlines()))
         finally:
             await shielded(Deferred.fromCoroutine(self._remove_own(container)))
-        if code != 0 or not output.tell():
-            how = f"exited with code {code}" if code else "printed nothing"
+        if code != 0 or not tar.tell():
+            reason = f"exited with code {code}" if code else "printed nothing"
             lines = "".join(f"\n    {line.decode(errors='replace')}" for line in tail)
             raise ObtainFailed(
-                f"{image.name.reference} {how}: as its folder has {RUNTIME_DOCKERFILE}, it is to print a tar, the build "
-                f"context of the image that runs{lines and '; its standard error:'}{lines}"
+                f"{image.name.reference} {reason}: its folder has {RUNTIME_DOCKERFILE}, so it must print a tar, the build "
+                f"context of the final image{lines and '; its standard error:'}{lines}"
             )
 
     async def _remove_own(self, container: str) -> None:
-        """Remove what an earlier run may have left, too."""
+        """Remove the container, or one that an earlier run has left."""
         try:
             await self._context.engine.remove_if(container, APP, self._context.app)
         except EngineError:
-            # The engine is gone, and then the next run of hanoverd finds it by its label.
-            pass
+            pass  # The engine does not answer: the next start of hanoverd finds the container by its label.
 
 
-class _Telling:
-    """Shows a build's output as it comes, and keeps the end of it for the message of one that fails."""
+class _BuildOutput:
+    """Shows the output of a build of ``subject``, and keeps its last lines for an error message."""
 
-    def __init__(self, what: str, progress: Progress) -> None:
-        self.what = what
-        self.errors: list[str] = []
+    def __init__(self, subject: str, progress: Progress) -> None:
+        self._subject = subject
         self._progress = progress
         self._tail: deque[str] = deque(maxlen=TAIL)
 
     def line(self, line: str) -> None:
-        """One line of it."""
+        """Show one line."""
         self._tail.append(line)
         self._progress(line)
 
-    def event(self, event: Mapping[str, Any]) -> None:
-        """One event of the engine."""
-        if "error" in event:
-            self.errors.append(str(event["error"]).strip())
-        for line in str(event.get("stream") or event.get("status") or "").splitlines():
-            if line.strip():
-                self.line(line)
-
-    def failed(self, reason: str) -> ObtainFailed:
-        """The error that tells it."""
-        return ObtainFailed(f"the build of {self.what} failed: {reason}" + "".join(f"\n    {x}" for x in self._tail))
+    def failure(self, reason: str) -> ObtainFailed:
+        """Return the error for a build that failed, with its last lines."""
+        lines = "".join(f"\n    {line}" for line in self._tail)
+        return ObtainFailed(f"the build of {self._subject} failed: {reason}{lines}")
 
 
 def _pieces(file: IO[bytes], abort: Abort) -> Iterator[bytes]:

@@ -1,6 +1,6 @@
-"""Bytes from afar, as they come: files, HTTPS and S3 (with boto3: the one module that imports it).
+"""Downloads, read as a stream: from files, HTTPS and S3 (with boto3: the only module that imports it).
 
-All of this blocks: it is read in the thread that hands the bytes to the engine.
+All functions block: they run in the thread that sends the bytes to the engine.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from urllib.parse import unquote, urlsplit
 
 from hanoverd.docker.abort import Abort
 from hanoverd.runtime.errors import ObtainFailed
+from hanoverd.runtime.extras import Extra
 
-#: How long to wait for a connection, and for each piece, in seconds.
-CONNECT_WITHIN, PIECE_WITHIN = 10, 60
+#: The time limits for a connection and for each read, in seconds.
+CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
 
 
 @dataclass(frozen=True)
 class Download:
-    """Bytes to read, and what tells this version of them from another, where anything does."""
+    """A stream of bytes, and its version, if it has one: an ETag, or a file's time and size."""
 
     stream: IO[bytes]
     version: str | None
@@ -35,36 +36,35 @@ class Download:
 
 @contextmanager
 def opened(location: str, shown: str, abort: Abort) -> Iterator[Download]:
-    """The bytes at ``location``: a path, ``https://…`` or ``s3://BUCKET/KEY``; ``shown`` is how messages call it.
+    """Open the download at ``location``: a path, ``https://…`` or ``s3://BUCKET/KEY``; messages call it ``shown``.
 
-    Raises ``ObtainFailed`` where it cannot be opened; reading fails with ``OSError``, at once when ``abort`` is
-    requested.
+    Raises ``ObtainFailed`` if it cannot be opened. Reading fails with ``OSError``, at once when ``abort`` is requested.
     """
     scheme = urlsplit(location).scheme
-    opening = {"https": _http, "http": _http, "s3": _s3}.get(scheme, _file)
-    with opening(location, shown, abort) as download:
+    open_download = {"https": _http, "http": _http, "s3": _s3}.get(scheme, _file)
+    with open_download(location, shown, abort) as download:
         yield download
 
 
 class _HeadRefused(ObtainFailed):
-    """The server answers, but not to this method."""
+    """The server does not allow the method HEAD."""
 
 
 def version_of(location: str, shown: str) -> str | None:
-    """What tells this version of the bytes at ``location`` from another, cheaply; None where nothing does."""
+    """Return the version of the download at ``location`` without downloading it; None if it has no version."""
     scheme = urlsplit(location).scheme
     if scheme == "s3":
-        with _explained(shown):
+        with _errors_reported(shown):
             return cast("str", _client().head_object(**_bucket_and_key(location))["ETag"])
     if scheme in ("https", "http"):
         try:
             with (
-                _explained(shown),
-                _ask(_request(location, "HEAD"), CONNECT_WITHIN) as answer,
+                _errors_reported(shown),
+                _ask(_request(location, "HEAD"), CONNECT_TIMEOUT) as answer,
             ):
                 return _version(answer)
         except _HeadRefused:
-            # Signed URLs, and some servers, allow nothing but GET.
+            # Signed URLs and some servers allow only GET.
             return None
     try:
         return _version_of_file(Path(location).stat())
@@ -82,7 +82,7 @@ def _version_of_file(found: os.stat_result) -> str:
 
 @contextmanager
 def _file(location: str, shown: str, abort: Abort) -> Iterator[Download]:
-    del abort  # A file does not keep one waiting.
+    del abort  # Reading a file does not block for long.
     try:
         stream = Path(location).open("rb")  # noqa: SIM115  # it is closed below
     except OSError as error:
@@ -93,8 +93,8 @@ def _file(location: str, shown: str, abort: Abort) -> Iterator[Download]:
 
 @contextmanager
 def _http(location: str, shown: str, abort: Abort) -> Iterator[Download]:
-    with _explained(shown):
-        answer = _ask(_request(location, "GET"), PIECE_WITHIN)
+    with _errors_reported(shown):
+        answer = _ask(_request(location, "GET"), READ_TIMEOUT)
     with answer:
         _watch(abort, getattr(getattr(answer.fp, "raw", None), "_sock", None))
         yield Download(answer, _version(answer))
@@ -102,7 +102,7 @@ def _http(location: str, shown: str, abort: Abort) -> Iterator[Download]:
 
 @contextmanager
 def _s3(location: str, shown: str, abort: Abort) -> Iterator[Download]:
-    with _explained(shown):
+    with _errors_reported(shown):
         found = _client().get_object(**_bucket_and_key(location))
     body = found["Body"]
     try:
@@ -113,13 +113,13 @@ def _s3(location: str, shown: str, abort: Abort) -> Iterator[Download]:
 
 
 def _watch(abort: Abort, sock: socket.socket | None) -> None:
-    """Have ``abort`` wake the reader of ``sock``: by a descriptor of our own, for the library closes its one."""
+    """Make ``abort`` wake the reader of ``sock``; with an own descriptor, because the library closes the original."""
     if sock is not None:
         abort.watch(socket.socket(fileno=os.dup(sock.fileno())))
 
 
 def _ask(request: urllib.request.Request, seconds: float) -> http.client.HTTPResponse:
-    # Not urlopen: from Python 3.12 on it trusts, as long as the process runs, the certificates that it found at first.
+    # Not urlopen: since Python 3.12 it keeps the trusted certificates that it loaded first for the life of the process.
     answer: http.client.HTTPResponse = urllib.request.build_opener().open(request, timeout=seconds)
     return answer
 
@@ -127,22 +127,23 @@ def _ask(request: urllib.request.Request, seconds: float) -> http.client.HTTPRes
 def _request(location: str, method: str) -> urllib.request.Request:
     url = urlsplit(location)
     host = url.netloc.rpartition("@")[2]
-    request = urllib.request.Request(url._replace(netloc=host, fragment="").geturl(), method=method)  # noqa: S310  # its scheme is looked at above
+    request = urllib.request.Request(url._replace(netloc=host, fragment="").geturl(), method=method)  # noqa: S310  # its scheme was checked
     if url.username is not None:
         login = f"{unquote(url.username)}:{unquote(url.password or '')}"
-        # Unredirected: another host must not get it.
+        # Unredirected: another host must not get the login.
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
     return request
 
 
 def _client() -> Any:
-    # Late: it takes its time, and its room.
+    Extra.S3.check()
+    # Late: it takes time and memory.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
     return boto3.client(
         "s3",
-        config=Config(connect_timeout=CONNECT_WITHIN, read_timeout=PIECE_WITHIN, retries={"total_max_attempts": 2}),
+        config=Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 2}),
     )
 
 
@@ -152,7 +153,7 @@ def _bucket_and_key(location: str) -> dict[str, str]:
 
 
 @contextmanager
-def _explained(shown: str) -> Iterator[None]:
+def _errors_reported(shown: str) -> Iterator[None]:
     try:
         yield
     except urllib.error.HTTPError as error:
@@ -162,10 +163,10 @@ def _explained(shown: str) -> Iterator[None]:
     except (OSError, http.client.HTTPException) as error:
         raise ObtainFailed(f"cannot get the archive {shown}: {error}") from None
     except Exception as error:
-        # All of boto's are BotoCoreError or ClientError, which are there once it is loaded.
+        # boto3's BotoCoreError and ClientError exist only where it is installed.
         if type(error).__module__.partition(".")[0] not in ("boto3", "botocore"):
             raise
         raise ObtainFailed(
-            f"cannot get the archive {shown}: {error}. Credentials are found as by all of AWS's tools: the environment, "
-            "~/.aws, the machine's role"
+            f"cannot get the archive {shown}: {error}. Credentials come from the environment, ~/.aws or the machine's "
+            "role, as for other AWS tools"
         ) from None

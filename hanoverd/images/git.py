@@ -1,4 +1,4 @@
-"""An image built from a branch of a git repository, on any host."""
+"""An image built from a branch of a git repository."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hanoverd.spec.image_name import built_name, tag_from
 
 
 class GitSource:
-    """Builds the repository that ``text`` names, from a mirror under the state folder's ``src``."""
+    """Builds the repository ``text`` from a mirror in the folder ``src`` of the state folder."""
 
     def __init__(self, text: str, context: SourceContext) -> None:
         try:
@@ -28,33 +28,34 @@ class GitSource:
         self._mirror = Mirror(context.reactor, context.environ, self._location, folder)
 
     def describe(self) -> str:
-        """What it will do, for the log."""
+        """Return what ``obtain`` does, for the log."""
         place = f"the folder {self._location.folder} of " if self._location.folder else ""
-        return f"build {place}{self._location.shown}, branch {self._location.branch or 'by default'}"
+        branch = f"branch {self._location.branch}" if self._location.branch else "default branch"
+        return f"build {place}{self._location.shown}, {branch}"
 
     def check(self) -> None:
-        """There is nothing to look at: a host that does not answer now may do so later."""
+        """Do nothing: a host that does not answer now may answer later."""
 
     async def obtain(self, progress: Progress, revision: str | None = None) -> Image:
-        """Fetch, check out the commit ``revision`` (else the branch's head), and build it."""
+        """Fetch, check out the commit ``revision`` (by default the head of the branch), and build it."""
         wanted = None if revision is None else _commit(revision)
         commit = await self._mirror.update(wanted)
         progress(f"commit {commit} of {self._location.shown}")
         name = built_name(self._context.app, tag_from(await self._mirror.describe(commit)))
         async with self._mirror.checkout(commit) as checkout:
             folder = Path(checkout, self._location.folder)
-            # A link in the repository must not lead the build to a folder of this host.
+            # A symbolic link in the repository must not make the build read another folder of this host.
             if not folder.is_dir() or not folder.resolve().is_relative_to(checkout.resolve()):
                 raise ObtainFailed(f"{self._location.shown} has no folder {self._location.folder} at {commit}")
             build_context = find_build_context(folder, None if self._file is None else folder / self._file)
             if not build_context.dockerfile_path.resolve().is_relative_to(checkout.resolve()):
                 raise ObtainFailed(
-                    f"the Dockerfile {build_context.dockerfile} of {self._location.shown} is a link to outside"
+                    f"the Dockerfile {build_context.dockerfile} of {self._location.shown} is a link to a file outside it"
                 )
             return await self._builds.build(build_context, name, progress, commit)
 
     async def newest(self) -> str | None:
-        """The commit at the head of the branch."""
+        """Return the commit at the head of the branch."""
         return await self._mirror.remote_head()
 
 

@@ -1,11 +1,10 @@
-"""git, the program: a mirror of a repository, and clean checkouts of its commits."""
+"""A mirror of a git repository, and checkouts of its commits, by the program git."""
 
 from __future__ import annotations
 
 import fcntl
 import itertools
 import os
-import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,54 +13,62 @@ from pathlib import Path
 
 from twisted.internet.interfaces import IReactorTime
 
+from hanoverd.images import quirks
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ObtainFailed
 from hanoverd.runtime.processes import ProcessReactor, run
 from hanoverd.spec.git_location import GitLocation
 
-#: git gives up on a transfer slower than so many bytes a second for so many seconds.
-_SLOWEST, _FOR_SECONDS = 1000, 60
+#: git aborts a transfer that is slower than so many bytes per second for so many seconds.
+_MIN_SPEED, _MIN_SPEED_SECONDS = 1000, 60
 
-_LOCK_EVERY = 0.1
+#: The interval for checking whether a lock is free, in seconds.
+_LOCK_INTERVAL = 0.1
 
-#: How git tells of a lock that is held (lockfile.c), after how many seconds nobody can hold it any more, for it is held
-#: for a moment only, and how many tries at a fetch are worth it.
-_LOCKED = re.compile(r"Unable to create '(.+?\.lock)': File exists")
-_LOCKED_FOR, _LOCKED_TRIES = 10, 5
+#: git holds a lock for a moment only: after so many seconds the git that held it was killed. And how often a fetch is tried.
+STALE_LOCK_SECONDS, _FETCH_ATTEMPTS = 10.0, 5
 
 _checkouts = itertools.count()
 
 
 class GitReactor(ProcessReactor, IReactorTime):
-    """What a reactor must be able to do to run git."""
+    """The parts of a reactor that run git."""
 
 
 class Mirror:
-    """A local copy of the repository at ``location``, in ``folder``; shared by all who use that folder.
+    """A local copy of the repository at ``location`` in ``folder``, which several processes may share.
 
-    All methods fail with ``ObtainFailed``, in git's words, and a cancel ends git.
+    All methods fail with ``ObtainFailed``, with git's error. Cancel ends git.
     """
 
-    def __init__(self, reactor: GitReactor, environ: Mapping[str, str], location: GitLocation, folder: Path) -> None:
+    def __init__(
+        self,
+        reactor: GitReactor,
+        environ: Mapping[str, str],
+        location: GitLocation,
+        folder: Path,
+        stale_lock_seconds: float = STALE_LOCK_SECONDS,
+    ) -> None:
         self._reactor = reactor
         self._environ = _without_prompts(environ)
         self._location = location
         self._folder = folder
         self._repository = folder / "mirror.git"
         self._checkouts = folder / "checkouts"
+        self._stale_lock_seconds = stale_lock_seconds
 
     async def update(self, commit: str | None) -> str:
-        """Fetch what is new, and fire with ``commit``, else with the head of the branch."""
+        """Fetch new commits, and return ``commit``, or the head of the branch."""
         branch = self._location.branch
         async with self._locked():
             if not (self._repository / "HEAD").exists():
                 await self._git("init", "--quiet", "--bare", str(self._repository))
-            # --prune: a branch "a" may have given way to "a/b".
+            # --prune: a branch "a" may have been replaced by "a/b", and git cannot store both.
             refs = ["+refs/heads/*:refs/heads/*", *(["+HEAD:refs/hanoverd/head"] if branch is None else [])]
             await self._fetch("--tags", "--prune", self._location.url, *refs)
             if commit is not None:
                 if not await self._has(commit):
-                    # On no branch (any more): hosts give it all the same to those who know its name.
+                    # It is on no branch, or no longer on one: hosts also serve such a commit by its name.
                     await self._fetch(self._location.url, commit)
                 return commit
             ref = "refs/hanoverd/head" if branch is None else f"refs/heads/{branch}"
@@ -71,25 +78,25 @@ class Mirror:
             return found
 
     async def remote_head(self) -> str | None:
-        """The commit at the head of the branch, as the host has it now; nothing is fetched."""
+        """Return the commit at the head of the host's branch; nothing is fetched. None if there is no such branch."""
         ref = "HEAD" if self._location.branch is None else f"refs/heads/{self._location.branch}"
-        said = await self._git("ls-remote", "--quiet", "--", self._location.url, ref, inside=self._folder)
-        return said.split()[0] if said else None
+        output = await self._git("ls-remote", "--quiet", "--", self._location.url, ref, inside=self._folder)
+        return output.split()[0] if output else None
 
     async def describe(self, commit: str) -> str:
-        """What ``git describe`` calls a commit: the last tag before it, or its short name."""
+        """Return the name of a commit by ``git describe``: the last tag before it, or its abbreviated hash."""
         return await self._git("describe", "--tags", "--always", commit)
 
     @asynccontextmanager
     async def checkout(self, commit: str) -> AsyncIterator[Path]:
-        """A folder of its own with exactly the files of ``commit``, submodules too, without git's own; removed after."""
+        """Create a folder with the files of ``commit`` and its submodules, without git's own files; remove it at the end."""
         self._remove_abandoned()
         folder = self._checkouts / f"{commit[:12]}-{os.getpid()}-{next(_checkouts)}"
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # Shared: no object is copied.
+            # Shared: it copies no objects.
             await self._git("clone", "--quiet", "--shared", "--no-checkout", str(self._repository), str(folder))
-            # Submodules may be named relative to where the repository really is.
+            # URLs of submodules may be relative to the URL of the repository.
             await self._git("config", "remote.origin.url", self._location.url, inside=folder)
             await self._git("checkout", "--quiet", "--detach", "--force", commit, inside=folder)
             if (folder / ".gitmodules").exists():
@@ -100,7 +107,7 @@ class Mirror:
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _submodules(self, folder: Path) -> None:
-        # Kept between checkouts, so that only what is missing is fetched.
+        # Submodules are kept between checkouts, so that git fetches only what is new.
         kept = self._folder / "modules"
         async with self._locked():
             if kept.exists():
@@ -113,47 +120,45 @@ class Mirror:
                     shutil.move(folder / ".git" / "modules", kept)
 
     async def _fetch(self, *arguments: str) -> None:
-        limits = ["-c", f"http.lowSpeedLimit={_SLOWEST}", "-c", f"http.lowSpeedTime={_FOR_SECONDS}"]
+        limits = ["-c", f"http.lowSpeedLimit={_MIN_SPEED}", "-c", f"http.lowSpeedTime={_MIN_SPEED_SECONDS}"]
         command = [*limits, "fetch", "--quiet", "--force", "--no-write-fetch-head", *arguments]
-        for tries in itertools.count(1):
+        for attempt in itertools.count(1):
             try:
                 await self._git(*command)
             except ObtainFailed as error:
-                lock = self._lock_in(str(error))
-                if lock is None or tries == _LOCKED_TRIES:
+                lock = quirks.held_lock(str(error))
+                if lock is None or not lock.is_relative_to(self._repository) or attempt == _FETCH_ATTEMPTS:
                     raise
-                await self._freed(lock)
+                await self._wait_for_lock(lock)
             else:
                 return
 
-    def _lock_in(self, said: str) -> Path | None:
-        """The lock of the mirror's own of which git complains, if it does."""
-        found = _LOCKED.search(said)
-        return Path(found[1]) if found and Path(found[1]).is_relative_to(self._repository) else None
+    async def _wait_for_lock(self, lock: Path) -> None:
+        """Wait until another git releases its lock: one that was just cancelled, or that another hanoverd has left.
 
-    async def _freed(self, lock: Path) -> None:
-        """Wait for the end of a git that was cancelled a moment ago, or whose hanoverd was killed; one that was killed
-        itself will never free its lock, which is removed then.
+        A git that was killed does not release its lock: remove it when it is too old.
         """
-        begun = self._reactor.seconds()
+        start = self._reactor.seconds()
         while True:
             try:
-                # By its age, or, should the clock have been set, by what we have seen.
-                age = max(time.time() - lock.stat().st_mtime, self._reactor.seconds() - begun)
-                if age > _LOCKED_FOR:
+                # The age of the file, or, if the system's clock was set, the time that we have waited.
+                age = max(time.time() - lock.stat().st_mtime, self._reactor.seconds() - start)
+                if age > self._stale_lock_seconds:
                     lock.unlink()
                     return
             except FileNotFoundError:
                 return
             except OSError as error:
-                raise ObtainFailed(f"{lock} of a git that was killed cannot be removed: {error.strerror}") from None
-            await sleep(self._reactor, _LOCK_EVERY)
+                raise ObtainFailed(
+                    f"cannot remove {lock}, the lock of a git that was killed: {error.strerror}"
+                ) from None
+            await sleep(self._reactor, _LOCK_INTERVAL)
 
     async def _has(self, commit: str) -> bool:
         return await self._try("cat-file", "-e", f"{commit}^{{commit}}") is not None
 
     async def _try(self, *arguments: str) -> str | None:
-        """What git prints; None where it fails."""
+        """Return the output of git; None if it fails."""
         ended = await run(self._reactor, self._command(arguments, self._repository), self._environ, with_children=True)
         return ended.stdout.strip() if ended.code == 0 else None
 
@@ -163,9 +168,9 @@ class Mirror:
         ended = await run(self._reactor, command, self._environ, cwd=str(self._folder), with_children=True)
         if ended.code != 0:
             verb = next(word for word in arguments if not word.startswith("-") and "=" not in word)
-            said = (ended.stderr or ended.stdout).strip().replace(self._location.url, self._location.shown)
+            error = (ended.stderr or ended.stdout).strip().replace(self._location.url, self._location.shown)
             raise ObtainFailed(
-                f"git {verb} of {self._location.shown} failed: {said or f'exit status {ended.code}'}{_hint(said)}"
+                f"git {verb} of {self._location.shown} failed: {error or f'exit status {ended.code}'}{_hint(error)}"
             )
         return ended.stdout.strip()
 
@@ -175,7 +180,7 @@ class Mirror:
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
-        """Nobody else, in this process or another, changes the mirror meanwhile; freed by the end of the process."""
+        """Hold the lock of the mirror, so that no other task or process changes it; the end of the process releases it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("w") as lock:
             while True:
@@ -183,7 +188,7 @@ class Mirror:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    await sleep(self._reactor, _LOCK_EVERY)
+                    await sleep(self._reactor, _LOCK_INTERVAL)
             yield
 
     def _remove_abandoned(self) -> None:
@@ -197,36 +202,36 @@ class Mirror:
 
 
 def _without_prompts(environ: Mapping[str, str]) -> dict[str, str]:
-    """The user's environment, in which neither git nor ssh asks anybody anything: there may be a terminal, and then
-    they would wait for it.
+    """Return the user's environment with settings that keep git and ssh from asking for input: on a terminal they would wait
+    for an answer.
     """
-    silent = {
+    settings = {
         "GIT_TERMINAL_PROMPT": "0",
         "SSH_ASKPASS": environ.get("SSH_ASKPASS", "false"),
-        # ssh asks at the terminal unless it is told to use the above (ssh(1), SSH_ASKPASS_REQUIRE).
+        # Without this, ssh asks on the terminal although SSH_ASKPASS is set (ssh(1)).
         "SSH_ASKPASS_REQUIRE": "force",
         "GIT_SSH_COMMAND": environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=20"),
-        # Its words are read by people only, but not all of them read those of the user of a daemon.
+        # English texts: see quirks.
         "LC_ALL": "C",
     }
     if "GIT_SSH" in environ and "GIT_SSH_COMMAND" not in environ:
-        del silent["GIT_SSH_COMMAND"]
-    # These would point git at another repository than the one that is meant.
-    meant_elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
-    return {name: value for name, value in environ.items() if name not in meant_elsewhere} | silent
+        del settings["GIT_SSH_COMMAND"]
+    # These name a repository, and git would use it instead of ours.
+    other_repository = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
+    return {name: value for name, value in environ.items() if name not in other_repository} | settings
 
 
 def _remove_git_files(folder: Path) -> None:
     shutil.rmtree(folder / ".git")
     for path in folder.rglob(".git"):
-        # A submodule's is a file that says where its own is.
+        # In a submodule, .git is a file with the path of the repository.
         if path.is_file():
             path.unlink()
 
 
-def _hint(said: str) -> str:
-    if "could not read Username" in said or "Authentication failed" in said:
-        return ". Give git a credential helper, or use ssh (--git-protocol ssh)"
-    if "Permission denied (publickey" in said or "Host key verification failed" in said:
-        return ". ssh must get there without asking: give it a key (an agent's will do), and the host's in known_hosts"
+def _hint(error: str) -> str:
+    if quirks.is_login_missing(error):
+        return ". Set up a credential helper for git, or use ssh (--git-protocol ssh)"
+    if quirks.is_ssh_key_missing(error):
+        return ". ssh must connect without asking: give it a key (or an agent), and add the host to known_hosts"
     return ""

@@ -1,4 +1,4 @@
-"""Finds the kinds of sources that are installed, hanoverd's own and other packages', as Twisted plugins."""
+"""Finds the installed kinds of sources, hanoverd's own and those of other packages, as Twisted plugins."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from hanoverd.spec.source_name import SourceName
 
 @implementer(IPlugin, ISourceKind)
 class SourceKind:
-    """A kind of source whose class, ``implementation`` (``package.module.Class``), is loaded when it is used: listing
-    the plugins loads all files of ``twisted/plugins``, and should stay quick.
+    """A kind of source with the class ``implementation`` (``package.module.Class``), which is imported at its first use.
 
-    The class is called with the text behind the scheme and the ``SourceContext``.
+    The class is called with the text after the scheme and the ``SourceContext``.
     """
 
     def __init__(self, scheme: str, implementation: str) -> None:
@@ -26,21 +25,21 @@ class SourceKind:
         self._implementation = implementation
 
     def source(self, text: str, context: SourceContext) -> Source:
-        """The source that ``text`` names; fails as its class does."""
+        """Return the source for ``text``; fails as the class does."""
         found: Source = namedAny(self._implementation)(text, context)
         return found
 
 
 def source_kinds() -> Mapping[str, ISourceKind]:
-    """All kinds, by scheme; UsageError where two packages want the same one."""
+    """Return all kinds, by scheme; fails with ``UsageError`` if two packages have the same scheme."""
     kinds: dict[str, ISourceKind] = {}
     for kind in getPlugins(ISourceKind):
         other = kinds.setdefault(kind.scheme, kind)
         if other is not kind:
-            raise UsageError(f"two packages offer sources called {kind.scheme}: uninstall one of them")
+            raise UsageError(f"two packages have sources with the scheme {kind.scheme}: uninstall one of them")
     return kinds
 
 
 def open_source(name: SourceName, context: SourceContext) -> Source:
-    """The source that the command line names; fails with ``HanoverdError`` where it is wrong."""
+    """Return the source of the command line; fails with ``HanoverdError`` if it is invalid."""
     return source_kinds()[name.scheme].source(name.text, context)

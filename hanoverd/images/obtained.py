@@ -1,4 +1,4 @@
-"""What all sources of images share: reading what the engine knows of an image."""
+"""Reads the engine's description of an image; all sources use it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hanoverd.spec.image_name import ImageName
 
 
 def image_of(found: Mapping[str, Any], name: ImageName, revision: str | None = None, *, obtained: bool = True) -> Image:
-    """The image that the engine describes as ``found``, called ``name`` from here on.
+    """Return the image that the engine describes as ``found``, with the name ``name``.
 
-    ``obtained`` False: it was there before, and is not ours to remove.
+    ``obtained`` is False for an image that the engine had before; hanoverd does not remove it.
     """
     ports = exposed_tcp_ports(found.get("Config") or {})
     return Image(found["Id"], name, ports, revision, obtained)

@@ -1,4 +1,4 @@
-"""The progress of builds and pulls, for people: shown on a terminal, and nowhere else."""
+"""The progress of builds and pulls, shown on a terminal only."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from hanoverd.images import Progress
 
 
 def show_progress() -> Progress:
-    """What takes the lines of builds and pulls: standard error where it is a terminal, else nothing.
+    """Return a function that prints the lines of builds and pulls to standard error, if it is a terminal.
 
-    In a log they would bury the story; the lines of a build that fails are in its message anyway.
+    A log has no room for them; the error message of a failed build has its last lines.
     """
-    # Not sys.stderr: twistd puts its log there.
+    # Not sys.stderr: twistd redirects it to its log.
     terminal = sys.__stderr__
     if terminal is None or not terminal.isatty():
         return _ignore
-    # \r: the terminal may be in a mode in which a line feed alone does not return to the margin.
+    # \r: in some modes of a terminal, a line feed does not return to the first column.
     return lambda line: print(f"  {line}\r", file=terminal, flush=True)
 
 

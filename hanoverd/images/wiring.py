@@ -1,4 +1,4 @@
-"""Puts together what obtains images."""
+"""Creates what sources of images need."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from hanoverd.docker.pools import Pools
 from hanoverd.images import SourceContext
 from hanoverd.spec.source import SourceSpec
 
-#: The most threads for each kind of request to the engine.  Each running version, also one that is draining, keeps two
-#: for streams (its output, its end).  A thread starts when it is needed.
-MOST_REQUESTS, MOST_STOPS, MOST_STREAMS = 50, 250, 1000
+#: The maximum number of threads for each kind of request to the engine. Each running version, also a draining one, uses
+#: two streams (its output, its exit). A thread starts when it is needed.
+MAX_REQUESTS, MAX_STOPS, MAX_STREAMS = 50, 250, 1000
 
 
 def make_pool() -> Pools:
-    """The threads for the engine."""
-    return Pools.of(MOST_REQUESTS, MOST_STOPS, MOST_STREAMS)
+    """Return the threads for requests to the engine."""
+    return Pools.of(MAX_REQUESTS, MAX_STOPS, MAX_STREAMS)
 
 
 def make_source_context(
     spec: SourceSpec, app: str, environ: Mapping[str, str], reactor: Any, engine: Engine
 ) -> SourceContext:
-    """What the source of ``app`` finds around it."""
+    """Return the context for the source of ``app``."""
     return SourceContext(
         reactor=reactor,
         engine=engine,

@@ -22,6 +22,7 @@ FIELDS = {
     "count": "how many there are, or how many there were so far",
     "drain_seconds": "how long a version drained, in seconds",
     "error": "the message of an error",
+    "target": "the version that a rollback returns to",
     "handover": "the number of a handover, as `hanoverd history` lists it",
     "hook": "the event of a hook, as --hook names it",
     "image": "the name of an image",
@@ -70,6 +71,7 @@ EVENTS = (
     _kind("held", "app reason", "A trigger waits, because hanoverd is paused."),
     _kind("obtaining", "version source", "The image is built, pulled or loaded."),
     _kind("obtained", "version image image_id seconds took", "The image is there."),
+    _kind("rollback", "version target image image_id seconds took", "The version repeats an earlier one."),
     _kind("image_missing", "version error", "The image of a restart was removed, and is obtained again."),
     _kind("name_taken", "version successor", "Another container has a new version's name: the number is skipped."),
     _kind("created", "version seconds took", "The container is created."),
@@ -80,6 +82,9 @@ EVENTS = (
     _kind("cancelled", "app reason", "A handover was cancelled before its version was live."),
     _kind("failed", "version error", "A handover failed: its version did not go live."),
     _kind("waiting", "app serving restart_seconds", "After a failure: hanoverd waits for the next trigger."),
+    _kind(
+        "start_failed", "app", "No image could be obtained and no version is live: hanoverd stops with exit status 1."
+    ),
     _kind("restarting", "app serving restart_seconds", "After a failure: the same image is started again."),
     _kind("exited", "version code reason output successor restart_seconds", "A live version exited."),
     _kind("unhealthy", "version count limit reason", "A live version failed its liveness check."),

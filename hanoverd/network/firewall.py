@@ -54,7 +54,7 @@ class Firewall:
             await waiting.abandon()
 
     async def route(self, version: str, routes: Sequence[Route]) -> None:
-        """Route new connections along ``routes``, all at once, those of clients elsewhere and of clients on this host.
+        """Route new connections along ``routes``, all at once, for clients elsewhere and on this host.
 
         Where it fails, the previous routes are in force: a commit that fails changes nothing, and they are restored in
         case it did.  The first call inserts the jumps to the app's chains; after that, ``repair`` keeps them in place.
@@ -86,7 +86,7 @@ class Firewall:
         return None if is_ours else problem
 
     async def routed_version(self) -> RoutedVersion | None:
-        """Return the version that the rules route to, also those of an earlier run; None without rules."""
+        """Return the version that the rules route to, which an earlier run may have made; None without rules."""
         return routed_version(self._app, await self._save())
 
     async def clear(self) -> None:

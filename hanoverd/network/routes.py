@@ -113,7 +113,7 @@ class Routes:
         return all(port.container in ports for port in self._ports)
 
     async def routed_version(self) -> RoutedVersion | None:
-        """Return the version that the rules route to, also those of an earlier run; None without rules.
+        """Return the version that the rules route to, which an earlier run may have made; None without rules.
 
         Fails with ``HanoverdError``.
         """

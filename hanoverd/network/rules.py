@@ -122,7 +122,7 @@ _TO = {"DNAT": "--to-destination", "REDIRECT": "--to-ports"}
 def plan_routes(app: str, version: str, routes: Sequence[Route], table: Table | None = None) -> str:
     """Return the commit after which the app's chains hold ``routes`` and nothing else.
 
-    ``table`` is the table as it is now: jumps that are wrong are put right in the same commit. Without it, they are left
+    ``table`` is the table as it is now: wrong jumps are repaired in the same commit. Without it, they are left
     as they are.
     """
     chains = chains_of(app)
@@ -208,7 +208,7 @@ def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
 
 def _jump_options(chain: str) -> list[str]:
     return [
-        # Only packets to an address of this host: those that it merely forwards are not for us.
+        # Only packets to an address of this host, and not the packets that it forwards.
         "-m addrtype --dst-type LOCAL",
         f"-j {chain}",
     ]

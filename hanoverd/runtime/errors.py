@@ -53,6 +53,10 @@ class EngineRefused(EngineError):
         self.status = status
 
 
+class OperationFailed(EngineError):
+    """A build, pull, push or load failed; the text is the engine's."""
+
+
 class NotFound(EngineRefused):
     """There is no such image or container."""
 
@@ -63,6 +67,10 @@ class Conflict(EngineRefused):
 
 class ObtainFailed(HanoverdError):
     """The image could not be built, pulled or loaded."""
+
+
+class MissingExtra(ObtainFailed):
+    """A library that is needed to obtain the image is not installed."""
 
 
 class LoginFailed(ObtainFailed):

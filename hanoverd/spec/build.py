@@ -19,7 +19,7 @@ class BuildOptions:
     """
 
     file: str | None = None
-    args: Mapping[str, str | None] = field(default_factory=dict)
+    args: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     target: str | None = None
     no_cache: bool = False
     builder: str = AUTO

@@ -9,16 +9,18 @@ from typing import Any
 
 from hanoverd import __version__
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.ports import LOOPBACK, ContainerPort
 from hanoverd.spec.volumes import Volumes
 
 #: Labels by which hanoverd finds its containers, also after a crash.
-ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, OBTAINED, GIVEN, VERSION = (
+ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, REVISION, OBTAINED, GIVEN, VERSION = (
     "orchestrator",
     "hanoverd.app",
     "hanoverd.generation",
     "hanoverd.image",
     "hanoverd.image-name",
+    "hanoverd.revision",
     "hanoverd.obtained",
     "hanoverd.given",
     "hanoverd.version",
@@ -67,10 +69,11 @@ class ContainerSpec:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a version is made of: a version that is made of the same again is the same."""
+    """What a version is made of: a version that is made of the same again is the same, whatever its ``lineage``."""
 
     image: Image
     options: ContainerSpec
+    lineage: Lineage = field(default=Lineage(), compare=False)
 
 
 def record_of(container: ContainerSpec) -> str:
@@ -120,9 +123,11 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
             GENERATION: str(number),
             IMAGE: image.id,
             IMAGE_NAME: image.name.reference,
+            REVISION: image.revision or "",
             OBTAINED: str(image.obtained).lower(),
             GIVEN: record_of(container),
             VERSION: __version__,
+            **recipe.lineage.labels(),
         },
         "HostConfig": {
             # On loopback, each on a port of the engine's choice: a version that is not ready cannot be reached from

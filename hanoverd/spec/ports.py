@@ -104,7 +104,7 @@ class PublishedPort:
 
 @dataclass(frozen=True)
 class PortRequest:
-    """A port of the container to publish, and the host ports of which one is to be chosen for it.
+    """A port of the container to publish, and the host ports of which one will be chosen for it.
 
     ``numbers`` None stands for any free port.
     """

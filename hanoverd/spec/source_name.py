@@ -27,17 +27,24 @@ _ENDINGS = re.compile(r"(?:\.git|\.tar|\.tgz|\.tar\.(?:gz|zst|zstd|xz|bz2))$")
 
 @dataclass(frozen=True)
 class SourceName:
-    """A kind of source, by its scheme, and which one of that kind."""
+    """A kind of source, by its scheme, and which one of that kind: the text can hold a password."""
 
     scheme: str
     text: str
 
+    def __repr__(self) -> str:
+        """Without passwords and the queries of URLs."""
+        shown = re.sub(r"//[^/@]*@", "//***@", re.sub(r"\?[^#]*", "?***", self.text))
+        return f"SourceName(scheme={self.scheme!r}, text={shown!r})"
+
     @property
     def default_app(self) -> str:
-        """What an app is called that comes from there; a folder has to be asked itself."""
+        """The name of an app with this source, unless it is a folder: then it is the name of the folder."""
         if self.scheme == IMAGE:
             return app_name_from(ImageName.parse(self.text).repository)
-        path = re.split(r"[#?@]", self.text.partition("://")[2] or self.text.rpartition("@")[2] or self.text)[0]
+        # Without a user name and password, which are not for names.
+        location = re.sub(r"^[^/@]*@", "", self.text.partition("://")[2] or self.text)
+        path = re.split(r"[#?@]", location)[0]
         return app_name_from(_ENDINGS.sub("", path.rstrip("/")).replace(":", "/"))
 
 

@@ -19,11 +19,12 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.inspection import (
     address_of,
     addresses_of,
+    created_at,
     exposed_tcp_ports,
     generation_of,
+    healthcheck_failure,
     proxy_ports_of,
     recipe_of,
-    unhealthy,
 )
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import (
@@ -66,11 +67,12 @@ class Container:
 
 @dataclass(frozen=True)
 class Created:
-    """A container that was created, of ``recipe``, and not started."""
+    """A container that was created, of ``recipe``, at the Unix time ``at``, and not started."""
 
     container: Container
     recipe: Recipe
     ports: tuple[ContainerPort, ...]
+    at: float = 0.0
 
     @property
     def name(self) -> str:
@@ -154,12 +156,23 @@ class Versions:
         self._options = options
         self._status_timeout = status_timeout
         self._running: dict[int, Running] = {}
+        #: The containers that the engine listed last, by their versions' numbers.
+        self._listed: dict[int, Container] = {}
         #: Called with a version's number and exit code when its container has exited, and is monitored.
         self.on_exit: Callable[[int, int], object] = lambda _number, _code: None
 
-    def container(self, number: int) -> Container:
-        """The container of version ``number``: its name is fixed before it exists, so that it can always be found."""
+    def new_container(self, number: int) -> Container:
+        """Return the container that version ``number`` will have: its name is fixed before it exists, so that it can be found
+        after a lost reply.
+        """
         return Container(number, version_name(self.app, number))
+
+    def container(self, number: int) -> Container:
+        """Return the container of version ``number``, with its ID if that is known."""
+        running = self._running.get(number)
+        if running is not None:
+            return running.container
+        return self._listed.get(number) or self.new_container(number)
 
     def recipe(self, image: Image) -> Recipe:
         """A version of ``image`` as the user wants it today."""
@@ -181,10 +194,13 @@ class Versions:
         """Create the container of version ``number``.
 
         Fails with the ``EngineError`` family (``NotFound`` where the image is gone), ``NameInUse`` where another container
-        has its name, or ``VersionFailed`` where no port could ever show that it is ready.  After a failure or a cancel, other than ``NameInUse``, it may
-        exist: ``remove`` it.
+        has its name, or ``VersionFailed`` where no port could ever show that it is ready.  After a failure or a cancel, other
+        than ``NameInUse``, it may exist: remove it.
         """
-        container, image = self.container(number), recipe.image
+        container, image = self.new_container(number), recipe.image
+        if recipe.lineage.origin is None:
+            recipe = replace(recipe, lineage=replace(recipe.lineage, origin=number))
+        self._listed.pop(number, None)
         ports = tuple(dict.fromkeys(recipe.options.ports)) or image.ports
         if not ports:
             raise VersionFailed(
@@ -200,13 +216,13 @@ class Versions:
             if next_number == number:
                 raise VersionFailed(str(error)) from None
             raise NameInUse(container.name, next_number) from None
-        return Created(replace(container, id=container_id), recipe, ports)
+        return Created(replace(container, id=container_id), recipe, ports, time.time())
 
     async def _free_number(self, number: int) -> int:
         """Return the first number, from ``number`` on, whose name no container has; fails with the ``EngineError`` family."""
         while True:
             try:
-                await self._engine.inspect_container(self.container(number).name)
+                await self._engine.inspect_container(self.new_container(number).name)
             except NotFound:
                 return number
             number += 1
@@ -247,9 +263,8 @@ class Versions:
         addresses = addresses_of(found)
         used = address if address in addresses else address_of(found)
         proxy_ports = proxy_ports_of(found)
-        created = Created(
-            replace(container, id=found["Id"]), recipe, tuple(proxy_ports) or exposed_tcp_ports(found["Config"])
-        )
+        ports = tuple(proxy_ports) or exposed_tcp_ports(found["Config"])
+        created = Created(replace(container, id=found["Id"]), recipe, ports, created_at(found))
         monitor = ContainerMonitor(self._clock, self._engine, found["Id"], container.name, time.time())
         return self._monitor(Running(created, used, addresses, proxy_ports, monitor))
 
@@ -295,7 +310,7 @@ class Versions:
         if not is_ready(probes):
             return "; ".join(probe.summary for probe in probes)
         try:
-            return unhealthy(await self._engine.inspect_container(running.container.ref))
+            return healthcheck_failure(await self._engine.inspect_container(running.container.ref))
         except EngineError:
             return None  # That is the engine's own trouble.
 
@@ -335,8 +350,9 @@ class Versions:
         """All containers of the app's versions that the engine has, each with what its list says; fails with the
         ``EngineError`` family.
         """
-        found = await self._engine.containers_with(app_label(self.app))
-        return [(_container(one), one) for one in found]
+        listed = [(_container(one), one) for one in await self._engine.containers_with(app_label(self.app))]
+        self._listed = {container.number: container for container, _ in listed}
+        return listed
 
 
 def _forget(failure: Failure) -> None:

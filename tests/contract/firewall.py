@@ -11,7 +11,7 @@ from twisted.internet import process, reactor
 from twisted.trial.unittest import TestCase
 
 from hanoverd.network.firewall import Firewall
-from hanoverd.network.iptables import parse_table
+from hanoverd.network.iptables import commit, delete, delete_chain, parse_table
 from hanoverd.network.rules import Claim, Route, RoutedVersion, claims, plan_nothing
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import FirewallError
@@ -45,7 +45,7 @@ class FirewallContract(TestCase):
         return [line for line in self.saved().splitlines() if "HANOVERD" in line]
 
     def destinations(self) -> list[str]:
-        """Where the rules for clients elsewhere lead, in their order."""
+        """The destinations of the rules for clients elsewhere, in their order."""
         return [line.rpartition(" ")[2] for line in self.rules() if "-j DNAT" in line and "-IN" in line]
 
     async def test_all_ports_move_at_once_and_nothing_is_left_in_the_end(self) -> None:
@@ -197,6 +197,16 @@ class FirewallContract(TestCase):
         self.assertEqual(self.destinations(), ["172.17.0.2:80"])
         self.assertEqual(len(process.reapProcessHandlers), 0)
         await firewall.clear()
+
+    async def test_another_programs_rule_is_read_and_is_deleted_as_it_was_printed(self) -> None:
+        comments = ("plain", "-j", 'the "web" \\ -j X', "it's 100%", "☃", "a ! b")
+        for comment in comments:
+            quoted = "".join(f"\\{character}" if character in '"\\' else character for character in comment)
+            self.restore(f'*nat\n:STRANGER - [0:0]\n-A STRANGER -m comment --comment "{quoted}" -j RETURN\nCOMMIT\n')
+            [rule] = parse_table(self.saved()).rules_of("STRANGER")
+            self.assertEqual((rule.comment, rule.target), (comment, "RETURN"))
+            self.restore(commit([delete(rule), delete_chain("STRANGER")]))
+            self.assertNotIn("STRANGER", parse_table(self.saved()).chains)
 
     async def test_the_empty_commit_changes_nothing(self) -> None:
         before = self.saved().count("\n-A ")

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import blockingCallFromThread
 from twisted.trial.unittest import TestCase
 
-from hanoverd.deploy.events import CancelRequested
+from hanoverd.deploy.events import CancelRequested, Gone
 from hanoverd.deploy.handover import Handovers
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.state import Attempt, Phase, Role
@@ -87,7 +87,7 @@ class AtEveryRequest(TestCase):
             cancel = partial(daemon.orchestrator.send, CancelRequested("cancelled by the test"))
             if this > begun + k:
                 # It is asked for only once; the work must bear more.
-                cancel = partial(daemon.orchestrator._cancel, "hand over", number)
+                cancel = partial(daemon.orchestrator._cancel_task, "hand over", number)
             blockingCallFromThread(REACTOR, cancel)
             if phase == BEFORE:
                 # A busy engine: it acts on what it was asked only when we might think that it never will.
@@ -144,8 +144,8 @@ class Awaits:
         """The context in which it watches the handovers that begin."""
         hand_over = Handovers.hand_over
 
-        def watched(handovers: Handovers, attempt: Attempt, container: Container) -> Awaitable[None]:
-            return self._watch(hand_over(handovers, attempt, container))
+        def watched(handovers: Handovers, attempt: Attempt, number: int) -> Awaitable[None]:
+            return self._watch(hand_over(handovers, attempt, number))
 
         return mock.patch.object(Handovers, "hand_over", watched)
 
@@ -313,7 +313,7 @@ class TheCheckItself(TestCase):
 
     async def test_it_sees_a_container_that_is_left(self) -> None:
         def remove(removals: Removals, container: Container) -> Deferred[None]:
-            removals._on_gone(container.number)
+            removals._send(Gone(container.number))
             return succeed(None)
 
         world = World()

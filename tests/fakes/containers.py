@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 #: Each process has loopback addresses of its own (127.0.0.0/8), so that test runs do not disturb each other.
@@ -23,6 +24,7 @@ class FakeContainer:
         self.name = name
         self.id = secrets.token_hex(32)
         self.body = body
+        self.created = int(time.time())
         self.more_addresses: dict[str, str] = {}
         given = {name: value if assigned else None for name, assigned, value in _split(body.get("Env") or [])}
         self.env = {name: value for name, value in {**image_env, **given}.items() if value is not None}
@@ -75,6 +77,7 @@ class FakeContainer:
         """As ``GET /containers/{id}/json``."""
         return {
             "Id": self.id,
+            "Created": datetime.fromtimestamp(self.created, UTC).isoformat(),
             "Name": f"/{self.name}",
             "Image": self.body["Image"],
             "Config": {

@@ -247,6 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
             {
                 "Id": container.inspect()["Id"],
                 "Names": [f"/{container.name}"],
+                "Created": container.created,
                 "Labels": container.body["Labels"],
                 "ImageID": container.body["Image"],
                 "State": "running" if container.is_running else "exited",

@@ -17,10 +17,10 @@ from hanoverd.runtime.processes import ProcessReactor
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
 
-#: Addresses in a network where nobody else is; and the server's.
+#: Addresses in a network without hosts; and the server's.
 DEAD, ALSO_DEAD, OTHER, SERVER = "10.204.0.2", "10.204.0.3", "10.204.0.4", "10.204.0.1"
 
-#: Begins connections that nobody answers, and one that is answered and stays.
+#: Starts connections that are not answered, and one that is answered and stays open.
 CLIENT = f"""
 import socket, sys
 for address in ("{DEAD}", "{ALSO_DEAD}", "{OTHER}"):
@@ -39,9 +39,9 @@ class ConntrackTests(TestCase):
         self.namespace = f"hanoverd-{os.getpid()}-conntrack"
         self.ip("netns", "add", self.namespace)
         self.addCleanup(self.ip, "netns", "delete", self.namespace)
-        self.ip("-n", self.namespace, "link", "add", "lonely", "type", "veth", "peer", "nobody")
-        self.ip("-n", self.namespace, "address", "add", f"{SERVER}/24", "dev", "lonely")
-        for link in ("lo", "lonely", "nobody"):
+        self.ip("-n", self.namespace, "link", "add", "near", "type", "veth", "peer", "far")
+        self.ip("-n", self.namespace, "address", "add", f"{SERVER}/24", "dev", "near")
+        for link in ("lo", "near", "far"):
             self.ip("-n", self.namespace, "link", "set", link, "up")
         # The kernel tracks where a rule asks for it.
         self.inside("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "NEW")

@@ -414,7 +414,7 @@ class TestRollback:
             hanoverd.wait_live("web-0")
             code, _, err = commands.end("rollback", "web", "--wait")
             assert code == 1
-            assert "there is no version before the live one to go back to; kept are: none" in err
+            assert "cannot roll back: no version before web-0 is kept. Kept versions: none" in err
             write_app(app_folder, version="two")
             hanoverd.hup()
             hanoverd.wait_live("web-2")
@@ -432,8 +432,36 @@ class TestRollback:
             # At once: it still finishes.
             code, _, err = commands.end("rollback", "web", "77", "--wait")
             assert code == 1
-            assert "there is no version 77 to go back to; kept are: 3 (" in err
+            assert "cannot roll back: version web-77 is not kept. Kept versions: web-3 (" in err
         assert lab.kept() == []
+
+    def test_each_rollback_goes_further_back_also_in_the_next_hanoverd(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        def deploy(version: str) -> None:
+            write_app(app_folder, version=version)
+            commands("deploy", "web", "--wait")
+
+        write_app(app_folder, version="A")
+        with daemon(*ARGUMENTS, "--on-exit", "keep", cwd=app_folder) as hanoverd:
+            hanoverd.wait_live("web-0")
+            deploy("B")
+            deploy("C")
+            commands("rollback", "web", "--wait")
+            assert words(lab).split()[1] == "B"
+            assert commands.history()[-1]["rollback_to"] == "web-1"
+            commands("pause", "web")
+        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_event("adopted", version="web-3")
+            commands("rollback", "web", "--wait")
+            assert words(lab).split()[1] == "A"
+            assert commands.end("rollback", "web", "--wait")[0] == 1
+            commands("rollback", "web", "web-2", "--wait")
+            assert words(lab).split()[1] == "C"
+            deploy("D")
+            for expected in ("C", "B"):
+                commands("rollback", "web", "--wait")
+                assert words(lab).split()[1] == expected
 
     def test_with_the_settings_that_it_ran_with_across_a_restart(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands, tmp_path: Path
@@ -449,7 +477,7 @@ class TestRollback:
             eventually(lambda: lab.kept() == ["web-0-kept"])
         with daemon(*ARGUMENTS, "-e", "MODE=newer", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-2")
-            eventually(lambda: lab.kept() == ["web-1-kept"])
+            eventually(lambda: lab.kept() == ["web-0-kept", "web-1-kept"])
             assert commands.end("rollback", "web", "1", "--wait")[0] == 0
             after = json.loads(lab.docker("GET", "/containers/web-3/json")[1])
             assert "MODE=new" in after["Config"]["Env"]
@@ -463,7 +491,7 @@ class TestRollback:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         there = lab.image_ids()
-        with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+        with daemon(*ARGUMENTS, "--keep-versions", "1", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             made = []
             for number in range(1, 5):

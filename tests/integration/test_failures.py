@@ -91,7 +91,8 @@ def test_a_dockerfile_that_does_not_parse(lab: Lab, app_folder: Path, daemon: St
         error = hanoverd.wait_event("failed")["error"]
         assert str(app_folder) in error
         assert "unknown instruction: form" in error.lower()
-        hanoverd.wait_event("waiting")
+        hanoverd.wait_event("start_failed")
+        assert hanoverd.wait() == 1
 
 
 def test_a_build_step_that_fails_shows_its_output(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
@@ -110,7 +111,8 @@ def test_an_image_that_nobody_has(lab: Lab, daemon: StartDaemon) -> None:
         error = hanoverd.wait_event("failed")["error"]
         assert "127.0.0.1:1/nothing:v1" in error
         assert "connection refused" in error
-        hanoverd.wait_event("waiting")
+        hanoverd.wait_event("start_failed")
+        assert hanoverd.wait() == 1
 
 
 def test_an_image_without_any_port(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:

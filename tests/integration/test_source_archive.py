@@ -83,13 +83,13 @@ class FileTests(ArchiveCase):
         with mock.patch("platform.machine", return_value="x86_64"):
             self.assertEqual(self.label(await self.load(self.write(archive))), "oci")
         with mock.patch("platform.machine", return_value="s390x"):
-            self.assertIn("no image for this machine (s390x)", await self.fails(self.load("app.tar")))
+            self.assertIn("no image for this host's architecture (s390x)", await self.fails(self.load("app.tar")))
 
     async def test_its_digest_is_checked_before_the_engine_has_it_all(self) -> None:
         archive = gzip.compress(await self.saved("checked", "lab/archived"), 1)
         name, digest = self.write(archive), hashlib.sha256(archive).hexdigest()
         told = await self.fails(self.load(f"{name}@sha256:{'0' * 64}"), ObtainFailed)
-        self.assertIn(f"is not the one that is meant: its digest is sha256:{digest}", told)
+        self.assertIn(f"has the wrong digest: sha256:{digest}", told)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
         self.assertEqual(self.label(await self.load(f"{name}@sha256:{digest}")), "checked")
 
@@ -99,13 +99,13 @@ class FileTests(ArchiveCase):
         empty = io.BytesIO()
         tarfile.open(fileobj=empty, mode="w").close()
         for content, told in (
-            (b"", "is damaged, or was cut off"),
-            (b"no tar at all" * 1000, "is damaged, or was cut off"),
-            (archive[: len(archive) // 2], "is damaged, or was cut off"),
-            (gzip.compress(archive, 1)[:-1000], "is damaged, or was cut off"),
-            (zstandard.ZstdCompressor().compress(archive)[:-1000], "is damaged, or was cut off"),
+            (b"", "is damaged or incomplete"),
+            (b"no tar at all" * 1000, "is damaged or incomplete"),
+            (archive[: len(archive) // 2], "is damaged or incomplete"),
+            (gzip.compress(archive, 1)[:-1000], "is damaged or incomplete"),
+            (zstandard.ZstdCompressor().compress(archive)[:-1000], "is damaged or incomplete"),
             (empty.getvalue(), "has neither manifest.json nor index.json"),
-            (two, "holds 2 images \\(lab/archived:v1, lab/other:v1\\)"),
+            (two, "has 2 images \\(lab/archived:v1, lab/other:v1\\)"),
         ):
             self.assertRegex(await self.fails(self.load(self.write(content)), ObtainFailed), told)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
@@ -124,7 +124,7 @@ class FileTests(ArchiveCase):
 
     def test_what_is_no_location(self) -> None:
         for text in ("ftp://h/x", "s3://bucket", "https:///x", "s3:///key"):
-            with self.assertRaisesRegex(UsageError, "is no archive: write a PATH, https"):
+            with self.assertRaisesRegex(UsageError, "is not supported: use a PATH, https"):
                 ArchiveSource(text, self.context())
 
 
@@ -166,7 +166,7 @@ class HttpsTests(ArchiveCase):
         archive = await self.saved("cut", "lab/archived")
         with raw_server(f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode() + archive[:5000]) as port:
             told = await self.fails(self.load(f"http://127.0.0.1:{port}/app.tar"), ObtainFailed)
-        self.assertIn("is damaged, or was cut off", told)
+        self.assertIn("is damaged or incomplete", told)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
 
     async def test_a_load_is_cancelled_though_the_server_says_nothing_more(self) -> None:

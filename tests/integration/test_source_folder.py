@@ -81,7 +81,7 @@ class BuildKitTests(FolderCase):
     async def test_a_step_that_fails_shows_its_output(self) -> None:
         self.dockerfile(f"FROM {BASE}\nRUN --mount=type=tmpfs,target=/t echo the disk is sad; exit 5\n")
         told = await self.fails(self.build())
-        self.assertIn("docker build has failed", told)
+        self.assertIn("docker build exited with an error", told)
         self.assertIn("the disk is sad", told)
 
     async def test_it_is_cancelled(self) -> None:

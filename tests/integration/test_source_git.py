@@ -91,7 +91,7 @@ class GitTests(GitCase):
         (self.app.work / "Dockerfile").symlink_to("/etc/passwd")
         self.app.commit({})
         self.assertIn("has no folder etc", await self.fails(self.obtain(self.source(host, "#main:etc"))))
-        self.assertIn("is a link to outside", await self.fails(self.obtain(self.source(host, "#main"))))
+        self.assertIn("is a link to a file outside it", await self.fails(self.obtain(self.source(host, "#main"))))
 
     async def test_submodules_come_with_it_and_are_fetched_once(self) -> None:
         host = self.host()

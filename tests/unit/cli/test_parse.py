@@ -64,7 +64,7 @@ def test_without_arguments_the_folder_is_built_with_the_defaults() -> None:
         health=HealthSpec(uri="/", ready_timeout=300.0, interval=0.0, failures=3),
         handover=HandoverSpec(obtain_timeout=1800.0, drain=DrainSpec(grace=1.0, timeout=30.0)),
         restart=RestartPolicy("always"),
-        retention=RetentionSpec(versions=1, on_exit="stop"),
+        retention=RetentionSpec(versions=3, on_exit="stop"),
     )
 
 
@@ -293,6 +293,7 @@ def test_after_the_image_help_is_an_argument() -> None:
     [
         ("github.com/me/Corner_Shop#main", "corner_shop"),
         ("https://git.example/me/shop.git#main:web", "shop"),
+        ("https://me:secret@git.example/shop.git", "shop"),
         ("git@git.example:shop.git", "shop"),
         ("docker-archive:/srv/shop-1.tar.gz", "shop-1"),
         ("docker-archive:https://files.example/a/shop.tar?sig=1", "shop"),

@@ -26,6 +26,7 @@ def test_a_handover_from_its_beginning_to_its_end() -> None:
         "began": 1000.0,
         "version": "",
         "old": "",
+        "rollback_to": "",
         "image": "",
         "image_id": "",
         "phases": [{"phase": "obtained", "seconds": 0.5}],

@@ -15,7 +15,7 @@ from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy import orchestrator as module
 from hanoverd.deploy.history import History
-from hanoverd.deploy.orchestrator import PATIENCE_AT_THE_END, Orchestrator
+from hanoverd.deploy.orchestrator import ENGINE_WAIT_AT_STOP, Orchestrator, Parts
 from hanoverd.deploy.state import Attempt, Phase, Policy, State
 from hanoverd.deploy.targets import Image
 from hanoverd.spec.restart import RestartPolicy
@@ -23,7 +23,7 @@ from tests.unit.deploy.simulation import recipe
 from tests.unit.deploy.table import app, command, deploy, draining, live, reinstating, stopping
 
 
-class DummyWorkers:
+class DummyWork:
     """Notes what it is asked for; work goes on until ``finish``, and says when it is cancelled."""
 
     def __init__(self, events: list[str]) -> None:
@@ -31,6 +31,8 @@ class DummyWorkers:
         self.running: dict[str, Deferred[None]] = {}
         #: Called where work is cancelled.
         self.on_cancelled: Callable[[str], object] = lambda _name: None
+        #: Called with each report.
+        self.on_report: Callable[[ef.Effect], object] = lambda _effect: None
 
     async def _work(self, name: str) -> None:
         self.events.append(name)
@@ -44,6 +46,10 @@ class DummyWorkers:
     def finish(self, name: str) -> None:
         self.running.pop(name).callback(None)
 
+
+class DummyHandovers(DummyWork):
+    """Adoption, handovers, reinstatements, and the wait for the engine."""
+
     async def adopt(self) -> None:
         await self._work("adopt")
 
@@ -53,17 +59,40 @@ class DummyWorkers:
     async def reinstate(self, number: int) -> None:
         await self._work(f"reinstate {number}")
 
+    async def wait_for_engine(self) -> None:
+        await self._work("wait for engine")
+
+
+class DummyRetirement(DummyWork):
+    """Drains, stops and detaches."""
+
     async def retire(self, number: int, *, drain: bool, keep: bool) -> None:
         await self._work(f"retire {number} {'drain ' * drain}{'keep' * keep}".strip())
 
-    async def clean_up(self, effect: ef.CleanUpDead) -> None:
+    async def detach(self, number: int, *, serves: bool) -> None:
+        self.events.append(f"detach {number}{' serves' * serves}")
+
+    def end_drain(self, number: int) -> None:
+        self.events.append(f"end drain {number}")
+
+    def kill(self) -> None:
+        self.events.append("kill what stops")
+
+    def give_up_after(self, seconds: float) -> None:
+        self.events.append(f"give up after {seconds}")
+
+
+class DummyRemovals(DummyWork):
+    """Removes and prunes."""
+
+    async def clean_up_dead(self, effect: ef.CleanUpDead) -> None:
         await self._work(f"clean up {effect.number}")
 
-    async def remove(self, number: int) -> None:
+    async def remove_version(self, number: int) -> None:
         await self._work(f"remove {number}")
 
-    async def unroute(self, number: int | None) -> None:
-        self.events.append(f"unroute {number}")
+    async def remove_routes(self, number: int | None) -> None:
+        self.events.append(f"remove routes {number}")
 
     async def prune(self) -> None:
         self.events.append("prune")
@@ -71,35 +100,15 @@ class DummyWorkers:
     async def sweep(self) -> None:
         await self._work("sweep")
 
-    async def detach(self, number: int) -> None:
-        self.events.append(f"detach {number}")
-
-    async def wait_for_engine(self) -> None:
-        await self._work("wait for engine")
-
     async def close(self) -> None:
         self.events.append("close")
 
-    def end_drain(self, number: int) -> None:
-        self.events.append(f"end drain {number}")
-
     def kill(self) -> None:
-        self.events.append("hasten")
-
-    def give_up_after(self, seconds: float) -> None:
-        self.events.append(f"give up after {seconds}")
-
-    def save_pause(self, *, is_paused: bool) -> None:
-        self.events.append(f"save pause {is_paused}")
+        self.events.append("kill removals")
 
 
-class DummyReports:
-    """Notes what is reported."""
-
-    def __init__(self, events: list[str]) -> None:
-        self.events = events
-        #: Called with each report.
-        self.on_report: Callable[[ef.Effect], object] = lambda _effect: None
+class DummyReports(DummyWork):
+    """Notes what is reported and saved."""
 
     def started(self, attempt: Attempt) -> None:
         self.events.append(f"started {attempt.number}")
@@ -108,16 +117,36 @@ class DummyReports:
         self.events.append(type(effect).__name__)
         self.on_report(effect)
 
+    def use(self, number: int) -> None:
+        """A number is saved in its own test."""
 
-class Parts:
+    def save(self, *, is_paused: bool) -> None:
+        self.events.append(f"save pause {is_paused}")
+
+
+class Running:
     """An orchestrator, and its dummy neighbours."""
 
     def __init__(self, state: State) -> None:
         self.events: list[str] = []
         self.clock = Clock()
         self.orchestrator = Orchestrator(self.clock, state, History(lambda: 0.0, self.clock.seconds))
-        self.orchestrator.workers = self.workers = DummyWorkers(self.events)
-        self.orchestrator.reports = self.reports = DummyReports(self.events)
+        handovers: Any = DummyHandovers(self.events)
+        retirement: Any = DummyRetirement(self.events)
+        removals: Any = DummyRemovals(self.events)
+        reports: Any = DummyReports(self.events)
+        self.handovers, self.removals, self.reports = handovers, removals, reports
+        self.orchestrator.parts = Parts(
+            adoption=handovers,
+            handovers=handovers,
+            retirement=retirement,
+            retention=removals,
+            removals=removals,
+            stopper=retirement,
+            reporter=reports,
+            pause_file=reports,
+            numbers=reports,
+        )
         self.send = self.orchestrator.send
 
     def turn(self) -> list[str]:
@@ -138,15 +167,15 @@ class Parts:
         return over
 
 
-def parts(*versions: Any, **more: Any) -> Parts:
-    return Parts(app(*versions, **more))
+def parts(*versions: Any, **more: Any) -> Running:
+    return Running(app(*versions, **more))
 
 
 # -- events
 
 
 def test_the_start_takes_over_what_was_left() -> None:
-    it = Parts(State(Policy(RestartPolicy("no"))))
+    it = Running(State(Policy(RestartPolicy("no"))))
     it.orchestrator.start()
     assert it.turn() == ["adopt"]
 
@@ -211,7 +240,7 @@ def test_work_that_is_over_can_be_cancelled_without_effect() -> None:
     it = parts(live())
     it.send(ev.Triggered("push"))
     it.turn()
-    it.workers.finish("hand over 20")
+    it.handovers.finish("hand over 20")
     it.send(ev.CancelRequested("as asked"))
     assert it.turn() == []
 
@@ -234,10 +263,14 @@ def test_a_cancel_means_the_newest_work_of_a_version() -> None:
     [
         (app(draining(1), stopping(9)), ev.Gone(9), ["end drain 1", "prune", "reinstate 1"]),
         (app(draining(1)), ev.StopRequested(), ["end drain 1"]),
-        (app(live()), ev.StopRequested(), ["unroute 1", "retire 1"]),
-        (app(live(), policy=Policy(RestartPolicy("no"), keep=True)), ev.StopRequested(), ["end drain 1", "detach 1"]),
-        (app(live()), ev.Exited(1, 1), ["unroute 1", "clean up 1"]),
-        (app(live()), ev.KillRequested(), ["hasten"]),
+        (app(live()), ev.StopRequested(), ["remove routes 1", "retire 1"]),
+        (
+            app(live(), policy=Policy(RestartPolicy("no"), keep=True)),
+            ev.StopRequested(),
+            ["end drain 1", "detach 1 serves"],
+        ),
+        (app(live()), ev.Exited(1, 1), ["remove routes 1", "clean up 1"]),
+        (app(live()), ev.KillRequested(), ["kill what stops", "kill removals"]),
         (app(live()), ev.Paused(), ["save pause True"]),
         (
             app(reinstating(1)),
@@ -251,7 +284,7 @@ def test_a_cancel_means_the_newest_work_of_a_version() -> None:
     ids=lambda one: type(one).__name__ if isinstance(one, ev.Event) else "",
 )
 def test_each_effect_is_done(state: State, event: ev.Event, expected: list[str]) -> None:
-    it = Parts(state)
+    it = Running(state)
     it.send(event)
     assert it.turn() == expected
 
@@ -265,10 +298,10 @@ def test_the_wait_for_the_engine_is_cancelled_by_a_stop() -> None:
 
 
 def test_the_take_over_is_cancelled_by_a_stop() -> None:
-    it = Parts(State(Policy(RestartPolicy("no"))))
+    it = Running(State(Policy(RestartPolicy("no"))))
     it.orchestrator.start()
     it.turn()
-    it.workers.on_cancelled = lambda _name: it.send(ev.AdoptionCancelled())
+    it.handovers.on_cancelled = lambda _name: it.send(ev.AdoptionCancelled())
     it.send(ev.StopRequested())
     assert it.turn() == ["adopt cancelled", "sweep"]
 
@@ -351,7 +384,7 @@ def test_an_exception_in_a_worker_is_logged_and_ends_nothing() -> None:
     it.send(ev.Triggered("push"))
     it.turn()
     with capturedLogs() as logged:
-        it.workers.running["hand over 20"].errback(ZeroDivisionError())
+        it.handovers.running["hand over 20"].errback(ZeroDivisionError())
     [line] = logged
     assert line["log_failure"].check(ZeroDivisionError)
     it.send(ev.Paused())
@@ -365,27 +398,27 @@ def test_an_exception_in_a_worker_is_logged_and_ends_nothing() -> None:
 class Stopped:
     """A stop under way that waits for the last look."""
 
-    it: Parts
+    it: Running
     over: list[str]
 
 
 def stopping_parts() -> Stopped:
     it = parts()
     over = it.stop()
-    assert it.turn() == [f"give up after {PATIENCE_AT_THE_END}", "sweep"]
+    assert it.turn() == [f"give up after {ENGINE_WAIT_AT_STOP}", "sweep"]
     return Stopped(it, over)
 
 
 def sweep(stopped: Stopped) -> None:
     stopped.it.send(ev.Swept())
-    stopped.it.workers.finish("sweep")
+    stopped.it.removals.finish("sweep")
 
 
 def test_a_stop_is_over_when_all_work_is() -> None:
     stopped = stopping_parts()
     stopped.it.send(ev.Swept())
     assert (stopped.over, stopped.it.news()) == ([], [])
-    stopped.it.workers.finish("sweep")
+    stopped.it.removals.finish("sweep")
     assert (stopped.over, stopped.it.news()) == (["stopped"], ["close"])
 
 
@@ -419,10 +452,10 @@ def test_a_stop_cancels_all_timers() -> None:
     assert it.clock.getDelayedCalls() == []
 
 
-def test_a_kill_hastens_what_is_being_stopped() -> None:
+def test_a_kill_kills_what_is_being_stopped_and_gives_up_removals() -> None:
     stopped = stopping_parts()
     stopped.it.orchestrator.kill()
-    assert stopped.it.news() == ["hasten"]
+    assert stopped.it.news() == ["kill what stops", "kill removals"]
     sweep(stopped)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hanoverd.docker.inspection import recipe_of
 from hanoverd.spec.container import GIVEN, ContainerSpec, Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.volumes import Volumes
 
@@ -79,7 +80,7 @@ def test_it_has_the_options_that_were_given_and_no_others(options: ContainerSpec
 
 def test_a_container_that_is_made_again_of_it_is_the_same() -> None:
     again = recipe_of(inspected(ALL), {"Config": OF_THE_IMAGE})
-    body, expected = (create_body("web", 0, "web-0", recipe) for recipe in (again, Recipe(IMAGE, ALL)))
+    body, expected = (create_body("web", 0, "web-0", recipe) for recipe in (again, Recipe(IMAGE, ALL, Lineage(0))))
     assert body == expected
 
 

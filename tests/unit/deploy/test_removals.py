@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
 from hanoverd.deploy import removals as module
+from hanoverd.deploy.events import Event, Gone
 from hanoverd.deploy.removals import Removals
 from hanoverd.runtime.cancellation import Outcome
 from hanoverd.versions.version import Container
@@ -33,6 +34,18 @@ def deserted(world: World) -> Iterator[None]:
         world.engine.on_request = lambda *_: None
 
 
+def removals_of(daemon: Daemon, gone: list[int]) -> Removals:
+    """Removals of the daemon's app, which note the versions that are gone."""
+    app = daemon.app
+    reporter: Any = None
+
+    def send(event: Event) -> None:
+        assert isinstance(event, Gone)
+        gone.append(event.number)
+
+    return Removals(REACTOR, app.versions, app.stopper, app.routes, app.conntrack, reporter, send)
+
+
 class RemovalsTests(TestCase):
     """With the fake engine, which is away."""
 
@@ -46,7 +59,7 @@ class RemovalsTests(TestCase):
         return (
             daemon,
             running.container,
-            Removals(REACTOR, daemon.app.versions, daemon.app.stopper, daemon.app.routes, gone.append),
+            removals_of(daemon, gone),
             gone,
         )
 

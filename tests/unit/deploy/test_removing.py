@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
+from hanoverd.deploy.events import Event, Gone
 from hanoverd.deploy.removals import ATTEMPTS, WAIT, Removals
 from hanoverd.runtime.errors import EngineUnreachable, HanoverdError
 from tests.unit.deploy.dummies import Calls, Result, container, texts
@@ -56,9 +57,11 @@ class Parts:
         self.routes = DummyRoutes(self.events)
         versions: Any = self.versions
         routes: Any = self.routes
-        self.removals = Removals(
-            self.clock, versions, versions, routes, lambda number: self.events.append(f"gone {number}")
-        )
+        none: Any = None
+        self.removals = Removals(self.clock, versions, versions, routes, none, none, self.send)
+
+    def send(self, event: Event) -> None:
+        self.events.append(f"gone {event.number}" if isinstance(event, Gone) else "swept")
 
     def news(self) -> list[str]:
         events = list(self.events)
@@ -133,7 +136,7 @@ def test_a_sweep_removes_what_cannot_be_stopped() -> None:
     it.versions.answer("list", [(container(1), {})])
     it.versions.answer("stop 1", EngineUnreachable("no engine"))
     it.versions.answer("remove 1")
-    assert (result.values, it.news()) == ([None], ["unroute", "list", "stop 1", "remove 1"])
+    assert (result.values, it.news()) == ([None], ["unroute", "list", "stop 1", "remove 1", "swept"])
 
 
 def test_a_kill_during_a_sweep_kills_what_does_not_stop() -> None:

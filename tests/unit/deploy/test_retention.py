@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import TestCase
 
 from hanoverd.deploy.targets import Rollback
@@ -31,10 +33,84 @@ class RetentionTests(TestCase):
     async def test_a_version_that_is_the_same_as_the_live_one_is_not_kept(self) -> None:
         world = World()
         try:
-            daemon = await versions(world, 3, "a", "b", "a")
-            self.assertEqual(kept(daemon), [1])
+            daemon = await versions(world, 3, "a", "b", "b")
+            self.assertEqual(kept(daemon), [0])
         finally:
             await world.close()
+
+    async def test_it_is_kept_if_another_one_was_live_in_between(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 3, "a", "b", "a")
+            self.assertEqual(kept(daemon), [1, 0])
+        finally:
+            await world.close()
+
+    async def test_each_rollback_goes_further_back(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 3, "a", "b", "c")
+            for build, name in (("BUILD=b", "app-1"), ("BUILD=a", "app-0")):
+                await self.roll_back(daemon)
+                self.assertIn(build, built(world, live(daemon)))
+                self.assertEqual(list(daemon.app.history)[-1].rollback_to, name)
+            # C is kept, too, and can be named.
+            self.assertEqual(kept(daemon), [3, 2])
+            daemon.orchestrator.request("rollback", Rollback())
+            await at_rest(daemon)
+            self.assertTrue(
+                world.logged("cannot roll back: no version before app-4 is kept. Kept versions: app-3, app-2")
+            )
+        finally:
+            await world.close()
+
+    async def test_a_rollback_after_a_rollback_and_a_deploy_undoes_the_deploy(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 3, "a", "b", "c")
+            await self.roll_back(daemon)
+            await deploy(daemon, "d")
+            for build in ("BUILD=b", "BUILD=a"):
+                await self.roll_back(daemon)
+                self.assertIn(build, built(world, live(daemon)))
+        finally:
+            await world.close()
+
+    async def test_it_goes_further_back_in_the_next_hanoverd_too(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 3, "a", "b", "c", keep=True)
+            await self.roll_back(daemon)
+            await daemon.stop()
+            daemon = world.daemon(kept=3)
+            daemon.app.start()
+            await daemon.at_rest()
+            self.assertEqual(daemon.live_name, "app-3")
+            lineage = live(daemon).created.recipe.lineage
+            self.assertEqual((lineage.origin, lineage.is_rollback, lineage.predecessors), (1, True, (0,)))
+            await self.roll_back(daemon)
+            self.assertIn("BUILD=a", built(world, live(daemon)))
+        finally:
+            await world.close()
+
+    async def test_a_version_that_was_restarted_is_rolled_back_from_as_before(self) -> None:
+        world = World()
+        try:
+            daemon = await versions(world, 3, "a", "b", restart="always")
+            world.kill("app-1")
+            await daemon.live("app-2")
+            await at_rest(daemon)
+            self.assertEqual(live(daemon).created.recipe.lineage.origin, 1)
+            await self.roll_back(daemon)
+            self.assertIn("BUILD=a", built(world, live(daemon)))
+        finally:
+            await world.close()
+
+    async def roll_back(self, daemon: Daemon) -> None:
+        """Roll back to the version before."""
+        daemon.orchestrator.request("rollback", Rollback())
+        await at_rest(daemon)
+        self.assertEqual(daemon.outcomes()[-1], ("rollback", "live"))
 
     async def test_a_rollback_is_to_the_version_before_or_to_one_by_its_number(self) -> None:
         world = World()
@@ -45,8 +121,8 @@ class RetentionTests(TestCase):
                 await at_rest(daemon)
                 self.assertEqual(daemon.outcomes()[-1], ("rollback", "live"))
                 self.assertIn(build, built(world, live(daemon)))
-            with self.assertRaisesRegex(NothingKept, r"no version 9 to go back to; kept are: 3 \(.*\), 2 \("):
-                await daemon.app.retention.recipe(9, live(daemon))
+            with self.assertRaisesRegex(NothingKept, r"version app-9 is not kept. Kept versions: app-3, app-2 "):
+                await daemon.app.retention.rollback_recipe(9)
         finally:
             await world.close()
 
@@ -57,7 +133,7 @@ class RetentionTests(TestCase):
             daemon.orchestrator.request("rollback", Rollback())
             await at_rest(daemon)
             self.assertEqual(daemon.outcomes()[-1], ("rollback", "failed"))
-            self.assertTrue(world.logged("there is no version before the live one to go back to; kept are: none"))
+            self.assertTrue(world.logged("cannot roll back: no version before app-0 is kept. Kept versions: none"))
             self.assertEqual(world.state(), (["app-0"], ["app-0"], ["app-0"]))
         finally:
             await world.close()
@@ -81,7 +157,7 @@ class RetentionTests(TestCase):
             await world.close()
 
     async def assert_goes_back_to_b(self, daemon: Daemon) -> None:
-        recipe = await daemon.app.retention.recipe(None, live(daemon))
+        recipe = await daemon.app.retention.rollback_recipe(None)
         self.assertEqual(daemon.world.engine.images[recipe.image.id].env["BUILD"], "b")
 
     async def test_without_kept_versions_none_is_gone_back_to_though_it_still_drains(self) -> None:
@@ -95,7 +171,7 @@ class RetentionTests(TestCase):
             self.assertEqual([running.name for running in daemon.app.draining()], ["app-0"])
             self.assertEqual(kept(daemon), [])
             with self.assertRaises(NothingKept):
-                await daemon.app.retention.recipe(None, live(daemon))
+                await daemon.app.retention.rollback_recipe(None)
         finally:
             await world.close()
 
@@ -108,7 +184,7 @@ class RetentionTests(TestCase):
             add_image(world, "sha256:other")
             for obtained in (False, True):
                 daemon.app.retention.mark_unused(Image("sha256:other", ImageName("x"), (), obtained=obtained))
-                await daemon.app.retention.prune(live(daemon))
+                await daemon.app.retention.prune()
                 self.assertEqual("sha256:other" in world.engine.images, not obtained)
         finally:
             await world.close()
@@ -121,9 +197,9 @@ class RetentionTests(TestCase):
             retention = daemon.app.retention
             retention.mark_unused(Image("sha256:old", ImageName("x"), (), obtained=True))
             async with retention.obtaining():
-                await retention.prune(live(daemon))
+                await retention.prune()
                 self.assertIn("sha256:old", world.engine.images)
-            await retention.prune(live(daemon))
+            await retention.prune()
             self.assertNotIn("sha256:old", world.engine.images)
         finally:
             await world.close()
@@ -136,22 +212,27 @@ class RetentionTests(TestCase):
         try:
             daemon = await versions(world, 1, "a")
             world.engine.on_request = hang_up
-            self.assertEqual(await daemon.app.retention.prune(live(daemon)), ())
+            await daemon.app.retention.prune()
             world.engine.on_request = lambda *_: None
             self.assertTrue(world.has_event("tidy_failed"))
         finally:
             await world.close()
 
 
-async def versions(world: World, most: int, *builds: str, drain: float = 0.0) -> Daemon:
+async def versions(world: World, most: int, *builds: str, **options: Any) -> Daemon:
     """A version of each build was live, one after another; the last one is."""
-    daemon = world.daemon(kept=most, drain=drain)
+    daemon = world.daemon(kept=most, **options)
     daemon.app.start()
     for build in builds:
-        world.write_app(BUILD=build)
-        daemon.trigger(build)
-        await at_rest(daemon)
+        await deploy(daemon, build)
     return daemon
+
+
+async def deploy(daemon: Daemon, build: str) -> None:
+    """Deploy a build."""
+    daemon.world.write_app(BUILD=build)
+    daemon.trigger(build)
+    await at_rest(daemon)
 
 
 async def at_rest(daemon: Daemon) -> None:
@@ -168,7 +249,7 @@ def live(daemon: Daemon) -> Running:
 
 def kept(daemon: Daemon) -> list[int]:
     """The versions that can be rolled back to."""
-    return [one.generation for one in daemon.app.retention.kept(live(daemon))]
+    return [one.number for one in daemon.app.retention.kept()]
 
 
 def built(world: World, running: Running) -> list[str]:

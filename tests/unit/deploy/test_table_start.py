@@ -77,7 +77,7 @@ CASES = [
         DETACHING,
         FOUND,
         {"is_adopting": False, "phase": "ended", "next_live_order": LIVE_ORDER + 1},
-        (proved(1), ef.Detach(1), ef.Finish()),
+        (proved(1), ef.Detach(1, serves=True), ef.Finish()),
     ),
     Case(
         "a version that serves is stopped, when the stop came too late for the take-over",

@@ -110,14 +110,14 @@ THAT_KEEPS = [
         app(live(), policy=KEEP),
         STOP,
         {"phase": "ended", "-1": None},
-        (ef.Detach(1), ef.Finish()),
+        (ef.Detach(1, serves=True), ef.Finish()),
     ),
     Case(
         "a stop that keeps the live version leaves those that drain",
         app(draining(1), live(2), kept(3), policy=KEEP),
         STOP,
         {"phase": "ended", "-1": None, "-2": None},
-        (ef.Detach(1), ef.Detach(2), ef.Finish()),
+        (ef.Detach(1, serves=False), ef.Detach(2, serves=True), ef.Finish()),
     ),
     Case(
         "a stop that keeps the live version cancels the take-over",
@@ -160,7 +160,7 @@ THAT_KEEPS = [
         (
             ef.StopWaitingForEngine(),
             ef.ReportCancelled(restart(None, losses=1, cancelled=STOPS)),
-            ef.Detach(1),
+            ef.Detach(1, serves=True),
             ef.Finish(),
         ),
     ),

@@ -200,7 +200,7 @@ RETURNS = [
         app(reinstating(1), phase=Phase.DETACHING, failed_reinstatements=5),
         ev.ReinstatementFailed(1, "iptables"),
         {"failed_reinstatements": 6, "phase": "ended", "-1": None},
-        (ef.ReportReinstatementFailed(1, "iptables", None), ef.Detach(1), ef.Finish()),
+        (ef.ReportReinstatementFailed(1, "iptables", None), ef.Detach(1, serves=False), ef.Finish()),
     ),
     Case("a version that is stopped need not be made live again", STOPPING, ev.ReinstatementFailed(9, "iptables"), {}),
 ]
@@ -231,7 +231,7 @@ ENDS = [
         DETACHING,
         ev.Kept(9),
         {"9.role": "kept", "-1": None, "phase": "ended"},
-        (ef.Prune(), ef.Detach(1), ef.Finish()),
+        (ef.Prune(), ef.Detach(1, serves=True), ef.Finish()),
     ),
     Case(
         "the last version that was kept is followed by the last look",
@@ -257,7 +257,7 @@ ENDS = [
         DETACHING,
         ev.Gone(9),
         {"-1": None, "-9": None, "phase": "ended"},
-        (ef.Prune(), ef.Detach(1), ef.Finish()),
+        (ef.Prune(), ef.Detach(1, serves=True), ef.Finish()),
     ),
     Case(
         "the last version that is gone is followed by the last look",

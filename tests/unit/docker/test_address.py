@@ -74,7 +74,7 @@ def test_a_port_that_is_left_out_is_dockers_own(tmp_path: Path, port: str) -> No
     ("environ", "message"),
     [
         ({"DOCKER_CONTEXT": "nowhere"}, "the context nowhere of DOCKER_CONTEXT does not exist"),
-        ({"DOCKER_HOST": "ssh://server"}, "DOCKER_HOST says 'ssh://server'"),
+        ({"DOCKER_HOST": "ssh://server"}, "DOCKER_HOST: 'ssh://server' is not supported"),
         ({"DOCKER_HOST": "/var/run/docker.sock"}, "unix:///PATH"),
     ],
 )

@@ -120,7 +120,7 @@ def test_a_file_that_shrinks_meanwhile_is_told(folder: Path) -> None:
 
 def test_a_bad_ignore_file_is_told_with_its_line(folder: Path) -> None:
     (folder / ".dockerignore").write_text("a\n[x\n")
-    with pytest.raises(ObtainFailed, match=r"\.dockerignore: line 2: '\[x' is no pattern"):
+    with pytest.raises(ObtainFailed, match=r"\.dockerignore: line 2: '\[x' is not a valid pattern"):
         packed(folder)
 
 

@@ -30,7 +30,11 @@ def test_the_same_files_are_sent_as_by_docker(app: Path, ignore: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("a\n!\n", 'line 2: a "!" alone'), ("[a\n", "line 1: .* the \\[ has no \\]"), ("[]\n", "is no pattern")],
+    [
+        ("a\n!\n", 'line 2: "!" needs a pattern'),
+        ("[a\n", "line 1: .* the \\[ has no \\]"),
+        ("[]\n", "is not a valid pattern"),
+    ],
 )
 def test_what_is_no_pattern_is_told_with_its_line(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):

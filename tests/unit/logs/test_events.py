@@ -12,8 +12,8 @@ from hanoverd.logs.events import EVENTS, FIELDS
 
 PACKAGE = Path(__file__).parents[3] / "hanoverd"
 
-#: What ``**self._took(…)`` passes.
-TIME = {"seconds", "took"}
+#: What ``**self._took(…)`` and ``**self._image(…)`` in ``phases`` pass.
+PASSED = {"_took": {"seconds", "took"}, "_image": {"version", "image", "image_id", "seconds", "took"}}
 
 
 def log_calls() -> Iterator[tuple[str, ast.Call]]:
@@ -45,7 +45,10 @@ def message_of(call: ast.Call) -> str:
 def names_of(call: ast.Call) -> set[str]:
     names: set[str] = set()
     for keyword in call.keywords:
-        names |= TIME if keyword.arg is None else {keyword.arg}
+        if keyword.arg is not None:
+            names.add(keyword.arg)
+        elif isinstance(keyword.value, ast.Call) and isinstance(keyword.value.func, ast.Attribute):
+            names |= PASSED[keyword.value.func.attr]
     return names - {"event"}
 
 

@@ -36,5 +36,5 @@ def test_the_bridge_of_the_container_decides(proc: Path, address: str, expected:
     assert can_reach_from_loopback(address, proc) is expected
 
 
-def test_a_host_that_tells_nothing_is_taken_not_to(tmp_path: Path) -> None:
+def test_without_the_kernels_files_it_cannot(tmp_path: Path) -> None:
     assert can_reach_from_loopback("172.17.0.2", tmp_path) is False

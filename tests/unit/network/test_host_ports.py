@@ -25,7 +25,7 @@ def used(number: int, container: ContainerPort = WEB) -> PublishedPort:
 
 @pytest.fixture
 def free() -> int:
-    """A port that nobody holds just now."""
+    """A port that is free just now."""
     with socket.create_server((str(LOOPBACK), 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
@@ -47,12 +47,12 @@ def test_a_held_port_refuses_others_and_their_clients(free: int) -> None:
     socket.create_server((str(LOOPBACK), free)).close()
 
 
-def test_a_port_that_another_listens_on_is_told(free: int) -> None:
+def test_a_port_that_another_listens_on_is_refused(free: int) -> None:
     with socket.create_server((str(LOOPBACK), free)), pytest.raises(PortTaken, match="another program listens on it"):
         hold_ports([at(free)])
 
 
-def test_a_port_that_another_hanoverd_holds_is_told(free: int) -> None:
+def test_a_port_that_another_hanoverd_holds_is_refused(free: int) -> None:
     held = hold_ports([at(free)])
     with pytest.raises(PortTaken, match="another hanoverd"):
         hold_ports([at(free)])

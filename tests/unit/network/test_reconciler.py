@@ -1,4 +1,4 @@
-"""The rules are looked at once a second, whatever that finds."""
+"""The rules are checked once a second, whatever the last check found."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hanoverd.runtime.errors import FirewallError
 
 
 class Far:
-    """Routes whose repairs end when the test says so."""
+    """Routes whose repairs end when the test ends them."""
 
     def __init__(self) -> None:
-        self.looks: list[Deferred[str | None]] = []
+        self.repairs: list[Deferred[str | None]] = []
 
     async def repair(self) -> str | None:
         """It ignores cancellation, as the real one."""
-        self.looks.append(Deferred())
-        return await shielded(self.looks[-1])
+        self.repairs.append(Deferred())
+        return await shielded(self.repairs[-1])
 
 
 class ReconcilerTests(SynchronousTestCase):
@@ -41,13 +41,13 @@ class ReconcilerTests(SynchronousTestCase):
         if event.get("log_namespace") == "hanoverd.network.reconciler":
             self.log.append(eventAsText(event, includeTimestamp=False, includeSystem=False))
 
-    def look(self, found: str | Exception | None) -> None:
-        """The next look finds this."""
+    def check(self, found: str | Exception | None) -> None:
+        """Let the next check find this."""
         self.clock.advance(INTERVAL)
         if isinstance(found, Exception):
-            self.routes.looks[-1].errback(found)
+            self.routes.repairs[-1].errback(found)
         else:
-            self.routes.looks[-1].callback(found)
+            self.routes.repairs[-1].callback(found)
 
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self.reconciler.stop())
@@ -56,19 +56,19 @@ class ReconcilerTests(SynchronousTestCase):
         self.clock.advance(INTERVAL)
         stopping = self.stop()
         self.assertNoResult(stopping)
-        self.routes.looks[0].callback("flushed")
+        self.routes.repairs[0].callback("flushed")
         self.successResultOf(stopping)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.reconciler.repairs, 1)
 
-    def test_a_stop_between_two_looks_is_over_at_once(self) -> None:
-        self.look(None)
+    def test_a_stop_between_two_checks_ends_at_once(self) -> None:
+        self.check(None)
         self.successResultOf(self.stop())
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.clock.advance(INTERVAL)
-        self.assertEqual(len(self.routes.looks), 1)
+        self.assertEqual(len(self.routes.repairs), 1)
 
-    def test_it_goes_on_looking_whatever_it_finds(self) -> None:
+    def test_it_continues_whatever_a_check_finds(self) -> None:
         for found in (
             None,
             "flushed",
@@ -77,13 +77,13 @@ class ReconcilerTests(SynchronousTestCase):
             OSError("too many files"),
             "flushed",
         ):
-            self.look(found)
-        self.assertEqual((len(self.routes.looks), self.reconciler.repairs), (6, 2))
+            self.check(found)
+        self.assertEqual((len(self.routes.repairs), self.reconciler.repairs), (6, 2))
         self.successResultOf(self.stop())
 
     def test_a_repair_is_logged_with_what_was_wrong_and_trouble_once_until_it_is_over(self) -> None:
         for found in (FirewallError("busy"), FirewallError("busy"), "the chain X is gone", FirewallError("busy"), None):
-            self.look(found)
+            self.check(found)
         trouble = "firewall: rules cannot be checked: busy"
         repaired = "firewall: repaired a change by another program: the chain X is gone (1 repair so far)"
         self.assertEqual(self.log, [trouble, repaired, trouble])

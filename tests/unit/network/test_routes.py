@@ -119,7 +119,7 @@ class RoutesTests(TestCase):
         self.routes = Routes(self.firewall, ports)
 
     def destinations(self) -> list[str]:
-        """Where the rules for clients elsewhere lead."""
+        """The destinations of the rules for clients elsewhere."""
         return [rule.rpartition(" ")[2] for rule in self.fake.rules() if "-j DNAT" in rule and "-IN" in rule]
 
     async def flip(self, number: int, may_go_live: Callable[[], bool] = lambda: True) -> Flip | None:
@@ -176,7 +176,7 @@ class RoutesTests(TestCase):
         self.assertEqual(asked, [(0, []), (1, [0]), (2, [1])])
         self.assertEqual(self.destinations(), ["192.0.2.4:80", "192.0.2.4:443"])
 
-    async def test_routes_are_removed_only_if_they_lead_to_the_version_that_is_meant(self) -> None:
+    async def test_routes_are_removed_only_if_they_are_to_the_named_version(self) -> None:
         await self.flip(1)
         await self.routes.unroute(0)
         self.assertEqual((len(self.destinations()), self.live()), (2, [1]))
@@ -184,12 +184,12 @@ class RoutesTests(TestCase):
             await self.routes.unroute(number)
             self.assertEqual((self.fake.rules(), self.live()), ([], []))
 
-    async def test_routes_are_removed_wherever_they_lead(self) -> None:
+    async def test_routes_are_removed_to_whichever_version_they_are(self) -> None:
         await self.flip(1)
         await self.routes.unroute()
         self.assertEqual((self.fake.rules(), self.live()), ([], []))
 
-    async def test_routes_that_cannot_be_removed_lead_to_no_live_version_and_are_removed_by_a_repair(self) -> None:
+    async def test_routes_that_cannot_be_removed_are_to_no_live_version_and_are_removed_by_a_repair(self) -> None:
         await self.flip(0)
         self.fake.fail("iptables-save")
         with self.assertRaises(FirewallError):
@@ -223,7 +223,7 @@ class RoutesTests(TestCase):
 class FailingFlipTests(TestCase):
     """In a handover."""
 
-    async def test_the_old_version_goes_on_and_the_new_one_is_removed(self) -> None:
+    async def test_the_old_version_stays_live_and_the_new_one_is_removed(self) -> None:
         world = World()
         try:
             daemon = world.daemon()

@@ -65,7 +65,7 @@ def test_the_first_flip_makes_the_chains_the_rules_and_the_jumps_in_one_commit()
     ]
 
 
-def test_without_a_proxy_local_clients_are_led_straight_to_the_container_too() -> None:
+def test_without_a_proxy_local_clients_go_straight_to_the_container_too() -> None:
     direct = replace(WEB, proxy=None)
     rules = [
         line for line in plan_routes("web", "web-0", [direct], parse_table(DOCKER)).splitlines() if "--dport" in line
@@ -176,7 +176,7 @@ def test_names_keep_the_chains_that_they_have_had(app: str, chain: str) -> None:
     assert chains_of(app).incoming == chain
 
 
-def test_long_names_that_begin_alike_get_chains_of_their_own() -> None:
+def test_long_names_that_start_alike_get_chains_of_their_own() -> None:
     assert chains_of("x" * 30 + "1") != chains_of("x" * 30 + "2")
 
 

@@ -38,9 +38,13 @@ def test_labels_tell_whose_it_is() -> None:
         "hanoverd.generation": "3",
         "hanoverd.image": "sha256:abc",
         "hanoverd.image-name": "localhost:5000/web:v1",
+        "hanoverd.revision": "",
         "hanoverd.obtained": "false",
         "hanoverd.given": record_of(ContainerSpec()),
         "hanoverd.version": __version__,
+        "hanoverd.origin": "",
+        "hanoverd.rollback": "false",
+        "hanoverd.source": "",
     }
 
 

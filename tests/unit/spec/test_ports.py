@@ -114,7 +114,7 @@ def test_ports_that_do_not_meet_are_fine(texts: list[str]) -> None:
     "texts",
     [["9000:7000", "9000:7001"], ["9000:7000", "10.0.0.1:9000:7001"], ["9000-9002:7000-7002", "9001:80"]],
 )
-def test_one_host_port_cannot_lead_to_two_ports(texts: list[str]) -> None:
+def test_one_host_port_is_for_one_port_of_the_container(texts: list[str]) -> None:
     with pytest.raises(ValueError, match="is published twice"):
         check_conflicts([publish for text in texts for publish in parse_publish(text)])
 

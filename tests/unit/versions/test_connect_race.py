@@ -15,7 +15,7 @@ from hanoverd.versions.connect_race import RacingEndpoint
 
 
 class Race:
-    """A race against a network that does only what the test tells it to."""
+    """A race in a network in which the test decides what arrives."""
 
     def __init__(self) -> None:
         reactor: Any = MemoryReactorClock()

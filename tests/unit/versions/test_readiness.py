@@ -14,7 +14,7 @@ from hanoverd.versions.readiness import Readiness, is_ready
 
 
 class ScriptedHealth:
-    """Answers each probe as told, at once or when ``fire`` is called."""
+    """Answers each probe from its list, at once or when the test fires what is pending."""
 
     def __init__(self, answers: dict[int, list[int | None]]) -> None:
         self.answers = answers
@@ -37,7 +37,7 @@ class ScriptedHealth:
         return ProbeResult(port, accepts=True, status=status, summary=f"port {port}: HTTP status {status}")
 
 
-def begun(health: ScriptedHealth, *ports: int) -> tuple[Readiness, list[object], Deferred[None]]:
+def started(health: ScriptedHealth, *ports: int) -> tuple[Readiness, list[object], Deferred[None]]:
     """Readiness that is being polled, what came of it, and its Deferred."""
     readiness = Readiness(health, health.clock, "172.17.0.2", ports)  # type: ignore[arg-type]  # a fake
     results: list[object] = []
@@ -48,7 +48,7 @@ def begun(health: ScriptedHealth, *ports: int) -> tuple[Readiness, list[object],
 
 def test_the_first_probe_is_sent_at_once() -> None:
     health = ScriptedHealth({80: [200]})
-    _, results, _ = begun(health, 80)
+    _, results, _ = started(health, 80)
     health.clock.advance(0)
     assert results == [None]
 
@@ -56,7 +56,7 @@ def test_the_first_probe_is_sent_at_once() -> None:
 def waits_while(answers: list[int | None], seconds: int) -> list[float]:
     """The times between the probes of a port that answers so, and at last always as the last of these."""
     health = ScriptedHealth({80: answers})
-    _, results, deferred = begun(health, 80)
+    _, results, deferred = started(health, 80)
     for _ in range(seconds * 2000):
         health.clock.advance(0.0005)
     deferred.cancel()
@@ -92,14 +92,14 @@ def test_an_app_that_listens_late_is_asked_as_often_as_one_that_listens_at_once(
 
 def test_not_200_and_refused_both_mean_not_yet() -> None:
     health = ScriptedHealth({80: [None, 503, 404, 301, 204, 200]})
-    _, results, _ = begun(health, 80)
+    _, results, _ = started(health, 80)
     health.clock.pump([0.02] * 10)
     assert (results, len(health.asked)) == ([None], 6)
 
 
 def test_every_other_port_must_accept() -> None:
     health = ScriptedHealth({80: [200], 81: [None, None, 500]})
-    readiness, results, _ = begun(health, 80, 81)
+    readiness, results, _ = started(health, 80, 81)
     assert results == []
     assert readiness.describe() == "port 80: HTTP status 200; port 81: refused"
     health.clock.pump([0.02] * 3)
@@ -109,7 +109,7 @@ def test_every_other_port_must_accept() -> None:
 
 def test_a_port_that_accepts_and_never_answers_does_not_hold_up_the_others() -> None:
     health = ScriptedHealth({80: [503, 200], 81: [0]})
-    _, results, _ = begun(health, 80, 81)
+    _, results, _ = started(health, 80, 81)
     health.clock.pump([0.02])
     assert results == [None]
 
@@ -119,7 +119,7 @@ def test_a_mistake_in_a_probe_is_not_swallowed() -> None:
         async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> ProbeResult:
             raise ZeroDivisionError
 
-    _, results, _ = begun(Broken({}), 80)
+    _, results, _ = started(Broken({}), 80)
     assert results[0].type is ZeroDivisionError  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""Offers the source: `hanoverd greeting:TEXT` finds it by its scheme."""
+"""Registers the source for ``hanoverd greeting:TEXT``."""
 
 from hanoverd.images.kinds import SourceKind
 

@@ -1,4 +1,4 @@
-"""The worker that takes over what an earlier run left: what comes of it is always an event."""
+"""The result of an adoption, a failure too, is an event."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from twisted.logger import capturedLogs
 
 from hanoverd.deploy import events as ev
-from hanoverd.deploy.workers import DeployWorkers
+from hanoverd.deploy.adoption import Adoption
 from hanoverd.runtime.errors import HanoverdError
 from tests.unit.deploy.dummies import Calls, Result, exit_of, running
 
@@ -25,18 +25,17 @@ class DummyVersions:
         return self.known.get(number)
 
     async def stop_monitoring_all(self) -> None:
-        self.events.append("look away")
+        self.events.append("stop monitoring")
 
 
-class DummyAdoption(Calls):
-    async def adopt(self) -> Any:
-        return await self.call("adopt")
+class ScriptedAdoption(Adoption):
+    """Finds what a test answers."""
 
+    calls: Calls
 
-class DummyRetirement:
-    """Only says what drained."""
-
-    on_drained: Any = None
+    async def find(self) -> ev.Adopted:
+        found: ev.Adopted = await self.calls.call("find")
+        return found
 
 
 class DummyNumbers:
@@ -49,23 +48,18 @@ class DummyNumbers:
 
 
 class Parts:
-    """The workers, of which only the take-over is used."""
+    """An adoption under way, and its dummy neighbours."""
 
     def __init__(self) -> None:
         self.events: list[object] = []
         self.versions = DummyVersions(self.events)
-        self.adoption = DummyAdoption([])
         versions: Any = self.versions
-        adoption: Any = self.adoption
-        retirement: Any = DummyRetirement()
+        routes: Any = None
         self.numbers = DummyNumbers()
         numbers: Any = self.numbers
-        none: Any = None
-        self.workers = DeployWorkers(
-            *(versions, none, none, adoption, none, retirement, none, none, none, none, none, none, numbers, none),
-            self.events.append,
-        )
-        self.result = Result(self.workers.adopt())
+        self.adoption = ScriptedAdoption(versions, routes, numbers, self.events.append)
+        self.calls = self.adoption.calls = Calls([])
+        self.result = Result(self.adoption.adopt())
 
 
 ADOPTED = ev.Adopted(1, is_ready=True, draining=((2, True),), next_number=3)
@@ -73,7 +67,7 @@ ADOPTED = ev.Adopted(1, is_ready=True, draining=((2, True),), next_number=3)
 
 def test_what_was_found_is_sent() -> None:
     it = Parts()
-    it.adoption.answer("adopt", ADOPTED)
+    it.calls.answer("find", ADOPTED)
     assert (it.result.values, it.events) == ([None], [ADOPTED])
     assert it.numbers.next == 3
 
@@ -81,33 +75,33 @@ def test_what_was_found_is_sent() -> None:
 def test_an_exit_during_the_take_over_is_sent_when_the_version_is_known() -> None:
     it = Parts()
     exit_of(it.versions.known[1], 3)
-    it.adoption.answer("adopt", ADOPTED)
+    it.calls.answer("find", ADOPTED)
     assert it.events == [ADOPTED, ev.Exited(1, 3)]
 
 
 def test_a_version_that_drains_and_exits_during_the_take_over_is_reported_too() -> None:
     it = Parts()
     exit_of(it.versions.known[2], 0)
-    it.adoption.answer("adopt", ADOPTED)
+    it.calls.answer("find", ADOPTED)
     assert it.events == [ADOPTED, ev.Exited(2, 0)]
 
 
 def test_a_cancel_leaves_all_containers_to_themselves() -> None:
     it = Parts()
     it.result.work.cancel()
-    assert (it.result.values, it.events) == ([None], ["look away", ev.AdoptionCancelled()])
+    assert (it.result.values, it.events) == ([None], ["stop monitoring", ev.AdoptionCancelled()])
 
 
 def test_a_failure_is_sent() -> None:
     it = Parts()
-    it.adoption.answer("adopt", HanoverdError("no iptables"))
+    it.calls.answer("find", HanoverdError("no iptables"))
     assert it.events == [ev.AdoptionFailed("no iptables")]
 
 
 def test_a_mistake_of_ours_is_logged_and_sent_as_a_failure() -> None:
     it = Parts()
     with capturedLogs() as logged:
-        it.adoption.answer("adopt", ZeroDivisionError("oops"))
+        it.calls.answer("find", ZeroDivisionError("oops"))
     [line] = logged
     assert line["log_failure"].check(ZeroDivisionError)
     assert it.events == [ev.AdoptionFailed("internal error: oops")]

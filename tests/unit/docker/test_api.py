@@ -1,0 +1,32 @@
+"""The choice of the API version."""
+
+from __future__ import annotations
+
+import pytest
+
+from hanoverd.docker.api import NEWEST_API, choose_api_version
+from hanoverd.runtime.errors import EngineError
+
+
+@pytest.mark.parametrize(
+    ("newest", "oldest", "chosen"),
+    [
+        ("1.41", "1.12", "1.41"),
+        ("1.47", "1.24", "1.47"),
+        ("1.50", "1.24", NEWEST_API),
+        ("1.100", "1.24", NEWEST_API),
+    ],
+)
+def test_the_newest_version_that_both_support_is_chosen(newest: str, oldest: str, chosen: str) -> None:
+    assert choose_api_version({"ApiVersion": newest, "MinAPIVersion": oldest}) == chosen
+
+
+def test_an_engine_that_does_not_name_its_oldest_version_supports_all() -> None:
+    assert choose_api_version({"ApiVersion": "1.44"}) == "1.44"
+
+
+@pytest.mark.parametrize(("newest", "oldest"), [("1.40", "1.12"), ("1.9", "1.1"), ("1.60", "1.51")])
+def test_an_engine_without_a_common_version_is_an_error(newest: str, oldest: str) -> None:
+    answer = {"Version": "99.0", "ApiVersion": newest, "MinAPIVersion": oldest}
+    with pytest.raises(EngineError, match=rf"\(99\.0\) supports the API versions {oldest} to {newest}, and hanoverd"):
+        choose_api_version(answer)
