@@ -1,1 +1,1 @@
-"""What is measured, side by side with the engine's own floor in the same run."""
+"""Measurements, each compared with the engine alone in the same run."""

@@ -1,6 +1,6 @@
 """A large build context: hanoverd beside docker's own client, on the same engine, in the same run.
 
-usage: python -m benchmarks.context [MEGABYTES [ROUNDS]]     (as root, from the project's root; 500 and 3 unless told)
+usage: python -m benchmarks.context [MEGABYTES [ROUNDS]]     (as root, from the project's root; by default 500 and 3)
 
 In a lab of its own (see tests/lab).  Of each, in turn: the time of a build of which all steps are cached, and the peak of
 the client's own memory.  Prints medians.
@@ -48,7 +48,7 @@ def measured(command: list[str], environ: dict[str, str]) -> tuple[float, float]
     process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL)
     status = Path(f"/proc/{process.pid}/status")
     peak = 0
-    # Not what wait4 tells: that begins with this process's own memory, of which the command is a copy at first.
+    # Not the value of wait4: it includes the memory of this process, of which the command is a copy at first.
     while process.poll() is None:
         found = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
         peak = max(peak, int(found[0].split()[1]) if found else 0)

@@ -1,6 +1,6 @@
-"""How long a handover takes, beside what the engine itself takes for the same steps, in the same run.
+"""The time of a handover, compared with the time of the same steps by the engine alone, in the same run.
 
-usage: python -m benchmarks.handover [ROUNDS]        (as root, from the project's root; 20 rounds unless told)
+usage: python -m benchmarks.handover [ROUNDS]        (as root, from the project's root; 20 rounds by default)
 
 In a lab of its own (see tests/lab), ROUNDS times in turn, for an app that is ready at once and for one that is ready 330 ms
 after its start:
@@ -38,20 +38,20 @@ from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
 from tests.lab.images import import_base, write_app
 
-#: Of such a size is the context of a small app.
+#: The size of the build context of a small app.
 PADDING_BYTES = 4_000_000
 
 IDLE_SECONDS = 10
 
-#: The kernel goes on to take down a container's network after the engine has said that it is gone, and holds up the next
-#: start meanwhile.
+#: The kernel still removes a container's network after the engine has reported that the container is gone, and delays the
+#: next start meanwhile.
 SETTLE_SECONDS = 2.0
 
 #: The phases of a handover; the floor has all but the last, and is ready with its first answer.
 PHASES = ("obtained", "created", "started", "ready", "flipped")
 
-#: Told where, asks until a certain version answers; prints when, and since when that listens, by the clock that all
-#: processes share.  The pause leaves the two processors to what is measured.
+#: Reads an address, and sends requests until a certain version answers; prints when, and since when that version listens, by
+#: the clock that all processes share.  The pause leaves the two processors to what is measured.
 _ASK = """
 import socket, time
 host, port, wanted = input().split()
@@ -89,7 +89,7 @@ class Times:
 
 
 class Asking:
-    """A process that will ask, every few milliseconds, once it is told whom; it is up when this returns."""
+    """A process that sends a request every few milliseconds after ``begin``; it is ready when this returns."""
 
     def __init__(self, prefix: Sequence[str]) -> None:
         command = [*prefix, sys.executable, "-c", _ASK]

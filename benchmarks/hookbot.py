@@ -1,4 +1,4 @@
-"""hookbot: how quickly a message triggers a handover, a listener comes back, and a thousand listeners are told.
+"""hookbot: the time from a message to its handover, of a reconnection, and until a thousand listeners have a message.
 
 usage: python -m benchmarks.hookbot       (from the project's root; loopback only)
 
@@ -61,7 +61,7 @@ class Server:
 
     @property
     def resident_megabytes(self) -> float:
-        """What it has in memory."""
+        """Return the resident memory."""
         [line] = [
             line
             for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
@@ -70,7 +70,7 @@ class Server:
         return int(line.split()[1]) / 1024
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it."""
+        """Stop the server."""
         self._process.send_signal(number)
         self._process.wait()
 
@@ -112,7 +112,7 @@ def messages_and_restarts() -> tuple[list[float], list[float]]:
         """Notes when a handover would begin."""
 
         def trigger(self, _reason: str, revision: str | None = None) -> None:
-            """A message has arrived."""
+            """Note the arrival of a message."""
             del revision
             begun.append(time.monotonic())
             worked.set()
@@ -125,11 +125,11 @@ def messages_and_restarts() -> tuple[list[float], list[float]]:
     connect = partial(listen, REACTOR, url, certificates(None))
 
     async def telling(on_open: Callable[[], object], *others: Any) -> str:
-        def told() -> None:
+        def connected() -> None:
             on_open()
             opened.set()
 
-        return await connect(told, *others)
+        return await connect(connected, *others)
 
     hookbot = HookbotTrigger(REACTOR, Subscription.of(url), telling, NoSource(), TriggerTarget())
     latencies: list[float] = []

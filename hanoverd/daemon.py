@@ -1,4 +1,4 @@
-"""The daemon of one app: what it is made of, and its life as a Twisted service."""
+"""The daemon of one app: how it is assembled from the specification, and its life as a Twisted service."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor, HookReactor):
 
 
 class HanoverdService(RunningService):
-    """Runs an app while the reactor runs: one handover at the start, one for each SIGHUP.
+    """Runs an app while the reactor runs: one handover at the start, and one for each SIGHUP.
 
-    SIGTERM, SIGINT and the end of an interactive terminal stop the reactor, and so, gracefully, this; a second
-    signal kills what takes its time.
+    SIGTERM, SIGINT and the end of an interactive terminal stop the reactor, and the app gracefully.  A second signal
+    kills the containers that are still stopping.
     """
 
     def __init__(
@@ -80,11 +80,12 @@ class HanoverdService(RunningService):
         self._hookbot = hookbot
         self._release = release
         self._terminal = Terminal(reactor, stdin, self._end_of_input)
+        self._name = app.versions.app
         self._stopping = False
         app.reporter.stop_after_failure = self._stop_without_image
 
     def begin(self) -> None:
-        """Take the signals, and the first trigger."""
+        """Handle signals and requests from now on, and start the first handover."""
         take_signals(self._reactor, lambda: self._app.orchestrator.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._control.start()
@@ -92,28 +93,28 @@ class HanoverdService(RunningService):
         log.info(
             "{app}: hanoverd runs as process {pid}; `kill -HUP {pid}` starts a handover, `kill {pid}` or Ctrl-C stops it",
             event="running",
-            app=self._app.versions.app,
+            app=self._name,
             pid=os.getpid(),
         )
         if self._app.orchestrator.state.requests.is_paused:
             log.info(
                 "{app}: paused since an earlier run: triggers are held until `hanoverd resume {app}`",
                 event="paused",
-                app=self._app.versions.app,
+                app=self._name,
             )
         self._app.start()
         self._app.orchestrator.trigger("start")
         self._systemd.ready()
         if self._hookbot is not None:
             self._hookbot.start()
-        # What is loaded by now stays: the garbage collector need not look at it again in the middle of a handover.
+        # What is loaded now stays: the garbage collector does not have to visit it in the middle of a handover.
         gc.freeze()
         Deferred.fromCoroutine(self._app.conntrack.check()).addErrback(
             lambda failure: log.failure("conntrack: internal error", failure, event="internal_error")
         )
 
     async def end(self) -> None:
-        """Fires when nothing is under way any more, and the threads have ended."""
+        """Stop the app, and release its name and ports; fires when that is done and the threads have ended."""
         self._systemd.stopping()
         self._terminal.unwatch()
         if self._hookbot is not None:
@@ -123,17 +124,17 @@ class HanoverdService(RunningService):
         self._pool.stop()
         self._release()
         self._systemd.ended()
-        log.info("{app}: hanoverd has stopped", event="ended", app=self._app.versions.app)
+        log.info("{app}: hanoverd has stopped", event="ended", app=self._name)
 
     def _stop_without_image(self) -> bool:
-        """Stop if this start has obtained no image, and nothing but a person can change that; return whether it stops."""
+        """Stop if no image was obtained and no trigger is pending or can come from a hookbot; return whether it stops."""
         requests = self._app.orchestrator.state.requests
         if self._hookbot is not None or not requests.is_empty or any(record.image_id for record in self._app.history):
             return False
         log.error(
             "{app}: no image could be obtained and no version is live: stopping with exit status 1",
             event="start_failed",
-            app=self._app.versions.app,
+            app=self._name,
         )
         exit_with(START_FAILED)
         self._stopping = True
@@ -148,7 +149,7 @@ class HanoverdService(RunningService):
             log.info(
                 "{app}: {reason} again: killing what is still running",
                 event="killing",
-                app=self._app.versions.app,
+                app=self._name,
                 reason=reason,
             )
             self._app.orchestrator.kill()
@@ -157,7 +158,7 @@ class HanoverdService(RunningService):
         log.info(
             "{app}: stopping: {reason} (once more kills what is still running)",
             event="stopping",
-            app=self._app.versions.app,
+            app=self._name,
             reason=reason,
         )
         self._reactor.stop()

@@ -1,4 +1,4 @@
-"""Rules for all tests: a test that is skipped has failed."""
+"""Rules for all tests: a skipped test fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What should run and does not is a defect that nobody would notice."""
+    """A test that is skipped by mistake would stay unnoticed."""
     report = yield
     if report.skipped:
         report.outcome = "failed"

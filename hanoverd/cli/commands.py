@@ -28,6 +28,8 @@ class Command:
     about: str
     options: tuple[Option, ...]
     summary: str = ""
+    #: How help groups the options, by the first of each group.
+    groups: tuple[tuple[str, Option], ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     signals: tuple[tuple[str, str], ...] = ()
     example: str = ""
@@ -59,6 +61,13 @@ IMAGE is pulled if it is missing. SOURCE is a repository to build
 them, or with @, the Dockerfile of the current folder is built. ARGs are the
 container's command. Write the options before IMAGE, SOURCE or @.""",
     options=(*CONTAINER, *HANDOVER, *BUILD, PULL, *REPOSITORY, HOOKBOT, *TRUST, LOG_FORMAT, HELP, VERSION),
+    groups=(
+        ("Container", CONTAINER[0]),
+        ("App and handovers", HANDOVER[0]),
+        ("Image", BUILD[0]),
+        ("Hookbot", HOOKBOT),
+        ("General", LOG_FORMAT),
+    ),
     environment=(
         *_ENGINE_ENVIRONMENT,
         ("HOOKBOT_URL", "The same as --hookbot"),

@@ -1,4 +1,4 @@
-"""Explains the command line, from the table of options: ``hanoverd --help``, and the documentation."""
+"""Help and documentation of the command line, made from the tables of commands and options."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ _COLUMN = 32
 
 
 def usage_text(command: Command = DAEMON) -> str:
-    """What ``--help`` prints, without the last line's end; no line is wider than 80 columns."""
-    parts = [
-        f"Usage:  {command.usage}",
-        command.about,
-        "Options:\n" + _rows((_head(option), _help(option)) for option in command.options),
+    """Return what ``--help`` prints, without the last newline; no line is wider than 80 columns."""
+    parts = [f"Usage:  {command.usage}", command.about]
+    if command is DAEMON:
+        commands = _rows((f"  hanoverd {other.name}", other.summary) for other in COMMANDS)
+        parts.append(f"Commands, each with its --help:\n{commands}")
+    parts += [
+        f"{title}:\n" + _rows((_head(option), _help(option)) for option in options)
+        for title, options in _grouped(command)
     ]
     if command is DAEMON:
         parts.append("Durations are numbers with units: 500ms, 30s, 1m30s.")
-        commands = _rows((f"  hanoverd {other.name}", other.summary) for other in COMMANDS)
-        parts.append(f"Commands, each with its --help:\n{commands}")
     for title, rows in (("Environment", command.environment), ("Signals", command.signals)):
         if rows:
             parts.append(f"{title}:\n" + _rows((f"  {name}", meaning) for name, meaning in rows))
@@ -31,8 +32,24 @@ def usage_text(command: Command = DAEMON) -> str:
 
 
 def rst(command: Command = DAEMON) -> str:
-    """The options as a definition list in reStructuredText, for the documentation."""
-    return "\n".join(_definition(option) for option in command.options if command is DAEMON or option.name != "help")
+    """Return the options as definition lists in reStructuredText, for the documentation."""
+    parts = []
+    for title, options in _grouped(command):
+        if command.groups:
+            parts.append(f"{title}\n{'.' * len(title)}\n")
+        parts += [_definition(option) for option in options if command is DAEMON or option.name != "help"]
+    return "\n".join(parts)
+
+
+def _grouped(command: Command) -> list[tuple[str, list[Option]]]:
+    """Return the options of a command in groups with titles."""
+    titles = {option.name: f"{title} options" for title, option in command.groups}
+    groups: list[tuple[str, list[Option]]] = [] if titles else [("Options", [])]
+    for option in command.options:
+        if option.name in titles:
+            groups.append((titles[option.name], []))
+        groups[-1][1].append(option)
+    return groups
 
 
 def reference() -> str:
@@ -87,7 +104,7 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _row(head: str, text: str) -> str:
-    """One entry: its text in the second column, on the next line where the head is too long for the first."""
+    """Return an entry with its text in the second column; it starts a new line if the head is too long."""
     first = head.ljust(_COLUMN) if len(head) + 2 <= _COLUMN else f"{head}\n{' ' * _COLUMN}"
     lines = textwrap.wrap(text, _WIDTH - _COLUMN)
     return first + f"\n{' ' * _COLUMN}".join(lines)

@@ -1,5 +1,5 @@
-"""What the user wants, as values: the app, its container, its ports, its image, its policies. Pure.
+"""What the user asks for, as values: ``AppSpec`` and its parts, and those of the other programs. Pure.
 
-Here: the values, how their text is parsed, and whether they are valid. Not here: the command line that they come from
-(``cli``), and what is done with them.
+What belongs here: the values, how their text is parsed, and whether they are valid. What does not: the command line
+(``cli``), and everything that acts on the values.
 """

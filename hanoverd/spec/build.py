@@ -1,21 +1,23 @@
-"""What the user wants of builds and pulls."""
+"""How images are built and pulled."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: Who builds: the engine's classic builder, BuildKit through the docker command, or whichever the Dockerfile needs.
+#: The builder: the engine's classic one, BuildKit through the docker command, or the one that the Dockerfile needs.
 BUILDERS = AUTO, CLASSIC, BUILDKIT = ("auto", "classic", "buildkit")
 
-#: When to pull an image, in the words of docker run.
+#: When to pull an image, as in docker run.
 PULLS = ALWAYS, MISSING, NEVER = ("always", "missing", "never")
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """``file`` is the Dockerfile (None: the one in the context); ``args`` maps names to values, None for those that
-    stay unset; ``target`` is the stage to build.
+    """A build.
+
+    ``file`` is the Dockerfile, None for the one in the context.  ``args`` maps the names of build arguments to their
+    values, None for an argument that stays unset.  ``target`` is the stage to build, None for the last.
     """
 
     file: str | None = None
@@ -26,7 +28,7 @@ class BuildOptions:
 
 
 def parse_build_arg(text: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Read ``NAME=VALUE``, or ``NAME`` for the value that ``environ`` has; ValueError where there is no name."""
+    """Return the name and value of ``NAME=VALUE``, or of ``NAME`` with the value in ``environ``; ValueError without a name."""
     name, assigned, value = text.partition("=")
     if not name:
         raise ValueError(f"invalid build argument {text!r}: write NAME=VALUE, or NAME for the environment's value")

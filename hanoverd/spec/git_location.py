@@ -1,18 +1,18 @@
-"""Where a git repository is, and which commits of it are wanted: all of it checked before git sees any."""
+"""The location of a git repository, its branches and commits: checked before git gets them."""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-#: A commit's full name, by SHA-1 or SHA-256.
+#: The full name of a commit, by SHA-1 or SHA-256.
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
-#: What no name of a branch may hold (git-check-ref-format).
+#: What the name of a branch must not contain (git-check-ref-format).
 _BAD_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
 
-#: One part of a path: hosts, users, repositories.
+#: One part of a path: a host, a user, a repository.
 _PART = re.compile(r"[A-Za-z0-9_~][A-Za-z0-9_.~+-]*")
 
 _SHORT = re.compile(rf"{_PART.pattern}(?::\d+)?(?:/{_PART.pattern}){{2,}}")
@@ -22,24 +22,27 @@ _URL = re.compile(r"(?P<scheme>https?|ssh|git|file)://(?:(?P<user>[^@/]*)@)?(?P<
 
 @dataclass(frozen=True)
 class GitLocation:
-    """A repository at ``url``, kept under ``mirror`` (``HOST/USER/REPO``); ``branch`` None is its default one, and
-    ``folder`` the one in it that is built, "" for its top.
+    """A repository at ``url``.
+
+    Its copy is stored under ``mirror`` (``HOST/USER/REPO``).  ``branch`` is None for the default branch.  ``folder`` is
+    the folder to build, "" for the top of the repository.
     """
 
-    url: str
+    url: str = field(repr=False)
     mirror: str
     branch: str | None
     folder: str
 
     @property
     def shown(self) -> str:
-        """The repository for people: without the password that its URL may hold."""
+        """The repository in messages: without the password that its URL can have."""
         return re.sub(r"//[^@/]*@", "//", self.url)
 
 
 def parse_git(text: str, protocol: str) -> GitLocation:
-    """Read ``HOST/USER/REPO`` (by ``protocol``: https or ssh) or a repository's URL, with ``#BRANCH`` and ``:FOLDER``
-    behind it as for ``docker build``; ValueError.
+    """Read ``HOST/USER/REPO`` (by ``protocol``, https or ssh) or the URL of a repository; ValueError.
+
+    ``#BRANCH:FOLDER`` can follow, as in ``docker build``.
     """
     location, _, fragment = text.partition("#")
     branch, _, folder = fragment.partition(":")
@@ -50,34 +53,36 @@ def parse_git(text: str, protocol: str) -> GitLocation:
         url = location
         mirror = f"{found['host'] or 'localhost'}/{found['path'].lstrip('/')}"
     else:
-        raise ValueError(f"{text!r} is no git repository: write HOST/USER/REPO, or its URL")
+        raise ValueError(f"{text!r} is not a git repository: write HOST/USER/REPO, or its URL")
     mirror = posixpath.normpath(mirror.replace(":", "/").removesuffix("/").removesuffix(".git"))
     if not all(_PART.fullmatch(part) for part in mirror.split("/")):
-        raise ValueError(f"{text!r} is no git repository: its path holds what a name cannot")
+        raise ValueError(f"{text!r} is not a git repository: its path has characters that names cannot have")
     return GitLocation(url, mirror, check_branch(branch) if branch else None, check_folder(folder))
 
 
 def check_branch(name: str) -> str:
-    """``name``, if a branch can be called so; ValueError."""
+    """Return ``name``, if it is a valid name of a branch; ValueError."""
     if (
         _BAD_IN_BRANCH.search(name)
         or name.startswith(("-", "/", "."))
         or name.endswith(("/", "."))
         or name in ("", "@")
     ):
-        raise ValueError(f"{name!r} is no name of a branch")
+        raise ValueError(f"{name!r} is not the name of a branch")
     return name
 
 
 def check_commit(name: str) -> str:
-    """``name``, if it is a commit's whole SHA; ValueError."""
+    """Return ``name``, if it is the full SHA of a commit; ValueError."""
     if not _COMMIT.fullmatch(name) or not name.strip("0"):
-        raise ValueError(f"{name!r} is no commit: 40 (or 64) hexadecimal digits, not all of them 0, name one")
+        raise ValueError(
+            f"{name!r} is not a commit: write all of its 40 (or 64) hexadecimal digits, which are not all 0"
+        )
     return name
 
 
 def check_folder(name: str) -> str:
-    """A folder inside the repository, "" for its top; ValueError for one that is not inside."""
+    """Return the path of a folder in the repository, "" for its top; ValueError for a folder outside."""
     folder = posixpath.normpath(name.strip("/")) if name.strip("/") else ""
     if folder.split("/")[0] == ".." or "\0" in folder:
         raise ValueError(f"the folder {name!r} is not in the repository")

@@ -1,6 +1,6 @@
-"""hookbot's protocol, as far as it can be told without a network: URLs, tokens, topics and messages.
+"""The protocol of hookbot without its network: URLs, tokens, topics and messages.
 
-A message that is POSTed to ``/pub/TOPIC`` reaches all who are connected by a websocket to ``/sub/TOPIC``.
+A message that is POSTed to ``/pub/TOPIC`` is sent to all websockets that are connected to ``/sub/TOPIC``.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.source_name import FOLDER, GIT, IMAGE, SourceName
 from hanoverd.text.quoting import quoted
 
-#: What a subscriber of an unsafe topic has to send: anybody may publish there.
+#: The header that a subscriber of an unsafe topic has to send: everybody can publish there.
 UNSAFE_HEADER = "X-Hookbot-Unsafe-Is-Ok"
 UNSAFE_CONSENT = "I understand the security implications"
 
-#: The largest message that listeners take, in bytes.
+#: The largest message that subscribers accept, in bytes.
 MOST_BYTES = 1024 * 1024
 
-#: The body that says that an image was pushed.
+#: The body of the message that an image was pushed.
 UPDATE = b"UPDATE\n"
 
-#: The topics that mean something here, for messages.
+#: The topics that hanoverd knows, for error messages.
 KNOWN_TOPICS = (
     "/sub/HOST/repo/USER/REPO/branch/BRANCH[#FOLDER]",
     "/sub/docker-pull/REPOSITORY/tag/TAG",
@@ -46,9 +46,9 @@ _CWD = "hanoverd/cwd"
 
 @dataclass(frozen=True)
 class HookbotURL:
-    """Where to listen or publish.  Its text holds no token, which is the right to do so.
+    """A URL to subscribe or publish at.  Its text is without the token, which permits that.
 
-    ``path`` is decoded, as the token is of the decoded one.
+    ``path`` is decoded, because tokens are made from the decoded path.
     """
 
     scheme: str
@@ -60,18 +60,19 @@ class HookbotURL:
 
     @classmethod
     def parse(cls, text: str) -> HookbotURL:
-        """Read ``wss://TOKEN@HOST[:PORT]/sub/TOPIC[#FOLDER]``, or the same with ws, http or https; ValueError, which
-        does not repeat the text, for it may hold a token.
+        """Read ``wss://TOKEN@HOST[:PORT]/sub/TOPIC[#FOLDER]``, or the same with ws, http or https; ValueError.
+
+        The error does not repeat the text, which can have a token.
         """
         try:
             url = urlsplit(text)
             port = url.port
         except ValueError as error:
-            raise ValueError(f"the hookbot URL is no URL: {error}") from None
+            raise ValueError(f"the hookbot URL is invalid: {error}") from None
         if url.scheme not in _SCHEMES or not url.hostname:
             raise ValueError("the hookbot URL must look like wss://TOKEN@HOST/sub/TOPIC (or ws, https, http)")
         if url.query:
-            raise ValueError("the hookbot URL has a query (?…): a topic has none")
+            raise ValueError("the hookbot URL has a query (?…), which topics do not have")
         scheme = _SCHEMES[url.scheme]
         return cls(
             scheme,
@@ -84,33 +85,33 @@ class HookbotURL:
 
     @property
     def is_secure(self) -> bool:
-        """Whether it is reached by TLS."""
+        """Whether the connection uses TLS."""
         return self.scheme == "wss"
 
     @property
     def is_unsafe(self) -> bool:
-        """Whether anybody may publish there."""
+        """Whether everybody can publish there."""
         return self.path.startswith("/unsafe/")
 
     @property
     def is_recursive(self) -> bool:
-        """Whether a subscription covers all topics below, too; a message then begins with its own topic."""
+        """Whether a subscription includes all topics below; messages then start with their own topic."""
         return self.path.endswith("/")
 
     @property
     def topic(self) -> str | None:
-        """What comes after ``/sub/``; None where the path is no subscription."""
+        """What follows ``/sub/``; None if the path is not one to subscribe to."""
         found = re.fullmatch(r"(?:/unsafe)?/sub/(.+)", self.path, re.DOTALL)
         return found[1] if found else None
 
     @property
     def quoted_path(self) -> str:
-        """The path as it stands in a request."""
-        # Not ";": some parsers of URLs, ours for websockets among them, end the path there.
+        """The path as it is sent in a request."""
+        # Not ";": some parsers of URLs end the path there, and so does our library for websockets.
         return quote(self.path, safe="/:@!$&'()*+,=~-._", errors="surrogateescape")
 
     def http(self) -> str:
-        """The URL, without its token, for a request that is no websocket."""
+        """Return the URL, without its token, for an ordinary HTTP request."""
         return f"{'https' if self.is_secure else 'http'}://{self._authority}{self.quoted_path}"
 
     def __str__(self) -> str:
@@ -123,16 +124,16 @@ class HookbotURL:
 
 
 def decoded_path(raw: bytes) -> str:
-    """Return the path of a request or URL without its percent-encoding, which tokens and topics are made of.
+    """Return the path of a request or URL without percent-encoding: tokens and topics are made from that.
 
-    Bytes that are no UTF-8 become surrogates.
+    Bytes that are not UTF-8 become surrogates.
     """
     return unquote(raw.decode("utf-8", "surrogateescape"), errors="surrogateescape")
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """What messages of a URL are about: a source to obtain anew; of git, the repository and branch."""
+    """What the messages of a URL announce: a new state of ``source``, for git with the repository and the branch."""
 
     url: HookbotURL
     source: SourceName
@@ -141,9 +142,9 @@ class Subscription:
 
     @classmethod
     def of(cls, url: HookbotURL) -> Subscription:
-        """What ``url`` stands for; ValueError, with the list of those that are known, where it is for nothing."""
+        """Return the subscription of ``url``; ValueError, with the topics that hanoverd knows, for another topic."""
         topic = (url.topic or "").rstrip("/")
-        # A git host may be called by any name, so the others come first.
+        # A git host can have any name, so the others come first.
         if topic == _CWD:
             return cls(url, SourceName(FOLDER, "."))
         if found := _PULL.fullmatch(topic):
@@ -154,33 +155,34 @@ class Subscription:
             repository = f"{found['user']}/{found['repo']}"
             text = f"{found['host']}/{repository}#{branch or ''}:{url.fragment}"
             return cls(url, SourceName(GIT, text), repository, branch)
-        raise ValueError(f"{quoted(url.path)} is no topic that hanoverd knows; it knows {', '.join(KNOWN_TOPICS)}")
+        raise ValueError(f"{quoted(url.path)} is not a topic that hanoverd knows; it knows {', '.join(KNOWN_TOPICS)}")
 
     @property
     def is_of_all_branches(self) -> bool:
-        """Whether a push to any branch of the repository is followed."""
+        """Whether pushes to all branches of the repository count."""
         return self.repository is not None and self.branch is None
 
     def read(self, message: bytes) -> tuple[str | None, str]:
-        """The revision that a message names (None: the newest), and who sent it, in words; ValueError for a message
-        that is not what this topic's should be.
+        """Return the revision that a message names, None for the newest, and the reason for a handover.
+
+        ValueError for a message that does not belong to this topic.
         """
         body = self._body(message)
         if self.repository is not None:
             return self._read_push(body)
         if self.source.scheme == IMAGE and body.strip().upper() not in (b"", UPDATE.strip()):
             raise ValueError(f"it should be UPDATE, not {_excerpt(body)}")
-        return None, f"hookbot says that {self.source.text} is new" if self.source.scheme == IMAGE else "hookbot"
+        return None, f"hookbot: {self.source.text} was pushed" if self.source.scheme == IMAGE else "hookbot"
 
     def _body(self, message: bytes) -> bytes:
         if not self.url.is_recursive:
             return message
         topic, separator, body = message.partition(b"\0")
         if not separator:
-            raise ValueError("it should begin with its topic and a zero byte, for the subscription is recursive")
+            raise ValueError("it should start with its topic and a zero byte, because the subscription is recursive")
         wanted = ("/unsafe/" if self.url.is_unsafe else "") + (self.url.topic or "")
         if not topic.startswith(wanted.encode("utf-8", "surrogateescape")):
-            raise ValueError(f"its topic {_excerpt(topic)} is none of those subscribed to")
+            raise ValueError(f"its topic {_excerpt(topic)} is not one of the subscription")
         return body
 
     def _read_push(self, body: bytes) -> tuple[str | None, str]:
@@ -190,17 +192,17 @@ class Subscription:
         except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError(f"it should be JSON with Repo, Branch and SHA, not {_excerpt(body)}") from None
         for name, wanted in (("Repo", self.repository), ("Branch", self.branch)):
-            # Hosts take the names of users and repositories in any case.
+            # Hosts ignore case in the names of users and repositories.
             same = str(given[name]).lower() == str(wanted).lower() if name == "Repo" else given[name] == wanted
             if wanted is not None and not same:
-                raise ValueError(f"it is of the {name.lower()} {quoted(str(given[name]))}, not {quoted(wanted)}")
+                raise ValueError(f"it is for the {name.lower()} {quoted(str(given[name]))}, not {quoted(wanted)}")
         if push.get("Type", "push") != "push":
-            raise ValueError(f"it tells of a {quoted(str(push['Type']))}, not of a push")
+            raise ValueError(f"its type is {quoted(str(push['Type']))}, not push")
         if not str(given["SHA"]).strip("0"):
             raise ValueError("the branch was deleted")
         commit = check_commit(str(given["SHA"]))
         who = re.sub(r"[^\w .@<>-]", "?", str(push.get("Who", "")))[:100]
-        return commit, f"{who or 'somebody'} pushed {commit[:12]}"
+        return commit, f"{who or 'unknown user'} pushed {commit[:12]}"
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ class HookbotSpec:
 
 
 def image_of_notify(url: HookbotURL) -> ImageName:
-    """The image whose pushes are told at ``/pub/docker-pull/REPOSITORY/tag/TAG``; ValueError for another path."""
+    """Return the image of the topic ``/pub/docker-pull/REPOSITORY/tag/TAG``; ValueError for another path."""
     found = re.fullmatch(rf"/pub/{_PULL.pattern}", url.path)
     if found is None:
         raise ValueError(f"{quoted(url.path)} should be /pub/docker-pull/REPOSITORY/tag/TAG")
@@ -220,16 +222,16 @@ def image_of_notify(url: HookbotURL) -> ImageName:
 
 
 def token(key: str, path: str) -> str:
-    """The token for a path, which is good for all below it if it ends in a slash."""
+    """Return the token for a path; one for a path that ends in a slash is valid for all paths below it."""
     return hmac.new(key.encode(), path.encode("utf-8", "surrogateescape"), hashlib.sha1).hexdigest()
 
 
 def is_token_for(key: str, path: str, given: str) -> bool:
-    """Whether ``given`` is the token of ``path``, of a folder above it, or of either without ``/pub`` or ``/sub``."""
+    """Return whether ``given`` is a token for ``path``, a folder above it, or one of these without ``/pub`` or ``/sub``."""
     is_good = False
     for above in _and_above(path):
         for named in (above, re.sub(r"^/(?:pub|sub)(?=/)", "", above)):
-            # All are compared, each in the same time whatever is in it.
+            # All are compared, in constant time, so that the time tells nothing about the token.
             is_good |= hmac.compare_digest(token(key, named).encode(), given.encode("utf-8", "surrogateescape"))
     return is_good
 
@@ -241,7 +243,7 @@ def _and_above(path: str) -> Iterator[str]:
 
 
 def with_token(text: str, key: str, base: str) -> tuple[str, str]:
-    """The token for a URL or a path, and the URL that holds it; ``base`` is where a path is.  ValueError."""
+    """Return the token for a URL, or for a path on the server ``base``, and the URL with the token; ValueError."""
     url = HookbotURL.parse(text if "://" in text else base.rstrip("/") + "/" + text.lstrip("/"))
     found = token(key, url.path)
     scheme = (text if "://" in text else base).partition("://")[0]
@@ -251,21 +253,22 @@ def with_token(text: str, key: str, base: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Route:
-    """A message for another topic."""
+    """A message to publish on another topic."""
 
     topic: str
     body: bytes
 
 
 def route_github(body: bytes, secret: str) -> Route | None:
-    """What a GitHub webhook, as it was published with ``?extra-metadata=github``, is to be published as; None for an
-    event that is no push to a branch.  ValueError for one that is damaged, or not GitHub's.
+    """Return the message for a GitHub webhook that was published with ``?extra-metadata=github``.
+
+    None for an event other than a push to a branch.  ValueError if it is damaged, or not from GitHub.
     """
     try:
         wrapped = json.loads(body)
         payload = base64.b64decode(wrapped["Payload"], validate=True)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"it is no webhook: {error}") from None
+        raise ValueError(f"it is not a webhook: {error}") from None
     _check_signature(wrapped, payload, secret)
     try:
         event = json.loads(payload)
@@ -277,20 +280,20 @@ def route_github(body: bytes, secret: str) -> Route | None:
     branch = str(ref).removeprefix("refs/heads/")
     pusher = event.get("pusher")
     who = str((pusher.get("name") if isinstance(pusher, dict) else None) or "<unknown>")
-    told = {"Branch": branch, "Repo": str(repository), "SHA": str(after), "Type": "push", "Who": who}
-    return Route(f"github.com/repo/{repository}/branch/{branch}", json.dumps(told, separators=(",", ":")).encode())
+    push = {"Branch": branch, "Repo": str(repository), "SHA": str(after), "Type": "push", "Who": who}
+    return Route(f"github.com/repo/{repository}/branch/{branch}", json.dumps(push, separators=(",", ":")).encode())
 
 
 def _check_signature(wrapped: Mapping[str, object], payload: bytes, secret: str) -> None:
-    """GitHub's signatures (its documentation, "Validating webhook deliveries"): the better one, where there is one."""
+    """Check the stronger one of GitHub's signatures (its documentation, "Validating webhook deliveries"); ValueError."""
     for name, prefix, algorithm in (("Signature256", "sha256=", hashlib.sha256), ("Signature", "sha1=", hashlib.sha1)):
         given = str(wrapped.get(name) or "")
         if given:
             expected = prefix + hmac.new(secret.encode(), payload, algorithm).hexdigest()
             if not hmac.compare_digest(expected.encode(), given.encode()):
-                raise ValueError("its signature is not that of HOOKBOT_GITHUB_SECRET")
+                raise ValueError("its signature was not made with HOOKBOT_GITHUB_SECRET")
             return
-    raise ValueError("it has no signature: give the webhook HOOKBOT_GITHUB_SECRET as its secret")
+    raise ValueError("it has no signature: set the value of HOOKBOT_GITHUB_SECRET as the secret of the webhook")
 
 
 def _excerpt(body: bytes) -> str:

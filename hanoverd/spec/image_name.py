@@ -12,7 +12,7 @@ _DEFAULT_TAG = "latest"
 _BUILT = "hanoverd/"
 _LONGEST_PATH = 255
 
-#: How many digits of its digest tell an app from another whose name gives the same repository.
+#: How many digits of a digest distinguish apps whose names would make the same repository.
 _DIGEST = 16
 _LONGEST_TAG = 128
 
@@ -32,9 +32,9 @@ _DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 @dataclass(frozen=True)
 class ImageName:
-    """What the user calls an image: a repository, as written, with a tag or a digest.
+    """The name of an image: a repository, as the user writes it, with a tag or a digest.
 
-    An image's full ID is a name too: its repository is empty, and its digest is the ID.
+    The full ID of an image is a name, too: its repository is empty, and its digest is the ID.
     """
 
     repository: str
@@ -64,7 +64,7 @@ class ImageName:
 
     @property
     def registry(self) -> str:
-        """The host of the registry that has it; ``docker.io`` for Docker Hub."""
+        """The host of its registry; ``docker.io`` for Docker Hub."""
         return _split_domain(self.repository)[0]
 
     @property
@@ -74,34 +74,35 @@ class ImageName:
 
     @property
     def reference(self) -> str:
-        """The whole name, as the engine is to be given it."""
+        """The whole name, for the engine."""
         if not self.repository:
             return self.tag_or_digest
         return f"{self.repository}{'@' if self.digest else ':'}{self.tag_or_digest}"
 
 
 def built_name(app: str, tag: str | None = None) -> ImageName:
-    """The name that images get which hanoverd builds for ``app``: distinct for distinct apps."""
+    """Return the name of images that hanoverd builds for ``app``; different apps have different names."""
     path = app
     if not re.fullmatch(_COMPONENT, app):
-        # Apps may be named more freely than repositories.  The digest is a part of its own: no app's name has a slash.
+        # The names of apps can have more characters than those of repositories.  The digest is a part of the path of
+        # its own, so that no other app can have this name: names of apps have no slash.
         tidied = re.sub(r"[^a-z0-9]+", "-", app.lower()).strip("-")
         path = f"{tidied}/{hashlib.sha256(app.encode()).hexdigest()[:_DIGEST]}"
     return ImageName(f"{_BUILT}{path}", tag)
 
 
 def is_newest_build(name: ImageName) -> bool:
-    """Whether hanoverd gives this name to the newest of its builds, and takes it away from the one before."""
+    """Return whether this is the name of hanoverd's newest build of an app, which moves to the next build."""
     return name.repository.startswith(_BUILT) and name.tag in (None, _DEFAULT_TAG)
 
 
 def tag_from(text: str) -> str:
-    """A valid tag made of ``text``."""
+    """Return a valid tag that is made from ``text``."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).lstrip(".-")[:_LONGEST_TAG] or _DEFAULT_TAG
 
 
 def _split_domain(text: str) -> tuple[str, str]:
-    """The registry, and what it calls the image: a first part that no repository could have is a registry."""
+    """Return the registry and the rest: a first part that is not valid in a repository is a registry."""
     first, slash, rest = text.partition("/")
     if slash and (set(first) & set(".:") or first == "localhost" or first.lower() != first):
         domain, remainder = first, rest

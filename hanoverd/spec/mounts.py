@@ -1,4 +1,4 @@
-"""What ``--mount`` gives a container: read as Docker's command line reads it, checked as the engine would.
+"""The mounts of ``--mount``: parsed as Docker's command line does, and checked as the engine does.
 
 The result is a ``Mount`` of the Docker Engine API, an entry of ``HostConfig.Mounts``.
 """
@@ -23,7 +23,7 @@ from hanoverd.text.sizes import parse_size
 
 _SYNONYMS = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 
-#: Keys that stand alone for true.
+#: Keys that mean true if they have no value.
 _SWITCHES = frozenset({"readonly", "volume-nocopy", "bind-nonrecursive"})
 
 _RECURSIVE = {
@@ -33,7 +33,7 @@ _RECURSIVE = {
     "readonly": "ReadOnlyForceRecursive",
 }
 
-#: The options that only one type of mount has: their keys' prefix, and where the engine's Mount holds them.
+#: The types of mounts that have options of their own, and the field of the engine's Mount that has them.
 _OPTIONS_OF = {
     "volume": "VolumeOptions",
     "image": "ImageOptions",
@@ -46,9 +46,9 @@ _MOST_MODE_BITS = 2**32
 
 
 def parse_mount(text: str, cwd: str) -> dict[str, object]:
-    """Read ``type=…,source=…,target=…[,KEY[=VALUE]…]``; a source with a dot in front is relative to ``cwd``.
+    """Read ``type=…,source=…,target=…[,KEY[=VALUE]…]``; a source that starts with a dot is relative to ``cwd``.
 
-    ValueError in docker's words, or in the engine's for what it would say only when a container is created.
+    ValueError, in the words of docker, or of the engine for what it checks only when a container is created.
     """
     draft = _Draft(cwd)
     for entry in comma_fields(text):
@@ -60,7 +60,7 @@ def parse_mount(text: str, cwd: str) -> dict[str, object]:
 
 @dataclass
 class _Draft:
-    """A mount as far as its fields have been read."""
+    """A mount whose fields are being read."""
 
     cwd: str
     type: str = "volume"
@@ -85,14 +85,14 @@ class _Draft:
             raise ValueError(f"unexpected key '{key}' in '{entry}'")
 
     def of(self, kind: str) -> dict[str, object]:
-        """The options of one type of mount, there from now on."""
+        """Return the options of one type of mount; create them if there are none."""
         if kind not in self.options:
             # Docker's client always sends this one, empty or not.
             self.options[kind] = {"DriverConfig": {}} if kind == "volume" else {}
         return self.options[kind]
 
     def check_as_docker(self) -> None:
-        """What docker's client asks of the fields together, in its order."""
+        """Check what docker's client checks when it has all fields, in its order."""
         if not self.type:
             raise ValueError("type is required")
         if not self.target:
@@ -112,7 +112,7 @@ class _Draft:
             )
 
     def check_as_engine(self) -> None:
-        """What the engine asks, which would say so only when a container is created."""
+        """Check what the engine checks only when a container is created."""
         if self.type not in _TYPES:
             raise InvalidMount(self.type, "mount type unknown (write bind, volume, tmpfs or image)")
         check_target(self.type, self.target)
@@ -140,7 +140,7 @@ class _Draft:
             check_volume_name(self.source)
 
     def mount(self) -> dict[str, object]:
-        """The engine's Mount: what is empty or false is left out, as docker's client does."""
+        """Return the engine's Mount: without what is empty or false, as docker's client sends it."""
         mount: dict[str, object] = {"Type": self.type, "Source": self.source, "Target": self.target}
         mount |= {"ReadOnly": self.readonly, "Consistency": self.consistency}
         found = {key: value for key, value in mount.items() if value}

@@ -6,7 +6,7 @@ import re
 
 _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
-#: A version's name is its container's hostname too, which may have 63 characters (RFC 1123, 2.1); the number
+#: The name of a version is also the hostname of its container, which can have 63 characters (RFC 1123, 2.1); the number
 #: of the version needs some of them.
 _LONGEST_HOSTNAME = 63
 _HIGHEST_NUMBER = 9_999_999
@@ -16,9 +16,9 @@ _FALLBACK = "app"
 
 
 def check_app_name(text: str) -> str:
-    """The app's name in ``text``; ValueError, in the engine's words, where its containers could not bear it.
+    """Return the name of the app in ``text``; ValueError, in the engine's words, if containers cannot have it.
 
-    The engine drops one slash at the beginning of a container's name, so does this.
+    The engine ignores a slash at the start of a container's name, and so does this.
     """
     name = text.removeprefix("/")
     if not _VALID.fullmatch(name):
@@ -32,10 +32,10 @@ def check_app_name(text: str) -> str:
 
 
 def app_name_from(text: str) -> str:
-    """A valid app's name made of the last part of a folder's path or of a repository's name."""
+    """Return a valid name for an app, made from the last part of a folder's path or of a repository's name."""
     last = text.rstrip("/").rpartition("/")[2]
     valid = re.sub(r"[^a-z0-9_.-]+", "-", last.lower()).lstrip("_.-")
-    # Cut before the end is tidied: a cut may leave a "-" there.
+    # Cut first: that can leave a "-" at the end.
     return valid[:LONGEST_APP_NAME].rstrip("_.-") or _FALLBACK
 
 
@@ -43,15 +43,15 @@ _KEPT = "-kept"
 
 
 def kept_name(name: str) -> str:
-    """What the container of a version is called once it is kept only to be gone back to; no version is called so."""
+    """Return the name of the container of a version that is kept for a rollback; running versions never have it."""
     return f"{name}{_KEPT}"
 
 
 def is_kept(name: str) -> bool:
-    """Whether ``kept_name`` made it."""
+    """Return whether ``kept_name`` made this name."""
     return name.endswith(_KEPT)
 
 
 def version_name(app: str, number: int) -> str:
-    """The name of version ``number`` of ``app``, its container's name and hostname: ``app-0``."""
+    """Return the name of version ``number`` of ``app``, which is also its container's hostname: ``app-0``."""
     return f"{app}-{number}"

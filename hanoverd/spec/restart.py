@@ -1,4 +1,4 @@
-"""Whether a version that has exited is to be started again, in the words of docker run."""
+"""Whether a version that has exited is restarted, as in docker run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ NO, ALWAYS, UNLESS_STOPPED, ON_FAILURE = "no", "always", "unless-stopped", "on-f
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """``most`` is how often in a row, None without end."""
+    """A restart policy; ``most`` is the maximum number of restarts in a row, None for no limit."""
 
     name: str
     most: int | None = None
 
     def allows(self, exit_code: int | None, restarts: int) -> bool:
-        """Whether to start it once more after ``restarts`` in a row; ``exit_code`` None where it never became ready."""
+        """Return whether to restart after ``restarts`` in a row; ``exit_code`` is None if the version never became ready."""
         if self.name == NO or (self.most is not None and restarts >= self.most):
             return False
         return self.name != ON_FAILURE or exit_code != 0
@@ -34,5 +34,5 @@ def parse_restart(text: str) -> RestartPolicy:
         raise ValueError("invalid restart policy: maximum retry count can only be used with 'on-failure'")
     if not count.isascii() or not count.isdigit():
         raise ValueError("invalid restart policy: maximum retry count must be an integer")
-    # As docker's: 0 is no limit.
+    # As in docker, 0 means no limit.
     return RestartPolicy(name, int(count) or None)

@@ -1,4 +1,4 @@
-"""What the command line calls a source."""
+"""The names of sources: what can be written instead of IMAGE."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from hanoverd.spec.names import app_name_from
 
 FOLDER, IMAGE, GIT = "folder", "image", "git"
 
-#: In the place of IMAGE: build the current folder.
+#: Instead of IMAGE: build the current folder.
 BUILD = "@"
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+-]*):(.+)", re.DOTALL)
 
-#: A URL that can only be a repository's.
+#: A URL that can only be that of a repository.
 _GIT_URL = re.compile(r"(?:https?|ssh|git)://.+|[\w.-]+@(?!sha\d+:)[\w.-]+:.+")
 
-#: Hosts of repositories that are no registries.
+#: Hosts of repositories that are not registries.
 _GIT_HOST = re.compile(r"(?:github\.com|gitlab\.com|bitbucket\.org|codeberg\.org)/.+/.+")
 
 _ENDINGS = re.compile(r"(?:\.git|\.tar|\.tgz|\.tar\.(?:gz|zst|zstd|xz|bz2))$")
@@ -49,9 +49,9 @@ class SourceName:
 
 
 def parse_source(text: str, schemes: Callable[[], Collection[str]]) -> SourceName:
-    """Read what stands in the place of IMAGE; ValueError, in docker's words, for what is neither a source nor an image.
+    """Read IMAGE, or a source that is written instead; ValueError, in docker's words, if it is neither.
 
-    ``schemes`` gives the kinds of sources that there are; asked only where a word and a colon begin the text.
+    ``schemes`` returns the schemes of all sources; it is called only if the text starts with a word and a colon.
     """
     if text == BUILD:
         return SourceName(FOLDER, ".")

@@ -1,7 +1,7 @@
-"""What ``--volume`` gives a container: read as Docker's command line reads it, checked as the engine would.
+"""The volumes of ``--volume``: parsed as Docker's command line does, and checked as the engine does.
 
-The engine looks at it only when a container is created.  Looking here means that what it would refuse never
-meets a running service.
+The engine checks them only when it creates a container.  Checked here, a mistake is found before a running app is
+touched.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: The engine's modes by kind (its Linux volume parser); a spec may have one of each kind.
+#: The engine's modes by kind (its Linux volume parser); a volume can have one of each kind.
 _MODES = {
     **dict.fromkeys(("ro", "rw"), "access"),
     **dict.fromkeys(("z", "Z"), "label"),
@@ -37,7 +37,7 @@ class Bind:
 
     @property
     def target(self) -> str:
-        """Where the container sees it."""
+        """The path in the container."""
         return self.spec.split(":")[1]
 
 
@@ -66,9 +66,9 @@ class Volumes:
 
 
 def parse_volume(text: str, cwd: str) -> Bind | AnonymousVolume:
-    """Read ``[SOURCE:]TARGET[:MODE]``; a SOURCE that begins with a dot is relative to ``cwd``.
+    """Read ``[SOURCE:]TARGET[:MODE]``; a SOURCE that starts with a dot is relative to ``cwd``.
 
-    ValueError in docker's words, or in the engine's.
+    ValueError, in the words of docker or of the engine.
     """
     if not text:
         raise ValueError("invalid empty volume spec")
@@ -85,7 +85,7 @@ def parse_volume(text: str, cwd: str) -> Bind | AnonymousVolume:
 
 
 def check_mount_points(targets: Iterable[str]) -> None:
-    """ValueError, in the engine's words, where two mounts have the same target."""
+    """Raise ValueError, in the engine's words, if two mounts have the same target."""
     seen: set[str] = set()
     for target in targets:
         clean = posixpath.normpath(target)
@@ -94,29 +94,29 @@ def check_mount_points(targets: Iterable[str]) -> None:
         seen.add(clean)
 
 
-class InvalidMount(ValueError):  # says what is invalid
-    """The engine would refuse the mount; the text is in its words."""
+class InvalidMount(ValueError):
+    """The engine refuses this mount; the text is in its words."""
 
     def __init__(self, kind: str, reason: str) -> None:
-        """Put the engine's preamble, for a mount of type ``kind``, before its reason."""
+        """Write the engine's message for a mount of type ``kind`` and a reason."""
         super().__init__(f'invalid mount config for type "{kind}": {reason}')
 
 
 def check_target(kind: str, target: str) -> None:
-    """``InvalidMount`` where the engine would not mount on ``target``."""
+    """Raise ``InvalidMount`` if the engine cannot mount on ``target``."""
     if posixpath.normpath(target.replace("\\", "/")) in ("/", "//"):
         raise InvalidMount(kind, "invalid specification: destination can't be '/'")
     check_absolute(kind, target)
 
 
 def check_absolute(kind: str, path: str) -> None:
-    """``InvalidMount`` for a relative path."""
+    """Raise ``InvalidMount`` for a relative path."""
     if not path.startswith("/"):
         raise InvalidMount(kind, f"invalid mount path: '{path}' mount path must be absolute")
 
 
 def check_volume_name(name: str) -> None:
-    """ValueError, in the engine's words, where ``name`` cannot be that of a local volume."""
+    """Raise ValueError, in the engine's words, if ``name`` is not valid for a local volume."""
     if not _VOLUME_NAME.fullmatch(name):
         raise ValueError(
             f'"{name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" '
@@ -127,18 +127,18 @@ def check_volume_name(name: str) -> None:
 
 
 def resolved(source: str, cwd: str) -> str:
-    """``source``, made absolute if it begins with a dot, as docker does: other relative paths are names."""
+    """Return ``source``, made absolute if it starts with a dot, as docker does: other relative paths are names."""
     return posixpath.normpath(posixpath.join(cwd, source)) if source.startswith(".") else source
 
 
 def _check_drives(text: str, sections: list[str]) -> None:
-    # Docker's client reads one letter and a colon as a Windows drive in every section, and takes the volume
-    # that was meant for an anonymous one, which the engine then refuses in other words.
+    # Docker's client reads one letter and a colon as a Windows drive, and the rest as an anonymous volume,
+    # which the engine then refuses with another message.
     for letter in sections[:-1]:
         if len(letter) == 1 and letter.isalpha():
             raise ValueError(
-                f"invalid volume specification: '{text}': docker reads '{letter}:' as a Windows drive: give "
-                "the volume a name of two letters or more, or the path from /"
+                f"invalid volume specification: '{text}': docker reads '{letter}:' as a Windows drive: use "
+                "a name of two letters or more, or an absolute path"
             )
 
 
@@ -153,7 +153,7 @@ def _check_sections(text: str, sections: list[str]) -> None:
 def _bind(text: str, sections: list[str], cwd: str) -> Bind:
     source, target, *mode = sections
     if not mode and _kinds(target) is not None:
-        raise ValueError(f"invalid volume specification: '{text}': a volume without a source takes no mode")
+        raise ValueError(f"invalid volume specification: '{text}': a volume without a source has no mode")
     kinds = _kinds(mode[0]) if mode else frozenset[str]()
     if kinds is None:
         raise ValueError(f"invalid mode: {mode[0]} (the modes are {_SHOWN_MODES}; at most one of each kind)")
@@ -172,7 +172,7 @@ def _bind(text: str, sections: list[str], cwd: str) -> Bind:
 
 
 def _kinds(mode: str) -> frozenset[str] | None:
-    """The kinds of a mode's parts; None where a part is unknown, or a kind comes twice."""
+    """Return the kinds of the parts of a mode; None if a part is unknown, or there are two of a kind."""
     parts = mode.split(",")
     if not all(part in _MODES for part in parts):
         return None

@@ -1,4 +1,4 @@
-"""True and false, as Docker's command line reads them."""
+"""Booleans, as Docker's command line reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 
 def parse_boolean(text: str) -> bool:
-    """The boolean that ``text`` spells (Go's ``strconv.ParseBool``); ValueError if it spells none."""
+    """Return the boolean in ``text``, as Go's ``strconv.ParseBool`` reads it; ValueError."""
     if text in _TRUE:
         return True
     if text in _FALSE:

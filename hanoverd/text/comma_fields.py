@@ -1,6 +1,6 @@
-"""One line of comma-separated fields, read as Docker's command line reads them (Go's ``encoding/csv``).
+"""One line of comma-separated fields, as Docker's command line reads them (Go's ``encoding/csv``).
 
-Python's own reader, strict too, lets a quote pass in the middle of a field, and has other words for errors.
+Python's own reader accepts a quote in the middle of a field, also if it is strict, and has other error messages.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ _QUOTE = 'extraneous or missing " in quoted-field'
 
 
 def comma_fields(text: str) -> list[str]:
-    """The fields of the first line of ``text`` that is not empty; a quoted one may hold commas and line ends.
+    """Return the fields of the first line of ``text`` that is not empty; quoted fields can have commas and line ends.
 
-    ValueError in Go's words; ``EOF`` where there is no such line.
+    ValueError, in Go's words; ``EOF`` if there is no such line.
     """
     lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")
     start = next((number for number, line in enumerate(lines) if line), None)
     if start is None:
         raise ValueError("EOF")
-    # What follows the line matters to a quoted field alone.
+    # What follows the line matters only to a quoted field.
     return _Record("\n".join(lines[start:]), start + 1).fields()
 
 
 class _Record:
-    """The reading of one record, and how far it has come."""
+    """A record that is being read."""
 
     def __init__(self, text: str, line: int) -> None:
         self._text = text
@@ -66,7 +66,7 @@ class _Record:
         return field
 
     def _error(self, where: int, reason: str) -> ValueError:
-        """Go tells the place by its line, and its column in bytes."""
+        """Return an error for a place: Go reports its line, and its column in bytes."""
         before = self._text[:where]
         line = self._first_line + before.count("\n")
         column = len(before.rpartition("\n")[2].encode()) + 1

@@ -1,4 +1,4 @@
-"""Spans of time as text, read as Docker's command line reads them (Go's ``time.ParseDuration``)."""
+"""Durations as text, as Docker's command line reads them (Go's ``time.ParseDuration``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NANOSECONDS = {
     "ns": 1,
     "us": 10**3,
     "µs": 10**3,  # U+00B5, the micro sign
-    "μs": 10**3,  # U+03BC, the Greek letter: Go takes both
+    "μs": 10**3,  # U+03BC, the Greek letter: Go accepts both
     "ms": 10**6,
     "s": 10**9,
     "m": 60 * 10**9,
@@ -18,21 +18,21 @@ _NANOSECONDS = {
 }
 _UNITS = "ns, us, ms, s, m and h"
 
-#: One number with what stands before the next: any text, which then is a unit or is not.
+#: One number, with the text up to the next one: that has to be a unit.
 _TERM = re.compile(r"(?P<number>[0-9]+\.?[0-9]*|\.[0-9]+)(?P<unit>[^0-9.]*)")
 
-#: Docker's whole numbers: decimal, or in the base that a prefix names; a leading 0 alone means octal.
+#: Docker's whole numbers: decimal, or in the base of their prefix; a leading 0 alone means octal.
 _INTEGER = re.compile(r"[+-]?(?:(?P<octal>0[0-7]+)|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[1-9][0-9]*|0)")
 
-#: Go counts a duration in nanoseconds in 64 bits; the engine's whole seconds are held to 32.
+#: Go's durations are 64 bits of nanoseconds; the engine's whole seconds are 32 bits.
 _MOST_NANOSECONDS = 2**63 - 1
 _MOST_WHOLE_SECONDS = 2**31 - 1
 
 
 def parse_duration(text: str) -> float:
-    """The seconds that ``text`` spells: ``1m30s``, ``500ms``, ``-1.5h``, ``0``.
+    """Return the seconds of a duration such as ``1m30s``, ``500ms``, ``-1.5h`` or ``0``.
 
-    ValueError, in Go's words and with what to write, where it spells none.
+    ValueError, in Go's words and with what to write.
     """
     unsigned = text[1:] if text[:1] in ("+", "-") else text
     if unsigned == "0":
@@ -51,9 +51,9 @@ def parse_duration(text: str) -> float:
 
 
 def parse_whole_seconds(text: str) -> int:
-    """Docker's whole seconds: ``10``, or as a duration ``10s``, ``1m``; -1 means for ever.
+    """Return the seconds of ``10``, or of a duration such as ``10s`` or ``1m``; -1 means no limit.
 
-    ValueError where it is neither, a fraction, or less than -1.
+    ValueError for other text, for fractions of a second, and for less than -1.
     """
     integer = _INTEGER.fullmatch(text)
     if integer:
@@ -70,15 +70,15 @@ def parse_whole_seconds(text: str) -> int:
         if not exact.is_integer():
             raise ValueError(f"{quoted(text)} is not a whole number of seconds (write 10, 10s or 1m)")
         if abs(exact) > _MOST_WHOLE_SECONDS:
-            raise ValueError(f"{quoted(text)} is out of range (-1 means for ever)")
+            raise ValueError(f"{quoted(text)} is out of range (-1 means no limit)")
         seconds = int(exact)
     if seconds < -1:
-        raise ValueError(f"{quoted(text)} is negative (write -1 to wait for ever)")
+        raise ValueError(f"{quoted(text)} is negative (write -1 for no limit)")
     return seconds
 
 
 def format_duration(seconds: float) -> str:
-    """A span of time for people, to three digits or so: ``340ms``, ``1.2s``, ``1m30s``, ``2h5m``."""
+    """Return a duration for people, with about three digits: ``340ms``, ``1.2s``, ``1m30s``, ``2h5m``."""
     if seconds < 0:
         return "-" + format_duration(-seconds)
     milliseconds = round(seconds * 1000)

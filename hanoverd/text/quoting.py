@@ -1,4 +1,4 @@
-"""Text in quotation marks, as Docker's command line writes it in its messages."""
+"""Quoted text, as in the messages of Docker's command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHORT = {
 
 
 def quoted(text: str) -> str:
-    """``text`` between double quotes, what cannot be printed escaped (Go's ``strconv.Quote``)."""
+    """Return ``text`` in double quotes, with escapes for what cannot be printed (Go's ``strconv.Quote``)."""
     return '"' + "".join(_escaped(char) for char in text) + '"'
 
 

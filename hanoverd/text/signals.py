@@ -7,14 +7,14 @@ from signal import Signals
 
 _REAL_TIME = re.compile(r"SIGRT(?:MIN(?:\+(?P<above>[1-9][0-9]?))?|MAX(?:-(?P<below>[1-9][0-9]?))?)")
 
-#: The engine counts this far from SIGRTMIN, and the rest from SIGRTMAX.
+#: The engine counts up to this from SIGRTMIN, and the others from SIGRTMAX.
 _ABOVE, _BELOW = 15, 14
 
 
 def parse_signal(text: str) -> str:
-    """The signal's name in the engine's own spelling: ``term``, ``SIGTERM`` and ``15`` are ``SIGTERM``.
+    """Return the engine's name of a signal: ``SIGTERM`` for ``term``, ``SIGTERM`` and ``15``.
 
-    ValueError, in the engine's words and with what to write, where there is no such signal.
+    ValueError, in the engine's words and with what to write, if there is no such signal.
     """
     if re.fullmatch(r"\+?[0-9]{1,3}", text):
         return _numbered(text, int(text))

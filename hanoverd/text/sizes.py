@@ -1,4 +1,4 @@
-"""Sizes in bytes as text, as Docker's command line reads them (go-units' ``RAMInBytes``)."""
+"""Sizes as text, as Docker's command line reads them (go-units' ``RAMInBytes``)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _MOST_BYTES = 2**63 - 1
 
 
 def parse_size(text: str) -> int:
-    """The bytes that ``text`` spells, all units powers of 1024: ``512m``, ``1.5GiB``, ``4096``.
+    """Return the bytes of a size such as ``512m``, ``1.5GiB`` or ``4096``; all units are powers of 1024.
 
-    ValueError, in docker's words, where it spells none or more than 64 bits hold.
+    ValueError, in docker's words, also for a size of more than 64 bits.
     """
     found = _SIZE.fullmatch(text)
     number = float(found["number"]) if found else float("inf")

@@ -89,8 +89,8 @@ class EngineContract(TestCase):
         self.assertTrue({"ApiVersion", "MinAPIVersion", "Version"} <= set(version))
 
     async def test_an_image_that_is_not_there(self) -> None:
-        said = await self.fails(NotFound, self.engine.inspect_image("nobody/has:this"))
-        self.assertIn("No such image: nobody/has:this", said)
+        said = await self.fails(NotFound, self.engine.inspect_image("missing/image:tag"))
+        self.assertIn("No such image: missing/image:tag", said)
 
     async def test_a_container_that_is_not_there(self) -> None:
         for work in (
@@ -193,7 +193,7 @@ class EngineContract(TestCase):
         await self.engine.start(NAME)
         output: list[bytes] = []
         await self.engine.follow_output(NAME, None, output.append)
-        self.assertEqual(b"".join(output), b"cannot go on: exiting with 3\n")
+        self.assertEqual(b"".join(output), b"cannot continue: exiting with 3\n")
 
     async def test_following_the_output_can_be_cancelled(self) -> None:
         await self.create()
@@ -250,16 +250,17 @@ class EngineContract(TestCase):
             },
         )
         await self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, options)))
-        told = await self.recipe()
+        found = await self.recipe()
         self.assertEqual(
-            (told.image.id, told.image.name.reference, told.image.obtained), (image.id, f"{image.name.reference}", True)
+            (found.image.id, found.image.name.reference, found.image.obtained),
+            (image.id, f"{image.name.reference}", True),
         )
         # PORTS, too, which was taken away from what the image has.
-        self.assertEqual(told.options, options)
+        self.assertEqual(found.options, options)
         # Another of the same is the same.
         await self.engine.remove(NAME)
-        await self.engine.create(NAME, create_body(APP, 0, NAME, told))
-        self.assertEqual(await self.recipe(), told)
+        await self.engine.create(NAME, create_body(APP, 0, NAME, found))
+        self.assertEqual(await self.recipe(), found)
 
     async def test_what_a_container_of_hanoverd_0_4_was_made_of_can_be_told_from_it(self) -> None:
         image = await self.image()
@@ -274,18 +275,18 @@ class EngineContract(TestCase):
         assert isinstance(labels, dict)
         del labels[GIVEN]
         await self.engine.create(NAME, body)
-        told = await self.recipe()
+        found = await self.recipe()
         wanted = ("A=1", f"HANOVERD_IMAGE={image.name.reference}")
-        self.assertTrue(set(wanted) <= set(told.options.env), told)
+        self.assertTrue(set(wanted) <= set(found.options.env), found)
         # It was taken away from what the image has.
-        self.assertIn("PORTS", told.options.env)
-        self.assertEqual(replace(told.options, env=()), replace(options, env=()))
+        self.assertIn("PORTS", found.options.env)
+        self.assertEqual(replace(found.options, env=()), replace(options, env=()))
         # Another of the same is the same.
         await self.engine.remove(NAME)
-        await self.engine.create(NAME, create_body(APP, 0, NAME, told))
+        await self.engine.create(NAME, create_body(APP, 0, NAME, found))
         again = await self.recipe()
-        self.assertEqual(replace(again.options, env=()), replace(told.options, env=()))
-        self.assertEqual(sorted(again.options.env), sorted(told.options.env))
+        self.assertEqual(replace(again.options, env=()), replace(found.options, env=()))
+        self.assertEqual(sorted(again.options.env), sorted(found.options.env))
 
     async def recipe(self) -> Recipe:
         """What the container was made of, by what the engine says."""
@@ -322,6 +323,6 @@ class EngineContract(TestCase):
         self.assertTrue((await self.state())["Running"])
 
     async def test_nobody_at_the_address(self) -> None:
-        nobody = Engine(REACTOR, self.pool, EngineAddress("unix:///nowhere/at/all", None, "the test"))
-        said = await self.fails(EngineUnreachable, nobody.negotiate())
+        absent = Engine(REACTOR, self.pool, EngineAddress("unix:///nowhere/at/all", None, "the test"))
+        said = await self.fails(EngineUnreachable, absent.negotiate())
         self.assertIn("no Docker engine answers at unix:///nowhere/at/all (the test)", said)

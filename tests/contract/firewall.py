@@ -29,19 +29,19 @@ class FirewallContract(TestCase):
     environ: dict[str, str]
 
     def saved(self) -> str:
-        """The table as it is now."""
+        """Return the present table."""
         raise NotImplementedError
 
     def restore(self, lines: str) -> None:
-        """Change the table behind hanoverd's back."""
+        """Change the table as another program would."""
         raise NotImplementedError
 
     def firewall(self, app: str = APP) -> Firewall:
-        """An app's."""
+        """Return the firewall of an app."""
         return Firewall(REACTOR, self.environ, app)
 
     def rules(self) -> list[str]:
-        """What is hanoverd's."""
+        """Return the rules of hanoverd."""
         return [line for line in self.saved().splitlines() if "HANOVERD" in line]
 
     def destinations(self) -> list[str]:

@@ -52,7 +52,7 @@ class FakeContainer:
         number = next(_addresses)
         self.address = f"127.{_PROCESS}.{number // 250 % 250}.{number % 250 + 1}"
         if "EXIT" in self.env:
-            self.output.append(f"cannot go on: exiting with {self.env['EXIT']}\n".encode())
+            self.output.append(f"cannot continue: exiting with {self.env['EXIT']}\n".encode())
             self.end(int(self.env["EXIT"]))
             return
         self._listeners = [socket.create_server((self.address, port)) for port in self.ports]

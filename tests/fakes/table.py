@@ -15,8 +15,8 @@ BUILT_IN = ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")
 def read(path: str) -> dict[str, list[str]]:
     """The chains with their rules."""
     chains: dict[str, list[str]] = {name: [] for name in BUILT_IN}
-    with open(path) as file:
-        for line in file.read().splitlines():
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file.read().split("\n"):
             if line.startswith(":"):
                 chains.setdefault(line[1:].split(maxsplit=1)[0], [])
             elif line.startswith("-A "):
@@ -67,14 +67,14 @@ def main() -> int:
     """Restore from standard input, all or nothing."""
     path = sys.argv[1]
     chains = read(path)
-    for number, line in enumerate(sys.stdin.read().splitlines(), 1):
+    for number, line in enumerate(sys.stdin.read().split("\n"), 1):
         try:
-            if line[0] not in "*#" and line != "COMMIT":
+            if line and line[0] not in "*#" and line != "COMMIT":
                 apply(chains, line)
         except ValueError as error:
             sys.stderr.write(f"iptables-restore: line {number} failed: {error}.\n")
             return 1
-    with open(f"{path}.new", "w") as file:
+    with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(shown(chains))
     os.rename(f"{path}.new", path)
     return 0

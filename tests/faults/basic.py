@@ -1,4 +1,4 @@
-"""The first faults: what runs is killed, vanishes, or is not there, and triggers come in storms."""
+"""Basic faults: processes are killed, servers are stopped, and many triggers arrive at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.faults.words import APP, FAILED, WENT_LIVE
 
 
 def kill_hanoverd(site: Site) -> str:
-    """At a phase of a handover, or at any moment."""
+    """Kill hanoverd at a phase of a handover, or at any moment."""
     when = site.hand_over_until()
     site.daemon.kill()
     site.start()
@@ -22,12 +22,12 @@ def kill_hanoverd(site: Site) -> str:
 
 
 def kill_at_a_request(site: Site) -> str:
-    """At any request that it makes of the engine during a handover: before that is carried out, or after."""
+    """Kill hanoverd at any request to the engine during a handover, before or after the engine has acted."""
     return _trapped(site, site.requests, 16)
 
 
 def kill_at_a_program(site: Site) -> str:
-    """At any program that it runs during a handover, before it runs or after."""
+    """Kill hanoverd at any program that it runs during a handover, before or after the program runs."""
     return _trapped(site, site.programs, 12)
 
 
@@ -37,9 +37,9 @@ def _trapped(site: Site, trap: EngineTrap | ProgramTrap, most: int) -> str:
     try:
         for _ in range(10):
             if not trap.is_armed:
-                # Also when it went off in vain: a newer trigger has ended what it waited for.
+                # Arm it again if it went off for a handover that a newer trigger cancelled.
                 trap.arm(number, phase, site.daemon.pid)
-            # Some handovers have less of them than others.
+            # Some handovers have fewer of them than others.
             site.daemon.hup()
             deadline = time.monotonic() + 4
             while not site.daemon.has_ended and time.monotonic() < deadline:
@@ -54,7 +54,7 @@ def _trapped(site: Site, trap: EngineTrap | ProgramTrap, most: int) -> str:
 
 
 def stop_hanoverd(site: Site) -> str:
-    """As an upgrade does."""
+    """Stop and start hanoverd, as an upgrade does."""
     when = site.hand_over_until()
     site.stop()
     site.start()
@@ -62,7 +62,7 @@ def stop_hanoverd(site: Site) -> str:
 
 
 def kill_the_app(site: Site) -> str:
-    """The live version."""
+    """Kill the live version."""
     name = site.live()
     site.lab.docker("POST", f"/containers/{name}/kill")
     no_longer_live(site, name)
@@ -70,7 +70,7 @@ def kill_the_app(site: Site) -> str:
 
 
 def kill_the_shim(site: Site) -> str:
-    """What stands between containerd and the live version, which the engine then ends, when it has noticed."""
+    """Kill the shim between containerd and the live version; the engine then stops the version."""
     name = site.live()
     site.lab.engine.kill_shim(name)
     no_longer_live(site, name)
@@ -78,7 +78,7 @@ def kill_the_shim(site: Site) -> str:
 
 
 def kill_the_engine(site: Site) -> str:
-    """With no live-restore: what ran on it ends, at the latest when it comes again."""
+    """Kill the engine, without live-restore: its containers stop, at the latest when it starts again."""
     when = site.hand_over_until()
     site.lab.engine.kill()
     time.sleep(site.chance.uniform(0, 1))
@@ -87,7 +87,7 @@ def kill_the_engine(site: Site) -> str:
 
 
 def kill_the_candidate(site: Site) -> str:
-    """The version that is about to be ready."""
+    """Kill a version that is not ready yet."""
     site.write_app(READY_AFTER="0.5")
     mark = site.mark()
     site.daemon.hup()
@@ -99,14 +99,14 @@ def kill_the_candidate(site: Site) -> str:
 
 
 def flush_the_rules(site: Site) -> str:
-    """All of the table."""
+    """Flush the whole table."""
     subprocess.run(site.lab.in_host(["iptables", "--wait", "5", "-t", "nat", "-F"]), check=True)
     wait_for(lambda: named(site.lab.iptables_save()), "the rules are there again", 10)
     return ""
 
 
 def storm_of_hangups(site: Site) -> str:
-    """Triggers by the dozen."""
+    """Send many triggers."""
     for _ in range(30):
         site.daemon.hup()
         time.sleep(site.chance.uniform(0, 0.05))
@@ -114,7 +114,7 @@ def storm_of_hangups(site: Site) -> str:
 
 
 def broken_build(site: Site) -> str:
-    """A Dockerfile that is wrong."""
+    """Hand over with an invalid Dockerfile."""
     site.write_app(dockerfile="FORM scratch\n")
     failed_handover(site)
     site.write_app()
@@ -122,7 +122,7 @@ def broken_build(site: Site) -> str:
 
 
 def full_disk(site: Site) -> str:
-    """The engine's, while it builds something large."""
+    """Fill the engine's disk while it builds a large image."""
     site.write_app(megabytes=20)
     with site.full_disk():
         failed_handover(site)
@@ -130,7 +130,7 @@ def full_disk(site: Site) -> str:
 
 
 def set_the_clock(site: Site) -> str:
-    """An hour, or a day, forth or back, in the middle of a handover, which goes on; then it is right again."""
+    """Move the clock by an hour or a day during a handover, which must succeed; then set it right again."""
     seconds = site.chance.choice((-86400, -3600, 3600, 86400))
     site.write_app(READY_AFTER="0.3")
     mark = site.mark()
@@ -145,7 +145,7 @@ def set_the_clock(site: Site) -> str:
 
 
 def git_host_vanishes(site: Site) -> str:
-    """In the middle of a fetch, perhaps."""
+    """Stop the git host, perhaps during a fetch."""
     become_of(site, GIT)
     site.write_app(megabytes=5)
     mark = site.mark()
@@ -158,7 +158,7 @@ def git_host_vanishes(site: Site) -> str:
 
 
 def registry_vanishes(site: Site) -> str:
-    """In the middle of a pull, perhaps."""
+    """Stop the registry, perhaps during a pull."""
     name = site.push_image(megabytes=20)
     mark = site.mark()
     deployed = site.command("deploy", APP, "--image", name)
@@ -172,7 +172,7 @@ def registry_vanishes(site: Site) -> str:
 
 
 def hookbot_vanishes(site: Site) -> str:
-    """In the middle of a handover, that it has begun; its next word is heard again."""
+    """Stop hookbot during a handover that it has triggered; its next message must arrive."""
     become_of(site, FOLDER)
     for _ in range(2):
         mark = site.mark()
@@ -188,7 +188,7 @@ def hookbot_vanishes(site: Site) -> str:
 
 
 def become_of(site: Site, source: str) -> None:
-    """Have hanoverd run with this source."""
+    """Restart hanoverd with this source, unless it runs with it."""
     if site.source != source:
         site.stop()
         site.start(source)
@@ -198,14 +198,14 @@ def become_of(site: Site, source: str) -> None:
 
 
 def failed_handover(site: Site) -> None:
-    """One that fails while the live version goes on."""
+    """Do a handover that fails; the live version stays."""
     mark = site.mark()
     site.daemon.hup()
     assert site.handover_after(mark)["outcome"] == FAILED
 
 
 def no_longer_live(site: Site, name: str) -> None:
-    """Wait until hanoverd has noticed that a version has ended."""
+    """Wait until hanoverd has noticed the exit of a version."""
 
     def is_noticed() -> bool:
         status = site.status()
@@ -215,12 +215,12 @@ def no_longer_live(site: Site, name: str) -> None:
 
 
 def storm(site: Site, chance: random.Random) -> None:
-    """Triggers for two seconds or so, for as long as hanoverd lives."""
+    """Send triggers for about two seconds, while hanoverd runs."""
     daemon = site.daemon
     for _ in range(30):
         if daemon.has_ended:
             return
-        # A process that has only just started is ended by SIGHUP, as any is before it takes the signal.
+        # A process that has only just started is killed by SIGHUP, until it has a handler for it.
         if daemon.handles(signal.SIGHUP):
             daemon.hup()
         time.sleep(chance.uniform(0, 0.15))

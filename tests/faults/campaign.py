@@ -1,4 +1,4 @@
-"""Break one thing after another on a host that serves an app under load, and see whether hanoverd recovers.
+"""Break one thing after another on a host that serves an app under load, and check that hanoverd recovers.
 
 usage: python -m tests.faults.campaign [--faults N | --seconds N] [--seed N] [--only NAME]... [--tree DIR]
 (as root, from the project's root)
@@ -200,7 +200,7 @@ def _happen(where: Site, fault: Fault) -> str:
         detail = fault.happen(where)
         blowing.result()
     if blows is blow:
-        # Of a hanoverd that was started meanwhile, too: a pause goes on over its restart.
+        # A pause survives a restart of hanoverd.
         wait_for(lambda: where.command("resume", APP).returncode == 0, "hanoverd resumes")
     return f"{detail}, in {name}".lstrip(", ")
 

@@ -1,4 +1,4 @@
-"""Storms of the commands that people give to a running hanoverd."""
+"""Many commands for a running hanoverd at once."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.faults.site import Site
 
 @contextmanager
 def exhausted(site: Site) -> Iterator[None]:
-    """Have every open, socket and pipe of the daemon fail with EMFILE meanwhile."""
+    """Make every open, socket and pipe of hanoverd fail with EMFILE."""
     pid = site.daemon.pid
     soft, hard = prlimit(pid, RLIMIT_NOFILE)
     there = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}

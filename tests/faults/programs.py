@@ -26,7 +26,7 @@ DRAINS_WITHIN = 10
 
 @contextmanager
 def failing_firewall(site: Site) -> Iterator[str]:
-    """Have one or both programs of the firewall fail meanwhile; yields which."""
+    """Make one or both programs of the firewall fail; yield which."""
     names = site.chance.choice(((SAVE, RESTORE), (SAVE,), (RESTORE,)))
     with _failing(site, names, *site.chance.choice(_WAYS)) as said:
         site.note = said

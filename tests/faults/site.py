@@ -74,7 +74,7 @@ class Helper:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Have it serve; comes back when it does."""
+        """Start the program, and wait until it listens."""
         self._process = subprocess.Popen(
             self._lab.in_host(self._command),
             env=self._env,
@@ -87,7 +87,7 @@ class Helper:
         wait_for(lambda: subprocess.run(self._lab.in_host(listens), capture_output=True, check=True).stdout, self._port)
 
     def kill(self) -> None:
-        """Have it vanish, with all that it has begun."""
+        """Kill the program and its child processes."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -132,7 +132,7 @@ class Site:
         self.hookbot = Helper(lab, HOOKBOT_PORT, *hookbot, env={**environment(lab), "HOOKBOT_KEY": HOOKBOT_KEY})
 
     def begin(self) -> None:
-        """Have all of it there, and the app live."""
+        """Start everything, and wait until the app is live."""
         for helper in (self.registry, self.git_host, self.hookbot):
             helper.start()
         self.set_clock(0)
@@ -141,7 +141,7 @@ class Site:
         self.become_right()
 
     def end(self) -> list[str]:
-        """Have hanoverd end, and its app with it; what is left behind, by name."""
+        """Stop hanoverd and its app; return the names of what is left behind."""
         self.stop()
         self.start(FOLDER, keep=False)
         self.become_right()
@@ -166,7 +166,7 @@ class Site:
 
     @property
     def daemon(self) -> Daemon:
-        """The one that runs."""
+        """The present hanoverd."""
         assert self._daemon is not None
         return self._daemon
 
@@ -295,7 +295,7 @@ class Site:
         )
 
     def set_clock(self, seconds: float) -> None:
-        """Have hanoverd see another time of day than there is."""
+        """Set the time of day that hanoverd sees."""
         self._clock.write_text(f"{seconds:+.0f}\n")
 
     def _asked(self, path: str) -> Any:
@@ -322,7 +322,7 @@ class Site:
     # -- the app
 
     def write_app(self, *, megabytes: float = 0, dockerfile: str | None = None, **env: str) -> None:
-        """Another version of the app, in the folder and at the git host."""
+        """Write another version of the app, in the folder and at the git host."""
         self._version += 1
         write_app(self.folder, version=str(self._version), env=env)
         (self.folder / "ballast").write_bytes(os.urandom(int(megabytes * 1_000_000)))
@@ -335,7 +335,7 @@ class Site:
         self._repository.commit({})
 
     def push_image(self, *, megabytes: float) -> str:
-        """Another version of the app as an image, which only the registry has; its name."""
+        """Build another version of the app as an image that only the registry has; return its name."""
         self.write_app(megabytes=megabytes)
         name = f"127.0.0.1:{REGISTRY_PORT}/app"
         buffer = io.BytesIO()
@@ -349,14 +349,14 @@ class Site:
         return f"{name}:{tag}"
 
     def publish(self) -> None:
-        """Tell hookbot's listeners of the folder."""
+        """Publish a message about the folder to hookbot's listeners."""
         url = hookbot_url("/pub/hanoverd/cwd", "http")
         subprocess.run(
             self.lab.in_host(["curl", "-sf", "--max-time", "10", "-d", "x", url]), check=True, capture_output=True
         )
 
     def live(self) -> str:
-        """The version that the rules lead to."""
+        """Return the version to which the rules route."""
         wait_for(lambda: named(self.lab.iptables_save()), "a live version")
         return named(self.lab.iptables_save()).pop()
 
@@ -371,7 +371,7 @@ class Site:
 
     @contextmanager
     def slow_request(self, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
-        """Have a client wait for so long for an answer of the version that is live now; yields its process, a curl."""
+        """Run a client, a curl, that waits so long for an answer of the present live version; yield its process."""
         url = f"http://{self.lab.host_ip}:8080/slow?{seconds}"
         curl = ["curl", "--silent", "--fail", "--max-time", str(seconds + 5), url]
         client = subprocess.Popen(self.lab.in_client(curl), stdout=subprocess.DEVNULL)
@@ -389,7 +389,7 @@ class Site:
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
-        """Have the engine's disk full but for a little."""
+        """Fill the engine's disk, except for a little."""
         ballast = self.lab.folder / "engine" / "data" / "ballast"
         status = os.statvfs(ballast.parent)
         with ballast.open("wb") as file:
@@ -482,7 +482,7 @@ class Site:
 
 @contextmanager
 def site(tree: Path = PROJECT) -> Iterator[Site]:
-    """A site of its own, with its own lab, for the hanoverd of the checkout ``tree``."""
+    """Run a site with its own lab, for the hanoverd of the checkout ``tree``."""
     lab = Lab()
     disk = lab.folder / "engine" / "data"
     disk.mkdir(parents=True)
@@ -499,7 +499,7 @@ def site(tree: Path = PROJECT) -> Iterator[Site]:
 
 
 def wait_for(holds: Callable[[], object], what: object, within: float = 30) -> None:
-    """Until it is so."""
+    """Wait until ``holds`` returns true."""
     deadline = time.monotonic() + within
     while not holds():
         assert time.monotonic() < deadline, f"not within {within} s: {what}"

@@ -250,7 +250,7 @@ class ProgramTrap:
         self._armed.unlink(missing_ok=True)
 
     def fail(self, name: str, status: int, message: str) -> None:
-        """Have the program ``name`` fail from now on."""
+        """Make the program ``name`` fail from now on."""
         self._failed(name).unlink(missing_ok=True)
         written = self.folder / f"writing-{name}"
         written.write_text(f"{status} {message}\n")
@@ -262,7 +262,7 @@ class ProgramTrap:
         return self._failed(name).exists()
 
     def succeed(self, name: str) -> None:
-        """Have it work again."""
+        """Make it work again."""
         self._failing(name).unlink(missing_ok=True)
 
     def _failing(self, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""All words of hanoverd that the campaign relies on: names in its status, its containers and its rules."""
+"""The names in hanoverd's status, containers and rules on which the campaign relies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions to an app under test, from the lab's two hosts."""
+"""Requests to the app under test, from the lab's two hosts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def ask(prefixed: Callable[[list[str]], list[str]], url: str, seconds: float = 5) -> str:
-    """The body of ``url``, fetched by curl on the host that ``prefixed`` stands for; fails as curl does."""
+    """Return the body of ``url``, fetched by curl on the host of ``prefixed``; fails with ``ConnectionError``."""
     done = subprocess.run(
         prefixed(["curl", "--silent", "--show-error", "--fail", "--max-time", str(seconds), url]),
         capture_output=True,
@@ -24,12 +24,12 @@ def ask(prefixed: Callable[[list[str]], list[str]], url: str, seconds: float = 5
 
 
 def hostname(prefixed: Callable[[list[str]], list[str]], url: str) -> str:
-    """Which version answers ``url``."""
+    """Return the version that answers ``url``."""
     return ask(prefixed, url).split()[0]
 
 
 def refused(prefixed: Callable[[list[str]], list[str]], url: str) -> bool:
-    """Whether nothing at all takes a connection for ``url``."""
+    """Whether no connection to ``url`` is accepted."""
     try:
         ask(prefixed, url, 2)
     except ConnectionError as error:
@@ -38,7 +38,7 @@ def refused(prefixed: Callable[[list[str]], list[str]], url: str) -> bool:
 
 
 def eventually(holds: Callable[[], T], seconds: float = 15) -> T:
-    """What ``holds`` gives, as soon as it is true; fails with its last value when it is not within ``seconds``."""
+    """Return the value of ``holds`` as soon as it is true; fails with its last value after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
         result = holds()
@@ -49,10 +49,10 @@ def eventually(holds: Callable[[], T], seconds: float = 15) -> T:
 
 
 def environment(lines: str) -> dict[str, str]:
-    """The environment that the app prints, a variable a line."""
+    """Return the environment that the app prints, one variable per line."""
     return dict(line.split("=", 1) for line in lines.splitlines() if "=" in line)
 
 
 def names(containers: Sequence[dict[str, object]]) -> list[str]:
-    """The names of containers as the engine lists them."""
+    """Return the names of containers in the engine's list."""
     return sorted(str(container["Names"][0]).lstrip("/") for container in containers)  # type: ignore[index]

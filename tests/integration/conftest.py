@@ -1,4 +1,4 @@
-"""The lab for the tests, and the check that each of them leaves nothing behind."""
+"""The lab for the tests, and the check that each test leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StartDaemon(Protocol):
 
 @pytest.fixture(scope="session")
 def lab_of_the_run() -> Iterator[Lab]:
-    """The one lab of a test run."""
+    """The lab of a test run."""
     lab = Lab()
     lab.start()
     try:
@@ -44,7 +44,7 @@ def lab_of_the_run() -> Iterator[Lab]:
 
 @pytest.fixture
 def lab(lab_of_the_run: Lab) -> Iterator[Lab]:
-    """The lab; after the test, nothing of hanoverd may be left in it."""
+    """The lab; the test fails if it leaves containers or rules of hanoverd in it."""
     lab_of_the_run.forget_numbers()
     yield lab_of_the_run
     left = [container["Names"][0] for container in lab_of_the_run.containers()]
@@ -56,7 +56,7 @@ def lab(lab_of_the_run: Lab) -> Iterator[Lab]:
 @pytest.fixture
 def app_folder() -> Iterator[Path]:
     """A folder that builds the app under test, and that any user may read."""
-    # Not below pytest's own folder: the next run on this machine would shut it to other users.
+    # Not in pytest's own folder: the next run on this machine would close it to other users.
     with tempfile.TemporaryDirectory(prefix="hanoverd-app-") as parent:
         Path(parent).chmod(0o755)
         folder = Path(parent, "app")
@@ -66,7 +66,7 @@ def app_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def daemon(lab: Lab) -> StartDaemon:
-    """Starts hanoverd; use it as a context."""
+    """A function that starts hanoverd; use its result as a context."""
 
     def start(
         *arguments: str,
@@ -81,7 +81,7 @@ def daemon(lab: Lab) -> StartDaemon:
 
 
 def clean_up(lab: Lab, rules: Sequence[str]) -> None:
-    """Remove what a test left, so that it fails alone."""
+    """Remove what a test left, so that the next test does not fail too."""
     for container in lab.containers():
         lab.docker("DELETE", f"/containers/{container['Id']}?force=1&v=1")
     chains = [line.split()[0].removeprefix(":") for line in rules if line.startswith(":")]
@@ -95,7 +95,7 @@ def clean_up(lab: Lab, rules: Sequence[str]) -> None:
 
 @pytest.fixture(scope="session")
 def capable(lab_of_the_run: Lab) -> dict[str, str]:
-    """A PATH that begins with copies of the firewall's programs which any user may use, as README has one make them."""
+    """A PATH with copies of the firewall's programs that have capabilities, so that ordinary users can run them."""
     folder = lab_of_the_run.folder / "capable"
     folder.mkdir()
     for program, capabilities in _CAPABLE.items():

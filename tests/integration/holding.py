@@ -1,4 +1,4 @@
-"""Holds connections to HOST PORT, idle and in the middle of a request, and prints how each of them ends.
+"""Hold connections to HOST PORT, idle and in the middle of a request, and print how each of them closes.
 
 usage: python holding.py HOST PORT SECONDS
 """
@@ -16,7 +16,7 @@ QUICK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def hold(address: tuple[str, int], request: bytes, seconds: float, ends: list[str]) -> None:
-    """Until it ends, asking again from time to time, as a client with more to say does."""
+    """Hold a connection until it closes, and send more data from time to time, as a client in use does."""
     with socket.create_connection(address, timeout=seconds) as connection:
         connection.sendall(request)
         if request is QUICK:
@@ -45,7 +45,7 @@ held = threading.Semaphore(0)
 
 
 def main() -> None:
-    """Four of each kind."""
+    """Hold four connections of each kind."""
     address = (sys.argv[1], int(sys.argv[2]))
     ends: list[str] = []
     threads = [

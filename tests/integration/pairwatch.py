@@ -1,4 +1,4 @@
-"""Asks two ports of one app in turn, until its input ends: does the second ever answer with an older version?
+"""Request two ports of one app in turn until end of input: does the second ever answer with an older version?
 
 usage: pairwatch.py HOST PORT PORT
 """
@@ -12,7 +12,7 @@ import threading
 
 
 def version(host: str, port: int) -> str:
-    """Which version answers on a new connection."""
+    """Return the version that answers on a new connection."""
     with socket.create_connection((host, port), timeout=5) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b""
@@ -28,7 +28,7 @@ def end_with_input(ended: threading.Event) -> None:
 
 
 def main() -> None:
-    """Watch until the end of input, then print what was seen as JSON."""
+    """Send requests until end of input, then print the results as JSON."""
     host, *ports = sys.argv[1:]
     ended = threading.Event()
     threading.Thread(target=end_with_input, args=(ended,), daemon=True).start()

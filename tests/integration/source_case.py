@@ -1,4 +1,4 @@
-"""What the tests of sources share: a source of one's own on the lab's engine, driven in this process."""
+"""What the tests of sources share: a source that uses the lab's engine and runs in this process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TINY = f"FROM {BASE}\nLABEL content=%s\nEXPOSE 80\n"
 
 
 class SourceCase(TestCase):
-    """Gives each test an engine, a folder, and sources with these around them."""
+    """Provides an engine, a folder and the context of a source for each test."""
 
     lab: Lab
 
@@ -68,22 +68,22 @@ class SourceCase(TestCase):
         environ: Mapping[str, str] | None = None,
         app: str = "sourced",
     ) -> SourceContext:
-        """What is around the source."""
+        """Return the context of a source."""
         environ = {"DOCKER_HOST": self.lab.docker_host, "HOME": self.home, **(environ or {})}
         return source_context(REACTOR, self.engine, self.folder, app, build=build, pull=pull, environ=environ)
 
     async def obtain(self, source: Source, revision: str | None = None) -> Image:
-        """Obtain."""
+        """Obtain the image."""
         return await source.obtain(self.progress.append, revision)
 
     def label(self, image: Image) -> str:
-        """What the image says that it is of."""
+        """Return the label of the image that names its content."""
         found = json.loads(self.lab.docker("GET", f"/images/{image.id}/json")[1])
         content: str = (found["Config"]["Labels"] or {}).get("content", "")
         return content
 
     async def fails(self, work: Awaitable[object], kind: type[Exception] = HanoverdError) -> str:
-        """What it fails with."""
+        """Return the message with which ``work`` fails."""
         try:
             await work
         except kind as error:
@@ -91,7 +91,7 @@ class SourceCase(TestCase):
         raise AssertionError("it did not fail")
 
     async def cancelled(self, work: Deferred[Any]) -> float:
-        """Cancel it, and give the seconds until it was over."""
+        """Cancel ``work``, and return the seconds until it was over."""
         begun = time.monotonic()
         work.cancel()
         with self.assertRaises(CancelledError):
@@ -99,18 +99,18 @@ class SourceCase(TestCase):
         return time.monotonic() - begun
 
     async def until(self, holds: Callable[[], object], seconds: float = 20) -> None:
-        """Wait until something is so."""
+        """Wait until ``holds`` returns true."""
         deadline = time.monotonic() + seconds
         while not await deferToThread(holds):
             assert time.monotonic() < deadline, "not within time"
             await sleep(REACTOR, 0.02)
 
     def containers(self) -> list[dict[str, Any]]:
-        """All that the engine has, running or not."""
+        """Return all containers of the engine, running or not."""
         found: list[dict[str, Any]] = json.loads(self.lab.docker("GET", "/containers/json?all=1")[1])
         return found
 
 
 def environment(**changed: str) -> dict[str, str]:
-    """This process's own, with changes."""
+    """Return the environment of this process, with changes."""
     return {**os.environ, **changed}

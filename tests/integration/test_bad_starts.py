@@ -1,4 +1,4 @@
-"""What is found wrong at the start: a clear message on standard error, a non-zero exit, nothing harmed."""
+"""Errors at the start: a clear message on standard error, a non-zero exit status, and no change to the host."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_command_line(lab: Lab, app_folder: Path, arguments: list[str], message: str) -> None:
+def test_a_wrong_command_line_is_refused(lab: Lab, app_folder: Path, arguments: list[str], message: str) -> None:
     code, out, err = run_to_end(lab, arguments, app_folder)
     assert (code, out) == (USAGE, "")
     assert err.startswith("hanoverd: ")
@@ -51,46 +51,46 @@ def test_a_wrong_command_line(lab: Lab, app_folder: Path, arguments: list[str], 
     assert "Traceback" not in err
 
 
-def test_no_dockerfile(lab: Lab, tmp_path: Path) -> None:
+def test_a_folder_without_a_dockerfile_is_refused(lab: Lab, tmp_path: Path) -> None:
     code, out, err = run_to_end(lab, ["-p", "8080:80"], tmp_path)
     assert (code, out) == (START, "")
     assert f"there is no Dockerfile in {tmp_path}" in err
 
 
-def test_an_engine_that_does_not_answer(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
-    address = f"unix://{tmp_path}/nobody.sock"
+def test_an_engine_that_does_not_answer_is_reported(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
+    address = f"unix://{tmp_path}/missing.sock"
     code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder, {"DOCKER_HOST": address})
     assert (code, out) == (START, "")
     assert f"no Docker engine answers at {address} (from DOCKER_HOST)" in err
     assert "Traceback" not in err
 
 
-def test_an_engine_on_tcp_that_does_not_answer(lab: Lab, app_folder: Path) -> None:
+def test_an_engine_on_tcp_that_does_not_answer_is_reported(lab: Lab, app_folder: Path) -> None:
     code, _, err = run_to_end(lab, ["-p", "8080:80"], app_folder, {"DOCKER_HOST": "tcp://127.0.0.1:1"})
     assert code == START
     assert "no Docker engine answers at tcp://127.0.0.1:1 (from DOCKER_HOST): ECONNREFUSED" in err
 
 
-def test_a_context_that_does_not_exist(lab: Lab, app_folder: Path) -> None:
+def test_a_docker_context_that_does_not_exist_is_reported(lab: Lab, app_folder: Path) -> None:
     code, _, err = run_to_end(lab, [], app_folder, {"DOCKER_HOST": "", "DOCKER_CONTEXT": "nowhere"})
     assert code == START
     assert "the context nowhere of DOCKER_CONTEXT does not exist" in err
 
 
-def test_an_engine_that_refuses_permission(lab: Lab, app_folder: Path, capable: dict[str, str]) -> None:
+def test_missing_permission_for_the_engine_is_reported(lab: Lab, app_folder: Path, capable: dict[str, str]) -> None:
     code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder, capable, NOBODY)
     assert (code, out) == (START, "")
     assert f"permission denied by the Docker engine at {lab.docker_host}" in err
 
 
-def test_a_firewall_that_may_not_be_changed(lab: Lab, app_folder: Path) -> None:
+def test_missing_permission_for_the_firewall_is_reported(lab: Lab, app_folder: Path) -> None:
     code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder, None, NOBODY)
     assert (code, out) == (START, "")
     assert "iptables-save failed" in err
     assert "setcap" in err
 
 
-def test_a_firewall_program_that_is_missing(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
+def test_a_missing_firewall_program_is_reported(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
     program = app_folder / "iptables-save"
     program.write_text(f"#!/bin/sh\ntouch {tmp_path}/executed\n")
     program.chmod(0o755)
@@ -101,7 +101,7 @@ def test_a_firewall_program_that_is_missing(lab: Lab, app_folder: Path, tmp_path
     assert not Path("/executed-from-the-current-folder").exists()
 
 
-def test_a_host_port_that_another_program_listens_on(lab: Lab, app_folder: Path) -> None:
+def test_a_host_port_in_use_is_refused(lab: Lab, app_folder: Path) -> None:
     listener = subprocess.Popen(
         lab.in_host([sys.executable, "-c", _LISTEN]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -125,13 +125,13 @@ sys.stdin.read()
 """
 
 
-def test_a_host_address_that_is_not_this_hosts(lab: Lab, app_folder: Path) -> None:
+def test_an_address_of_another_host_is_refused(lab: Lab, app_folder: Path) -> None:
     code, _, err = run_to_end(lab, ["-p", "203.0.113.1:8080:80"], app_folder)
     assert code == START
     assert "203.0.113.1 is not an address of this host" in err
 
 
-def test_a_port_and_a_name_that_another_hanoverd_holds(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_port_and_a_name_of_another_hanoverd_are_refused(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "first", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("first-0")
         before = lab.iptables_save()
@@ -145,7 +145,7 @@ def test_a_port_and_a_name_that_another_hanoverd_holds(lab: Lab, app_folder: Pat
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "first-0"
 
 
-def test_nobody_else_can_listen_on_a_published_port(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_other_programs_cannot_listen_on_a_published_port(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "holder", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("holder-0")
         code = "import socket; socket.create_server(('', 8080))"
@@ -153,7 +153,7 @@ def test_nobody_else_can_listen_on_a_published_port(lab: Lab, app_folder: Path, 
         assert os.strerror(socket.errno.EADDRINUSE) in done.stderr  # type: ignore[attr-defined]
 
 
-def test_help_and_version_need_nothing(lab: Lab, tmp_path: Path) -> None:
+def test_help_and_version_work_without_engine_and_firewall(lab: Lab, tmp_path: Path) -> None:
     nothing = {"DOCKER_HOST": "unix:///nowhere", "PATH": "/nowhere"}
     code, out, err = run_to_end(lab, ["--help"], tmp_path, nothing)
     assert (code, err) == (0, "")
@@ -162,7 +162,7 @@ def test_help_and_version_need_nothing(lab: Lab, tmp_path: Path) -> None:
     assert (code, out.split()[0], err) == (0, "hanoverd", "")
 
 
-def test_a_dockerfile_that_may_not_be_read(lab: Lab, app_folder: Path, capable: dict[str, str]) -> None:
+def test_an_unreadable_dockerfile_is_reported(lab: Lab, app_folder: Path, capable: dict[str, str]) -> None:
     (app_folder / "Dockerfile").chmod(0o600)
     code, out, err = run_to_end(lab, [], app_folder, capable, NOBODY)
     assert (code, out) == (START, "")

@@ -1,4 +1,4 @@
-"""A newer trigger cancels a handover that is not live yet, wherever it is; nothing of it is left."""
+"""A newer trigger cancels a handover in any phase before the flip, and nothing of it is left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLOW_STEP = f'FROM {BASE}\nRUN ["busybox", "sleep", "60"]\n'
 
 
 def builds_under_way(lab: Lab) -> int:
-    """Containers that run a step of a build: those that are not hanoverd's."""
+    """Return the number of containers that run a step of a build: these do not have hanoverd's label."""
     _, body = lab.docker("GET", "/containers/json")
     return sum(1 for container in json.loads(body) if container["Labels"].get("orchestrator") != "hanoverd")
 
@@ -26,7 +26,7 @@ def only_live(lab: Lab, app: str, version: str) -> bool:
     return eventually(lambda: names(lab.containers(app)) == [version])
 
 
-def test_in_mid_build_the_engine_stops_building(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_newer_trigger_stops_a_build(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "built", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("built-0")
         for _ in range(2):
@@ -42,13 +42,13 @@ def test_in_mid_build_the_engine_stops_building(lab: Lab, app_folder: Path, daem
         assert only_live(lab, "built", live)
 
 
-def test_in_mid_start(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_newer_trigger_cancels_a_start(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "begun", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("begun-0")
         before = hanoverd.position
         hanoverd.hup()
         for _ in range(2):
-            # The start comes next, and takes the engine a quarter of a second.
+            # The start follows, and takes the engine a quarter of a second.
             hanoverd.wait_event("created", after=before)
             before = hanoverd.position
             hanoverd.hup()
@@ -57,7 +57,7 @@ def test_in_mid_start(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         assert only_live(lab, "begun", live)
 
 
-def test_in_mid_poll(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_newer_trigger_cancels_a_readiness_check(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "polled", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("polled-0")
         write_app(app_folder, env={"MUTE": "1"})
@@ -87,7 +87,7 @@ def test_ten_sighups_in_a_burst_make_one_more_live_version(lab: Lab, app_folder:
         assert only_live(lab, "burst", second["version"])
 
 
-def test_stopping_cancels_too(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_stop_cancels_a_build(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "ended", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("ended-0")
         (app_folder / "Dockerfile").write_text(SLOW_STEP)

@@ -73,7 +73,7 @@ class ConntrackTests(TestCase):
         listing = self.inside("conntrack", "-L", "-p", "tcp", "--state", "SYN_SENT")
         return {address for address in (DEAD, ALSO_DEAD, OTHER) if f"dst={address} " in listing}
 
-    async def test_what_was_never_answered_is_forgotten_and_what_is_alive_is_not(self) -> None:
+    async def test_connections_without_an_answer_are_deleted_and_active_ones_are_not(self) -> None:
         self.assertEqual(self.unanswered(), {DEAD, ALSO_DEAD, OTHER})
         self.assertEqual(await self.conntrack.count([DEAD]), 0)
         self.assertEqual(await self.conntrack.count([SERVER, DEAD]), 1)

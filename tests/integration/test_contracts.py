@@ -43,9 +43,9 @@ class FirewallTests(firewall.FirewallContract):
         self.environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
     def saved(self) -> str:
-        """The table as it is now."""
+        """Return the present table."""
         return self.lab.iptables_save()
 
     def restore(self, lines: str) -> None:
-        """Change the table behind hanoverd's back."""
+        """Change the table as another program would."""
         subprocess.run(self.lab.in_host(["iptables-restore", "--noflush"]), input=lines, text=True, check=True)

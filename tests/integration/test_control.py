@@ -1,4 +1,4 @@
-"""A running hanoverd, looked at and told what to do from outside."""
+"""The commands for a running hanoverd: status, history, logs, deploy, cancel, rollback, pause and resume."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Commands:
         self._lab = lab
 
     def start(self, *arguments: str, as_user: Sequence[str] = ()) -> subprocess.Popen[str]:
-        """One that goes on."""
+        """Start a command."""
         return subprocess.Popen(
             self._lab.in_host([*as_user, *twistd(*arguments)]),
             env=environment(self._lab),
@@ -47,55 +47,55 @@ class Commands:
         )
 
     def end(self, *arguments: str, as_user: Sequence[str] = ()) -> tuple[int, str, str]:
-        """Exit status, standard output and standard error."""
+        """Run a command; return its exit status, standard output and standard error."""
         running = self.start(*arguments, as_user=as_user)
         out, err = running.communicate(timeout=60)
         return running.returncode, out, err
 
     def __call__(self, *arguments: str) -> str:
-        """What one prints that works."""
+        """Run a command that must succeed; return its output."""
         code, out, err = self.end(*arguments)
         assert (code, err) == (0, ""), (arguments, code, out, err)
         return out
 
     def status(self) -> Any:
-        """All about the app."""
+        """Return the status of the app."""
         return json.loads(self("status", "web", "--json"))
 
     def history(self) -> list[Any]:
-        """The handovers so far."""
+        """Return the handovers so far."""
         return [json.loads(line) for line in self("history", "web", "--format", "json").splitlines()]
 
 
 @pytest.fixture
 def commands(lab: Lab) -> Commands:
-    """Those of the lab."""
+    """The commands on the lab's host."""
     return Commands(lab)
 
 
 def alive(lab: Lab) -> str:
-    """The version that answers the client host."""
+    """Return the version that answers the client host."""
     return hostname(lab.in_client, URL.format(lab.host_ip))
 
 
 def words(lab: Lab, path: str = "") -> str:
-    """What it answers."""
+    """Return the answer of the live version."""
     return ask(lab.in_client, URL.format(lab.host_ip) + path)
 
 
 def lossless(clients: Clients) -> None:
-    """All requests were answered."""
+    """Assert that all requests were answered."""
     counted = clients.finish()
     assert (counted["failed"], counted["cut"], counted["errors"]) == (0, 0, []), counted
     assert counted["ok"] > 20
 
 
 def load(lab: Lab) -> Clients:
-    """Short requests from the client host."""
+    """Send short requests from the client host."""
     return Clients(lab.in_client, lab.host_ip, "8080", "--workers", "2", "--pause", "0.01")
 
 
-class TestLooking:
+class TestQueries:
     """list, status, history, logs."""
 
     def test_apps_are_listed_as_docker_lists(
@@ -113,7 +113,7 @@ class TestLooking:
             assert f"0.0.0.0:8080->80/tcp   {hanoverd.pid}" in web
             [first, second] = [json.loads(line) for line in commands("list", "--format=json").splitlines()]
             assert (first["app"], second["live"]["version"]) == ("api", "web-0")
-            # A socket that a dead one has left is told, and does not hide the others.
+            # The socket of a killed hanoverd is reported, and does not hide the others.
             other.kill()
             code, out, err = commands.end("list", "-q")
             assert (code, out) == (1, "web\n")
@@ -124,7 +124,7 @@ class TestLooking:
             assert commands("list", "-q") == "api\n"
         assert list(lab.runtime.iterdir()) == []
 
-    def test_status_tells_what_is_live_and_what_is_under_way(
+    def test_status_shows_the_live_version_and_the_handover_in_progress(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, "-e", "PASSWORD=hunter2", cwd=app_folder) as hanoverd:
@@ -146,17 +146,19 @@ class TestLooking:
             shown = Path(f"/proc/{hanoverd.pid}/cmdline").read_text()
             assert "--env=PASSWORD=***" in shown
             [label] = [one["Labels"] for one in lab.containers("web") if one["Names"] == ["/web-0"]]
-            told = [
+            shown_texts = [
                 text,
                 json.dumps([status, commands.history(), label]),
                 commands("logs", "web"),
                 hanoverd.log(),
                 shown,
             ]
-            assert "hunter2" not in "".join(told)
+            assert "hunter2" not in "".join(shown_texts)
             assert "PASSWORD=hunter2" in json.loads(lab.docker("GET", "/containers/web-0/json")[1])["Config"]["Env"]
 
-    def test_status_goes_on_being_shown(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
+    def test_status_with_watch_shows_each_change(
+        self, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             watching = commands.start("status", "web", "--json", "-w")
@@ -169,7 +171,7 @@ class TestLooking:
             _, err = watching.communicate(timeout=20)
             assert (watching.returncode, err) == (130, "")
 
-    def test_history_tells_what_began_each_handover_and_what_became_of_it(
+    def test_history_shows_the_trigger_and_the_outcome_of_each_handover(
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -191,13 +193,11 @@ class TestLooking:
             assert newest.split()[:4] == ["2", "web-1", "hanoverd/web:latest", "SIGHUP"]
             assert " live " in oldest
             whole = commands("history", "web", "--no-trunc").splitlines()
-            assert "cannot go on: exiting with 3" in whole[1]
+            assert "cannot continue: exiting with 3" in whole[1]
             assert whole[0].split()[-2:] == ["PHASES", "WHY"]
             assert ", created in " in whole[2]
 
-    def test_logs_go_on_from_version_to_version(
-        self, app_folder: Path, daemon: StartDaemon, commands: Commands
-    ) -> None:
+    def test_logs_follow_a_handover(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             assert "web-0" in commands("logs", "web")
@@ -209,16 +209,16 @@ class TestLooking:
             assert "SIGHUP" in following.stdout.readline()
             hanoverd.wait_gone("web-0")
             assert hanoverd.terminate() == 0
-            # It ends with what it follows.
+            # The command ends when hanoverd stops.
             out, _ = following.communicate(timeout=20)
             assert following.returncode == 0
             assert out.index("web-1") < out.rindex("web-0")
 
 
-class TestOrders:
+class TestCommands:
     """deploy, cancel, rollback, pause, resume."""
 
-    def test_deploy_follows_the_handover_and_tells_what_came_of_it(
+    def test_deploy_with_wait_follows_the_handover_and_reports_its_outcome(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -238,7 +238,7 @@ class TestOrders:
             assert "handover 4 begins" in commands("deploy", "web")
             eventually(lambda: len(commands.history()) == 4)
 
-    def test_deploy_of_an_image_is_for_once(
+    def test_deploy_of_an_image_applies_once(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -272,7 +272,7 @@ class TestOrders:
             assert "web: handover 2: cancelled after" in err
             assert "a newer one begins" in err
 
-    def test_a_deploy_that_is_put_off_is_followed_to_its_end(
+    def test_a_postponed_deploy_is_followed_to_its_end(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -290,7 +290,7 @@ class TestOrders:
                 *((1, "live"), (2, "live"), (3, "live"))
             ]
 
-    def test_ctrl_c_ends_the_wait_and_not_the_handover(
+    def test_ctrl_c_stops_the_wait_but_not_the_handover(
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -303,7 +303,7 @@ class TestOrders:
             assert (waiting.returncode, err) == (130, "web: handover 2 goes on (`hanoverd cancel web` cancels it)\n")
             hanoverd.wait_live("web-1")
 
-    def test_cancel(self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
+    def test_cancel_stops_a_handover(self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             assert commands.end("cancel", "web") == (1, "", "hanoverd: web: there is no handover to cancel\n")
@@ -316,7 +316,7 @@ class TestOrders:
             assert commands.status()["state"] == "live"
             assert alive(lab) == "web-0"
 
-    def test_while_paused_triggers_are_held_and_orders_are_done(
+    def test_while_paused_triggers_are_held_and_commands_are_executed(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -327,7 +327,7 @@ class TestOrders:
                 hanoverd.hup()
             hanoverd.wait_event("held", reason="SIGHUP")
             assert "web-1 (hanoverd/web:latest) is live" in commands("deploy", "web", "--wait")
-            # What dies is started again, paused or not.
+            # A dead version is restarted, even while hanoverd is paused.
             lab.docker("POST", "/containers/web-1/kill")
             hanoverd.wait_live("web-2")
             status = commands.status()
@@ -339,10 +339,10 @@ class TestOrders:
             assert not commands.status()["paused"]
 
 
-class TestWhoMay:
-    """Nobody else is answered."""
+class TestAccess:
+    """Who may use the control socket, and which requests it accepts."""
 
-    def test_only_the_same_user_and_root(
+    def test_only_the_same_user_and_root_may_connect(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -352,24 +352,24 @@ class TestWhoMay:
             code, out, err = commands.end("status", "web", as_user=SOMEBODY)
             assert (code, out) == (1, "")
             assert "the hanoverd that serves web belongs to another user: ask as that user, or as root" in err
-            # Even where the file lets everybody in.
+            # Even if the mode of the file allows it.
             path.chmod(0o666)
             code, out, err = commands.end("pause", "web", as_user=SOMEBODY)
             assert (code, out) == (1, "")
             assert "web: this hanoverd belongs to another user" in err
             assert not commands.status()["paused"]
 
-    def test_an_app_that_nobody_serves(
+    def test_an_unknown_app_is_reported(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
-        code, out, err = commands.end("status", "nobody")
+        code, out, err = commands.end("status", "missing")
         assert (code, out) == (1, "")
-        assert "no hanoverd serves an app named nobody here (there is none at all; looked in " in err
+        assert "no hanoverd serves an app named missing here (there is none at all; looked in " in err
         with daemon(*ARGUMENTS, cwd=app_folder):
-            eventually(lambda: "there are: web" in commands.end("deploy", "nobody")[2])
+            eventually(lambda: "there are: web" in commands.end("deploy", "missing")[2])
         assert list(lab.runtime.iterdir()) == []
 
-    def test_what_is_no_question_is_refused_and_harms_nothing(
+    def test_invalid_requests_are_refused_and_change_nothing(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -392,7 +392,7 @@ class TestWhoMay:
 
 
 def raw(lab: Lab, request: bytes) -> bytes:
-    """What the socket answers."""
+    """Return the answer of the control socket."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         connection.connect(str(lab.runtime / "web.sock"))
@@ -404,9 +404,9 @@ def raw(lab: Lab, request: bytes) -> bytes:
 
 
 class TestRollback:
-    """Versions that are kept, and gone back to."""
+    """Versions that are kept for a rollback."""
 
-    def test_back_to_the_version_before_without_a_failed_request(
+    def test_a_rollback_costs_no_request(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         write_app(app_folder, version="one")
@@ -427,9 +427,9 @@ class TestRollback:
             eventually(lambda: [one["generation"] for one in commands.status()["kept"]] == [2])
             lossless(clients)
             assert commands.status()["live"]["image_id"] == first
-            # And forth again, by its number, or by its name.
+            # And back to the newer one, by its number or by its name.
             assert "web-4 (hanoverd/web:latest) is live" in commands("rollback", "web", "web-2", "--wait")
-            # At once: it still finishes.
+            # Immediately: the version that was replaced still drains.
             code, _, err = commands.end("rollback", "web", "77", "--wait")
             assert code == 1
             assert "cannot roll back: version web-77 is not kept. Kept versions: web-3 (" in err
@@ -463,7 +463,7 @@ class TestRollback:
                 commands("rollback", "web", "--wait")
                 assert words(lab).split()[1] == expected
 
-    def test_with_the_settings_that_it_ran_with_across_a_restart(
+    def test_a_rollback_uses_the_settings_of_its_version_across_a_restart(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands, tmp_path: Path
     ) -> None:
         (tmp_path / "data").mkdir()
@@ -471,7 +471,7 @@ class TestRollback:
         with daemon(*ARGUMENTS, "--on-exit", "keep", *old, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             before = json.loads(lab.docker("GET", "/containers/web-0/json")[1])
-        # The same image, other settings.
+        # The same image with other settings.
         with daemon(*ARGUMENTS, "--on-exit", "keep", "-e", "MODE=new", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-1")
             eventually(lambda: lab.kept() == ["web-0-kept"])
@@ -481,13 +481,13 @@ class TestRollback:
             assert commands.end("rollback", "web", "1", "--wait")[0] == 0
             after = json.loads(lab.docker("GET", "/containers/web-3/json")[1])
             assert "MODE=new" in after["Config"]["Env"]
-            # One that dies is started again with the settings that it had.
+            # A dead version is restarted with the settings that it had.
             lab.docker("POST", "/containers/web-3/kill")
             hanoverd.wait_live("web-4")
             assert "MODE=new" in json.loads(lab.docker("GET", "/containers/web-4/json")[1])["Config"]["Env"]
         assert before["HostConfig"]["Binds"] == [f"{tmp_path}/data:/data"]
 
-    def test_images_that_are_not_needed_any_more_are_removed_unless_they_are_somebody_elses(
+    def test_unused_images_are_removed_unless_they_have_another_name(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         there = lab.image_ids()
@@ -509,7 +509,7 @@ class TestRollback:
             hanoverd.wait_event("image_removed", image="hanoverd/web:latest")
         lab.docker("DELETE", "/images/mine:v1")
 
-    def test_with_keep_versions_0_nothing_is_kept(
+    def test_keep_versions_0_keeps_nothing(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         there = lab.image_ids()
@@ -532,7 +532,7 @@ class TestRollback:
             hanoverd.wait_live("web-2")
             assert [one["version"] for one in commands.history()] == ["web-2"]
 
-    def test_what_is_kept_outlives_a_kill(
+    def test_kept_versions_survive_a_kill(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
@@ -547,7 +547,7 @@ class TestRollback:
             assert "is live" in commands("rollback", "web", "0", "--wait")
 
 
-def test_the_sockets_of_users_without_root_are_their_own(
+def test_the_socket_of_an_ordinary_user_belongs_to_that_user(
     lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands, capable: dict[str, str]
 ) -> None:
     group = str(os.stat(lab.engine.socket).st_gid)

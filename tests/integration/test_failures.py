@@ -1,4 +1,4 @@
-"""A version that fails says why and is removed; the old one goes on, and the daemon waits for the next trigger."""
+"""A version that fails is removed, and its error is logged; the old version stays live."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ URL = "http://{}:8080/"
         ({"MUTE": "1"}, r"not ready within the status timeout of 2s"),
         ({"READY_AFTER": "60"}, r"port 80: .*[Rr]efused"),
         ({"PORTS": "8000"}, r"port 80: .*[Rr]efused"),
-        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last line:\n\s+cannot go on: exiting with 3"),
+        ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last line:\n\s+cannot continue: exiting with 3"),
     ],
     ids=["404", "a redirect", "accepts and never answers", "never listens", "listens elsewhere", "exits at once"],
 )
-def test_the_old_version_goes_on_when_the_new_one_fails(
+def test_the_old_version_stays_live_when_the_new_one_fails(
     lab: Lab, app_folder: Path, daemon: StartDaemon, env: dict[str, str], reason: str
 ) -> None:
     with daemon("-p", "8080:80", "--name", "tried", "--status-timeout", "2s", cwd=app_folder) as hanoverd:
@@ -48,7 +48,7 @@ def test_the_old_version_goes_on_when_the_new_one_fails(
         assert hostname(lab.in_client, URL.format(lab.host_ip)) == "tried-2"
 
 
-def test_a_first_version_that_fails_leaves_a_daemon_that_waits(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_failed_first_version_leaves_the_daemon_waiting(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     write_app(app_folder, env={"EXIT": "7"})
     with daemon("-p", "8080:80", "--name", "late", cwd=app_folder) as hanoverd:
         assert "exited with code 7" in hanoverd.wait_event("failed", version="late-0")["error"]
@@ -59,33 +59,31 @@ def test_a_first_version_that_fails_leaves_a_daemon_that_waits(lab: Lab, app_fol
         hanoverd.wait_live("late-1")
 
 
-def test_503_first_means_not_yet(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_version_that_answers_503_at_first_becomes_ready(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "-e", "UNREADY_FOR=1.5", "--name", "warming", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("warming-0")
         assert hostname(lab.in_client, URL.format(lab.host_ip)) == "warming-0"
 
 
-def test_an_app_that_answers_only_after_10_seconds_is_waited_for(
-    lab: Lab, app_folder: Path, daemon: StartDaemon
-) -> None:
+def test_an_app_that_answers_after_10_seconds_becomes_ready(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "-e", "READY_AFTER=10", "--name", "slow", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("slow-0")
         assert hanoverd.wait_event("ready", version="slow-0")["seconds"] > 9
 
 
-def test_every_published_port_must_accept(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
+def test_every_published_port_must_accept_connections(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
     write_app(tmp_path, env={"PORTS": "80"})
     with daemon("-p", "8080:80", "-p", "8081:81", "--status-timeout", "1s", "--name", "half", cwd=tmp_path) as hanoverd:
         error = hanoverd.wait_event("failed", version="half-0")["error"]
         assert re.search(r"port 80: HTTP status 200; port 81: .*refused", error)
 
 
-def test_the_status_uri_is_what_is_asked(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_the_readiness_check_requests_the_status_uri(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--status-uri", "/slow?0.2", "--name", "asked", cwd=app_folder) as hanoverd:
         assert 0.2 <= hanoverd.wait_event("ready", version="asked-0")["seconds"] < 2
 
 
-def test_a_dockerfile_that_does_not_parse(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_an_invalid_dockerfile_fails_the_handover(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     (app_folder / "Dockerfile").write_text("FORM scratch\n")
     with daemon("--name", "typo", cwd=app_folder) as hanoverd:
         error = hanoverd.wait_event("failed")["error"]
@@ -106,7 +104,7 @@ def test_a_build_step_that_fails_shows_its_output(lab: Lab, app_folder: Path, da
         assert hostname(lab.in_client, URL.format(lab.host_ip)) == "broken-0"
 
 
-def test_an_image_that_nobody_has(lab: Lab, daemon: StartDaemon) -> None:
+def test_an_image_that_cannot_be_pulled_fails_the_handover(lab: Lab, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "127.0.0.1:1/nothing:v1", cwd="/") as hanoverd:
         error = hanoverd.wait_event("failed")["error"]
         assert "127.0.0.1:1/nothing:v1" in error
@@ -115,13 +113,13 @@ def test_an_image_that_nobody_has(lab: Lab, daemon: StartDaemon) -> None:
         assert hanoverd.wait() == 1
 
 
-def test_an_image_without_any_port(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
+def test_an_image_without_ports_fails_the_handover(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
     write_app(tmp_path, expose=())
     with daemon("--name", "portless", cwd=tmp_path) as hanoverd:
         hanoverd.wait_event("failed", version="portless-0", error=contains("hanoverd/portless:latest exposes none"))
 
 
-def test_a_container_that_is_somebody_elses_is_left_alone(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_foreign_container_of_the_same_name_is_left_alone(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     lab.docker("POST", "/containers/create?name=taken-0", {"Image": BASE, "Cmd": ["sh"]})
     try:
         with daemon("-p", "8080:80", "--name", "taken", cwd=app_folder) as hanoverd:
@@ -132,7 +130,7 @@ def test_a_container_that_is_somebody_elses_is_left_alone(lab: Lab, app_folder: 
         lab.docker("DELETE", "/containers/taken-0")
 
 
-def test_a_live_version_that_exits_takes_its_rules_with_it(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_the_rules_of_a_live_version_that_exits_are_removed(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "mortal", "--restart", "no", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("mortal-0")
         with pytest.raises(ConnectionError):

@@ -1,4 +1,4 @@
-"""A short campaign of faults, the same ones each time and of all kinds: everything becomes right again without a person."""
+"""A short campaign of faults of all kinds, the same in each run: hanoverd recovers from all of them without help."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.faults.campaign import run
 FAULTS, SEED = 60, 4
 
 
-def test_sixty_faults() -> None:
+def test_hanoverd_recovers_from_sixty_faults() -> None:
     sums = run(SEED, lambda count: count < FAULTS)
     print(sums)
     assert (len(sums.results), [str(result) for result in sums.not_right], sums.left) == (FAULTS, [], [])

@@ -36,19 +36,19 @@ BRANCH = "/sub/github.com/repo/me/app/branch/main"
 
 
 def publish(lab: Lab, path: str, body: str) -> str:
-    """Publish, as anybody would."""
+    """Publish a message with curl."""
     url = f"http://127.0.0.1:{HOOKBOT_PORT}{path}"
     command = ["curl", "-sS", "-u", f"{token_of(path)}:", "--data-binary", body, url]
     return subprocess.run(lab.in_host(command), capture_output=True, text=True, check=True).stdout
 
 
 def push_message(commit: str, **changed: str) -> str:
-    """What hookbot's router makes of a push."""
+    """Return the message that hookbot's router publishes for a push."""
     return json.dumps({"Type": "push", "Repo": "me/app", "Branch": "main", "SHA": commit, "Who": "lab", **changed})
 
 
 class Hosted:
-    """The app's repository on a git host that git takes for github.com, and tells hookbot of pushes if it is asked to."""
+    """The app's repository on a git host that git uses as github.com; ``notify_hookbot`` adds a webhook."""
 
     def __init__(self, lab: Lab, folder: Path, address: str, ca: str) -> None:
         self.repository = Repository(folder / "work", folder / "hosted" / "me" / "app")
@@ -58,8 +58,8 @@ class Hosted:
         self.environ = {"GIT_CONFIG_GLOBAL": str(config), "GIT_SSL_CAINFO": ca}
         self._lab = lab
 
-    def tell_hookbot(self) -> None:
-        """From now on."""
+    def notify_hookbot(self) -> None:
+        """Notify hookbot of pushes from now on."""
         url = f"http://127.0.0.1:{HOOKBOT_PORT}/unsafe/pub/github.com/?extra-metadata=github"
         command = self._lab.in_host([sys.executable, str(WEBHOOK), url, GITHUB_SECRET, "me/app"])
         hook = self.repository.bare / "hooks" / "post-receive"
@@ -67,7 +67,7 @@ class Hosted:
         hook.chmod(0o755)
 
     def push(self, version: str) -> str:
-        """Commit and push the app, which says that it is this version."""
+        """Commit and push a version of the app."""
         write_app(self.repository.work, version=version)
         return self.repository.commit({})
 
@@ -81,14 +81,14 @@ def hosted(lab: Lab, tmp_path: Path) -> Iterator[Hosted]:
 
 @pytest.fixture
 def hookbot(lab: Lab) -> Iterator[Daemon]:
-    """A hookbot."""
+    """A running hookbot server."""
     with hookbot_server(lab, "--router=github") as server:
         yield server
 
 
 @contextmanager
 def deployed(daemon: StartDaemon, hosted: Hosted, *arguments: str, cwd: Path, topic: str = BRANCH) -> Iterator[Daemon]:
-    """The daemon, which follows the branch."""
+    """Run hanoverd, which follows the branch."""
     environ = {**hosted.environ, "HOOKBOT_URL": hookbot_url(topic)}
     with daemon("-p", "8080:80", "--state-dir", str(hosted.state), *arguments, cwd=cwd, env=environ) as hanoverd:
         hanoverd.wait_event("hookbot_connected")
@@ -97,15 +97,15 @@ def deployed(daemon: StartDaemon, hosted: Hosted, *arguments: str, cwd: Path, to
 
 
 def version(lab: Lab) -> str:
-    """What the live version says that it is."""
+    """Return the version number that the live version prints."""
     return ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[1]
 
 
-def test_from_a_push_to_the_clients_nothing_is_lost(
+def test_a_push_reaches_the_clients_without_a_lost_request(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     hosted.push("one")
-    hosted.tell_hookbot()
+    hosted.notify_hookbot()
     image = "docker-pull/127.0.0.1:5000/me/app/tag/main"
     with registry(lab, tmp_path / "registry") as address:
         notify = {
@@ -135,7 +135,7 @@ def test_from_a_push_to_the_clients_nothing_is_lost(
                         assert token_of(topic) not in process.log()
 
 
-def test_a_message_names_the_commit_and_sighup_repeats_it(
+def test_a_message_selects_the_commit_and_sighup_deploys_it_again(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     commits = [hosted.push(name) for name in ("one", "two", "three")]
@@ -150,17 +150,17 @@ def test_a_message_names_the_commit_and_sighup_repeats_it(
         assert version(lab) == "two"
 
 
-def test_messages_that_are_not_what_they_should_be_are_told_and_dropped(
+def test_invalid_messages_are_logged_and_dropped(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     commit = hosted.push("one")
     with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
         for message, reason in (
             ("nonsense", 'it should be JSON with Repo, Branch and SHA, not "nonsense"'),
-            (push_message("--upload-pack=x"), "is no commit"),
+            (push_message("--upload-pack=x"), "is not a commit"),
             (push_message("0" * 40), "the branch was deleted"),
-            (push_message(commit, Repo="me/other"), 'it is of the repo "me/other", not "me/app"'),
-            (push_message(commit, Branch="other"), 'it is of the branch "other", not "main"'),
+            (push_message(commit, Repo="me/other"), 'it is for the repo "me/other", not "me/app"'),
+            (push_message(commit, Branch="other"), 'it is for the branch "other", not "main"'),
             ("[" * 100_000, "it should be JSON"),
         ):
             publish(lab, BRANCH.replace("/sub", "/pub"), message)
@@ -171,7 +171,7 @@ def test_messages_that_are_not_what_they_should_be_are_told_and_dropped(
         assert version(lab) == "one"
 
 
-def test_what_was_pushed_while_hookbot_was_away_is_made_up_for(
+def test_a_push_while_hookbot_was_away_is_deployed_later(
     lab: Lab, hosted: Hosted, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     hosted.push("one")
@@ -190,14 +190,14 @@ def test_what_was_pushed_while_hookbot_was_away_is_made_up_for(
                 hanoverd.wait_event("trigger", reasons=contains("hookbot was away"), after=before)
                 hanoverd.wait_live("app-1", after=before)
                 assert version(lab) == "two"
-        # Nothing new: no handover.
+        # Without a new commit there is no handover.
         time.sleep(2)
         assert not hanoverd.events("trigger", after=before)
     with server:
         pass
 
 
-def test_a_burst_of_messages_makes_the_newest_live(
+def test_a_burst_of_messages_deploys_the_newest_commit(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     commits = [hosted.push(f"v{number}") for number in range(5)]
@@ -210,7 +210,7 @@ def test_a_burst_of_messages_makes_the_newest_live(
         assert len(hanoverd.events("live")) <= 4
 
 
-def test_an_image_that_was_pushed_while_hookbot_was_away(
+def test_an_image_pushed_while_hookbot_was_away_is_deployed_later(
     lab: Lab, daemon: StartDaemon, app_folder: Path, tmp_path: Path
 ) -> None:
     topic = "/docker-pull/127.0.0.1:5000/me/app/tag/main"
@@ -240,7 +240,7 @@ def test_an_image_that_was_pushed_while_hookbot_was_away(
             with hookbot_server(lab):
                 hanoverd.wait_live("app-2", after=before)
                 assert version(lab) == "three"
-                # What was seen then does not stick: the next message is about what the tag means then.
+                # The next message deploys the image that the tag has then.
                 push("four")
                 publish(lab, f"/pub{topic}", "UPDATE\n")
                 hanoverd.wait_live("app-3", after=before)
@@ -249,7 +249,7 @@ def test_an_image_that_was_pushed_while_hookbot_was_away(
                 assert container["Labels"]["hanoverd.image-name"] == f"{address}/me/app:main"
 
 
-def test_the_token_is_in_no_list_of_processes_label_or_log(
+def test_the_token_appears_in_no_process_list_label_or_log(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
     hosted.push("one")
@@ -259,7 +259,7 @@ def test_the_token_is_in_no_list_of_processes_label_or_log(
         hanoverd.wait_live("app-0")
         hanoverd.wait_event("hookbot_connected", url=f"ws://127.0.0.1:8090{BRANCH}")
         listed = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
-        assert "hanoverd --publish=8080:80" in listed
+        assert "--publish=8080:80" in listed
         [container] = lab.containers("app")
         inspected = lab.docker("GET", f"/containers/{container['Id']}/json")[1].decode()
         for text in (listed, hanoverd.log(), inspected):
@@ -277,7 +277,7 @@ def test_the_command_hides_its_token_and_keeps_its_name(lab: Lab, hookbot: Daemo
         assert token_of("/sub/hanoverd/cwd") not in Path(f"/proc/{hanoverd.pid}/cmdline").read_text()
 
 
-def test_a_folder_is_built_at_each_message(lab: Lab, hookbot: Daemon, daemon: StartDaemon, app_folder: Path) -> None:
+def test_a_message_builds_the_folder(lab: Lab, hookbot: Daemon, daemon: StartDaemon, app_folder: Path) -> None:
     environ = {"HOOKBOT_URL": hookbot_url("/sub/hanoverd/cwd")}
     with daemon("-p", "8080:80", cwd=app_folder, env=environ) as hanoverd:
         hanoverd.wait_event("hookbot_connected")
@@ -289,23 +289,23 @@ def test_a_folder_is_built_at_each_message(lab: Lab, hookbot: Daemon, daemon: St
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--hookbot", "ws://T@127.0.0.1/sub/elsewhere"], "knows /sub/HOST/repo/USER/REPO/branch/BRANCH"),
         (["--hookbot", "ws://T@127.0.0.1/unsafe/sub/hanoverd/cwd"], "say --hookbot-unsafe"),
         (["builder", "--listen", "ws://T@127.0.0.1/sub/hanoverd/cwd", "--docker-notify", "x"], "--docker-notify"),
     ],
 )
-def test_a_url_that_means_nothing_is_refused_at_the_start(
-    lab: Lab, app_folder: Path, arguments: list[str], told: str
+def test_an_unknown_topic_is_refused_at_the_start(
+    lab: Lab, app_folder: Path, arguments: list[str], message: str
 ) -> None:
     status, out, err = run_to_end(lab, arguments, app_folder)
     assert (status, out) == (2, "")
-    assert told in err
+    assert message in err
     assert "T@" not in err
 
 
-def test_a_start_goes_on_without_hookbot_and_tells(lab: Lab, daemon: StartDaemon, app_folder: Path) -> None:
+def test_a_start_without_hookbot_succeeds_and_is_logged(lab: Lab, daemon: StartDaemon, app_folder: Path) -> None:
     environ = {"HOOKBOT_URL": hookbot_url("/sub/hanoverd/cwd", port=1)}
     with daemon("-p", "8080:80", cwd=app_folder, env=environ) as hanoverd:
         hanoverd.wait_event("hookbot_lost", url="ws://127.0.0.1:1/sub/hanoverd/cwd")
@@ -313,11 +313,11 @@ def test_a_start_goes_on_without_hookbot_and_tells(lab: Lab, daemon: StartDaemon
 
 
 class TestBuilder:
-    """The builder alone."""
+    """The builder without hanoverd."""
 
     @pytest.fixture
     def environ(self, lab: Lab, tmp_path: Path) -> Iterator[dict[str, str]]:
-        """A registry that wants a login, and the environment that has it."""
+        """A registry that needs a login, and the environment of a builder that has it."""
         with registry(lab, tmp_path / "registry", login=True) as address:
             folder = tmp_path / "docker"
             folder.mkdir()
@@ -330,12 +330,12 @@ class TestBuilder:
             }
 
     def tags(self, lab: Lab) -> str:
-        """What the registry has."""
+        """Return the tags of the app in the registry."""
         url = "http://127.0.0.1:5000/v2/me/app/tags/list"
         command = lab.in_host(["curl", "-s", "-u", f"{USER}:{PASSWORD}", url])
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    def test_once_its_exit_status_tells(
+    def test_once_reports_by_its_exit_status(
         self, lab: Lab, environ: dict[str, str], app_folder: Path, tmp_path: Path
     ) -> None:
         status, _, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
@@ -351,7 +351,7 @@ class TestBuilder:
             status, out, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
             assert (status, "there is no Dockerfile" in err) == (1, True), err + out
 
-    def test_a_failure_is_told_the_newest_message_wins_and_sighup_builds_too(
+    def test_a_failure_is_logged_the_newest_message_wins_and_sighup_builds(
         self, lab: Lab, environ: dict[str, str], app_folder: Path
     ) -> None:
         with hookbot_server(lab), Daemon(lab, ["builder"], app_folder, environ) as builder:

@@ -1,4 +1,4 @@
-"""A plain install, the built wheel and an editable install each give the plugin and the command."""
+"""A plain install, a wheel and an editable install each provide the plugin and the command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.integration.asking import ask
 from tests.lab.daemon import PROJECT, Daemon
 from tests.lab.host import Lab
 
-#: What is hanoverd, and not the tests' or somebody's environment.
+#: The files of hanoverd, without tests and environments.
 SOURCES = (
     *("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.rst", "CHANGELOG.rst"),
     *("CONTRIBUTING.rst", "docs", "systemd", "hanoverd", "twisted"),
@@ -26,7 +26,7 @@ SOURCES = (
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A copy, for builds write beside what they build."""
+    """A copy of the sources: builds write beside them."""
     folder = tmp_path / "sources"
     folder.mkdir()
     for name in SOURCES:
@@ -40,7 +40,7 @@ def sources(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bin_folder(tmp_path: Path) -> Path:
-    """The programs of a fresh environment that has hanoverd's dependencies, and not hanoverd."""
+    """The programs of a fresh environment with hanoverd's dependencies but without hanoverd."""
     folder = tmp_path / "environment"
     venv.create(folder, with_pip=True)
     library = next((folder / "lib").glob("python*/site-packages"))
@@ -55,19 +55,19 @@ def bin_folder(tmp_path: Path) -> Path:
 
 
 def run(*command: object) -> str:
-    """Standard output of a command that must succeed, away from the sources."""
+    """Run a command that must succeed, outside the sources; return its standard output."""
     done = subprocess.run([str(word) for word in command], cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
 
 
 def installing(bin_folder: Path) -> list[object]:
-    """The command that installs a package, whose dependencies are there."""
+    """Return the command that installs a package whose dependencies are installed."""
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     return [bin_folder / "python", "-m", "pip", "install", *options]
 
 
-def test_a_package_of_ones_own_adds_a_source(
+def test_another_package_can_add_a_source(
     lab: Lab, app_folder: Path, sources: Path, bin_folder: Path, tmp_path: Path
 ) -> None:
     plugin = tmp_path / "source-plugin"
@@ -91,7 +91,9 @@ def test_a_package_of_ones_own_adds_a_source(
 
 
 @pytest.mark.parametrize("way", ["plain", "wheel", "editable"])
-def test_it_gives_the_plugin_and_the_command(way: str, sources: Path, bin_folder: Path, tmp_path: Path) -> None:
+def test_an_install_provides_the_plugin_and_the_command(
+    way: str, sources: Path, bin_folder: Path, tmp_path: Path
+) -> None:
     install = installing(bin_folder)
     if way == "plain":
         run(*install, sources)

@@ -1,4 +1,4 @@
-"""The wording of the log, which people read: of the tests with a real engine, the only one that depends on it."""
+"""The wording of the log. No other test with a real engine depends on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""--disable-overlap: the two versions never run at once, and the old one comes back when the new one fails."""
+"""--disable-overlap: the two versions never run at the same time, and the old one is restarted if the new one fails."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_old_version_has_stopped_before_the_new_one_starts(lab: Lab, app_fol
 
 
 @pytest.mark.parametrize("env", [{"EXIT": "3"}, {"STATUS": "500"}], ids=["exits", "never ready"])
-def test_the_old_version_is_started_again_when_the_new_one_fails(
+def test_the_old_version_is_restarted_when_the_new_one_fails(
     lab: Lab, app_folder: Path, daemon: StartDaemon, env: dict[str, str]
 ) -> None:
     arguments = ("-p", "8080:80", "--name", "again", "--disable-overlap", "--status-timeout", "2s")
@@ -62,7 +62,9 @@ def test_a_build_that_fails_never_stops_the_old_version(lab: Lab, app_folder: Pa
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "safe-0"
 
 
-def test_a_newer_trigger_while_the_new_version_is_polled(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_newer_trigger_during_the_readiness_check_restarts_the_old_version_first(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
     with daemon("-p", "8080:80", "--name", "newer", "--disable-overlap", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("newer-0")
         write_app(app_folder, env={"STATUS": "500"})

@@ -1,4 +1,4 @@
-"""100 handovers in all, one every 1.5 seconds, under load from another host and from the same: nothing is lost."""
+"""100 handovers, one every 1.5 seconds, under load from another host and from the same host: no request is lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY = 1.5
 
 
 def hand_over(hanoverd: Daemon, app: str, times: int) -> None:
-    """So many handovers, one every ``EVERY`` seconds."""
+    """Do this many handovers, one every ``EVERY`` seconds."""
     due = time.monotonic()
     for number in range(1, times + 1):
         due += EVERY
@@ -29,7 +29,7 @@ def hand_over(hanoverd: Daemon, app: str, times: int) -> None:
 
 @contextmanager
 def from_both_hosts(lab: Lab, *arguments: str) -> Iterator[list[dict[str, Any]]]:
-    """Clients elsewhere, on the host by its own address, and on the host by 127.0.0.1; filled in at the end."""
+    """Run clients on the other host, and on the host by its address and by 127.0.0.1; yield a list that gets their counts."""
     counted: list[dict[str, Any]] = []
     places = [(lab.in_client, lab.host_ip), (lab.in_host, lab.host_ip), (lab.in_host, "127.0.0.1")]
     clients = [Clients(prefixed, address, "8080", *arguments) for prefixed, address in places]
@@ -40,12 +40,12 @@ def from_both_hosts(lab: Lab, *arguments: str) -> Iterator[list[dict[str, Any]]]
 
 
 def cut_connections(hanoverd: Daemon) -> list[int]:
-    """How many connections were cut at the end of each drain that cut some."""
+    """Return the number of cut connections of each drain that cut some."""
     return [event["connections"] for event in hanoverd.events("removed", "kept", connections=lambda count: count)]
 
 
 def lossless(counted: list[dict[str, Any]], at_least: int, versions: int) -> None:
-    """Every client was answered each time, and was led from version to version."""
+    """Assert that each request was answered, and that clients reached so many versions."""
     for counts in counted:
         print(counts | {"versions": len(counts["versions"])})
         assert (counts["failed"], counts["cut"], counts["errors"]) == (0, 0, [])
@@ -53,9 +53,7 @@ def lossless(counted: list[dict[str, Any]], at_least: int, versions: int) -> Non
         assert len(counts["versions"]) >= versions
 
 
-def test_short_long_and_very_long_requests_all_get_their_answers(
-    lab: Lab, app_folder: Path, daemon: StartDaemon
-) -> None:
+def test_short_long_and_very_long_requests_are_all_answered(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "busy", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("busy-0")
         with (
@@ -70,7 +68,7 @@ def test_short_long_and_very_long_requests_all_get_their_answers(
         assert not cut_connections(hanoverd)
 
 
-def test_drains_that_end_under_keep_alive_clients_cut_no_answer(
+def test_the_end_of_a_drain_cuts_no_answer_of_a_keep_alive_client(
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
     with daemon("-p", "8080:80", "--name", "kept", "--drain-timeout", "2s", cwd=app_folder) as hanoverd:
@@ -79,12 +77,12 @@ def test_drains_that_end_under_keep_alive_clients_cut_no_answer(
             hand_over(hanoverd, "kept", 25)
             hanoverd.wait_gone("kept-23")
         lossless(counted, at_least=1000, versions=8)
-        # The drains did end under them: connections were closed for each version that went.
+        # The drains timed out: open connections of each version were closed.
         assert sum(counts["repeated"] for counts in counted) > 0
         assert cut_connections(hanoverd)
 
 
-def test_an_app_that_is_told_of_the_drain_closes_no_connection_under_a_request(
+def test_an_app_that_gets_the_drain_signal_closes_no_connection_during_a_request(
     lab: Lab, tmp_path: Path, daemon: StartDaemon
 ) -> None:
     write_app(tmp_path, env={"DRAIN_SIGNAL": "SIGUSR1"})

@@ -1,4 +1,4 @@
-"""Images out of archives: from files, HTTPS servers and S3."""
+"""Images from archives: files, HTTPS servers and S3."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.lab.certificates import write_certificates
 
 class ArchiveCase(SourceCase):
     async def saved(self, content: str, *names: str) -> bytes:
-        """What ``docker save`` makes of an image that the engine then does not have any more."""
+        """Return the output of ``docker save`` for an image, and remove the image from the engine."""
         (self.folder / "Dockerfile").write_text(TINY % content)
         image = await self.obtain(FolderSource(".", self.context()))
         for name in names:
@@ -46,17 +46,17 @@ class ArchiveCase(SourceCase):
         return archive
 
     def write(self, content: bytes, name: str = "app.tar") -> str:
-        """A file in the folder."""
+        """Write a file in the folder."""
         (self.folder / name).write_bytes(content)
         return name
 
     def load(self, text: str, **environ: str) -> Deferred[Image]:
-        """Obtain it."""
+        """Obtain the image of an archive."""
         return Deferred.fromCoroutine(self.obtain(ArchiveSource(text, self.context(environ=environ))))
 
 
 class FileTests(ArchiveCase):
-    async def test_plain_and_compressed(self) -> None:
+    async def test_plain_and_compressed_archives_are_loaded(self) -> None:
         archive = await self.saved("one", "lab/archived")
         for name, content in (
             ("app.tar", archive),
@@ -67,38 +67,38 @@ class FileTests(ArchiveCase):
             self.assertEqual((self.label(image), image.name.reference), ("one", "lab/archived:v1"))
             self.lab.docker("DELETE", "/images/lab%2Farchived:v1?force=1")
 
-    async def test_an_image_without_a_name(self) -> None:
+    async def test_an_image_without_a_name_is_loaded(self) -> None:
         image = await self.load(self.write(await self.saved("anonymous")))
         self.assertEqual((self.label(image), image.name.reference), ("anonymous", "hanoverd/sourced:latest"))
 
-    async def test_an_oci_archive(self) -> None:
+    async def test_an_oci_archive_is_loaded(self) -> None:
         for compress in (False, True):
             archive = as_oci(await self.saved("oci", "lab/archived"), compress=compress)
             image = await self.load(self.write(archive))
             self.assertEqual((self.label(image), image.name.reference), ("oci", "lab/archived:v1"))
             self.lab.docker("DELETE", "/images/lab%2Farchived:v1?force=1")
 
-    async def test_one_for_several_machines(self) -> None:
+    async def test_an_archive_for_several_platforms_is_loaded(self) -> None:
         archive = as_oci(await self.saved("oci", "lab/archived"), platforms=("amd64", "arm64"))
         with mock.patch("platform.machine", return_value="x86_64"):
             self.assertEqual(self.label(await self.load(self.write(archive))), "oci")
         with mock.patch("platform.machine", return_value="s390x"):
             self.assertIn("no image for this host's architecture (s390x)", await self.fails(self.load("app.tar")))
 
-    async def test_its_digest_is_checked_before_the_engine_has_it_all(self) -> None:
+    async def test_a_wrong_digest_is_found_before_the_engine_has_the_whole_archive(self) -> None:
         archive = gzip.compress(await self.saved("checked", "lab/archived"), 1)
         name, digest = self.write(archive), hashlib.sha256(archive).hexdigest()
-        told = await self.fails(self.load(f"{name}@sha256:{'0' * 64}"), ObtainFailed)
-        self.assertIn(f"has the wrong digest: sha256:{digest}", told)
+        message = await self.fails(self.load(f"{name}@sha256:{'0' * 64}"), ObtainFailed)
+        self.assertIn(f"has the wrong digest: sha256:{digest}", message)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
         self.assertEqual(self.label(await self.load(f"{name}@sha256:{digest}")), "checked")
 
-    async def test_what_is_no_archive_of_one_image(self) -> None:
+    async def test_a_file_that_is_not_an_archive_of_one_image_is_refused(self) -> None:
         archive = await self.saved("one", "lab/archived")
         two = merged(archive, await self.saved("two", "lab/other"))
         empty = io.BytesIO()
         tarfile.open(fileobj=empty, mode="w").close()
-        for content, told in (
+        for content, message in (
             (b"", "is damaged or incomplete"),
             (b"no tar at all" * 1000, "is damaged or incomplete"),
             (archive[: len(archive) // 2], "is damaged or incomplete"),
@@ -107,7 +107,7 @@ class FileTests(ArchiveCase):
             (empty.getvalue(), "has neither manifest.json nor index.json"),
             (two, "has 2 images \\(lab/archived:v1, lab/other:v1\\)"),
         ):
-            self.assertRegex(await self.fails(self.load(self.write(content)), ObtainFailed), told)
+            self.assertRegex(await self.fails(self.load(self.write(content)), ObtainFailed), message)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
         source = ArchiveSource("nothing.tar", self.context())
         with self.assertRaisesRegex(ObtainFailed, "there is no archive .*nothing.tar"):
@@ -122,7 +122,7 @@ class FileTests(ArchiveCase):
         self.write(archive + bytes(512))
         self.assertNotEqual(image.revision, await source.newest())
 
-    def test_what_is_no_location(self) -> None:
+    def test_an_invalid_location_is_refused(self) -> None:
         for text in ("ftp://h/x", "s3://bucket", "https:///x", "s3:///key"):
             with self.assertRaisesRegex(UsageError, "is not supported: use a PATH, https"):
                 ArchiveSource(text, self.context())
@@ -131,7 +131,7 @@ class FileTests(ArchiveCase):
 class HttpsTests(ArchiveCase):
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """The folder, over HTTPS on loopback; gives its URL."""
+        """Serve the folder over HTTPS on loopback; return its URL."""
         write_certificates(self.folder / "tls")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.folder / "tls/server-cert.pem", self.folder / "tls/server-key.pem")
@@ -146,30 +146,30 @@ class HttpsTests(ArchiveCase):
                 server.shutdown()
                 thread.join()
 
-    async def test_it_is_streamed_from_a_server_that_is_trusted(self) -> None:
+    async def test_an_archive_is_streamed_from_a_trusted_server(self) -> None:
         self.write(gzip.compress(await self.saved("far", "lab/archived"), 1))
         with self.serve() as url:
-            told = await self.fails(self.load(f"{url}/app.tar"), ObtainFailed)
-            self.assertIn("certificate verify failed", told)
+            message = await self.fails(self.load(f"{url}/app.tar"), ObtainFailed)
+            self.assertIn("certificate verify failed", message)
             with mock.patch.dict("os.environ", SSL_CERT_FILE=str(self.folder / "tls/ca.pem")):
                 source = ArchiveSource(f"{url}/app.tar", self.context())
                 image = await self.obtain(source)
                 self.assertEqual((self.label(image), image.revision), ("far", await source.newest()))
                 self.assertIn("HTTP status 404", await self.fails(self.load(f"{url}/nothing.tar"), ObtainFailed))
 
-    async def test_passwords_and_signatures_are_told_nowhere(self) -> None:
+    async def test_passwords_and_signatures_appear_in_no_message(self) -> None:
         source = ArchiveSource("https://me:secret@127.0.0.1:1/app.tar?X-Amz-Signature=secret", self.context())
-        told = await self.fails(self.obtain(source))
-        self.assertNotIn("secret", told + source.describe())
+        message = await self.fails(self.obtain(source))
+        self.assertNotIn("secret", message + source.describe())
 
-    async def test_a_server_that_goes_in_mid_transfer(self) -> None:
+    async def test_a_server_that_stops_during_a_transfer_fails_the_load(self) -> None:
         archive = await self.saved("cut", "lab/archived")
         with raw_server(f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode() + archive[:5000]) as port:
-            told = await self.fails(self.load(f"http://127.0.0.1:{port}/app.tar"), ObtainFailed)
-        self.assertIn("is damaged or incomplete", told)
+            message = await self.fails(self.load(f"http://127.0.0.1:{port}/app.tar"), ObtainFailed)
+        self.assertIn("is damaged or incomplete", message)
         self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
 
-    async def test_a_load_is_cancelled_though_the_server_says_nothing_more(self) -> None:
+    async def test_a_load_from_a_silent_server_can_be_cancelled(self) -> None:
         archive = await self.saved("slow", "lab/archived")
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode()
         with raw_server(head + archive[:20_000], closes=False) as port:
@@ -181,7 +181,7 @@ class HttpsTests(ArchiveCase):
 class S3Tests(ArchiveCase):
     @contextmanager
     def serve(self) -> Iterator[dict[str, str]]:
-        """An S3 of one's own, with the bucket ``images``; gives the environment in which it is found."""
+        """Run an S3 server with the bucket ``images``; return the environment for its clients."""
         server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         server.start()
         try:
@@ -206,16 +206,16 @@ class S3Tests(ArchiveCase):
             self.assertIn("NoSuchBucket", await self.fails(self.load("s3://none/app.tar"), ObtainFailed))
 
     def put(self, archive: bytes) -> None:
-        """Have it in the bucket."""
+        """Upload a file to the bucket."""
         client = boto3.client("s3")
         client.create_bucket(Bucket="images")
         client.put_object(Bucket="images", Key="a b/app.tar", Body=archive)
 
-    async def test_without_credentials_that_is_told(self) -> None:
-        nobody = {"HOME": str(self.folder), "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
-        with mock.patch.dict("os.environ", nobody):
-            told = await self.fails(self.load("s3://images/app.tar"), ObtainFailed)
-        self.assertIn("Credentials are found as by all of AWS's tools", told)
+    async def test_missing_credentials_are_reported(self) -> None:
+        without = {"HOME": str(self.folder), "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
+        with mock.patch.dict("os.environ", without):
+            message = await self.fails(self.load("s3://images/app.tar"), ObtainFailed)
+        self.assertIn("Credentials are found as by all of AWS's tools", message)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -227,7 +227,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def raw_server(said: bytes, *, closes: bool = True) -> Iterator[int]:
-    """A server that says this to all who ask."""
+    """Run a server that sends the same answer to every client."""
     ended = threading.Event()
 
     def serve() -> None:
@@ -254,7 +254,7 @@ def raw_server(said: bytes, *, closes: bool = True) -> Iterator[int]:
 
 
 def members(archive: bytes) -> dict[str, bytes]:
-    """The files of a tar."""
+    """Return the files in a tar archive."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         found = {}
         for member in tar:
@@ -265,7 +265,7 @@ def members(archive: bytes) -> dict[str, bytes]:
 
 
 def tarred(files: dict[str, bytes]) -> bytes:
-    """A tar of files."""
+    """Return a tar archive of files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():
@@ -276,14 +276,14 @@ def tarred(files: dict[str, bytes]) -> bytes:
 
 
 def merged(one: bytes, other: bytes) -> bytes:
-    """Two archives in one."""
+    """Return one archive with the images of two."""
     files = {**members(one), **members(other)}
     manifests = [json.loads(members(archive)["manifest.json"]) for archive in (one, other)]
     return tarred({**files, "manifest.json": json.dumps([*manifests[0], *manifests[1]]).encode()})
 
 
 def as_oci(archive: bytes, *, compress: bool = False, platforms: tuple[str, ...] = ()) -> bytes:
-    """An archive of ``docker save`` as an OCI archive (OCI image layout specification)."""
+    """Convert an archive of ``docker save`` to an OCI archive (OCI image layout specification)."""
     files = members(archive)
     [image] = json.loads(files["manifest.json"])
     blobs: dict[str, bytes] = {}

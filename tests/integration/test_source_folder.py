@@ -1,4 +1,4 @@
-"""Images from folders: the context beside docker's own, the two builders, two stages."""
+"""Images from folders: the build context compared with docker's, both builders, and two-stage builds."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class FolderCase(SourceCase):
         return Deferred.fromCoroutine(self.obtain(FolderSource(".", self.context(build=options, environ=environ))))
 
     def dockerfile(self, text: str, name: str = "Dockerfile") -> None:
-        """Write one."""
+        """Write a Dockerfile."""
         (self.folder / name).write_text(text)
 
 
 class OptionTests(FolderCase):
-    async def test_build_arguments_are_given_and_one_that_is_unset_stays_so(self) -> None:
+    async def test_build_arguments_are_passed_and_an_unset_one_stays_unset(self) -> None:
         self.dockerfile(f"FROM {BASE}\nARG A=a\nARG B=b\nLABEL content=$A$B\n")
         image = await self.build(BuildOptions(args={"A": "x y", "B": None}))
         self.assertEqual(self.label(image), "x yb")
 
-    async def test_a_stage_is_chosen(self) -> None:
+    async def test_the_target_stage_is_built(self) -> None:
         self.dockerfile(f"FROM {BASE} AS one\nLABEL content=one\nFROM {BASE} AS two\nLABEL content=two\n")
         self.assertEqual(self.label(await self.build(BuildOptions(target="one"))), "one")
         self.assertEqual(self.label(await self.build()), "two")
         self.assertIn("three", await self.fails(self.build(BuildOptions(target="three"))))
 
-    async def test_without_the_cache_each_build_is_new(self) -> None:
+    async def test_no_cache_builds_everything_again(self) -> None:
         self.dockerfile(f"FROM {BASE}\nRUN busybox date +%N > /now\n")
         images = [(await self.build(options)).id for options in (None, None, BuildOptions(no_cache=True))]
         self.assertEqual(images[0], images[1])
@@ -69,7 +69,7 @@ class BuildKitTests(FolderCase):
         self.assertEqual(self.label(await self.build()), "kit")
         self.assertIn("#1", "".join(self.progress))
 
-    async def test_all_options_reach_it(self) -> None:
+    async def test_all_options_reach_buildkit(self) -> None:
         self.dockerfile(
             f"FROM {BASE} AS one\nARG A\nARG B=b\nCOPY --chmod=700 x /x\nLABEL content=$A$B\nFROM one\nRUN false\n",
             "other",
@@ -80,11 +80,11 @@ class BuildKitTests(FolderCase):
 
     async def test_a_step_that_fails_shows_its_output(self) -> None:
         self.dockerfile(f"FROM {BASE}\nRUN --mount=type=tmpfs,target=/t echo the disk is sad; exit 5\n")
-        told = await self.fails(self.build())
-        self.assertIn("docker build exited with an error", told)
-        self.assertIn("the disk is sad", told)
+        message = await self.fails(self.build())
+        self.assertIn("docker build exited with an error", message)
+        self.assertIn("the disk is sad", message)
 
-    async def test_it_is_cancelled(self) -> None:
+    async def test_a_buildkit_build_can_be_cancelled(self) -> None:
         self.dockerfile(f"FROM {BASE}\nRUN --mount=type=tmpfs,target=/t busybox sleep 60\n")
         work = self.build()
         await self.until(lambda: "sleep 60" in "".join(self.progress))
@@ -95,10 +95,10 @@ class BuildKitTests(FolderCase):
         listed = subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True, check=True).stdout
         return "busybox sleep 60" in listed
 
-    async def test_where_it_is_not_there_that_is_told(self) -> None:
+    async def test_a_missing_buildkit_is_reported(self) -> None:
         self.dockerfile(f"FROM {BASE}\nRUN --mount=type=cache,target=/c true\n")
-        told = await self.fails(self.build(PATH="/nowhere"))
-        self.assertIn("needs BuildKit (RUN --mount, line 2), and no docker command on PATH has it", told)
+        message = await self.fails(self.build(PATH="/nowhere"))
+        self.assertIn("needs BuildKit (RUN --mount, line 2), and no docker command on PATH has it", message)
         self.dockerfile(TINY % "x")
         self.assertIn(
             "no docker command on PATH has BuildKit",
@@ -106,13 +106,13 @@ class BuildKitTests(FolderCase):
         )
         await self.build(PATH="/nowhere")
 
-    async def test_it_can_be_chosen(self) -> None:
+    async def test_buildkit_can_be_selected(self) -> None:
         self.dockerfile(TINY % "chosen")
         self.assertEqual(self.label(await self.build(BuildOptions(builder="buildkit"))), "chosen")
         self.assertIn("#1", "".join(self.progress))
 
 
-#: Prints the context of the image that runs.
+#: Prints the build context of the second stage.
 TWO_STAGES = f"FROM {BASE}\nCOPY runtime /runtime\nCMD {{}}\n"
 PRINTS = '["busybox", "tar", "-C", "/runtime", "-c", "."]'
 
@@ -123,7 +123,7 @@ class TwoStageTests(FolderCase):
         (self.folder / "runtime").mkdir()
         self.dockerfile(TINY % "runtime", "runtime/Dockerfile")
 
-    async def test_what_the_first_image_prints_is_built(self) -> None:
+    async def test_the_output_of_the_first_image_is_built(self) -> None:
         self.dockerfile(
             TWO_STAGES.format(
                 '["sh", "-c", "echo noise >&2; busybox head -c 300000 /dev/zero > /runtime/zeros; exec busybox tar -C /runtime -c ."]'
@@ -134,8 +134,8 @@ class TwoStageTests(FolderCase):
         self.assertEqual((self.label(image), image.name.reference), ("runtime", "hanoverd/sourced-runtime:latest"))
         self.assertEqual(self.containers(), [])
 
-    async def test_its_failure_and_what_it_said_are_told(self) -> None:
-        for command, told in (
+    async def test_the_failure_and_the_output_of_the_first_image_are_reported(self) -> None:
+        for command, message in (
             ('["sh", "-c", "echo the tree is ill >&2; exit 3"]', "exited with code 3.*the tree is ill"),
             ('["sh", "-c", "busybox tar -C /runtime -c .; exit 4"]', "exited with code 4"),
             ('["busybox", "true"]', "printed nothing"),
@@ -143,10 +143,10 @@ class TwoStageTests(FolderCase):
             ('["/nowhere"]', "cannot run the container|no such file"),
         ):
             self.dockerfile(TWO_STAGES.format(command))
-            self.assertRegex((await self.fails(self.build())).replace("\n", " "), told)
+            self.assertRegex((await self.fails(self.build())).replace("\n", " "), message)
             self.assertEqual(self.containers(), [])
 
-    async def test_it_is_cancelled_and_nothing_of_it_stays(self) -> None:
+    async def test_a_cancelled_two_stage_build_leaves_nothing(self) -> None:
         self.dockerfile(TWO_STAGES.format('["busybox", "sleep", "60"]'))
         work = self.build()
         await self.until(lambda: [c["State"] for c in self.containers()] == ["running"])
@@ -154,7 +154,7 @@ class TwoStageTests(FolderCase):
         self.assertLess(await self.cancelled(work), 5)
         self.assertEqual(self.containers(), [])
 
-    async def test_what_an_earlier_run_left_is_no_obstacle(self) -> None:
+    async def test_leftovers_of_an_earlier_run_are_no_obstacle(self) -> None:
         body = {"Image": BASE, "Cmd": ["true"], "Labels": {"hanoverd.app": "sourced"}}
         self.lab.docker("POST", "/containers/create?name=sourced-runtime-context", body)
         self.dockerfile(TWO_STAGES.format(PRINTS))
@@ -163,9 +163,9 @@ class TwoStageTests(FolderCase):
 
 
 class ContextTests(SourceCase):
-    """The same files, in the same tar, as ``docker build`` sends."""
+    """The build context has the same files, in the same tar, as that of ``docker build``."""
 
-    def test_the_context_is_dockers_own(self) -> None:
+    def test_the_build_context_equals_that_of_docker(self) -> None:
         app = self.folder / "app"
         app.mkdir()
         write_files(app)

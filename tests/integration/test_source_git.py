@@ -26,20 +26,20 @@ class GitCase(SourceCase):
         self.app = Repository(self.folder / "work", self.hosted / "me" / "app")
 
     def host(self, *, login: bool = False) -> Host:
-        """Serve it."""
+        """Serve the repository."""
         serving = https_host(self.hosted, login=login)
         host = serving.__enter__()
         self.addCleanup(serving.__exit__, None, None, None)
         return host
 
     def source(self, host: Host, text: str = "", *, build: BuildOptions | None = None, **environ: str) -> GitSource:
-        """A source of it."""
+        """Return a source of the repository."""
         context = self.context(build=build, environ={**host.environ, **environ}, app="app")
         return GitSource(f"{host.name}/me/app{text}", context)
 
     @property
     def checkouts(self) -> list[Path]:
-        """Those that are there."""
+        """Return the present checkouts."""
         return [path for path in self.folder.glob("src/**/checkouts/*") if path.is_dir()]
 
 
@@ -59,13 +59,13 @@ class GitTests(GitCase):
         self.assertEqual(image.name.tag, f"v1.0-1-g{second[:7]}")
         self.assertEqual(self.checkouts, [])
 
-    async def test_a_message_names_the_commit_whatever_the_branch_has_become(self) -> None:
+    async def test_a_message_selects_the_commit_even_if_the_branch_has_moved(self) -> None:
         host = self.host()
         first = self.app.commit({"Dockerfile": TINY % "one"})
         self.app.commit({"Dockerfile": TINY % "two"})
         source = self.source(host, "#main")
         self.assertEqual(self.label(await self.obtain(source, first)), "one")
-        # Off all branches, after a forced push.
+        # On no branch any more, after a forced push.
         self.app.git("checkout", "--quiet", "--orphan", "other")
         third = self.app.commit({"Dockerfile": TINY % "three"}, branch="other")
         self.app.git("push", "--quiet", "--force", "origin", "other:main")
@@ -73,19 +73,19 @@ class GitTests(GitCase):
         self.assertEqual(self.label(await self.obtain(source, first)), "one")
         self.assertEqual(await source.newest(), third)
 
-    async def test_the_default_branch_and_a_folder_of_it(self) -> None:
+    async def test_the_default_branch_and_one_of_its_folders_are_built(self) -> None:
         self.app.commit({"web/Dockerfile": f"{TINY % 'web'}COPY . /src\n", "web/page": "x", "Dockerfile": TINY % "top"})
         host = self.host()
         self.assertEqual(self.label(await self.obtain(self.source(host, "#:web"))), "web")
         self.assertEqual(self.label(await self.obtain(self.source(host))), "top")
         self.assertIn("has no folder nothing at", await self.fails(self.obtain(self.source(host, "#:nothing"))))
 
-    async def test_a_dockerfile_of_another_name(self) -> None:
+    async def test_a_dockerfile_of_another_name_is_built(self) -> None:
         self.app.commit({"docker/web": TINY % "other"})
         image = await self.obtain(self.source(self.host(), build=BuildOptions(file="docker/web")))
         self.assertEqual(self.label(image), "other")
 
-    async def test_links_lead_nowhere_outside(self) -> None:
+    async def test_links_out_of_the_repository_are_refused(self) -> None:
         host = self.host()
         (self.app.work / "etc").symlink_to("/etc")
         (self.app.work / "Dockerfile").symlink_to("/etc/passwd")
@@ -93,7 +93,7 @@ class GitTests(GitCase):
         self.assertIn("has no folder etc", await self.fails(self.obtain(self.source(host, "#main:etc"))))
         self.assertIn("is a link to a file outside it", await self.fails(self.obtain(self.source(host, "#main"))))
 
-    async def test_submodules_come_with_it_and_are_fetched_once(self) -> None:
+    async def test_submodules_are_included_and_fetched_once(self) -> None:
         host = self.host()
         part = Repository(self.folder / "part-work", self.hosted / "me" / "part")
         part.commit({"content": "of the part"})
@@ -107,7 +107,7 @@ class GitTests(GitCase):
         self.app.commit({"more": "x"})
         await self.obtain(source)
 
-    async def test_what_is_not_there(self) -> None:
+    async def test_a_missing_name_is_reported(self) -> None:
         host = self.host()
         self.app.commit({"Dockerfile": TINY % "one"})
         self.assertIn("has no branch none", await self.fails(self.obtain(self.source(host, "#none"))))
@@ -116,7 +116,7 @@ class GitTests(GitCase):
         elsewhere = GitSource(f"{host.name}/me/nothing", self.context(environ=host.environ))
         self.assertIn("not found", await self.fails(self.obtain(elsewhere)))
 
-    async def test_a_host_that_does_not_answer_fails_the_handover_though_the_commit_is_there(self) -> None:
+    async def test_a_host_that_does_not_answer_fails_the_handover_even_if_the_commit_is_known(self) -> None:
         serving = https_host(self.hosted)
         host = serving.__enter__()
         commit = self.app.commit({"Dockerfile": TINY % "one"})
@@ -131,12 +131,12 @@ class GitTests(GitCase):
         self.assertIn("git fetch of", await self.fails(self.obtain(source, commit)))
         self.assertEqual(self.checkouts, [])
 
-    async def test_a_login_comes_from_a_credential_helper_and_is_never_asked_for(self) -> None:
+    async def test_a_login_comes_from_a_credential_helper_and_never_from_a_prompt(self) -> None:
         host = self.host(login=True)
         self.app.commit({"Dockerfile": TINY % "one"})
-        told = await self.fails(self.obtain(self.source(host, "#main")))
-        self.assertIn("could not read Username", told)
-        self.assertIn("--git-protocol ssh", told)
+        message = await self.fails(self.obtain(self.source(host, "#main")))
+        self.assertIn("could not read Username", message)
+        self.assertIn("--git-protocol ssh", message)
         helper = self.folder / "git-helper"
         helper.write_text(f"#!/bin/sh\necho username={USER}\necho password={PASSWORD}\n")
         helper.chmod(0o755)
@@ -144,22 +144,22 @@ class GitTests(GitCase):
         source = self.source(host, "#main", GIT_CONFIG_GLOBAL=str(self.folder / "gitconfig"))
         self.assertEqual(self.label(await self.obtain(source)), "one")
 
-    async def test_a_password_in_the_url_is_told_nowhere(self) -> None:
+    async def test_a_password_in_the_url_appears_in_no_message(self) -> None:
         host = self.host(login=True)
         self.app.commit({"Dockerfile": TINY % "one"})
         good = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/app", self.context(environ=host.environ))
         self.assertEqual(self.label(await self.obtain(good)), "one")
         bad = GitSource(f"https://{USER}:{PASSWORD}@{host.name}/me/none", self.context(environ=host.environ))
-        told = await self.fails(self.obtain(bad))
-        self.assertNotIn(PASSWORD, f"{told}{good.describe()}{self.progress}")
+        message = await self.fails(self.obtain(bad))
+        self.assertNotIn(PASSWORD, f"{message}{good.describe()}{self.progress}")
 
-    async def test_a_certificate_that_nobody_trusts(self) -> None:
+    async def test_an_untrusted_certificate_is_refused(self) -> None:
         host = self.host()
         context = self.context()
-        told = await self.fails(self.obtain(GitSource(f"{host.name}/me/app", context)))
-        self.assertIn("certificate", told)
+        message = await self.fails(self.obtain(GitSource(f"{host.name}/me/app", context)))
+        self.assertIn("certificate", message)
 
-    async def test_a_fetch_is_cancelled(self) -> None:
+    async def test_a_fetch_can_be_cancelled(self) -> None:
         host = self.host()
         self.app.commit({"Dockerfile": TINY % "one"})
         (self.hosted / "stall").touch()
@@ -170,7 +170,7 @@ class GitTests(GitCase):
         (self.hosted / "stall").unlink()
         self.assertEqual(self.label(await self.obtain(self.source(host, "#main"))), "one")
 
-    async def test_a_build_is_cancelled_and_its_checkout_removed(self) -> None:
+    async def test_a_cancelled_build_removes_its_checkout(self) -> None:
         host = self.host()
         self.app.commit({"Dockerfile": f'FROM {BASE}\nRUN ["busybox", "sleep", "60"]\n'})
         work = Deferred.fromCoroutine(self.obtain(self.source(host, "#main")))
@@ -179,7 +179,7 @@ class GitTests(GitCase):
         self.assertEqual(self.checkouts, [])
         await self.until(lambda: self.containers() == [])
 
-    async def test_the_same_commit_many_times_at_once(self) -> None:
+    async def test_the_same_commit_can_be_built_many_times_at_once(self) -> None:
         host = self.host()
         self.app.commit({"Dockerfile": TINY % "one"})
         works = [Deferred.fromCoroutine(self.obtain(self.source(host, "#main"))) for _ in range(5)]
@@ -187,7 +187,7 @@ class GitTests(GitCase):
         self.assertEqual({self.label(image) for image in images}, {"one"})
         self.assertEqual(self.checkouts, [])
 
-    async def test_checkouts_of_those_who_were_killed_are_removed(self) -> None:
+    async def test_checkouts_of_killed_processes_are_removed(self) -> None:
         host = self.host()
         self.app.commit({"Dockerfile": TINY % "one"})
         source = self.source(host, "#main")
@@ -198,7 +198,7 @@ class GitTests(GitCase):
         await self.obtain(source)
         self.assertEqual([path.name for path in self.checkouts], [f"0123456789ab-{os.getpid()}-999"])
 
-    async def test_a_lock_that_is_held_is_waited_for_and_one_of_a_git_that_was_killed_is_removed(self) -> None:
+    async def test_a_held_lock_is_waited_for_and_the_lock_of_a_killed_git_is_removed(self) -> None:
         host = self.host()
         self.app.commit({"Dockerfile": TINY % "one"})
         source = self.source(host, "#main")
@@ -216,7 +216,7 @@ class GitTests(GitCase):
         os.utime(lock, (0, 0))
         self.assertEqual(self.label(await self.obtain(source)), "three")
         self.assertFalse(lock.exists())
-        # Nor does a cancel wait for it.
+        # A cancel does not wait for it either.
         self.app.commit({"Dockerfile": TINY % "four"})
         lock.touch()
         work = Deferred.fromCoroutine(self.obtain(source))
@@ -224,13 +224,13 @@ class GitTests(GitCase):
         self.assertLess(await self.cancelled(work), 2)
         lock.unlink()
 
-    async def test_modes_are_kept(self) -> None:
+    async def test_file_modes_are_preserved(self) -> None:
         self.app.commit({"Dockerfile": f'FROM {BASE}\nCOPY run /run\nRUN ["/run"]\n', "run": "#!/bin/sh\ntrue\n"})
         (self.app.work / "run").chmod(0o755)
         self.app.commit({})
         await self.obtain(self.source(self.host()))
 
-    def test_nothing_can_be_smuggled_into_git(self) -> None:
+    def test_no_option_of_git_can_be_injected(self) -> None:
         for text in (
             "--upload-pack=touch${IFS}x/a/b",
             "-x/a/b",
@@ -249,11 +249,11 @@ class GitTests(GitCase):
             with self.assertRaises(UsageError, msg=text):
                 GitSource(text, self.context())
 
-    async def test_nor_by_a_message(self) -> None:
+    async def test_no_option_of_git_can_be_injected_by_a_message(self) -> None:
         host = self.host()
         self.app.commit({"Dockerfile": TINY % "one"})
         for revision in ("--upload-pack=x", "main", "1" * 39, "1" * 41, "HEAD", "0" * 40, f"{'1' * 40}\n"):
-            self.assertIn("is no commit", await self.fails(self.obtain(self.source(host), revision)))
+            self.assertIn("is not a commit", await self.fails(self.obtain(self.source(host), revision)))
 
 
 class SshTests(GitCase):
@@ -265,7 +265,7 @@ class SshTests(GitCase):
             self.assertEqual(await source.newest(), commit)
             self.assertEqual(self.label(await self.obtain(source)), "by-ssh")
 
-    async def test_without_a_key_it_fails_at_once_and_asks_nobody(self) -> None:
+    async def test_without_a_key_ssh_fails_at_once_and_does_not_prompt(self) -> None:
         self.app.commit({"Dockerfile": TINY % "one"})
         with ssh_host(self.hosted) as host:
             unknown = GitSource(f"ssh://root@{host.name}{self.app.bare}", self.context())
@@ -273,6 +273,6 @@ class SshTests(GitCase):
             self.assertIn("Host key verification failed", await self.fails(self.obtain(unknown)))
             command = host.environ["GIT_SSH_COMMAND"].rpartition(" -i ")[0]
             keyless = self.context(environ={"GIT_SSH_COMMAND": f"{command} -i /nowhere"})
-            told = await self.fails(self.obtain(GitSource(f"ssh://root@{host.name}{self.app.bare}", keyless)))
-            self.assertIn("Permission denied", told)
+            message = await self.fails(self.obtain(GitSource(f"ssh://root@{host.name}{self.app.bare}", keyless)))
+            self.assertIn("Permission denied", message)
             self.assertLess(time.monotonic() - begun, 10)

@@ -1,4 +1,4 @@
-"""Images from a real registry: logins, policies, proofs, and a registry with whims."""
+"""Images from a real registry: logins, pull policies, digests, and a registry with faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RegistryCase(SourceCase):
     """A registry on the lab's host."""
 
     def serve(self, *, port: int = 5000, login: bool = False, tls: bool = False) -> str:
-        """Serve it until the test's end."""
+        """Serve a registry until the end of the test."""
         serving = registry(self.lab, self.folder / f"registry-{port}", port=port, login=login, tls=tls)
         address = serving.__enter__()
         self.addCleanup(serving.__exit__, None, None, None)
@@ -45,7 +45,7 @@ class RegistryCase(SourceCase):
     async def push(
         self, name: str, content: str, *, login: Mapping[str, str] | None = None, megabytes: float = 0.1
     ) -> str:
-        """Build an image of this content, push it, forget it, and give its ID."""
+        """Build an image of this content, push it, remove it from the engine, and return its ID."""
         (self.folder / "Dockerfile").write_text((TINY % content) + f"ENV CONTENT={content}\nCOPY data /data\n")
         (self.folder / "data").write_bytes(os.urandom(int(megabytes * 1_000_000)))
         image = await self.obtain(FolderSource(".", self.context()))
@@ -56,23 +56,23 @@ class RegistryCase(SourceCase):
         return image.id
 
     def forget(self, *names: str) -> None:
-        """Have the engine not know these names any more."""
+        """Remove these names from the engine."""
         for name in names:
             self.lab.docker("DELETE", f"/images/{quote(name, safe='')}?force=1")
 
     def source(self, name: str, pull: str | None = None, **environ: str) -> RegistrySource:
-        """The image of this name."""
+        """Return a source of the image of this name."""
         return RegistrySource(name, self.context(pull=pull, environ=environ))
 
     def configure(self, **config: object) -> dict[str, str]:
-        """The environment that leads to this configuration of Docker's."""
+        """Return the environment that selects this configuration of Docker."""
         folder = self.folder / "docker"
         folder.mkdir(exist_ok=True)
         (folder / "config.json").write_text(json.dumps(config))
         return {"DOCKER_CONFIG": str(folder), "PATH": f"{folder}:{os.environ['PATH']}"}
 
     def helper(self, name: str, script: str) -> None:
-        """A credential helper."""
+        """Install a credential helper."""
         path = self.folder / "docker" / f"docker-credential-{name}"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\n{script}\n")
@@ -80,12 +80,12 @@ class RegistryCase(SourceCase):
 
 
 def basic(user: str, password: str) -> dict[str, str]:
-    """As ``docker login`` writes it."""
+    """Return a login as ``docker login`` stores it."""
     return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 class PolicyTests(RegistryCase):
-    async def test_what_is_missing_is_pulled_and_what_is_there_is_not(self) -> None:
+    async def test_a_missing_image_is_pulled_and_a_present_one_is_not(self) -> None:
         name = f"{self.serve()}/app:v1"
         await self.push(name, "one")
         source = self.source(name)
@@ -98,12 +98,12 @@ class PolicyTests(RegistryCase):
         self.assertEqual(self.label(await self.obtain(source)), "two")
 
     async def push_only(self, name: str, content: str) -> None:
-        """Push, and have the engine go on with what it had."""
+        """Push an image, but keep the tag of the engine on its old image."""
         had = await self.engine.inspect_image(name)
         await self.push(name, content)
         await self.engine.tag(str(had["Id"]), *name.rsplit(":", 1))
 
-    async def test_always_pulls_what_the_tag_means_now(self) -> None:
+    async def test_always_pulls_the_current_image_of_a_tag(self) -> None:
         name = f"{self.serve()}/app:v1"
         await self.push(name, "one")
         source = self.source(name, "always")
@@ -123,7 +123,7 @@ class PolicyTests(RegistryCase):
         await self.obtain(self.source(name))
         self.assertEqual(self.label(await self.obtain(source)), "one")
 
-    async def test_a_digest_is_pulled_and_stays(self) -> None:
+    async def test_an_image_is_pulled_by_its_digest_and_stays(self) -> None:
         name = f"{self.serve()}/app:v1"
         await self.push(name, "one")
         digest = await self.source(name, "always").newest()
@@ -132,16 +132,16 @@ class PolicyTests(RegistryCase):
         self.assertEqual(self.label(await self.obtain(source)), "one")
         self.assertIsNone(await source.newest())
 
-    async def test_an_image_of_ones_own_by_its_id(self) -> None:
+    async def test_a_local_image_is_found_by_its_id(self) -> None:
         found = json.loads(self.lab.docker("GET", "/images/hanoverd-lab/python/json")[1])
         self.assertEqual((await self.obtain(self.source(found["Id"], "always"))).id, found["Id"])
         self.assertIn("the engine has no image with the ID", await self.fails(self.obtain(self.source("0" * 64))))
 
-    async def test_what_is_not_there(self) -> None:
+    async def test_a_missing_name_is_reported(self) -> None:
         address = self.serve()
-        told = await self.fails(self.obtain(self.source(f"{address}/nothing:v1")), ObtainFailed)
-        self.assertIn(f"cannot pull {address}/nothing:v1: ", told)
-        self.assertIn("not found", told)
+        message = await self.fails(self.obtain(self.source(f"{address}/nothing:v1")), ObtainFailed)
+        self.assertIn(f"cannot pull {address}/nothing:v1: ", message)
+        self.assertIn("not found", message)
         await self.push(f"{address}/app:v1", "one")
         self.assertIn("not found", await self.fails(self.obtain(self.source(f"{address}/app:v2"))))
         self.assertIn("cannot pull", await self.fails(self.source(f"{address}/app:v2").newest()))
@@ -151,21 +151,21 @@ LOGIN = {"username": USER, "password": PASSWORD}
 
 
 class LoginTests(RegistryCase):
-    async def test_a_login_is_read_anew_each_time(self) -> None:
+    async def test_a_login_is_read_again_each_time(self) -> None:
         address = self.serve(login=True)
         name = f"{address}/app:v1"
         await self.push(name, "one", login=LOGIN)
         environ = self.configure(auths={})
         source = self.source(name, "always", **environ)
-        told = await self.fails(self.obtain(source), ObtainFailed)
-        self.assertIn(f"`docker login {address}`", told)
+        message = await self.fails(self.obtain(source), ObtainFailed)
+        self.assertIn(f"`docker login {address}`", message)
         self.configure(auths={address: basic(USER, "wrong")})
         self.assertNotIn("wrong", await self.fails(self.obtain(source), ObtainFailed))
         self.configure(auths={address: basic(USER, PASSWORD)})
         self.assertEqual(self.label(await self.obtain(source)), "one")
         self.assertRegex(str(await source.newest()), "^sha256:")
 
-    async def test_a_registry_with_tls_and_login(self) -> None:
+    async def test_a_registry_with_tls_and_a_login_works(self) -> None:
         address = self.serve(login=True, tls=True, port=5443)
         name = f"{address}/app:v1"
         await self.push(name, "one", login=LOGIN)
@@ -183,12 +183,12 @@ class LoginTests(RegistryCase):
             self.assertEqual(self.label(await self.obtain(self.source(name, "always", **environ))), "one")
             self.forget(name)
 
-    async def test_helpers_that_cannot_help(self) -> None:
+    async def test_the_failure_of_a_credential_helper_is_reported(self) -> None:
         address = self.serve(login=True)
         source = self.source(f"{address}/app:v1", **self.configure(credsStore="vault"))
-        told = await self.fails(self.obtain(source), LoginFailed)
-        self.assertIn("docker-credential-vault", told)
-        self.assertIn("is not on PATH", told)
+        message = await self.fails(self.obtain(source), LoginFailed)
+        self.assertIn("docker-credential-vault", message)
+        self.assertIn("is not on PATH", message)
         self.helper("vault", "echo the vault is shut; exit 1")
         self.assertIn("exit status 1: the vault is shut", await self.fails(self.obtain(source), LoginFailed))
         self.helper("vault", "echo credentials not found in native keychain; exit 1")
@@ -208,17 +208,17 @@ class LoginTests(RegistryCase):
         hub = "https://index.docker.io/v1/"
         self.assertEqual(await credentials.login("docker.io"), {"identitytoken": "T", "serveraddress": hub})
 
-    async def test_a_damaged_configuration_is_told(self) -> None:
+    async def test_an_invalid_configuration_is_reported(self) -> None:
         environ = self.configure()
         (self.folder / "docker" / "config.json").write_text("{")
-        told = await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
-        self.assertIn("cannot be read", told)
+        message = await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
+        self.assertIn("cannot be read", message)
         environ = self.configure(auths={"127.0.0.1:1": {"auth": "!"}})
         self.assertIn(
             "is invalid", await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
         )
 
-    async def test_a_build_gets_the_logins_for_the_images_that_it_begins_from(self) -> None:
+    async def test_a_build_gets_the_logins_for_its_base_images(self) -> None:
         name = f"{self.serve(login=True)}/app:v1"
         await self.push(name, "base", login=LOGIN)
         (self.folder / "Dockerfile").write_text(f"FROM {name}\nLABEL more=x\n")
@@ -228,7 +228,7 @@ class LoginTests(RegistryCase):
         self.assertEqual(self.label(await self.obtain(FolderSource(".", self.context(environ=environ)))), "base")
 
 
-class WhimTests(RegistryCase):
+class FaultyRegistryTests(RegistryCase):
     def setUp(self) -> None:
         super().setUp()
         self.serve()
@@ -237,7 +237,7 @@ class WhimTests(RegistryCase):
 
     @contextmanager
     def proxy(self) -> Iterator[str]:
-        """What stands in front of it."""
+        """Run a proxy in front of the registry."""
         command = [sys.executable, str(PROXY), "5001", "5000", str(self.whims)]
         process = subprocess.Popen(self.lab.in_host(command))
         check = self.lab.in_host(["curl", "-s", "127.0.0.1:5001/v2/"])
@@ -249,10 +249,10 @@ class WhimTests(RegistryCase):
             process.wait()
 
     def pull(self, name: str) -> Deferred[Image]:
-        """Pull it."""
+        """Pull an image."""
         return Deferred.fromCoroutine(self.obtain(self.source(name, "always")))
 
-    async def test_it_backs_off_from_a_registry_that_is_asked_too_often(self) -> None:
+    async def test_a_registry_that_limits_requests_is_retried_with_a_backoff(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")
         with self.proxy() as address:
             context = self.context(pull="always")
@@ -263,7 +263,7 @@ class WhimTests(RegistryCase):
                     self.obtain(RegistrySource(f"{address}/app:v1", context, backoff, attempts))
                 )
 
-            # The engine asks some times by itself, too.
+            # The engine itself retries as well.
             (self.whims / "busy").write_text("4")
             self.assertEqual(self.label(await pull(0.2)), "one")
             self.assertEqual((self.whims / "busy").read_text(), "0")
@@ -273,7 +273,7 @@ class WhimTests(RegistryCase):
             await sleep(REACTOR, 1)
             self.assertLess(await self.cancelled(work), 1)
 
-    async def test_a_pull_that_is_cut_short_is_no_success_though_the_name_is_there(self) -> None:
+    async def test_an_incomplete_pull_fails_even_if_the_name_exists(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")
         with self.proxy() as address:
             await self.pull(f"{address}/app:v1")
@@ -283,12 +283,12 @@ class WhimTests(RegistryCase):
             (self.whims / "cut").unlink()
             self.assertEqual(self.label(await self.pull(f"{address}/app:v1")), "two")
 
-    async def test_a_disk_that_is_full_is_told(self) -> None:
+    async def test_a_full_disk_is_reported(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "large", megabytes=60)
         await deferToThread(self.pull_to_a_small_disk)
 
     def pull_to_a_small_disk(self) -> None:
-        """With the daemon, on an engine that has room for little."""
+        """Run hanoverd with an engine on a small disk."""
         small = Lab()
         disk = small.folder / "engine" / "data"
         disk.mkdir(parents=True)
@@ -313,7 +313,7 @@ class WhimTests(RegistryCase):
             subprocess.run(["umount", "--lazy", str(disk)], check=True)
             small.stop()
 
-    async def test_a_pull_is_cancelled_and_the_engine_stops(self) -> None:
+    async def test_a_cancelled_pull_stops_in_the_engine(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "one")
         with self.proxy() as address:
             (self.whims / "stall").touch()

@@ -1,4 +1,4 @@
-"""How the daemon ends: by signal, by the end of its terminal, at once when told twice, and by kill -9."""
+"""How hanoverd stops: by a signal, at the end of its terminal, at once after a second signal, and by kill -9."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_signal_stops_it_gracefully_with_exit_status_0(
         assert "HANOVERD" not in lab.iptables_save()
 
 
-def test_a_request_under_way_is_answered_before_the_end(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_request_in_progress_is_answered_before_the_stop(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon(*PUBLISHED, "--name", "patient", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("patient-0")
         clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?3", "--seconds", "1")
@@ -66,7 +66,7 @@ def test_a_second_signal_kills_at_once(lab: Lab, app_folder: Path, daemon: Start
         assert names(lab.containers("stuck")) == []
 
 
-def test_the_stop_signal_may_be_another(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_the_stop_signal_can_be_changed(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     arguments = (*PUBLISHED, "--stop-signal", "KILL", "--name", "harsh")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("harsh-0")
@@ -74,7 +74,7 @@ def test_the_stop_signal_may_be_another(lab: Lab, app_folder: Path, daemon: Star
         assert not hanoverd.events("output", version="harsh-0", line="SIGTERM")
 
 
-def test_stopping_does_not_wait_for_versions_that_drain(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_stop_does_not_wait_for_draining_versions(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon(*PUBLISHED, "--name", "drained", "--drain-timeout", "10m", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("drained-0")
         clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?5", "--seconds", "1")
@@ -87,12 +87,12 @@ def test_stopping_does_not_wait_for_versions_that_drain(lab: Lab, app_folder: Pa
 
 
 def live_versions(log: Path) -> list[str]:
-    """The versions that went live, by a log file."""
+    """Return the versions that went live, from a log file."""
     return [event["version"] for event in EventLog(log).read() if event.id == "live"]
 
 
 def on_a_terminal(lab: Lab, folder: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Hanoverd with a terminal of its own, whose other end is given back."""
+    """Run hanoverd on a terminal of its own; return the process and the other side of the terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         lab.in_host(["setsid", "--ctty", "--wait", *twistd("--log-format=json", *arguments)]),
@@ -107,7 +107,7 @@ def on_a_terminal(lab: Lab, folder: Path, *arguments: str) -> tuple[subprocess.P
 
 
 def read_until(terminal: int, pattern: str, seconds: float = 30) -> str:
-    """What the terminal shows, up to ``pattern``."""
+    """Return the output of the terminal up to ``pattern``."""
     shown, deadline = "", time.monotonic() + seconds
     os.set_blocking(terminal, False)
     while not re.search(pattern, shown):
@@ -141,7 +141,7 @@ def test_on_a_terminal_ctrl_c_stops_it(lab: Lab, app_folder: Path) -> None:
     os.close(terminal)
 
 
-def test_under_nohup_it_goes_on_when_the_terminal_goes(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
+def test_under_nohup_it_survives_the_terminal(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with out.open("wb") as output:
         process = subprocess.Popen(
@@ -161,7 +161,7 @@ def test_under_nohup_it_goes_on_when_the_terminal_goes(lab: Lab, app_folder: Pat
         assert process.wait(30) == 0
 
 
-def test_as_a_twistd_daemon(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
+def test_it_runs_as_a_twistd_daemon(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
     log, pidfile = tmp_path / "twistd.log", tmp_path / "twistd.pid"
     argv = [twistd()[0], f"--logfile={log}", f"--pidfile={pidfile}", "hanoverd", "--log-format=json"]
     argv += [*PUBLISHED, "--name", "detached"]
@@ -181,7 +181,7 @@ def test_as_a_twistd_daemon(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
     assert not pidfile.exists()
 
 
-def test_a_sighup_before_it_is_ready_does_not_kill_it(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_sighup_during_the_start_does_not_kill_it(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon(*PUBLISHED, "--name", "early", cwd=app_folder) as hanoverd:
         eventually(lambda: hanoverd.handles(signal.SIGHUP))
         for _ in range(20):
@@ -190,7 +190,7 @@ def test_a_sighup_before_it_is_ready_does_not_kill_it(lab: Lab, app_folder: Path
         hanoverd.wait_live("early-0")
 
 
-def test_after_kill_9_the_old_version_serves_until_the_next_start_has_replaced_it(
+def test_after_kill_9_the_old_version_serves_until_a_new_start_replaces_it(
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
     url = f"http://{lab.host_ip}:8080/"

@@ -1,4 +1,4 @@
-"""A handover, end to end: what clients see, and what the container gets."""
+"""A handover from start to end: what clients see, and what the container gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from tests.lab.host import Lab
 from tests.lab.images import write_app
 
 
-def test_the_first_version_is_number_0_and_sighup_advances_it(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_the_first_version_is_number_0_and_sighup_deploys_the_next(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
     with daemon("--name", "story", "-p", "8080:80", cwd=app_folder) as hanoverd:
         url = f"http://{lab.host_ip}:8080/"
         for number in range(3):
@@ -37,25 +39,29 @@ def test_the_app_sees_the_clients_own_address(lab: Lab, app_folder: Path, daemon
         assert ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[-1] == lab.client_ip
 
 
-def test_the_container_knows_its_image_and_carries_its_labels(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
-    arguments = ("-p", "8080:80", "--name", "told", "-e", "COLOUR=blue", "-e", "UNSET_HERE")
+def test_the_container_has_variables_and_labels_about_its_image(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
+    arguments = ("-p", "8080:80", "--name", "labelled", "-e", "COLOUR=blue", "-e", "UNSET_HERE")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
-        hanoverd.wait_live("told-0")
-        told = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
-        assert told["COLOUR"] == "blue"
-        assert told["HOSTNAME"] == "told-0"
-        assert told["HANOVERD_IMAGE"] == f"{told['HANOVERD_IMAGE_REPO']}:{told['HANOVERD_IMAGE_TAGDIGEST']}"
-        [container] = lab.containers("told")
+        hanoverd.wait_live("labelled-0")
+        variables = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
+        assert variables["COLOUR"] == "blue"
+        assert variables["HOSTNAME"] == "labelled-0"
+        assert (
+            variables["HANOVERD_IMAGE"] == f"{variables['HANOVERD_IMAGE_REPO']}:{variables['HANOVERD_IMAGE_TAGDIGEST']}"
+        )
+        [container] = lab.containers("labelled")
         assert container["Labels"] == {
             **container["Labels"],
             "orchestrator": "hanoverd",
-            "hanoverd.app": "told",
+            "hanoverd.app": "labelled",
             "hanoverd.generation": "0",
             "hanoverd.image": container["ImageID"],
         }
 
 
-def test_an_unready_version_answers_nobody_outside(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_an_unready_version_cannot_be_reached_from_outside(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "-e", "UNREADY_FOR=60", "--name", "shy", cwd=app_folder) as hanoverd:
         hanoverd.wait_event("started", version="shy-0")
         [container] = lab.containers("shy")
@@ -65,7 +71,7 @@ def test_an_unready_version_answers_nobody_outside(lab: Lab, app_folder: Path, d
         assert refused(lab.in_client, f"http://{lab.host_ip}:8080/")
 
 
-def test_a_host_address_is_honoured(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_port_is_published_at_its_host_address_only(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon(
         "-p", "127.0.0.1:8080:80", "-p", f"{lab.host_ip}:8081:80", "--name", "bound", cwd=app_folder
     ) as hanoverd:
@@ -77,7 +83,7 @@ def test_a_host_address_is_honoured(lab: Lab, app_folder: Path, daemon: StartDae
         assert refused(lab.in_host, "http://127.0.0.1:8081/")
 
 
-def test_a_port_need_not_be_exposed_and_its_host_port_may_be_any(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
+def test_a_port_that_is_not_exposed_can_get_a_random_host_port(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
     write_app(tmp_path, expose=(), env={"PORTS": "8000"})
     with daemon("-p", "8000", "--name", "anyport", cwd=tmp_path) as hanoverd:
         hanoverd.wait_live("anyport-0")
@@ -89,7 +95,7 @@ def test_a_port_need_not_be_exposed_and_its_host_port_may_be_any(lab: Lab, tmp_p
         assert hostname(lab.in_client, f"http://{lab.host_ip}:{port}/") == "anyport-1"
 
 
-def test_without_any_publish_the_exposed_ports_decide(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_without_published_ports_the_exposed_ports_are_checked(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("--name", "inward", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("inward-0")
         assert hanoverd.status()["ports"] == []
@@ -103,13 +109,13 @@ def test_arguments_after_at_are_the_containers_command(lab: Lab, app_folder: Pat
         assert ask(lab.in_client, f"http://{lab.host_ip}:8080/argv").split()[-3:] == ["one", "--two", "-p"]
 
 
-def test_an_image_that_the_engine_has_is_used_as_it_is(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_an_image_that_the_engine_has_is_not_pulled(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("--name", "maker", "-p", "8080:80", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("maker-0")
     with daemon("-p", "8080:80", "hanoverd/maker", cwd="/") as hanoverd:
         hanoverd.wait_live("maker-1")
-        told = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
-        assert told["HANOVERD_IMAGE_REPO"] == "hanoverd/maker"
+        variables = environment(ask(lab.in_client, f"http://{lab.host_ip}:8080/env"))
+        assert variables["HANOVERD_IMAGE_REPO"] == "hanoverd/maker"
 
 
 def test_volumes_and_mounts_reach_the_container(
@@ -131,7 +137,7 @@ def test_volumes_and_mounts_reach_the_container(
 
 
 def test_two_ports_move_together(lab: Lab, tmp_path: Path, daemon: StartDaemon) -> None:
-    """A client that asks one port and then the other never meets an older version at the second."""
+    """A client that requests one port and then the other never reaches an older version at the second."""
     write_app(tmp_path, expose=(80, 81), env={"PORTS": "80,81"})
     with daemon("-p", "8080:80", "-p", "8081:81", "--name", "pair", cwd=tmp_path) as hanoverd:
         hanoverd.wait_live("pair-0")
@@ -159,8 +165,8 @@ def test_the_phases_of_a_handover_are_logged_in_their_order(lab: Lab, app_folder
         ids = ("obtaining", "obtained", "created", "started", "ready", "flipped", "live")
         found = hanoverd.events(*ids, version="logged-1")
         assert [event.id for event in found] == list(ids)
-        # The last one is the time of the whole handover.
+        # The last time is that of the whole handover.
         times = [event["seconds"] for event in found[1:]]
         assert sum(times[:-1]) == pytest.approx(times[-1], abs=0.3)
-        # The container's own output, with its version's name.
+        # The output of the container, with the name of its version.
         hanoverd.wait_event("output", version="logged-0", line="SIGTERM")

@@ -1,4 +1,4 @@
-"""Other users, other engines, and what may be missing around the daemon."""
+"""Other users, other engines, and a host where programs or the engine are missing."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tests.lab.host import Lab, other_lab
 from tests.lab.images import import_base, write_app
 from tests.lab.registry import registry
 
-#: Any user but root; the group is the one that may use the engine's socket.
+#: A user who is not root.
 USER = 65534
 
 
-def test_a_user_who_is_not_root_hands_over_with_capable_copies(
+def test_an_ordinary_user_can_hand_over_with_copies_of_the_programs_that_have_capabilities(
     lab: Lab, app_folder: Path, daemon: StartDaemon, capable: dict[str, str]
 ) -> None:
     socket = Path(lab.engine.socket)
@@ -52,7 +52,7 @@ def test_a_user_who_is_not_root_hands_over_with_capable_copies(
         os.chmod(socket, before.st_mode)
 
 
-def test_without_conntrack_it_says_so_once_and_drains_for_the_whole_time(
+def test_without_conntrack_a_warning_is_logged_once_and_a_drain_takes_the_whole_timeout(
     lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
 ) -> None:
     folder = tmp_path / "bin"
@@ -71,9 +71,7 @@ def test_without_conntrack_it_says_so_once_and_drains_for_the_whole_time(
         assert len(hanoverd.events("conntrack_unavailable")) == 1
 
 
-def test_connections_that_outlast_the_drain_are_counted_in_the_log(
-    lab: Lab, app_folder: Path, daemon: StartDaemon
-) -> None:
+def test_connections_that_outlast_the_drain_are_counted(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     arguments = ("-p", "8080:80", "--name", "cutter", "--drain-timeout", "2s", "--stop-timeout", "0")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("cutter-0")
@@ -85,7 +83,9 @@ def test_connections_that_outlast_the_drain_are_counted_in_the_log(
         assert clients.finish()["failed"] == 3
 
 
-def test_a_version_without_connections_goes_after_the_grace(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_a_version_without_connections_stops_after_the_grace_period(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
     arguments = ("-p", "8080:80", "--name", "graced", "--overlap-grace-duration", "3s")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("graced-0")
@@ -94,9 +94,7 @@ def test_a_version_without_connections_goes_after_the_grace(lab: Lab, app_folder
         assert (round(gone["drain_seconds"]), gone["connections"]) == (3, 0)
 
 
-def test_a_firewall_that_was_flushed_is_put_right_within_two_seconds(
-    lab: Lab, app_folder: Path, daemon: StartDaemon
-) -> None:
+def test_flushed_rules_are_repaired_within_two_seconds(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "flushed", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("flushed-0")
         ask(lab.in_client, f"http://{lab.host_ip}:8080/")
@@ -113,7 +111,7 @@ def test_a_firewall_that_was_flushed_is_put_right_within_two_seconds(
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "flushed-1"
 
 
-def test_an_image_is_pulled_from_a_registry_when_the_engine_has_it_not(
+def test_an_image_that_the_engine_does_not_have_is_pulled(
     lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
 ) -> None:
     with registry(lab, tmp_path / "registry") as address:
@@ -121,8 +119,8 @@ def test_an_image_is_pulled_from_a_registry_when_the_engine_has_it_not(
             hanoverd.wait_live("pushed-0")
         name = f"{address}/some/app"
         assert lab.docker("POST", f"/images/hanoverd/pushed/tag?repo={name}&tag=v1")[0] == 201
-        anybody = {"X-Registry-Auth": base64.urlsafe_b64encode(b"{}").decode()}
-        _, pushed = call(lab.engine.socket, "POST", f"/images/{name}/push?tag=v1", headers=anybody)
+        credentials = {"X-Registry-Auth": base64.urlsafe_b64encode(b"{}").decode()}
+        _, pushed = call(lab.engine.socket, "POST", f"/images/{name}/push?tag=v1", headers=credentials)
         digest = re.findall(rb"sha256:[0-9a-f]{64}", pushed)[-1].decode()
         lab.docker("DELETE", f"/images/{name}:v1")
         lab.docker("DELETE", "/images/hanoverd/pushed:latest?force=1")
@@ -138,7 +136,7 @@ def test_an_image_is_pulled_from_a_registry_when_the_engine_has_it_not(
             assert f"HANOVERD_IMAGE_TAGDIGEST={digest}" in environment
 
 
-def test_an_engine_without_a_userland_proxy(tmp_path: Path) -> None:
+def test_handovers_work_without_a_userland_proxy(tmp_path: Path) -> None:
     with other_lab("--userland-proxy=false") as lab:
         import_base(lab)
         write_app(tmp_path)
@@ -151,7 +149,7 @@ def test_an_engine_without_a_userland_proxy(tmp_path: Path) -> None:
             assert hostname(lab.in_host, "http://127.0.0.1:8080/") == "direct-1"
 
 
-def test_a_trigger_waits_for_an_engine_that_is_away(tmp_path: Path) -> None:
+def test_a_trigger_waits_for_a_stopped_engine(tmp_path: Path) -> None:
     with other_lab() as lab:
         import_base(lab)
         write_app(tmp_path)
@@ -162,12 +160,12 @@ def test_a_trigger_waits_for_an_engine_that_is_away(tmp_path: Path) -> None:
             hanoverd.hup()
             hanoverd.wait_event("engine_lost", after=before)
             time.sleep(1)
-            # It waits: nothing is tried again and again.
+            # It waits, without a stream of retries.
             assert len(hanoverd.events("engine_lost", "engine_waiting", "engine_failed", after=before)) < 5
             lab.engine.start()
             live = hanoverd.wait_event("live", after=before)["version"]
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == live
-            # A newer trigger, and the end, do not wait for an engine that never comes.
+            # A newer trigger and a stop do not wait for an engine that is away.
             write_app(tmp_path, env={"MUTE": "1"})
             before = hanoverd.position
             hanoverd.hup()
@@ -189,7 +187,7 @@ def test_a_trigger_waits_for_an_engine_that_is_away(tmp_path: Path) -> None:
         assert lab.containers("patient") == []
 
 
-def test_an_engine_that_is_lost_in_mid_handover_and_comes_back(tmp_path: Path) -> None:
+def test_a_handover_restarts_when_a_crashed_engine_is_back(tmp_path: Path) -> None:
     with other_lab("--live-restore") as lab:
         import_base(lab)
         write_app(tmp_path)
@@ -207,12 +205,12 @@ def test_an_engine_that_is_lost_in_mid_handover_and_comes_back(tmp_path: Path) -
             hanoverd.wait_event("engine_waiting", after=before)
             assert hostname(lab.in_client, url) == "orphan-0"
             lab.engine.start()
-            # The trigger is not lost.  Engine 20.10, after a crash, gives away the address of orphan-0, which still runs:
-            # that must be seen, and a new start puts it right.
+            # The trigger is not lost.  Engine 20.10, after a crash, assigns the address of orphan-0, which still runs, again:
+            # hanoverd must notice that.
             failed = hanoverd.wait_event("failed", after=before)
             assert re.search(r"the engine gave it the address \S+, which orphan-0 has", failed["error"])
             hanoverd.wait_event("waiting", serving="orphan-0", after=before)
-            # The version that could not be removed then is removed now.
+            # The version that could not be removed before is removed now.
             eventually(lambda: names(lab.containers("orphan")) == ["orphan-0"], seconds=30)
             assert hanoverd.terminate() == 0
         assert lab.containers("orphan") == []
@@ -224,7 +222,7 @@ def test_an_engine_that_is_lost_in_mid_handover_and_comes_back(tmp_path: Path) -
                 hanoverd.hup()
 
 
-def test_an_engine_behind_tls(tmp_path: Path) -> None:
+def test_handovers_work_with_an_engine_behind_tls(tmp_path: Path) -> None:
     certificates = tmp_path / "certificates"
     write_certificates(certificates)
     files = [f"--tlscacert={certificates}/ca.pem", f"--tlscert={certificates}/server-cert.pem"]
@@ -238,7 +236,7 @@ def test_an_engine_behind_tls(tmp_path: Path) -> None:
             hanoverd.hup()
             hanoverd.wait_gone("secure-0")
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "secure-1"
-        # An engine of another authority is not trusted.
+        # An engine with a certificate of another authority is not trusted.
         write_certificates(tmp_path / "others")
         code, _, err = run_to_end(lab, [], tmp_path / "app", {**env, "DOCKER_CERT_PATH": str(tmp_path / "others")})
         assert code == 1

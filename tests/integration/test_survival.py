@@ -1,4 +1,4 @@
-"""Crashes, restarts and apps that die: the live version's traffic goes on, and the world is put right."""
+"""Crashes, restarts and apps that die: the live version stays reachable, and hanoverd recovers."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ URL = "http://{}:8080/"
 
 
 def alive(lab: Lab) -> str:
-    """The version that answers the client host."""
+    """Return the version that answers the client host."""
     return hostname(lab.in_client, URL.format(lab.host_ip))
 
 
 def lossless(clients: Clients, at_least: int = 50) -> None:
-    """All requests were answered."""
+    """Assert that all requests were answered."""
     counted = clients.finish()
     assert (counted["failed"], counted["cut"], counted["errors"]) == (0, 0, []), counted
     assert counted["ok"] >= at_least
 
 
 def load(lab: Lab) -> Clients:
-    """Short requests from the client host."""
+    """Send short requests from the client host."""
     return Clients(lab.in_client, lab.host_ip, "8080", "--workers", "2", "--pause", "0.01")
 
 
 class TestAdoption:
-    """A hanoverd that comes after another."""
+    """A hanoverd that starts after another one."""
 
-    def test_what_was_live_goes_on_after_a_kill_and_is_handed_over_from(
+    def test_the_live_version_survives_a_kill_and_is_replaced_after_the_restart(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
@@ -59,7 +59,7 @@ class TestAdoption:
             assert alive(lab) == "heir-1"
         assert "heir-0" in rules
 
-    def test_a_start_whose_handover_fails_leaves_the_adopted_version_live_and_watched(
+    def test_a_failed_handover_at_the_start_leaves_the_adopted_version_live_and_monitored(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
@@ -69,7 +69,7 @@ class TestAdoption:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
             second.wait_event("waiting", serving="heir-0")
             assert alive(lab) == "heir-0"
-            # Its rules are looked after, and its end is seen, as if it were our own.
+            # Its rules are repaired and its exit is noticed, as for any live version.
             subprocess.run(lab.in_host(["iptables", "-t", "nat", "-F"]), check=True)
             second.wait_event("repaired")
             lab.docker("POST", "/containers/heir-0/kill")
@@ -77,9 +77,7 @@ class TestAdoption:
             second.wait_live("heir-2")
             assert alive(lab) == "heir-2"
 
-    def test_candidates_of_the_one_that_was_killed_are_removed(
-        self, lab: Lab, app_folder: Path, daemon: StartDaemon
-    ) -> None:
+    def test_candidates_of_a_killed_hanoverd_are_removed(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
             first.wait_live("heir-0")
             write_app(app_folder, env={"MUTE": "1"})
@@ -92,7 +90,7 @@ class TestAdoption:
             second.wait_live("heir-2")
             eventually(lambda: names(lab.containers("heir")) == ["heir-2"])
 
-    def test_rules_that_lead_to_nobody_are_removed_at_the_start(
+    def test_rules_without_a_container_are_removed_at_the_start(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
@@ -106,7 +104,7 @@ class TestAdoption:
             assert refused(lab.in_client, URL.format(lab.host_ip))
             assert "HANOVERD" not in lab.iptables_save()
 
-    def test_a_version_without_the_ports_of_now_serves_until_the_first_flip(
+    def test_a_version_without_the_present_ports_serves_until_the_first_flip(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
@@ -119,12 +117,12 @@ class TestAdoption:
             second.wait_gone("heir-0")
 
 
-class TestItsClients:
-    """Who is connected to a version that is killed hears of it: nobody waits in silence for what cannot come."""
+class TestClientsOfAKilledVersion:
+    """Clients of a killed version notice its end: none of them waits for an answer that cannot come."""
 
     @pytest.mark.parametrize("way", ["kill", "shim", "remove", "with the engine"])
     @pytest.mark.parametrize("restart", ["always", "no"])
-    def test_they_are_closed_or_reset(
+    def test_connections_to_a_killed_version_are_closed_or_reset(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, way: str, restart: str
     ) -> None:
         with daemon("-p", "8080:80", "--name", "gone", "--restart", restart, cwd=app_folder) as hanoverd:
@@ -159,9 +157,7 @@ class TestItsClients:
                 hanoverd.wait_event("exited", version="gone-0", restart_seconds=None)
 
 
-def test_the_kernel_remembers_nothing_of_a_version_that_is_gone(
-    lab: Lab, app_folder: Path, daemon: StartDaemon
-) -> None:
+def test_the_kernel_tracks_no_connection_to_a_removed_version(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "past", "--drain-timeout", "2s", cwd=app_folder) as hanoverd:
         address = hanoverd.wait_event("started", version="past-0")["address"]
         hanoverd.wait_live("past-0")
@@ -178,16 +174,16 @@ def test_the_kernel_remembers_nothing_of_a_version_that_is_gone(
 
 
 def tracked(lab: Lab, address: str) -> list[str]:
-    """The connections that lead there, by what the kernel remembers, and may still be used."""
+    """Return the tracked connections to an address that can still be used."""
     command = lab.in_host(["conntrack", "-L", "-p", "tcp", "--reply-src", address])
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return [line for line in lines if "ESTABLISHED" in line or "SYN" in line]
 
 
 class TestOnExitKeep:
-    """An upgrade of hanoverd itself."""
+    """--on-exit keep: an upgrade of hanoverd itself."""
 
-    def test_stop_and_start_cost_no_request(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_stop_and_a_start_cost_no_request(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
         with daemon(*arguments, cwd=app_folder) as first:
             first.wait_live("kept-0")
@@ -204,7 +200,7 @@ class TestOnExitKeep:
         with daemon("-p", "8080:80", "--name", "kept", cwd=app_folder) as last:
             last.wait_live("kept-3")
 
-    def test_what_drains_is_left_to_the_next_and_what_is_not_live_yet_is_not(
+    def test_draining_versions_stay_and_candidates_are_removed(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
@@ -228,40 +224,36 @@ class TestOnExitKeep:
             assert second.wait_gone("kept-0")["connections"] == 0
             lossless(clients, at_least=1)
 
-    def test_without_a_live_version_nothing_is_left(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_without_a_live_version_nothing_stays(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         write_app(app_folder, env={"EXIT": "1"})
         with daemon("-p", "8080:80", "--name", "kept", "--on-exit", "keep", cwd=app_folder) as hanoverd:
             hanoverd.wait_event("waiting", serving=None)
         assert names(lab.containers("kept")) == []
 
 
-class TestTheAppDies:
+class TestRestarts:
     """A live version that exits."""
 
     def exit(self, lab: Lab, code: int) -> None:
-        """Have it exit by itself."""
+        """Make the live version exit."""
         with pytest.raises(ConnectionError):
             hostname(lab.in_client, f"{URL.format(lab.host_ip)}exit?{code}")
 
-    def test_the_same_image_is_started_again_with_growing_delays(
-        self, lab: Lab, app_folder: Path, daemon: StartDaemon
-    ) -> None:
+    def test_the_same_image_is_restarted_with_backoff(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
-            # Whatever the folder has become: it is the image that counts.
+            # The restart uses the image, not the folder.
             (app_folder / "Dockerfile").write_text("FORM scratch\n")
             for number, delay in enumerate((0.1, 0.2, 0.4)):
                 self.exit(lab, 9)
                 exited = hanoverd.wait_event("exited", version=f"mortal-{number}", code=9, successor=None)
                 assert exited["restart_seconds"] == delay
-                assert "exiting with 9, as asked" in exited["output"]
+                assert "exiting with 9, as requested" in exited["output"]
                 hanoverd.wait_live(f"mortal-{number + 1}")
                 assert alive(lab) == f"mortal-{number + 1}"
             eventually(lambda: names(lab.containers("mortal")) == ["mortal-3"])
 
-    def test_it_is_back_before_a_build_that_takes_its_time(
-        self, lab: Lab, app_folder: Path, daemon: StartDaemon
-    ) -> None:
+    def test_the_restart_does_not_wait_for_a_slow_build(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             write_app(app_folder, version="2")
@@ -272,12 +264,14 @@ class TestTheAppDies:
             self.exit(lab, 9)
             hanoverd.wait_live("mortal-2", timeout=10)
             assert alive(lab) == "mortal-2"
-            # The build that was under way goes on beside.
+            # Meanwhile the build continues.
             hanoverd.wait_live("mortal-1", timeout=30)
             eventually(lambda: alive(lab) == "mortal-1")
             hanoverd.wait_event("output", version="mortal-1", line=contains("as version 2"))
 
-    def test_triggers_do_not_keep_it_from_coming_back(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_stream_of_triggers_does_not_prevent_the_restart(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             self.exit(lab, 9)
@@ -290,7 +284,7 @@ class TestTheAppDies:
             else:
                 raise AssertionError(f"not live within 8 s: {hanoverd.log()}")
 
-    def test_the_policy_counts(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_the_restart_policy_limits_restarts(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", "--restart", "on-failure:1", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             self.exit(lab, 3)
@@ -302,7 +296,9 @@ class TestTheAppDies:
             self.exit(lab, 0)
             hanoverd.wait_event("exited", version="mortal-2", code=0, successor=None, restart_seconds=None)
 
-    def test_an_old_version_that_still_drains_takes_over(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_draining_version_takes_the_place_of_a_dead_one(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
         arguments = ("-p", "8080:80", "--name", "mortal", "--overlap-grace-duration", "20s", "--restart", "no")
         with daemon(*arguments, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
@@ -312,20 +308,20 @@ class TestTheAppDies:
             hanoverd.wait_event("exited", version="mortal-1", code=1, successor="mortal-0", restart_seconds=None)
             hanoverd.wait_event("reinstated", version="mortal-0")
             assert alive(lab) == "mortal-0"
-            # It is live as any other.
+            # It is replaced like any other live version.
             hanoverd.hup()
             hanoverd.wait_live("mortal-2")
             self.exit(lab, 1)
             hanoverd.wait_event("exited", version="mortal-2", code=1, successor="mortal-0")
 
-    def test_one_that_is_killed_too(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_killed_version_is_restarted(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             lab.docker("POST", "/containers/mortal-0/kill?signal=SIGKILL")
             hanoverd.wait_event("exited", version="mortal-0", code=137)
             hanoverd.wait_live("mortal-1")
 
-    def test_a_new_version_is_not_undone_by_the_restart_of_an_old_one(
+    def test_a_new_version_is_not_replaced_by_the_restart_of_an_old_one(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
@@ -342,48 +338,55 @@ class TestTheAppDies:
             eventually(lambda: names(lab.containers("mortal")) == ["mortal-1"])
 
 
-def test_hooks_see_the_life_of_an_app_and_one_can_say_no(
+def test_hooks_run_at_each_event_and_a_ready_hook_can_reject_a_version(
     lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
 ) -> None:
-    told = tmp_path / "told"
+    calls = tmp_path / "calls"
     events = [
         option
         for event in ("obtained", "ready", "live", "failed", "drained", "died")
-        for option in ("--hook", f'{event}=echo "$HANOVERD_EVENT $HANOVERD_OLD $HANOVERD_NEW" >> {told}')
+        for option in ("--hook", f'{event}=echo "$HANOVERD_EVENT $HANOVERD_OLD $HANOVERD_NEW" >> {calls}')
     ]
     events += ["--hook", f'live=echo "$HANOVERD_OLD_ID>$HANOVERD_NEW_ID" >> {tmp_path}/ids']
     veto = ("--hook", f"ready=echo looking; ! test -e {tmp_path}/veto")
-    with daemon("-p", "8080:80", "--name", "told", *events, *veto, cwd=app_folder) as hanoverd:
-        hanoverd.wait_live("told-0")
+    with daemon("-p", "8080:80", "--name", "hooked", *events, *veto, cwd=app_folder) as hanoverd:
+        hanoverd.wait_live("hooked-0")
         hanoverd.wait_event("hook_output", hook="ready", line="looking")
         hanoverd.hup()
-        hanoverd.wait_gone("told-0")
+        hanoverd.wait_gone("hooked-0")
         (tmp_path / "veto").touch()
         hanoverd.hup()
-        assert "exit status 1" in hanoverd.wait_event("failed", version="told-2")["error"]
-        assert alive(lab) == "told-1"
+        assert "exit status 1" in hanoverd.wait_event("failed", version="hooked-2")["error"]
+        assert alive(lab) == "hooked-1"
         [first, second] = (tmp_path / "ids").read_text().splitlines()
         assert (
-            second == f"{first.removeprefix('>')}>{json.loads(lab.docker('GET', '/containers/told-1/json')[1])['Id']}"
+            second == f"{first.removeprefix('>')}>{json.loads(lab.docker('GET', '/containers/hooked-1/json')[1])['Id']}"
         )
         (tmp_path / "veto").unlink()
-        lab.docker("POST", "/containers/told-1/kill")
-        hanoverd.wait_live("told-3")
+        lab.docker("POST", "/containers/hooked-1/kill")
+        hanoverd.wait_live("hooked-3")
         wanted = [
-            *("obtained  told-0", "ready  told-0", "live  told-0"),
-            *("obtained told-0 told-1", "ready told-0 told-1", "live told-0 told-1", "drained told-1 told-0"),
-            *("obtained told-1 told-2", "ready told-1 told-2", "failed told-1 told-2"),
-            *("died  told-1", "ready  told-3", "live  told-3"),
+            *("obtained  hooked-0", "ready  hooked-0", "live  hooked-0"),
+            *(
+                "obtained hooked-0 hooked-1",
+                "ready hooked-0 hooked-1",
+                "live hooked-0 hooked-1",
+                "drained hooked-1 hooked-0",
+            ),
+            *("obtained hooked-1 hooked-2", "ready hooked-1 hooked-2", "failed hooked-1 hooked-2"),
+            *("died  hooked-1", "ready  hooked-3", "live  hooked-3"),
         ]
-        eventually(lambda: sorted(told.read_text().splitlines()) == sorted(wanted))
+        eventually(lambda: sorted(calls.read_text().splitlines()) == sorted(wanted))
 
 
 class TestHealth:
-    """A live version that goes on running, and answers no more."""
+    """A live version that runs but does not answer."""
 
     ARGUMENTS = ("-p", "8080:80", "--name", "ill", "--watch", "300ms", "--watch-failures", "2")
 
-    def test_it_is_replaced_by_another_of_its_image(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_an_unhealthy_version_is_replaced_by_a_new_container_of_its_image(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
         with daemon(*self.ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("ill-0")
             time.sleep(1)
@@ -396,7 +399,7 @@ class TestHealth:
             lab.docker("POST", "/containers/ill-0/unpause")
             eventually(lambda: names(lab.containers("ill")) == ["ill-1"])
 
-    def test_the_healthcheck_of_its_image_counts(
+    def test_a_version_is_replaced_when_its_healthcheck_fails(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path
     ) -> None:
         check = '["busybox", "sh", "-c", "echo looked; ! busybox test -e /data/sick"]'
@@ -414,7 +417,7 @@ class TestHealth:
             hanoverd.wait_live("ill-1")
             assert alive(lab) == "ill-1"
 
-    def test_one_that_has_not_settled_gives_way_to_the_version_before(
+    def test_an_unhealthy_version_that_has_not_settled_is_rolled_back(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
         with daemon(*self.ARGUMENTS, "--settle", "15s", cwd=app_folder) as hanoverd:
@@ -428,7 +431,9 @@ class TestHealth:
             lab.docker("POST", "/containers/ill-1/unpause")
             eventually(lambda: names(lab.containers("ill")) == ["ill-0"], seconds=40)
 
-    def test_one_that_exits_before_it_has_settled_too(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+    def test_a_version_that_exits_before_it_has_settled_is_rolled_back(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon
+    ) -> None:
         with daemon("-p", "8080:80", "--name", "ill", "--settle", "30s", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("ill-0")
             hanoverd.hup()

@@ -29,16 +29,16 @@ def test_systemd_accepts_a_unit(name: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_service_manager_is_told(lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path) -> None:
+def test_a_service_manager_is_notified(lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        # The path of a Unix socket may not be long, and that of a test's folder is.
+        # The path of a Unix socket has a limit, and the folder of a test is too deep.
         address = lab.folder / "notify"
         manager.bind(str(address))
         manager.settimeout(20)
         env = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "1000000"}
-        with daemon("-p", "8080:80", "--name", "told", cwd=app_folder, env=env) as hanoverd:
+        with daemon("-p", "8080:80", "--name", "notified", cwd=app_folder, env=env) as hanoverd:
             assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
-            hanoverd.wait_live("told-0")
+            hanoverd.wait_live("notified-0")
             assert hanoverd.terminate() == 0
         said = []
         manager.settimeout(0.1)

@@ -1,1 +1,1 @@
-"""The lab: two hosts in network namespaces of their own, a private Docker engine on one of them, and an app to hand over."""
+"""The lab: two hosts, each in a network namespace, a private Docker engine on one of them, and an app to deploy."""

@@ -1,4 +1,4 @@
-"""The engine's API as plain HTTP over its unix socket: the lab's own eyes, independent of the code under test."""
+"""HTTP requests over a Unix socket, independent of the code under test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def call(
     timeout: float = 60,
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, bytes]:
-    """One request; ``body`` is sent as it is when it is bytes or a file, else as JSON."""
+    """Send a request; ``body`` is sent unchanged if it is bytes or a file, else as JSON."""
     connection = _UnixConnection(socket_path, timeout)
     headers = dict(headers or {})
     if body is not None and not isinstance(body, bytes) and not hasattr(body, "read"):
@@ -44,7 +44,7 @@ def call(
 
 
 def get_json(socket_path: str, path: str) -> Any:
-    """The answer to a GET that must succeed."""
+    """Return the JSON answer to a GET that must succeed."""
     status, body = call(socket_path, "GET", path)
     if status != 200:
         raise AssertionError(f"GET {path}: {status} {body!r}")

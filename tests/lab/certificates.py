@@ -1,6 +1,6 @@
 """Certificates for servers and clients that speak TLS: an authority, a server on loopback, a client.
 
-They hold what a strict verification wants (RFC 5280; ``VERIFY_X509_STRICT``, Python's default from 3.13 on).
+They pass a strict verification (RFC 5280; ``VERIFY_X509_STRICT``, Python's default from 3.13 on).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Clients that run beside a test, on either host."""
+"""Clients that run during a test, on either host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOAD = str(Path(__file__).with_name("load.py"))
 
 
 class Clients:
-    """A run of load.py on the host that ``prefixed`` stands for."""
+    """A run of load.py on the host of ``prefixed``."""
 
     def __init__(self, prefixed: Callable[[list[str]], list[str]], *arguments: str) -> None:
         self._process = subprocess.Popen(
@@ -21,7 +21,7 @@ class Clients:
         )
 
     def finish(self, timeout: float = 60) -> dict[str, Any]:
-        """Have them end when their requests are answered; what they counted."""
+        """Stop the clients after their current requests; return their counts."""
         out, _ = self._process.communicate(timeout=timeout)
         counted: dict[str, Any] = json.loads(out)
         return counted

@@ -26,12 +26,12 @@ PROJECT = Path(__file__).parents[2]
 #: The lab's hookbot.
 HOOKBOT_PORT, HOOKBOT_KEY, GITHUB_SECRET = 8090, "the lab's key", "GitHub's secret"
 
-#: How long the daemon may take to end once it was told to, in seconds.
+#: How long hanoverd may take to stop, in seconds.
 ENDS_WITHIN = 60
 
 
 def twistd(*arguments: str) -> list[str]:
-    """The command line that runs hanoverd in the foreground."""
+    """Return the command line that runs hanoverd in the foreground."""
     return [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "hanoverd", *arguments]
 
 
@@ -49,12 +49,12 @@ def _position(after: int | Event) -> int:
 
 
 def under(env: Mapping[str, str] | None) -> list[str]:
-    """What comes before a command that is to find ``env`` around it, but is itself still found on our own PATH."""
+    """Return the prefix that runs a command, found on the present PATH, with the variables ``env``."""
     return [] if env is None else ["env", *(f"{name}={value}" for name, value in env.items())]
 
 
 def environment(lab: Lab) -> dict[str, str]:
-    """What hanoverd finds around it."""
+    """Return the environment of hanoverd."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     own = {
         "PYTHONPATH": str(PROJECT),
@@ -100,16 +100,16 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """The daemon's own process: nsenter becomes it."""
+        """The process ID of hanoverd: nsenter executes it."""
         return self._process.pid
 
     @property
     def has_ended(self) -> bool:
-        """Whether it runs no more."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     def log(self) -> str:
-        """Return all that it has printed so far."""
+        """Return the whole output so far."""
         return self._path.read_text(errors="replace")
 
     @property
@@ -156,11 +156,11 @@ class Daemon:
         return status
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal."""
         self._process.send_signal(number)
 
     def handles(self, number: Signals) -> bool:
-        """Whether it has a handler for a signal (proc_pid_status(5), SigCgt)."""
+        """Whether the process has a handler for a signal (proc_pid_status(5), SigCgt)."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_text()
         except OSError:
@@ -173,25 +173,25 @@ class Daemon:
         self.signal(signal.SIGHUP)
 
     def terminate(self) -> int:
-        """Stop it gracefully; its exit status."""
+        """Stop hanoverd gracefully; return its exit status."""
         if self._process.poll() is None:
             self.signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self, timeout: float = ENDS_WITHIN) -> int:
-        """Its exit status, once it has ended."""
+        """Wait for the end of the process; return its exit status."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"hanoverd has not ended within {timeout} s:\n{self.log()}") from None
 
     def kill(self) -> None:
-        """End it with no chance to clean up."""
+        """Kill the process, without a chance to clean up."""
         self._process.kill()
         self._process.wait()
 
     def forget(self) -> None:
-        """Remove its log: it has ended."""
+        """Remove the log file."""
         self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -209,17 +209,17 @@ class Daemon:
 
 
 def token_of(path: str) -> str:
-    """The token for a path of the lab's hookbot."""
+    """Return the token for a path of the lab's hookbot."""
     return hmac.new(HOOKBOT_KEY.encode(), path.encode(), hashlib.sha1).hexdigest()
 
 
 def hookbot_url(path: str, scheme: str = "ws", port: int = HOOKBOT_PORT) -> str:
-    """A URL of the lab's hookbot, with the token for it."""
+    """Return a URL of the lab's hookbot with its token."""
     return f"{scheme}://{token_of(path.partition('#')[0])}@127.0.0.1:{port}{path}"
 
 
 def hookbot_server(lab: Lab, *arguments: str) -> Daemon:
-    """A hookbot on the lab's first host."""
+    """Run a hookbot server on the lab's first host."""
     env = {"HOOKBOT_KEY": HOOKBOT_KEY, "HOOKBOT_GITHUB_SECRET": GITHUB_SECRET}
     server = Daemon(lab, ["hookbot", "serve", f"--bind=127.0.0.1:{HOOKBOT_PORT}", *arguments], "/", env)
     server.wait_event("hookbot_serving")
@@ -233,7 +233,7 @@ def run_to_end(
     env: Mapping[str, str] | None = None,
     as_user: Sequence[str] = (),
 ) -> tuple[int, str, str]:
-    """A start that is expected to fail: exit status, standard output, standard error."""
+    """Run hanoverd until it ends; return its exit status, standard output and standard error."""
     done = subprocess.run(
         lab.in_host([*as_user, *under(env), *twistd(*arguments)]),
         cwd=cwd,

@@ -29,7 +29,7 @@ exec env --default-signal dockerd "$@"
 
 
 class PrivateEngine:
-    """dockerd with all that it owns below ``folder``, in the network namespace ``namespace``."""
+    """dockerd with its data below ``folder``, in the network namespace ``namespace``."""
 
     def __init__(self, namespace: str, folder: Path, *options: str) -> None:
         self._namespace = namespace
@@ -39,7 +39,7 @@ class PrivateEngine:
         self.socket = str(folder / "docker.sock")
 
     def start(self) -> None:
-        """Start it and wait until it answers; may be called again after ``kill`` or ``stop``."""
+        """Start the engine, and wait until it answers; may be called again after ``kill`` or ``stop``."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "docker.pid").unlink(missing_ok=True)
         self._forget_a_dead_containerd()
@@ -72,18 +72,18 @@ class PrivateEngine:
             time.sleep(0.05)
 
     def log(self) -> str:
-        """What dockerd has said."""
+        """Return the log of dockerd."""
         return (self._folder / "dockerd.log").read_text(errors="replace")
 
     def kill(self) -> None:
-        """Have it vanish, as in a crash: its containers go on."""
+        """Kill the engine, as in a crash: its containers continue to run."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def kill_shim(self, container: str) -> None:
-        """Have what stands between containerd and a container vanish; the engine then ends the container."""
+        """Kill the shim between containerd and a container; the engine then stops the container."""
         found = json.loads(call(self.socket, "GET", f"/containers/{container}/json")[1])
         marker = str(self._folder).encode()
         for pid in _processes():
@@ -92,7 +92,7 @@ class PrivateEngine:
                 os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> None:
-        """End it, its containerd and its containers, and remove its folder; idempotent."""
+        """Stop the engine, its containerd and its containers, and remove its folder; idempotent."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:
@@ -111,14 +111,14 @@ class PrivateEngine:
             return False
 
     def _forget_a_dead_containerd(self) -> None:
-        # It may end with the engine that was killed, on the pipe to which it logs; and nobody may have reaped it, which
-        # the next engine takes for life.
+        # It may end with the engine that was killed, on the pipe to which it logs; and it may be a zombie, which
+        # the next engine takes for a running process.
         file = self._folder / "exec" / "containerd" / "containerd.pid"
         if file.exists() and not _command_line(int(file.read_text())):
             file.unlink()
 
     def _end_what_is_left(self) -> None:
-        """Containerd and the shims of an engine that was killed: those that name our folder."""
+        """Kill containerd and the shims of an engine that was killed: their command lines name its folder."""
         marker = str(self._folder).encode()
         for _ in range(100):
             left = [pid for pid in _processes() if marker in _command_line(pid)]

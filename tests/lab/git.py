@@ -30,7 +30,7 @@ _IDENTITY = {
 
 
 class Repository:
-    """A work tree with which a test commits and pushes to a bare repository."""
+    """A work tree from which a test commits and pushes to a bare repository."""
 
     def __init__(self, work: Path, bare: Path) -> None:
         self.work = work
@@ -41,11 +41,11 @@ class Repository:
         self.git("remote", "add", "origin", str(bare))
 
     def git(self, *arguments: str) -> str:
-        """Git in the work tree."""
+        """Run git in the work tree."""
         return run("-C", str(self.work), *arguments)
 
     def commit(self, files: Mapping[str, str], *, branch: str = "main", tag: str | None = None) -> str:
-        """Commit these files on a branch, push it, and give the commit."""
+        """Commit these files on a branch, push it, and return the commit."""
         if branch != self.git("branch", "--show-current"):
             self.git("checkout", "--quiet", "-B", branch)
         for name, content in files.items():
@@ -61,7 +61,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Host:
-    """A server on loopback: ``port``, where its repositories are, and the environment in which git trusts it."""
+    """A server on loopback: its port, its repositories, and the environment in which git trusts it."""
 
     port: int
     folder: Path
@@ -69,12 +69,12 @@ class Host:
 
     @property
     def name(self) -> str:
-        """How it is called in a source's name."""
+        """The host in the name of a source."""
         return f"127.0.0.1:{self.port}"
 
 
 def run(*arguments: str) -> str:
-    """git, with an identity of the lab's; what it prints."""
+    """Run git with the lab's identity; return its output."""
     command = ["git", "-c", "protocol.file.allow=always", *arguments]
     done = subprocess.run(command, env={**os.environ, **_IDENTITY}, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -86,7 +86,7 @@ def run(*arguments: str) -> str:
 def https_host(
     folder: Path, *, login: bool = False, prefixed: Callable[[list[str]], list[str]] = list
 ) -> Iterator[Host]:
-    """Serve the repositories in ``folder``, to all or to USER only, on the host that ``prefixed`` stands for."""
+    """Serve the repositories in ``folder``, to everyone or to USER only, on the host of ``prefixed``."""
     folder.mkdir(parents=True, exist_ok=True)
     tls = folder.with_name(f"{folder.name}-tls")
     write_certificates(tls)
@@ -104,7 +104,7 @@ def https_host(
 
 @contextmanager
 def ssh_host(folder: Path) -> Iterator[Host]:
-    """Serve the repositories in ``folder`` by ssh, to those who have the key that GIT_SSH_COMMAND names."""
+    """Serve the repositories in ``folder`` by ssh, to clients with the key of GIT_SSH_COMMAND."""
     folder.mkdir(parents=True, exist_ok=True)
     keys = folder.with_name(f"{folder.name}-ssh")
     keys.mkdir(mode=0o700)

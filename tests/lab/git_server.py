@@ -1,7 +1,7 @@
 """git http-backend behind HTTPS, on loopback.  usage: git_server.py FOLDER CERTIFICATE KEY [USER:PASSWORD]
 
-Serves the repositories in FOLDER, to anybody or to USER; prints its port.  A file FOLDER/stall has it answer nothing, a file
-FOLDER/cut has it cut its answers short.
+Serves the repositories in FOLDER, to everyone or to USER; prints its port.  With a file FOLDER/stall it does not answer, with
+FOLDER/cut it sends incomplete answers.
 """
 
 from __future__ import annotations

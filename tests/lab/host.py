@@ -1,4 +1,4 @@
-"""The lab's two hosts, and the engine on the first."""
+"""The lab's two hosts, and the engine on the first one."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Lab:
         self.host = f"hanoverd-{os.getpid()}-{number}-host"
         self.client = f"hanoverd-{os.getpid()}-{number}-client"
         self.folder = Path(tempfile.mkdtemp(prefix="hanoverd-lab-"))
-        # Anybody may pass through: tests run the daemon as other users too.
+        # Open to all users: tests run hanoverd as other users too.
         self.folder.chmod(0o755)
-        #: Where the daemons make their sockets.
+        #: Where hanoverd creates its control sockets.
         self.runtime = self.folder / "run"
         self.runtime.mkdir()
         self.runtime.chmod(0o1777)
@@ -42,7 +42,7 @@ class Lab:
         self.engine = PrivateEngine(self.host, self.folder / "engine", *engine_options)
 
     def start(self) -> None:
-        """Make the namespaces and start the engine; cleans up after itself when that fails."""
+        """Create the namespaces and start the engine; if that fails, everything is removed."""
         try:
             self._make_hosts()
             self.engine.start()
@@ -51,7 +51,7 @@ class Lab:
             raise
 
     def stop(self) -> None:
-        """End and remove everything; idempotent."""
+        """Stop and remove everything; idempotent."""
         self.engine.stop()
         for namespace in (self.host, self.client):
             if Path("/run/netns", namespace).exists():
@@ -64,29 +64,29 @@ class Lab:
         return f"unix://{self.engine.socket}"
 
     def in_host(self, argv: Sequence[str]) -> list[str]:
-        """``argv`` as run on the host with the engine."""
+        """Return the command that runs ``argv`` on the host with the engine."""
         # With the signals of a fresh shell: nohup, and a shell's "&", have what they start ignore some.
         return ["nsenter", f"--net=/run/netns/{self.host}", "env", "--default-signal", *argv]
 
     def in_client(self, argv: Sequence[str]) -> list[str]:
-        """``argv`` as run on the other host."""
+        """Return the command that runs ``argv`` on the other host."""
         return ["nsenter", f"--net=/run/netns/{self.client}", *argv]
 
     def docker(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """One request to the engine."""
+        """Send a request to the engine."""
         return call(self.engine.socket, method, path, body, headers=headers)
 
     def containers(self, app: str | None = None) -> list[dict[str, Any]]:
-        """The containers of hanoverd, running or not: all, or the versions of one app without those that are only kept."""
+        """Return hanoverd's containers, running or not: all of them, or those of one app without the kept ones."""
         label = "orchestrator=hanoverd" if app is None else f"hanoverd.app={app}"
         filters = '{"label":["' + label + '"]}'
         found: list[dict[str, Any]] = get_json(self.engine.socket, f"/containers/json?all=1&filters={_quoted(filters)}")
         return found if app is None else [one for one in found if not one["Names"][0].endswith("-kept")]
 
     def kept(self) -> list[str]:
-        """The names of the containers that are kept to be gone back to."""
+        """Return the names of the containers that are kept for a rollback."""
         found = [str(container["Names"][0]).lstrip("/") for container in self.containers()]
         return sorted(name for name in found if name.endswith("-kept"))
 
@@ -96,11 +96,11 @@ class Lab:
             file.unlink()
 
     def image_ids(self) -> set[str]:
-        """The images that the engine has, without those that are only parts of others."""
+        """Return the IDs of the engine's images, without intermediate ones."""
         return {image["Id"] for image in get_json(self.engine.socket, "/images/json")}
 
     def iptables_save(self) -> str:
-        """The nat table of the host with the engine."""
+        """Return the nat table of the host with the engine."""
         return _run(*self.in_host(["iptables-save", "-t", "nat"]))
 
     def _make_hosts(self) -> None:
@@ -116,7 +116,7 @@ class Lab:
 
 @contextmanager
 def other_lab(*engine_options: str) -> Iterator[Lab]:
-    """A second lab, for an engine with other settings."""
+    """Run a second lab, for an engine with other settings."""
     lab = Lab(*engine_options)
     lab.start()
     try:

@@ -18,14 +18,14 @@ BASE = "hanoverd-lab/python:latest"
 _PYTHON = "/usr/bin/python3"
 _SERVER = Path(__file__).with_name("server.py")
 
-#: Parts of the standard library that the app under test does without.
+#: Parts of the standard library that the app under test does not need.
 _LEFT_OUT = re.compile(
     r"/(test|tests|idlelib|ensurepip|lib2to3|tkinter|turtledemo|pydoc_data|distutils|config-[^/]*|dist-packages|__pycache__)(/|$)"
 )
 
 
 def import_base(lab: Lab) -> None:
-    """Have the lab's engine hold ``BASE``: no registry is needed for it."""
+    """Import ``BASE`` into the lab's engine, without a registry."""
     status, body = lab.docker("POST", "/images/create?fromSrc=-&repo=hanoverd-lab/python&tag=latest", _base_tar())
     if status != 200 or b"error" in body:
         raise RuntimeError(f"the base image could not be imported: {status} {body!r}")
@@ -34,7 +34,7 @@ def import_base(lab: Lab) -> None:
 def write_app(
     folder: Path, *, version: str = "1", expose: Sequence[int] = (80,), env: Mapping[str, str] | None = None
 ) -> None:
-    """Write a folder that builds the app under test; ``version`` is what it says of itself."""
+    """Write a folder that builds the app under test; the app prints ``version``."""
     lines = [f"FROM {BASE}", "COPY server.py /server.py", f"ENV VERSION={json.dumps(version)}"]
     lines += [f"ENV {name}={json.dumps(value)}" for name, value in (env or {}).items()]
     lines += [f"EXPOSE {port}" for port in expose]
@@ -64,7 +64,7 @@ def _base_tar() -> bytes:
         _link(tar, "bin/sh", "busybox")
         _link(tar, "bin/python3", "/usr/bin/python3")
         shared = _shared_libraries([binary, *map(str, (library / "lib-dynload").glob("*.so"))])
-        # glibc loads this one by itself, to end a thread.
+        # glibc loads this library by itself at the end of a thread.
         shared += [str(path) for path in Path("/lib").glob("*/libgcc_s.so.1")]
         for needed in shared:
             tar.add(os.path.realpath(needed), needed.lstrip("/"))

@@ -1,4 +1,4 @@
-"""Clients under load, which count exactly what happens on the wire.
+"""Clients that send requests and count what happens on the wire.
 
 usage: load.py HOST PORT [--path PATH] [--workers N] [--pause SECONDS] [--seconds SECONDS] [--timeout SECONDS]
                [--keep-alive] [--repeat-once]
@@ -21,16 +21,16 @@ from dataclasses import asdict, dataclass, field
 
 
 class ClosedUnderRequest(Exception):
-    """The connection closed before any byte of the answer."""
+    """The connection was closed before the first byte of the answer."""
 
 
 class Cut(Exception):
-    """The answer had begun, and did not end."""
+    """The connection was closed in the middle of an answer."""
 
 
 @dataclass
 class Counts:
-    """What happened to all requests together."""
+    """The outcomes of all requests."""
 
     requests: int = 0
     ok: int = 0
@@ -53,7 +53,7 @@ class Client:
         self._connection: socket.socket | None = None
 
     def work(self, ended: threading.Event) -> None:
-        """Ask until told to end."""
+        """Send requests until ``ended`` is set."""
         while not ended.is_set():
             self._request()
             if self._options.pause:
@@ -84,7 +84,7 @@ class Client:
                 self._counts.versions.append(version)
 
     def _ask(self) -> bytes:
-        """One GET on the wire; leaves the connection as it is to be used next."""
+        """Send one GET; keep the connection open if the next request can use it."""
         try:
             connection = self._connected()
             close = "" if self._options.keep_alive else "Connection: close\r\n"

@@ -1,7 +1,7 @@
-"""A proxy of HTTP in front of a registry that has its whims.  usage: proxy.py PORT UPSTREAM-PORT FOLDER
+"""An HTTP proxy in front of a registry, with faults.  usage: proxy.py PORT UPSTREAM-PORT FOLDER
 
-Serves loopback.  A file FOLDER/busy with a number has it answer as many requests with 429; a file FOLDER/cut has it cut the
-answers for blobs short, and say no more; FOLDER/stall has it answer blobs never.  Each request is a line in FOLDER/requests.
+Listens on loopback.  With a number in FOLDER/busy it answers as many requests with 429; with a file FOLDER/cut it closes the
+connection within the answers for blobs; with FOLDER/stall it never answers for blobs.  FOLDER/requests lists all requests.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         while (FOLDER / "stall").exists() and "blobs" in self.path:
             time.sleep(0.05)
         upstream = http.client.HTTPConnection("127.0.0.1", UPSTREAM)
-        # A field may come several times: newer engines send an Accept for each kind of manifest.
+        # A header may be repeated: newer engines send an Accept for each kind of manifest.
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             upstream.putheader(name, value)

@@ -26,7 +26,7 @@ USER, PASSWORD = "me", "a secret"
 
 @contextmanager
 def registry(lab: Lab, folder: Path, *, port: int = 5000, login: bool = False, tls: bool = False) -> Iterator[str]:
-    """Serve a registry that keeps its images in ``folder``, for all or for USER only; gives its address."""
+    """Run a registry that stores its images in ``folder``, for everyone or for USER only; yield its address."""
     address = f"127.0.0.1:{port}"
     folder.mkdir()
     configuration = folder / "config.yml"
@@ -50,7 +50,7 @@ def registry(lab: Lab, folder: Path, *, port: int = 5000, login: bool = False, t
     url = f"{'https' if tls else 'http'}://{address}/v2/"
     try:
         deadline = time.monotonic() + 20
-        # 401 is an answer as well.
+        # 401 is an answer too.
         while subprocess.run(lab.in_host(["curl", "-sk", url]), capture_output=True, check=False).returncode:
             assert process.poll() is None, "the registry has ended"
             assert time.monotonic() < deadline, "the registry did not come up"

@@ -1,4 +1,4 @@
-"""The app under test: a small HTTP/1.1 server that ends gracefully, and misbehaves as its environment tells it.
+"""The app under test: a small HTTP/1.1 server that stops gracefully, and whose environment selects faults.
 
 It runs in a container, and must listen within milliseconds of its start: hence plain sockets and few imports.
 """
@@ -17,17 +17,17 @@ HOSTNAME = socket.gethostname()
 
 
 def setting(name: str, default: str = "") -> str:
-    """What the environment says."""
+    """Return a variable of the environment."""
     return os.environ.get(name, default)
 
 
 def say(text: str) -> None:
-    """A line of output, at once."""
+    """Print a line, and flush it."""
     print(text, flush=True)
 
 
 class Server:
-    """All connections; ``ending`` once SIGTERM came, ``draining`` once the drain signal did."""
+    """All connections; ``ending`` is set by SIGTERM, ``draining`` by the drain signal."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -38,7 +38,7 @@ class Server:
         self.since = 0.0
 
     def serve(self, listener: socket.socket) -> None:
-        """Take connections, a thread for each, until the listener is closed."""
+        """Accept connections, with a thread for each, until the listener is closed."""
         while True:
             try:
                 connection, address = listener.accept()
@@ -47,7 +47,7 @@ class Server:
             threading.Thread(target=self.converse, args=(connection, address[0]), daemon=True).start()
 
     def converse(self, connection: socket.socket, client: str) -> None:
-        """One connection, a request after the other."""
+        """Answer the requests of one connection."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         received = b""
         try:
@@ -81,14 +81,14 @@ class Server:
             connection.close()
 
     def answer(self, connection: socket.socket, target: str, client: str, wants_close: bool) -> bool:
-        """Answer one request; whether the connection is to be closed."""
+        """Answer one request; return whether to close the connection."""
         path, _, argument = target.partition("?")
         if setting("MUTE"):
             time.sleep(3600)
         if path == "/slow":
             time.sleep(float(argument))
         if path == "/exit":
-            say(f"exiting with {argument}, as asked")
+            say(f"exiting with {argument}, as requested")
             os._exit(int(argument))
         body = {
             "/env": environment,
@@ -107,7 +107,7 @@ class Server:
         return close
 
     def end(self) -> None:
-        """As Go's http.Server.Shutdown: idle connections are closed, requests under way are answered."""
+        """Stop as Go's http.Server.Shutdown does: close idle connections, and finish the present requests."""
         with self.lock:
             self.ending = True
             for connection in self.idle:
@@ -117,12 +117,12 @@ class Server:
 
 
 def environment() -> str:
-    """The environment, a variable a line."""
+    """Return the environment, one variable per line."""
     return "\n".join(f"{name}={value}" for name, value in os.environ.items())
 
 
 def status() -> str:
-    """The status of every answer just now."""
+    """Return the status of every answer at present."""
     if time.monotonic() - BEGUN < float(setting("UNREADY_FOR", "0")):
         return "503"
     return setting("STATUS", "200")
@@ -145,7 +145,7 @@ def main() -> None:
     if setting("DRAIN_SIGNAL"):
         signal.signal(getattr(signal, setting("DRAIN_SIGNAL")), on_drain)
     if setting("EXIT"):
-        sys.stderr.write(f"cannot go on: exiting with {setting('EXIT')}\n")
+        sys.stderr.write(f"cannot continue: exiting with {setting('EXIT')}\n")
         sys.exit(int(setting("EXIT")))
     time.sleep(float(setting("READY_AFTER", "0")))
     for port in setting("PORTS", "80").split(","):

@@ -1,4 +1,4 @@
-"""A hook of git's that tells a hookbot of pushes as GitHub does.  usage: webhook.py URL SECRET FULL-NAME (a post-receive hook)."""
+"""A post-receive hook of git that notifies hookbot as GitHub does.  usage: webhook.py URL SECRET FULL-NAME"""
 
 from __future__ import annotations
 

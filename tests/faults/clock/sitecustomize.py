@@ -1,4 +1,4 @@
-"""Has a Python program see another time of day than there is: later by as many seconds as the file CLOCK_FILE says.
+"""Set the time of day that a Python program sees: later by the number of seconds in the file CLOCK_FILE.
 
 Loaded by the interpreter itself at its start, from PYTHONPATH (the module ``site`` of the standard library).
 """

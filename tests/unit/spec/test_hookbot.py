@@ -70,7 +70,7 @@ def test_a_topic_says_what_to_obtain(url: str, source: SourceName) -> None:
     ["/", "/sub/", "/sub/x", "/pub/hanoverd/cwd", "/sub/github.com/repo/me/app/branch/a/b", "/sub/docker-pull/A/tag/x"],
 )
 def test_any_other_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match=r"is no topic that hanoverd knows; it knows .*hanoverd/cwd|lowercase"):
+    with pytest.raises(ValueError, match=r"is not a topic that hanoverd knows; it knows .*hanoverd/cwd|lowercase"):
         subscription(f"ws://h{path}")
 
 
@@ -94,13 +94,13 @@ def test_a_recursive_message_begins_with_its_topic() -> None:
 def test_an_image_is_announced_by_update() -> None:
     image = subscription("ws://h/sub/docker-pull/app/tag/v1")
     for message in (b"UPDATE\n", b"update", b""):
-        assert image.read(message) == (None, "hookbot says that app:v1 is new")
+        assert image.read(message) == (None, "hookbot: app:v1 was pushed")
     with pytest.raises(ValueError, match='it should be UPDATE, not "<html>"'):
         image.read(b"<html>")
 
 
 def test_a_message_about_another_kind_of_event() -> None:
-    with pytest.raises(ValueError, match='it tells of a "delete", not of a push'):
+    with pytest.raises(ValueError, match='its type is "delete", not push'):
         subscription("ws://h/sub/github.com/repo/me/app/branch/main").read(push(Type="delete"))
 
 

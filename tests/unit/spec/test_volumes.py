@@ -58,7 +58,7 @@ def test_a_mode_that_the_engine_does_not_have_is_refused(mode: str) -> None:
         ("/", "destination can't be '/'"),
         ("/srv/x:x", "invalid mount path"),
         ("/srv/x:/y/..", "destination can't be '/'"),
-        ("/srv/x:rw", "takes no mode"),
+        ("/srv/x:rw", "has no mode"),
         ("/srv/x:/x:nocopy", "field VolumeOptions must not be specified"),
         ("data:/x:shared", "field BindOptions must not be specified"),
         ("~/x:/x", "includes invalid characters for a local volume name"),

@@ -67,7 +67,7 @@ class FailureTests(TestCase):
         self.assertIn(
             "exited with code 137 (out of memory: raise its memory limit, or reduce its memory use) before it", said
         )
-        self.assertIn("its last line:\n    cannot go on: exiting with 137", said)
+        self.assertIn("its last line:\n    cannot continue: exiting with 137", said)
 
     async def test_never_ready(self) -> None:
         said = await self.reason(STATUS="503")
