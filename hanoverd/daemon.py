@@ -15,7 +15,8 @@ from twisted.logger import Logger
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import ControlServer
-from hanoverd.deploy.app import App
+from hanoverd.deploy.app import App, AppReactor
+from hanoverd.deploy.handover import Sources
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine, EngineReactor
 from hanoverd.docker.pools import Pools
@@ -50,7 +51,7 @@ log = Logger()
 START_FAILED = 1
 
 
-class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor, HookReactor):
+class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor, HookReactor, AppReactor):
     """The interfaces of a reactor that the daemon needs."""
 
 
@@ -193,11 +194,14 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             environ,
             spec,
             engine,
-            source,
-            lambda image: open_source(SourceName(IMAGE, image), context),
+            Sources(
+                source,
+                lambda image: open_source(SourceName(IMAGE, image), context),
+                spec.handover.obtain_timeout,
+                show_progress(),
+            ),
             ports,
             Hooks(reactor, environ, spec.notifications),
-            show_progress(),
             pause_file_of(runtime_folder(environ, os.geteuid()), spec.name),
             number_file_of(state_folder(environ, os.geteuid()), spec.name),
         )

@@ -16,12 +16,10 @@ from hanoverd.network.routes import Routes
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import HanoverdError, VersionFailed
 from hanoverd.spec.names import is_kept
-from hanoverd.versions.version import Container, Running, Versions
+from hanoverd.versions.version import Container, Running
+from hanoverd.versions.versions import Versions
 
 log = Logger()
-
-#: How long a version that serves already may take to show that it is ready, in seconds.
-READY_WITHIN = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,11 +34,17 @@ class Adoption:
     """Looks at the containers and the rules of an app: they are the memory, there is no other."""
 
     def __init__(
-        self, versions: Versions, routes: Routes, numbers: VersionNumbers, send: Callable[[Event], object]
+        self,
+        versions: Versions,
+        routes: Routes,
+        numbers: VersionNumbers,
+        ready_within: float,
+        send: Callable[[Event], object],
     ) -> None:
         self._versions = versions
         self._routes = routes
         self._numbers = numbers
+        self._ready_within = ready_within
         self._send = send
 
     async def adopt(self) -> None:
@@ -164,7 +168,7 @@ class Adoption:
         running = await self._versions.adopt(one.container, address)
         if not self._routes.has_ports_of(running):
             raise VersionFailed("it does not have all the ports that are published now")
-        ready = await self._versions.wait_until_ready(running, READY_WITHIN)
+        ready = await self._versions.wait_until_ready(running, self._ready_within)
         if await self._routes.flip(ready, lambda: not running.has_exited) is None:
             raise await self._versions.exit_error(running)
         log.info(

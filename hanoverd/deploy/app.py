@@ -1,16 +1,15 @@
-"""Puts the life of one app together: the one place where its parts meet, for the daemon and for tests."""
+"""Connects the parts of one app: the one place where they meet, for the daemon and for tests."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import Exited, Gone, Unhealthy
-from hanoverd.deploy.handover import Handovers
+from hanoverd.deploy.handover import Handovers, Sources
 from hanoverd.deploy.history import History
 from hanoverd.deploy.liveness import Liveness
 from hanoverd.deploy.numbers import VersionNumbers
@@ -22,59 +21,63 @@ from hanoverd.deploy.requests import Requests
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Policy, Role, State
+from hanoverd.deploy.time_limits import DEFAULT_LIMITS, TimeLimits
 from hanoverd.docker.engine import Engine
-from hanoverd.images import Progress, Source
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.reconciler import Reconciler
 from hanoverd.network.routes import Routes
 from hanoverd.notify.hooks import Hooks
+from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.ports import PublishedPort
 from hanoverd.spec.retention import KEEP
+from hanoverd.versions.connect_race import ConnectReactor
 from hanoverd.versions.health import Health
 from hanoverd.versions.stopping import Stopper
-from hanoverd.versions.version import Running, Versions
+from hanoverd.versions.version import Running
+from hanoverd.versions.versions import Versions
+
+
+class AppReactor(ProcessReactor, ConnectReactor):
+    """The interfaces of a reactor that an app needs."""
 
 
 class App:
-    """One app: its parts, wired.  ``orchestrator`` is what requests go to."""
+    """One app: its parts, connected.  ``orchestrator`` takes the requests.
+
+    ``reporter`` is what clients and hooks are shown; ``limits`` are the time limits that are not options.
+    """
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: AppReactor,
         environ: Mapping[str, str],
         spec: AppSpec,
         engine: Engine,
-        source: Source,
-        named: Callable[[str], Source],
+        sources: Sources,
         ports: Sequence[PublishedPort],
         hooks: Hooks,
-        progress: Progress,
         pause_file: Path,
         number_file: Path,
+        limits: TimeLimits = DEFAULT_LIMITS,
     ) -> None:
-        paused = PauseFile(pause_file)
-        numbers = VersionNumbers(number_file)
-        self._hooks = hooks
+        paused, numbers = PauseFile(pause_file), VersionNumbers(number_file)
         self.history = History(time.time, reactor.seconds)
         state = State(_policy(spec), requests=Requests(is_paused=paused.is_there), next_number=numbers.next)
-        self.orchestrator = orchestrator = Orchestrator(reactor, state, self.history)
-        send = orchestrator.send
-
-        def current() -> State:
-            return orchestrator.state
-
-        health = Health(reactor, spec.health.uri)
+        self.orchestrator = Orchestrator(reactor, state, self.history)
+        send = self.orchestrator.send
+        health, ready_timeout = Health(reactor, spec.health.uri), spec.health.ready_timeout
         self.versions = versions = Versions(
-            reactor, engine, health, spec.name, spec.container, spec.health.ready_timeout
+            reactor, engine, health, spec.name, spec.container, ready_timeout, limits.last_output
         )
-        self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
         versions.on_exit = lambda number, code: send(Exited(number, code))
+        self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
         self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports)
         self.conntrack = conntrack = Conntrack(reactor, environ)
-        self.reporter = reporter = Reporter(reactor, versions, routes, hooks, self.history, current)
-        self.retention = retention = Retention(
+        self._hooks = hooks
+        self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)
+        self.retention = Retention(
             engine,
             versions,
             stopper,
@@ -84,35 +87,18 @@ class App:
             lambda number: send(Gone(number)),
         )
         drain = Drain(reactor, engine, conntrack, spec.handover.drain_after_settling)
-        self.retirement = retirement = Retirement(
-            reactor, versions, stopper, drain, retention, reporter, lambda number: current().role(number), send
+        self.retirement = Retirement(
+            reactor, versions, stopper, drain, self.retention, self.reporter, self._state, send
         )
-        removals = Removals(reactor, versions, stopper, routes, conntrack, reporter, send)
-        handovers = Handovers(
-            reactor,
-            source,
-            named,
-            spec.handover.obtain_timeout,
-            versions,
-            stopper,
-            routes,
-            retirement,
-            retention,
-            removals,
-            progress,
-            hooks,
-            reporter,
-            current,
-            send,
-        )
-        orchestrator.parts = Parts(
-            adoption=Adoption(versions, routes, numbers, send),
-            handovers=handovers,
-            retirement=retirement,
-            retention=retention,
-            removals=removals,
+        self._removals = Removals(reactor, versions, stopper, routes, conntrack, self.reporter, limits.removal, send)
+        self.orchestrator.parts = Parts(
+            adoption=Adoption(versions, routes, numbers, limits.adoption_ready, send),
+            handovers=self._handovers(reactor, sources),
+            retirement=self.retirement,
+            retention=self.retention,
+            removals=self._removals,
             stopper=stopper,
-            reporter=reporter,
+            reporter=self.reporter,
             pause_file=paused,
             numbers=numbers,
         )
@@ -121,8 +107,24 @@ class App:
             reactor, versions, spec.health, self.live, lambda number, reason: send(Unhealthy(number, reason))
         )
 
+    def _handovers(self, reactor: AppReactor, sources: Sources) -> Handovers:
+        return Handovers(
+            reactor,
+            sources,
+            self.versions,
+            self.stopper,
+            self.routes,
+            self.retirement,
+            self.retention,
+            self._removals,
+            self._hooks,
+            self.reporter,
+            self._state,
+            self.orchestrator.send,
+        )
+
     def start(self) -> None:
-        """Take over what an earlier run left, and begin."""
+        """Take over what an earlier run left, and start to handle requests."""
         self.orchestrator.start()
         self.reconciler.start()
         self._liveness.start()
@@ -136,12 +138,15 @@ class App:
         await self.reconciler.stop()
 
     def live(self) -> list[Running]:
-        """The live versions."""
+        """Return the live versions."""
         return self._running(Role.LIVE)
 
     def draining(self) -> list[Running]:
-        """The versions that finish their connections."""
+        """Return the draining versions."""
         return self._running(Role.DRAINING)
+
+    def _state(self) -> State:
+        return self.orchestrator.state
 
     def _retiring(self) -> list[int]:
         """Return the versions that were live, were replaced, and will be kept for rollbacks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -42,47 +42,54 @@ from hanoverd.spec.container import Image, Recipe
 from hanoverd.spec.lineage import Lineage
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.stopping import Stopper
-from hanoverd.versions.version import Container, Created, Ready, Running, Versions
+from hanoverd.versions.version import Container, Created, Ready, Running
+from hanoverd.versions.versions import Versions
 
 log = Logger()
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where images come from: ``app`` is the app's source, and ``named`` returns the source for an image's name.
+
+    ``timeout`` is the time limit for obtaining an image, in seconds.
+    """
+
+    app: Source
+    named: Callable[[str], Source]
+    timeout: float
+    progress: Progress
 
 
 class Handovers:
     """Hands an app over to new versions, and reinstates earlier ones.
 
-    ``named`` returns the source for an image's name.  ``state`` returns the current state of the app; ``send`` takes the
-    events.
+    ``state`` returns the current state of the app; ``send`` takes the events.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
-        source: Source,
-        named: Callable[[str], Source],
-        obtain_timeout: float,
+        sources: Sources,
         versions: Versions,
         stopper: Stopper,
         routes: Routes,
         retirement: Retirement,
         retention: Retention,
         removals: Removals,
-        progress: Progress,
         hooks: Hooks,
         reporter: Reporter,
         state: Callable[[], State],
         send: Callable[[Event], object],
     ) -> None:
         self._clock = clock
-        self._source = source
-        self._named = named
-        self._obtain_timeout = obtain_timeout
+        self._sources = sources
         self._versions = versions
         self._stopper = stopper
         self._routes = routes
         self._retirement = retirement
         self._retention = retention
         self._removals = removals
-        self._progress = progress
         self._hooks = hooks
         self._reporter = reporter
         self._state = state
@@ -226,9 +233,9 @@ class Handovers:
             if not isinstance(attempt.request.target, Restart):
                 raise
             phases.image_missing(error)
-            image = await self._obtain(self._source, None, container, phases)
+            image = await self._obtain(self._sources.app, None, container, phases)
             phases.obtained(image)
-            lineage = Lineage(predecessors=recipe.lineage.predecessors, source=self._source.describe())
+            lineage = Lineage(predecessors=recipe.lineage.predecessors, source=self._sources.app.describe())
             created = await self._versions.create(
                 replace(self._versions.recipe(image), lineage=lineage), container.number
             )
@@ -248,10 +255,10 @@ class Handovers:
                 phases.rollback(self._versions.new_container(recipe.lineage.origin or 0).name, recipe.image)
                 return recipe
             case ImageTarget(reference):
-                source = self._named(reference)
+                source = self._sources.named(reference)
                 image = await self._obtain(source, None, container, phases)
             case SourceTarget(revision):
-                source = self._source
+                source = self._sources.app
                 image = await self._obtain(source, revision, container, phases)
                 self._send(Obtained(image.revision))
         phases.obtained(image)
@@ -259,12 +266,12 @@ class Handovers:
 
     async def _obtain(self, source: Source, revision: str | None, container: Container, phases: Phases) -> Image:
         phases.obtaining(source.describe())
-        obtaining = Deferred.fromCoroutine(source.obtain(self._progress, revision))
+        obtaining = Deferred.fromCoroutine(source.obtain(self._sources.progress, revision))
         try:
-            image = await within(self._clock, self._obtain_timeout, obtaining)
+            image = await within(self._clock, self._sources.timeout, obtaining)
         except TimedOut:
             raise ObtainFailed(
-                f"{source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits for, or "
+                f"{source.describe()}: not done within {format_duration(self._sources.timeout)}: check what it waits for, or "
                 "set a longer --obtain-timeout"
             ) from None
         self._reporter.notify(public.OBTAINED, container.version_reference, image)

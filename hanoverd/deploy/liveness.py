@@ -11,7 +11,8 @@ from twisted.logger import Logger
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.health import HealthSpec
-from hanoverd.versions.version import Running, Versions
+from hanoverd.versions.version import Running
+from hanoverd.versions.versions import Versions
 
 log = Logger()
 

@@ -18,12 +18,10 @@ from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import settles_within
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.versions.stopping import Stopper
-from hanoverd.versions.version import Container, Versions
+from hanoverd.versions.version import Container
+from hanoverd.versions.versions import Versions
 
 log = Logger()
-
-#: How long a handover, or the end of the daemon, waits for an engine that does not answer, in seconds.
-WAIT = 10.0
 
 #: The waits between the attempts of the stopping daemon to remove the rules, and the number of attempts.
 BACKOFF, ATTEMPTS = Backoff(first=0.1, longest=2.0), 6
@@ -40,6 +38,7 @@ class Removals:
         routes: Routes,
         conntrack: Conntrack,
         reporter: Reporter,
+        patience: float,
         send: Callable[[Event], object],
     ) -> None:
         self._clock = clock
@@ -48,6 +47,7 @@ class Removals:
         self._routes = routes
         self._conntrack = conntrack
         self._reporter = reporter
+        self._patience = patience
         self._send = send
         self._removals: dict[Container, tuple[Deferred[bool], Outcome[bool]]] = {}
         self._stops: list[Deferred[None]] = []
@@ -82,7 +82,7 @@ class Removals:
         await shielded(self.remove(self._versions.container(number)))
 
     def remove(self, container: Container) -> Deferred[None]:
-        """Start to remove a container; fires when it is removed, or after ``WAIT`` seconds.
+        """Start to remove a container; fires when it is removed, or after ``patience`` seconds.
 
         Never fails.  The removal continues after that.  A cancel ends the wait, not the removal.
         """
@@ -93,7 +93,7 @@ class Removals:
         return Deferred.fromCoroutine(self._wait(outcome))
 
     async def close(self) -> None:
-        """Wait at most ``WAIT`` seconds for each pending removal, then give it up, which is logged."""
+        """Wait at most ``patience`` seconds for each pending removal, then give it up, which is logged."""
         for removal, outcome in list(self._removals.values()):
             await self._wait(outcome)
             removal.cancel()
@@ -151,5 +151,5 @@ class Removals:
         self._send(Gone(container.number))
 
     async def _wait(self, outcome: Outcome[bool]) -> None:
-        """Wait until a removal has ended, at most ``WAIT`` seconds."""
-        await settles_within(self._clock, WAIT, outcome)
+        """Wait until a removal has ended, at most ``patience`` seconds."""
+        await settles_within(self._clock, self._patience, outcome)

@@ -18,7 +18,8 @@ from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import Image
 from hanoverd.spec.events import DIED, DRAINED, FAILED, LIVE, Event, VersionReference
 from hanoverd.text.durations import format_duration
-from hanoverd.versions.version import Container, Running, Versions
+from hanoverd.versions.version import Container, Running
+from hanoverd.versions.versions import Versions
 
 log = Logger()
 

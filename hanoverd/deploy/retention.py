@@ -27,7 +27,8 @@ from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.names import is_kept, version_name
 from hanoverd.text.short_id import short_id
 from hanoverd.versions.stopping import Stopper
-from hanoverd.versions.version import Container, Running, Versions
+from hanoverd.versions.version import Container, Running
+from hanoverd.versions.versions import Versions
 
 log = Logger()
 

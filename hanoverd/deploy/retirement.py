@@ -12,13 +12,14 @@ from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import DrainEnded, Event, Gone, Kept
 from hanoverd.deploy.report import Reporter
 from hanoverd.deploy.retention import Retention
-from hanoverd.deploy.state import Role
+from hanoverd.deploy.state import Role, State
 from hanoverd.runtime.cancellation import Outcome, settled, shielded
 from hanoverd.runtime.errors import EngineError, HanoverdError
 from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.stopping import Stopper
-from hanoverd.versions.version import Container, Versions
+from hanoverd.versions.version import Container
+from hanoverd.versions.versions import Versions
 
 log = Logger()
 
@@ -26,7 +27,7 @@ log = Logger()
 class Retirement:
     """Retires versions, several at the same time.
 
-    ``role`` returns the current role of a version: one that is live again is left alone.  ``send`` takes the events.
+    ``state`` returns the current state of the app: a version that is live again is left alone.  ``send`` takes the events.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Retirement:
         drain: Drain,
         retention: Retention,
         reporter: Reporter,
-        role: Callable[[int], Role | None],
+        state: Callable[[], State],
         send: Callable[[Event], object],
     ) -> None:
         self._clock = clock
@@ -46,7 +47,7 @@ class Retirement:
         self._drain = drain
         self._retention = retention
         self._reporter = reporter
-        self._role = role
+        self._state = state
         self._send = send
         self._drains: dict[int, Deferred[int | None]] = {}
         self._stops: dict[int, Deferred[bool]] = {}
@@ -98,12 +99,12 @@ class Retirement:
         begun = self._clock.seconds()
         left = (
             await self._drain_connections(container)
-            if drain and self._role(container.number) is Role.DRAINING
+            if drain and self._state().role(container.number) is Role.DRAINING
             else None
         )
         drain_seconds = self._clock.seconds() - begun
         self._send(DrainEnded(container.number))
-        if self._role(container.number) not in (Role.DRAINING, Role.STOPPING):
+        if self._state().role(container.number) not in (Role.DRAINING, Role.STOPPING):
             return
         begun = self._clock.seconds()
         is_stopped = await self._stop_or_kill(container)
@@ -134,7 +135,7 @@ class Retirement:
         try:
             left = await drain
         except CancelledError:
-            if self._role(container.number) is Role.STOPPING:
+            if self._state().role(container.number) is Role.STOPPING:
                 log.info("{version}: drain ended: hanoverd stops", event="drain_ended", version=container.name)
             return None
         except (HanoverdError, OSError) as error:

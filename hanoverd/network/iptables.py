@@ -2,7 +2,7 @@
 
 A line is ``*TABLE``, ``:CHAIN POLICY [PACKETS:BYTES]``, ``-A CHAIN OPTIONS``, with the rule's own ``[PACKETS:BYTES]`` before
 it if they were asked for, ``COMMIT``, or a comment after ``#`` (iptables-save(8), and ``xtables_save_string`` for the quotes).
-A line of another form belongs to another program, and is left out: no text is an error.
+A line of any other form is ignored, so that no rule of another program can be an error.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: ``text`` is all that is printed after the chain's name, to the letter, which is what deleting it takes."""
+    """A rule.  ``text`` is exactly what is printed after the chain's name: a rule is deleted by that text."""
 
     table: str
     chain: str

@@ -20,6 +20,9 @@ from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, Protocol, Pub
 #: The comment of a rule is this and the version that it routes to.
 _COMMENT = "hanoverd: "
 
+#: The option of each target that holds the new destination.
+_TO = {"DNAT": "--to-destination", "REDIRECT": "--to-ports"}
+
 
 @dataclass(frozen=True)
 class Route:
@@ -69,7 +72,10 @@ class RoutedVersion(NamedTuple):
 
 @dataclass(frozen=True)
 class PortRule:
-    """A rule of ours: it sends the connections of one host port ``to`` a version."""
+    """A rule that sends the new connections to one host port ``to`` a container, or to the engine's proxy.
+
+    ``target`` is DNAT, and ``to`` the container's address and port; or REDIRECT, and the proxy's port.
+    """
 
     chain: str
     host: HostPort
@@ -82,15 +88,15 @@ class PortRule:
         """The rule as iptables takes it, in groups of words."""
         host = self.host
         return [
-            # Where the port is published at one address only, the others are left alone.
+            # Published at one address: connections to the host's other addresses do not match.
             *([] if host.is_at_any_address else [f"-d {host.address}/32"]),
-            # The number of a port means nothing without the protocol; the match of the same name reads it.
+            # A port belongs to a protocol: -p selects it, and the match of that name (-m) reads the port from its header.
             f"-p {host.protocol} -m {host.protocol} --dport {host.number}",
-            # To the kernel it is nothing: the version is read back from it, by people and by the next hanoverd.
+            # The kernel ignores the comment. People, and the next hanoverd, read the version from it.
             f'-m comment --comment "{_COMMENT}{self.version}"',
-            # DNAT rewrites the destination of a connection's first packet, and the kernel does the same for all later ones
-            # (conntrack): a connection stays with its version, and the app sees the client's own address.
-            # REDIRECT does so too, with an address of this host as the destination.
+            # DNAT rewrites the destination of a connection's first packet, and the kernel does the same for all its later
+            # packets (conntrack): a connection stays with its version, and the app sees the client's own address.
+            # REDIRECT does the same, and the destination is a port of this host.
             f"-j {self.target} {_TO[self.target]} {self.to}",
         ]
 
@@ -101,7 +107,7 @@ class PortRule:
 
     @classmethod
     def parse(cls, rule: Rule) -> PortRule | None:
-        """Return the rule as one of ours; None where it cannot be."""
+        """Read a rule of the table; None where it is none that hanoverd writes."""
         host, to = _host_port(rule), rule.value(*_TO.values())
         if host is None or to is None:
             return None
@@ -113,10 +119,6 @@ class PortRule:
         """The container's address, and its port; None where it goes to the engine's proxy."""
         address, _, number = self.to.rpartition(":")
         return (address, ContainerPort(int(number), self.host.protocol)) if address and number.isdecimal() else None
-
-
-#: The option in which a target takes where connections go.
-_TO = {"DNAT": "--to-destination", "REDIRECT": "--to-ports"}
 
 
 def plan_routes(app: str, version: str, routes: Sequence[Route], table: Table | None = None) -> str:
@@ -198,8 +200,8 @@ def _incoming_rule(chains: Chains, version: str, route: Route) -> PortRule:
 def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
     """Return the rule for clients on this host.
 
-    It goes through the engine's proxy: the kernel drops a packet from 127.0.0.1 that leaves the loopback interface for the
-    bridge, unless ``route_localnet`` allows it, as an engine without a proxy has it (``bridge.py``).
+    It goes through the engine's proxy: the kernel drops a packet from 127.0.0.1 that would leave the loopback interface for
+    the bridge. An engine without a proxy sets ``route_localnet``, which lets it pass (``bridge.py``).
     """
     if route.proxy is None:
         return PortRule(chains.local, route.port.host, version, "DNAT", route.destination)
@@ -235,7 +237,7 @@ def _port_rules(table: Table, chain: str) -> list[PortRule]:
 
 
 def _host_port(rule: Rule) -> HostPort | None:
-    """Return the host port of a rule; None where it is for none, or for several."""
+    """Return the host port that a rule matches; None where it matches none or several."""
     address, number, protocol = (rule.value(name) for name in ("-d", "--dport", "-p"))
     if number is None or any(option.is_negated for option in rule.matches):
         return None

@@ -20,7 +20,7 @@ from zope.interface import implementer
 SECOND_ATTEMPT_AFTER = 0.1
 
 
-class ConnectReactor(IReactorTCP, IReactorTime):
+class ConnectReactor(IReactorTime, IReactorTCP):
     """What a reactor must be able to do to connect."""
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hanoverd.docker.engine import Engine
 from hanoverd.runtime.errors import EngineError, VersionFailed
 from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.monitor import ContainerMonitor
 from hanoverd.versions.readiness import Readiness
-
-if TYPE_CHECKING:
-    from hanoverd.versions.version import Container, Running
+from hanoverd.versions.version import Container, Running
 
 
 async def describe_exit(engine: Engine, container: Container, monitor: ContainerMonitor) -> tuple[str, str]:

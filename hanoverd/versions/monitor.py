@@ -1,4 +1,4 @@
-"""The monitor of one running container: what it prints, and when it ends."""
+"""The monitor of one running container: its output and its exit."""
 
 from __future__ import annotations
 
@@ -39,19 +39,28 @@ _NOT_IMPLEMENTED = 501
 
 
 class ContainerMonitor:
-    """Copies the output of a container that was just started to the log, and waits for its end.
+    """Copies the output of a container to the log, and waits for its exit.  ``close`` or ``detach`` ends it.
 
-    The engine is asked by ``container_id``; the log shows ``name``.  ``exit`` is over, with the exit code, once the
-    container does not run, and not before: an engine that is away or answers with an error is asked again.  Close it
-    to be done with it.
+    ``name`` is for the log.  ``exit`` settles with the exit code when the container has exited, and not before: requests to an
+    engine that is away or answers with an error are retried.  ``since`` is the Unix time from which the output is shown (None:
+    from its start).  ``last_output_within`` is the time limit for the rest of the output after the exit, in seconds.
 
-    Where the engine goes away, the output is followed again from the time at which its last piece arrived here.  As the
-    engine gives a line its timestamp before it sends it, no line is shown twice while the two clocks agree; a line that
-    the engine had read, and not sent, when it went away may be missing.
+    After the engine was away, the output is shown from the time at which its last piece arrived.  The engine gives a line its
+    timestamp before it sends it: if the clocks agree, no line is shown twice.  A line that the engine had read and not sent
+    when it went away may be missing.
     """
 
-    def __init__(self, clock: IReactorTime, engine: Engine, container_id: str, name: str, since: float | None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        engine: Engine,
+        container_id: str,
+        name: str,
+        since: float | None,
+        last_output_within: float = LAST_OUTPUT_WITHIN,
+    ) -> None:
         self._clock = clock
+        self._last_output_within = last_output_within
         self._engine = engine
         self._id = container_id
         self._name = name
@@ -68,12 +77,13 @@ class ContainerMonitor:
         return list(self._output.tail)
 
     async def wait_for_output(self) -> None:
-        """Wait, not long, until what an ended container printed has been logged to its last line."""
-        await shielded(Deferred.fromCoroutine(within(self._clock, LAST_OUTPUT_WITHIN, self._following)))
+        """Wait until all output of an exited container is logged, or until the time limit."""
+        await shielded(Deferred.fromCoroutine(within(self._clock, self._last_output_within, self._following)))
 
     async def close(self) -> None:
-        """Look away: fires when no thread is left behind, at once where the engine is away.  Idempotent; ignores
-        cancellation.
+        """Stop monitoring an exited container: fires when its output is complete and no thread is left.
+
+        Fires at once where the engine is away.  Idempotent.  Ignores cancellation.
         """
         if not self._is_reading:
             self._following.cancel()
@@ -83,20 +93,20 @@ class ContainerMonitor:
             await shielded(self.exit.wait())
 
     async def detach(self) -> None:
-        """As ``close``, for a container that runs on: its output, which has no end, is not waited for."""
+        """Stop monitoring a container that keeps running: as ``close``, without waiting for more output."""
         self._following.cancel()
         await self.close()
 
     async def _follow(self) -> None:
-        """Show the output until the container has ended, or it is cancelled."""
+        """Log the output until the container has exited.  A cancel ends it."""
         try:
-            await self._show_all()
+            await self._log_output()
         except CancelledError:
             pass
         finally:
-            self._output.end()
+            self._output.finish()
 
-    async def _show_all(self) -> None:
+    async def _log_output(self) -> None:
         delays = Delays(BACKOFF)
         is_reported = False
         while True:
@@ -111,7 +121,7 @@ class ContainerMonitor:
                 if had_ended or await settles_within(self._clock, EXIT_WITHIN, self.exit):
                     return
             elif isinstance(failure, EngineRefused) and failure.status == _NOT_IMPLEMENTED:
-                # The container is none the worse for it.
+                # The container runs all the same.
                 log.warn(
                     "{version}: output cannot be shown: {error}",
                     event="output_unavailable",
@@ -127,14 +137,14 @@ class ContainerMonitor:
                     error=failure,
                 )
                 is_reported = True
-            self._output.end()
+            self._output.finish()
             await self._sleep(delays.next())
 
     async def _read(self) -> EngineError | None:
-        """Show the output until the stream ends; returns why it ended, None where it came to its end."""
+        """Log the output until the stream ends, and return the error that ended it, or None."""
         self._is_reading = True
         try:
-            await self._engine.follow_output(self._id, self._since, self._take)
+            await self._engine.follow_output(self._id, self._since, self._received)
         except EngineError as error:
             return error
         else:
@@ -142,19 +152,19 @@ class ContainerMonitor:
         finally:
             self._is_reading = False
 
-    def _take(self, data: bytes) -> None:
+    def _received(self, data: bytes) -> None:
         self._since = time.time()
-        self._output.take(data)
+        self._output.add(data)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, but no longer than until the container has ended."""
+        """Sleep, at most until the container has exited."""
         if self.exit.is_settled:
             await sleep(self._clock, seconds)
         else:
             await settles_within(self._clock, seconds, self.exit)
 
     async def _wait(self) -> int:
-        """Return the exit code once the container has ended, however often the engine goes away meanwhile."""
+        """Return the exit code when the container has exited, however often the engine goes away before."""
         delays = Delays(BACKOFF)
         while True:
             begun = self._clock.seconds()
@@ -166,7 +176,7 @@ class ContainerMonitor:
             except NotFound:
                 return KILLED
             except EngineError:
-                # Whatever the engine says of itself, or a proxy before it, says nothing of the container.
+                # The error is about the engine, or a proxy before it, not about the container.
                 pass
             if self._clock.seconds() - begun > BACKOFF.longest:
                 delays.reset()
@@ -174,20 +184,20 @@ class ContainerMonitor:
 
 
 class _Output:
-    """Logs output line by line, and keeps the last lines."""
+    """Logs the output line by line, and keeps the last lines."""
 
     def __init__(self, name: str) -> None:
         self.tail: deque[str] = deque(maxlen=TAIL)
         self._name = name
         self._lines = LineCutter()
 
-    def take(self, data: bytes) -> None:
-        """More of the output, cut anywhere."""
+    def add(self, data: bytes) -> None:
+        """Add a piece of the output, which may end within a line."""
         for line in self._lines.take(data):
             self._emit(line)
 
-    def end(self) -> None:
-        """There is no more: what is left over is a line too."""
+    def finish(self) -> None:
+        """Log the rest as a line: the output has ended."""
         for line in self._lines.rest():
             self._emit(line)
 

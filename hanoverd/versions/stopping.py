@@ -18,7 +18,8 @@ from hanoverd.runtime.errors import EngineError, EngineRefused, EngineUnreachabl
 from hanoverd.runtime.report_once import ReportOnce
 from hanoverd.spec.container import APP
 from hanoverd.spec.names import kept_name
-from hanoverd.versions.version import Container, Running, Versions
+from hanoverd.versions.version import Container, Running
+from hanoverd.versions.versions import Versions
 
 log = Logger()
 

@@ -244,8 +244,8 @@ class SomethingElseHappens(TestCase):
                 self.assertEqual((len(world.leads_to), *world.state()[:2]), (1, world.leads_to, world.leads_to))
                 made = len(world.engine.requests) - begun
                 if k < STARTED:
-                    # The older one was cancelled, and gave its number back.
-                    self.assertEqual(world.leads_to, ["app-1"])
+                    # The older one was cancelled.  Its number is not used again.
+                    self.assertEqual(world.leads_to, ["app-2"])
                 await daemon.stop()
                 self.assertEqual(world.state(), ([], [], []))
             finally:

@@ -13,6 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 
 from hanoverd.deploy.app import App
+from hanoverd.deploy.handover import Sources
+from hanoverd.deploy.time_limits import DEFAULT_LIMITS, TimeLimits
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
@@ -53,7 +55,8 @@ class World:
     anything was left behind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: TimeLimits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
         self._threads = set(threading.enumerate())
         self._folder = tempfile.TemporaryDirectory()
         self.folder = Path(self._folder.name)
@@ -175,6 +178,7 @@ class Daemon:
         obtain_timeout: float = 60.0,
         watch: float = 0.0,
         container: ContainerSpec | None = None,
+        limits: TimeLimits | None = None,
     ) -> None:
         self.world = world
         self.keep = keep
@@ -201,13 +205,14 @@ class Daemon:
             world.firewall.environ,
             spec,
             engine,
-            self.source,
-            lambda reference: RegistrySource(reference, context),
+            Sources(
+                self.source, lambda reference: RegistrySource(reference, context), obtain_timeout, lambda _line: None
+            ),
             held,
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, spec.notifications),
-            lambda _line: None,
             world.folder / "paused",
             world.number_file,
+            limits or world.limits,
         )
         self.orchestrator = self.app.orchestrator
         self.trigger = self.orchestrator.trigger

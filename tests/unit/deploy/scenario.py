@@ -14,7 +14,7 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.deploy.events import Unhealthy
 from hanoverd.deploy.state import Role
-from hanoverd.versions import monitor as watch
+from hanoverd.deploy.time_limits import TimeLimits
 from tests.fakes import firewall
 from tests.fakes.engine import FakeEngine, HangUp, Refusal, _Handler
 from tests.fakes.world import REACTOR, Daemon, World, until
@@ -36,9 +36,7 @@ class ScenarioCase(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        # What a container that is left running may still say is not waited for.
-        self._last_output_within, watch.LAST_OUTPUT_WITHIN = watch.LAST_OUTPUT_WITHIN, 0.05
-        self.world = World()
+        self.world = World(TimeLimits(last_output=0.05))
 
     async def tearDown(self) -> None:  # type: ignore[override]  # trial waits for it
         self.world.engine.on_request = lambda *_: None
@@ -46,8 +44,6 @@ class ScenarioCase(TestCase):
         try:
             await self.world.close()
         finally:
-            # Not by ``patch``: trial undoes that before this.
-            watch.LAST_OUTPUT_WITHIN = self._last_output_within
             # pytest shows it where the test has failed.
             print("\n".join(log))
 

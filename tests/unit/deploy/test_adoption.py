@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from hanoverd.deploy import adoption
 from hanoverd.deploy.events import Paused, Resumed
 from hanoverd.deploy.state import Role
+from hanoverd.deploy.time_limits import TimeLimits
 from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.volumes import Volumes
 from tests.fakes.world import PORT, Daemon, until
 from tests.unit.deploy.scenario import LONG, ScenarioCase, role
+
+#: A version that serves and is not ready is soon found out.
+IMPATIENT = TimeLimits(adoption_ready=0.2, last_output=0.05)
 
 
 class AdoptionCase(ScenarioCase):
@@ -55,8 +58,7 @@ class LiveTests(AdoptionCase):
         await daemon.stop()
         self.flush()
         self.falls_ill("app-1")
-        self.patch(adoption, "READY_WITHIN", 0.2)
-        daemon = await self.restarted(drain=LONG)
+        daemon = await self.restarted(drain=LONG, limits=IMPATIENT)
         self.assertEqual(daemon.live_name, "app-0")
 
     async def test_a_failure_of_the_firewall_is_of_the_moment(self) -> None:
@@ -98,8 +100,7 @@ class FallbackTests(AdoptionCase):
         """A daemon whose live version is not ready."""
         await self.left_running()
         self.falls_ill("app-0")
-        self.patch(adoption, "READY_WITHIN", 0.2)
-        return await self.restarted(**options)
+        return await self.restarted(limits=IMPATIENT, **options)
 
 
 class FormerTests(AdoptionCase):

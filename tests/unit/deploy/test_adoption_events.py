@@ -57,7 +57,7 @@ class Parts:
         routes: Any = None
         self.numbers = DummyNumbers()
         numbers: Any = self.numbers
-        self.adoption = ScriptedAdoption(versions, routes, numbers, self.events.append)
+        self.adoption = ScriptedAdoption(versions, routes, numbers, 5.0, self.events.append)
         self.calls = self.adoption.calls = Calls([])
         self.result = Result(self.adoption.adopt())
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
-from hanoverd.deploy import removals as module
 from hanoverd.deploy.events import Event, Gone
 from hanoverd.deploy.removals import Removals
 from hanoverd.runtime.cancellation import Outcome
@@ -21,15 +19,14 @@ from tests.fakes.world import REACTOR, Daemon, World, until
 
 @contextmanager
 def deserted(world: World) -> Iterator[None]:
-    """The context in which the engine answers no request, and no one waits long for it."""
+    """The context in which the engine answers no request."""
 
     def hang_up(*_: object) -> None:
         raise HangUp
 
     world.engine.on_request = hang_up
     try:
-        with mock.patch.object(module, "WAIT", 0.05):
-            yield
+        yield
     finally:
         world.engine.on_request = lambda *_: None
 
@@ -43,7 +40,7 @@ def removals_of(daemon: Daemon, gone: list[int]) -> Removals:
         assert isinstance(event, Gone)
         gone.append(event.number)
 
-    return Removals(REACTOR, app.versions, app.stopper, app.routes, app.conntrack, reporter, send)
+    return Removals(REACTOR, app.versions, app.stopper, app.routes, app.conntrack, reporter, 0.05, send)
 
 
 class RemovalsTests(TestCase):
@@ -56,12 +53,7 @@ class RemovalsTests(TestCase):
         await daemon.live("app-0")
         [running] = daemon.app.live()
         gone: list[int] = []
-        return (
-            daemon,
-            running.container,
-            removals_of(daemon, gone),
-            gone,
-        )
+        return daemon, running.container, removals_of(daemon, gone), gone
 
     async def test_a_handover_is_not_held_up_and_the_removal_goes_on(self) -> None:
         world = World()
@@ -70,8 +62,9 @@ class RemovalsTests(TestCase):
             with deserted(world):
                 await removals.remove(container)
                 self.assertEqual((gone, list(world.engine.containers)), ([], ["app-0"]))
-            await removals.close()
+            await until(lambda: gone)
             self.assertEqual((gone, list(world.engine.containers)), ([0], []))
+            await removals.close()
         finally:
             await world.close()
 

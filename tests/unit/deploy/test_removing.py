@@ -9,9 +9,12 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from hanoverd.deploy.events import Event, Gone
-from hanoverd.deploy.removals import ATTEMPTS, WAIT, Removals
+from hanoverd.deploy.removals import ATTEMPTS, Removals
 from hanoverd.runtime.errors import EngineUnreachable, HanoverdError
 from tests.unit.deploy.dummies import Calls, Result, container, texts
+
+#: How long a removal is waited for.
+WAIT = 10.0
 
 
 class DummyVersions(Calls):
@@ -58,7 +61,7 @@ class Parts:
         versions: Any = self.versions
         routes: Any = self.routes
         none: Any = None
-        self.removals = Removals(self.clock, versions, versions, routes, none, none, self.send)
+        self.removals = Removals(self.clock, versions, versions, routes, none, none, WAIT, self.send)
 
     def send(self, event: Event) -> None:
         self.events.append(f"gone {event.number}" if isinstance(event, Gone) else "swept")

@@ -1,0 +1,275 @@
+"""The versions of one app: creates, starts and adopts their containers, waits until they are ready, and monitors them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from hanoverd.docker.engine import Engine
+from hanoverd.docker.inspection import (
+    address_of,
+    addresses_of,
+    created_at,
+    exposed_tcp_ports,
+    generation_of,
+    healthcheck_failure,
+    proxy_ports_of,
+    recipe_of,
+)
+from hanoverd.runtime.clock import TimedOut, within
+from hanoverd.runtime.errors import (
+    Conflict,
+    EngineError,
+    NameInUse,
+    NotFound,
+    VersionFailed,
+)
+from hanoverd.spec.container import ContainerSpec, Image, Recipe, app_label, create_body
+from hanoverd.spec.names import version_name
+from hanoverd.versions.failures import describe_exit, exit_error, not_ready_error
+from hanoverd.versions.health import Health
+from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN, ContainerMonitor
+from hanoverd.versions.readiness import Readiness, is_ready
+from hanoverd.versions.version import Container, Created, Ready, Running
+
+
+class Versions:
+    """The versions of one app.
+
+    ``ready_timeout`` and ``last_output_within`` are in seconds; see ``wait_until_ready`` and ``ContainerMonitor``.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        engine: Engine,
+        health: Health,
+        app: str,
+        options: ContainerSpec,
+        ready_timeout: float,
+        last_output_within: float = LAST_OUTPUT_WITHIN,
+    ) -> None:
+        self._clock = clock
+        self._engine = engine
+        self._health = health
+        self.app = app
+        self._options = options
+        self._ready_timeout = ready_timeout
+        self._last_output_within = last_output_within
+        self._running: dict[int, Running] = {}
+        #: The containers that the engine listed last, by their versions' numbers.
+        self._listed: dict[int, Container] = {}
+        #: Called with the number and the exit code of a monitored version that has exited.
+        self.on_exit: Callable[[int, int], object] = lambda _number, _code: None
+
+    def new_container(self, number: int) -> Container:
+        """Return the container that version ``number`` will have: its name is fixed before it exists, so that it can be found
+        after a lost reply.
+        """
+        return Container(number, version_name(self.app, number))
+
+    def container(self, number: int) -> Container:
+        """Return the container of version ``number``, with its ID if that is known."""
+        running = self._running.get(number)
+        if running is not None:
+            return running.container
+        return self._listed.get(number) or self.new_container(number)
+
+    def recipe(self, image: Image) -> Recipe:
+        """Return the recipe of a version of ``image`` with the current options."""
+        return Recipe(image, self._options)
+
+    async def recipe_of(self, found: Mapping[str, Any]) -> Recipe:
+        """Return what a container was created from; ``found`` is its inspection.  Fails with the ``EngineError`` family."""
+        try:
+            image = await self._engine.inspect_image(found["Image"])
+        except NotFound:  # It was removed by force.  The container itself has most of it.
+            image = {}
+        return recipe_of(found, image)
+
+    def running(self, number: int) -> Running | None:
+        """Return the version ``number`` if it is monitored."""
+        return self._running.get(number)
+
+    async def create(self, recipe: Recipe, number: int) -> Created:
+        """Create the container of version ``number``.
+
+        Fails with the ``EngineError`` family (``NotFound`` where the image is gone), ``NameInUse`` where another container
+        has its name, or ``VersionFailed`` where no port could ever show that it is ready.  After a failure or a cancel, other
+        than ``NameInUse``, it may exist: remove it.
+        """
+        container, image = self.new_container(number), recipe.image
+        if recipe.lineage.origin is None:
+            recipe = replace(recipe, lineage=replace(recipe.lineage, origin=number))
+        self._listed.pop(number, None)
+        ports = tuple(dict.fromkeys(recipe.options.ports)) or image.ports
+        if not ports:
+            raise VersionFailed(
+                f"no port is published, and the image {image.name.reference} exposes none, so "
+                "nothing can show that it is ready: publish the port that it serves with --publish"
+            )
+        try:
+            container_id = await self._engine.create(
+                container.name, create_body(self.app, number, container.name, recipe)
+            )
+        except Conflict as error:
+            next_number = await self._free_number(number)
+            if next_number == number:
+                raise VersionFailed(str(error)) from None
+            raise NameInUse(container.name, next_number) from None
+        return Created(replace(container, id=container_id), recipe, ports, time.time())
+
+    async def _free_number(self, number: int) -> int:
+        """Return the first number, from ``number`` on, whose name no container has; fails with the ``EngineError`` family."""
+        while True:
+            try:
+                await self._engine.inspect_container(self.new_container(number).name)
+            except NotFound:
+                return number
+            number += 1
+
+    async def start(self, created: Created, *, again: bool = False) -> Running:
+        """Start the container, and monitor it; ``again``: it has run before.
+
+        Fails with the ``EngineError`` family, or with ``VersionFailed`` if it exited at once or cannot be reached.
+        """
+        container = created.container
+        await self.stop_monitoring(container.number)
+        since = time.time() if again else None
+        found = await self._engine.start(container.ref)
+        monitor = self._new_monitor(container, since)
+        if not found["State"]["Running"]:
+            try:
+                await monitor.exit.wait()
+                raise await exit_error(self._engine, container, monitor)
+            finally:
+                await monitor.close()
+        try:
+            address = address_of(found)
+            self._check_address(container, address)
+        except VersionFailed:
+            await monitor.close()
+            raise
+        return self._register(created, found, address, monitor)
+
+    async def adopt(self, container: Container, address: str | None = None) -> Running:
+        """Monitor a running container that an earlier hanoverd has started.
+
+        ``address`` is used if it is one of its addresses, else its first one.  Fails with the ``EngineError`` family, or with
+        ``VersionFailed`` where it cannot be reached.
+        """
+        await self.stop_monitoring(container.number, keeps_running=True)
+        found = await self._engine.inspect_container(container.ref)
+        recipe = await self.recipe_of(found)
+        if address not in addresses_of(found):
+            address = address_of(found)
+        container = replace(container, id=found["Id"])
+        ports = tuple(proxy_ports_of(found)) or exposed_tcp_ports(found["Config"])
+        created = Created(container, recipe, ports, created_at(found))
+        return self._register(created, found, address, self._new_monitor(container, time.time()))
+
+    def _new_monitor(self, container: Container, since: float | None) -> ContainerMonitor:
+        return ContainerMonitor(
+            self._clock, self._engine, container.ref, container.name, since, self._last_output_within
+        )
+
+    def _register(self, created: Created, found: Mapping[str, Any], address: str, monitor: ContainerMonitor) -> Running:
+        """Return a running version, whose exit is reported from now on; ``found`` is the container's inspection."""
+        running = Running(created, address, addresses_of(found), proxy_ports_of(found), monitor)
+        self._running[running.number] = running
+        monitor.exit.wait().addCallback(lambda _: self._exit_seen(running))
+        return running
+
+    def _exit_seen(self, running: Running) -> None:
+        if self._running.get(running.number) is running:
+            self.on_exit(running.number, running.monitor.exit.get())
+
+    async def wait_until_ready(self, running: Running, seconds: float | None = None) -> Ready:
+        """Probe the container in quick succession until it is ready.
+
+        Fails with ``VersionFailed`` as soon as the container exits, or when it is not ready within ``seconds`` (by default the
+        ready timeout).
+        """
+        seconds = self._ready_timeout if seconds is None else seconds
+        readiness = Readiness(self._health, self._clock, running.address, running.created.port_numbers)
+        polling = Deferred.fromCoroutine(readiness.wait())
+        exited = running.monitor.exit.wait().addCallback(lambda _: polling.cancel())
+        try:
+            await within(self._clock, seconds, polling)
+        except (CancelledError, TimedOut) as error:
+            if running.has_exited:
+                raise await self.exit_error(running) from None
+            if isinstance(error, TimedOut):
+                raise not_ready_error(running, readiness, seconds) from None
+            raise
+        finally:
+            exited.cancel()
+            exited.addErrback(_forget)
+        return Ready(running)
+
+    async def failure_reason(self, running: Running) -> str | None:
+        """Probe each port once and look at the image's HEALTHCHECK; return why the version is not healthy, or None."""
+        probes = [
+            await self._health.probe(running.address, port, lambda: None) for port in running.created.port_numbers
+        ]
+        if not is_ready(probes):
+            return "; ".join(probe.summary for probe in probes)
+        try:
+            return healthcheck_failure(await self._engine.inspect_container(running.container.ref))
+        except EngineError:
+            return None  # The error is about the engine, not about the version.
+
+    def _check_address(self, container: Container, address: str) -> None:
+        """Raise ``VersionFailed`` if another running version has this address.
+
+        An engine that crashed while its containers kept running (live-restore) may assign an address twice.  The old
+        version would then answer the readiness check of the new one.
+        """
+        for other in self._running.values():
+            if other.number != container.number and not other.has_exited and address in other.addresses:
+                raise VersionFailed(
+                    f"the engine assigned it the address {address}, which {other.name} has: the "
+                    "engine has lost track of its addresses. Stop hanoverd, which stops the old version, and start it again"
+                )
+
+    async def stop_monitoring_all(self) -> None:
+        """Stop monitoring all versions, whose containers keep running."""
+        for number in list(self._running):
+            await self.stop_monitoring(number, keeps_running=True)
+
+    async def stop_monitoring(self, number: int, *, keeps_running: bool = False) -> None:
+        """Stop monitoring a version, after its last output unless it ``keeps_running``.  Idempotent."""
+        running = self._running.pop(number, None)
+        if running is not None:
+            await (running.monitor.detach() if keeps_running else running.monitor.close())
+
+    async def exit_error(self, running: Running) -> VersionFailed:
+        """Return the error for a version that exited before it was live."""
+        return await exit_error(self._engine, running.container, running.monitor)
+
+    async def describe_exit(self, running: Running) -> tuple[str, str]:
+        """Return how a version has exited, and its last output; see ``failures.describe_exit``."""
+        return await describe_exit(self._engine, running.container, running.monitor)
+
+    async def listed(self) -> list[tuple[Container, Mapping[str, Any]]]:
+        """Return all containers of the app, each with its entry in the engine's list.
+
+        Fails with the ``EngineError`` family.
+        """
+        listed = [(_container(one), one) for one in await self._engine.containers_with(app_label(self.app))]
+        self._listed = {container.number: container for container, _ in listed}
+        return listed
+
+
+def _forget(failure: Failure) -> None:
+    failure.trap(CancelledError)
+
+
+def _container(listed: Mapping[str, Any]) -> Container:
+    return Container(generation_of(listed["Labels"]), str(listed["Names"][0]).lstrip("/"), listed["Id"])
