@@ -30,9 +30,11 @@ from typing import Any
 
 from twisted.internet import reactor
 
+from hanoverd.hookbot.endpoints import load_trust
+from hanoverd.hookbot.tokens import make_token
 from hanoverd.hookbot.trigger import HookbotTrigger
-from hanoverd.hookbot.websocket import certificates, listen
-from hanoverd.spec.hookbot import HookbotURL, Subscription, token
+from hanoverd.hookbot.websocket import listen
+from hanoverd.spec.hookbot import HookbotURL, Subscription
 
 REACTOR: Any = reactor
 KEY = "the benchmark's"
@@ -78,7 +80,7 @@ class Server:
 def publish(connection: http.client.HTTPConnection, body: bytes) -> None:
     """POST one message."""
     path = f"/pub/{TOPIC}"
-    allowed = base64.b64encode(f"{token(KEY, path)}:".encode()).decode()
+    allowed = base64.b64encode(f"{make_token(KEY, path)}:".encode()).decode()
     connection.request("POST", path, body, {"Authorization": f"Basic {allowed}"})
     connection.getresponse().read()
 
@@ -121,8 +123,8 @@ def messages_and_restarts() -> tuple[list[float], list[float]]:
             """Not what is measured."""
 
     path = f"/sub/{TOPIC}"
-    url = HookbotURL("ws", "127.0.0.1", PORT, path, token=token(KEY, path))
-    connect = partial(listen, REACTOR, url, certificates(None))
+    url = HookbotURL("ws", "127.0.0.1", PORT, path, token=make_token(KEY, path))
+    connect = partial(listen, REACTOR, url, load_trust(None))
 
     async def telling(on_open: Callable[[], object], *others: Any) -> str:
         def connected() -> None:
@@ -169,7 +171,7 @@ def thousand_listeners() -> tuple[float, int, float, float, float]:
     server = Server()
     before = server.resident_megabytes
     path = f"/sub/{TOPIC}"
-    allowed = base64.b64encode(f"{token(KEY, path)}:".encode()).decode()
+    allowed = base64.b64encode(f"{make_token(KEY, path)}:".encode()).decode()
     request = (
         f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\nAuthorization: Basic {allowed}\r\n\r\n"

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
 from hanoverd.api.control import Control
@@ -18,13 +17,13 @@ from hanoverd.api.server import ControlServer
 from hanoverd.deploy.app import App, AppReactor
 from hanoverd.deploy.handover import Sources
 from hanoverd.docker.address import engine_address
-from hanoverd.docker.engine import Engine, EngineReactor
+from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.docker.preflight import check_engine
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
-from hanoverd.images.wiring import make_pool, make_source_context
+from hanoverd.images.wiring import ObtainReactor, make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_ports, release_ports
 from hanoverd.network.name_lock import lock_name
@@ -33,6 +32,7 @@ from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import HookReactor, Hooks
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.exit_status import exit_with
+from hanoverd.runtime.reactors import ServerReactor
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
@@ -51,7 +51,7 @@ log = Logger()
 START_FAILED = 1
 
 
-class DaemonReactor(IReactorCore, TerminalReactor, EngineReactor, HookReactor, AppReactor):
+class DaemonReactor(ServerReactor, TerminalReactor, ObtainReactor, HookReactor, AppReactor):
     """The interfaces of a reactor that the daemon needs."""
 
 
@@ -84,6 +84,7 @@ class HanoverdService(RunningService):
         self._name = app.versions.app
         self._stopping = False
         app.reporter.stop_after_failure = self._stop_without_image
+        control.on_stop = lambda: self._stop("hanoverd stop")
 
     def begin(self) -> None:
         """Handle signals and requests from now on, and start the first handover."""

@@ -1,123 +1,151 @@
-"""What can be asked of the daemon of one app while it runs, and what it can be told."""
+"""The commands and questions that a daemon accepts while it runs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hanoverd import __version__
+from hanoverd.api.status import (
+    DOWN,
+    HANDING_OVER,
+    LIVE,
+    STOPPING,
+    AppStatus,
+    LiveStatus,
+    VersionStatus,
+    listed_version,
+    version_status,
+)
 from hanoverd.deploy.app import App
 from hanoverd.deploy.events import CancelRequested, Paused, Resumed
 from hanoverd.deploy.history import Record
+from hanoverd.deploy.retention import Kept
+from hanoverd.deploy.state import Role
 from hanoverd.deploy.targets import Image, Rollback, Source
 from hanoverd.versions.version import Running
 
 log = Logger()
 
-#: The states of an app.
-LIVE, HANDING_OVER, DOWN, STOPPING = "live", "handing over", "down", "stopping"
-
 
 class Control:
-    """All in terms of JSON."""
+    """Controls one app.  ``on_stop`` is called to stop the daemon."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._orchestrator = app.orchestrator
         self._history = app.history
+        self.on_stop: Callable[[], object] = lambda: None
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it takes no orders any more."""
+        """Whether the daemon is stopping, and accepts no more commands."""
         return self._orchestrator.state.is_stopping
 
-    def status(self) -> Mapping[str, Any]:
-        """How the app is; asks nobody."""
+    def status(self) -> AppStatus:
+        """Return the app's status, without asking the engine."""
         app, state, last = self._app, self._orchestrator.state, self._history.last
         live = next(iter(app.live()), None)
         is_busy = last is not None and not last.is_over
         shown = HANDING_OVER if is_busy else LIVE if live is not None else DOWN
-        return {
-            "app": app.versions.app,
-            "state": STOPPING if self.is_stopping else shown,
-            "live": None if live is None else self._live(live),
-            "ports": [] if live is None else [route.json() for route in app.routes.routes_to(live)],
-            "draining": [one.name for one in app.draining()],
-            "handover": None if last is None else last.json(),
-            "paused": state.requests.is_paused,
-            "held": self._held(),
-            "kept": [
-                {"generation": kept.number, "image": kept.image.name.reference, "image_id": kept.image.id}
-                for kept in app.retention.kept()
-            ],
-            "rules_mended": app.reconciler.repairs,
-            "pid": os.getpid(),
-            "hanoverd": __version__,
-        }
+        return AppStatus(
+            app=app.versions.app,
+            state=STOPPING if self.is_stopping else shown,
+            live=None if live is None else self._live(live),
+            ports=() if live is None else tuple(route.json() for route in app.routes.routes_to(live)),
+            draining=tuple(one.name for one in app.draining()),
+            handover=None if last is None else last.json(),
+            paused=state.requests.is_paused,
+            held=self._held(),
+            kept=tuple(self._kept(one) for one in app.retention.kept()),
+            repairs=app.reconciler.repairs,
+            pid=os.getpid(),
+            hanoverd=__version__,
+        )
 
-    def history(self) -> list[Mapping[str, Any]]:
-        """The handovers since the daemon's start, the oldest first."""
-        return [record.json() for record in self._history]
+    async def versions(self) -> list[VersionStatus]:
+        """Return all versions that have a container, the newest first; fails with the ``EngineError`` family."""
+        state = self._orchestrator.state
+        listed = await self._app.versions.listed()
+        found = [
+            listed_version(self._app.versions.app, one, (state.role(container.number) or Role.STOPPING).value)
+            for container, one in listed
+            if container.number >= 0
+        ]
+        return sorted(found, key=lambda one: -one.number)
+
+    def history(self) -> list[Record]:
+        """Return the handovers since the daemon's start, the oldest first."""
+        return list(self._history)
 
     def deploy(self, image: str | None, reason: str) -> int:
-        """Start a handover, to what the source has, or for this once to ``image``; returns its ID."""
+        """Start a handover to what the source has, or to ``image`` this once; return its ID."""
         return self._orchestrator.request(reason, Source() if image is None else Image(image))
 
-    def rollback(self, generation: int | None, reason: str) -> int:
-        """Start a handover to an earlier version, as it was; returns its ID."""
-        return self._orchestrator.request(reason, Rollback(generation))
+    def rollback(self, number: int | None, reason: str) -> int:
+        """Start a handover to version ``number``, or to the version before the live one; return its ID."""
+        return self._orchestrator.request(reason, Rollback(number))
 
     def pause(self) -> None:
-        """Hold what triggers handovers, other than by hand."""
+        """Hold all triggers, but not the commands, until ``resume``."""
         app = self._app.versions.app
         log.info("{app}: paused: triggers are held until `hanoverd resume {app}`", event="paused", app=app)
         self._orchestrator.send(Paused())
 
-    def resume(self) -> list[str]:
-        """Do what was held; returns the reasons."""
+    def resume(self) -> tuple[str, ...]:
+        """End the pause, and start a handover if triggers were held; return their reasons."""
         held = self._held()
         log.info("{app}: resumed", event="resumed", app=self._app.versions.app)
         self._orchestrator.send(Resumed())
         return held
 
+    def stop(self) -> None:
+        """Stop the app and the daemon, also with ``--on-exit keep``."""
+        self._app.end()
+        self.on_stop()
+
     async def cancel(self, why: str) -> Record | None:
-        """Cancel the handover under way; fires when it is over, with what it has come to: ``live``, if it was too late.
-        None if there is none.
+        """Cancel the current handover.
+
+        Fires when it has ended, with its record: its outcome is ``live`` if it was too late.  None without a handover.
         """
         record = self._history.last
         is_busy = record is not None and not record.is_over
         self._orchestrator.send(CancelRequested(why))
         if record is None or not is_busy:
             return None
-        return await self.over(record.id)
+        return await self.ended(record.id)
 
-    def is_known(self, number: int) -> bool:
-        """Whether there is, or will be, a handover of this ID that is remembered."""
-        return self._history.is_known(number)
+    def is_known(self, handover: int) -> bool:
+        """Return whether there is a handover of this ID, or will be, that is remembered."""
+        return self._history.is_known(handover)
 
-    async def over(self, number: int) -> Record:
-        """Wait until the handover ``number``, begun or not, is over.  Cancel frees the one who waits, alone."""
+    async def ended(self, handover: int) -> Record:
+        """Wait until a handover, started or not, has ended.  A cancel ends only the wait."""
         while True:
-            record = self._history.get(number)
+            record = self._history.get(handover)
             if record is not None and record.is_over:
                 return record
             ended: Deferred[Record] = Deferred(lambda _: None)
             self._history.on_finish(lambda record, ended=ended: None if ended.called else ended.callback(record))  # type: ignore[misc]
             await ended
 
-    def _held(self) -> list[str]:
-        return [held.reason for held in self._orchestrator.state.requests.held]
+    def _held(self) -> tuple[str, ...]:
+        return tuple(held.reason for held in self._orchestrator.state.requests.held)
 
-    def _live(self, live: Running) -> Mapping[str, Any]:
-        image = live.created.image
-        return {
-            "version": live.name,
-            "image": image.name.reference,
-            "image_id": image.id,
-            "address": live.address,
-            "since": self._app.routes.live_since,
-        }
+    def _live(self, live: Running) -> LiveStatus:
+        created = live.created
+        recipe = created.recipe
+        fields = version_status(
+            self._app.versions.app, live.number, Role.LIVE.value, recipe.image, recipe.lineage, created.at
+        )
+        return LiveStatus(**fields, address=live.address, since=self._app.routes.live_since)
+
+    def _kept(self, kept: Kept) -> VersionStatus:
+        state = self._orchestrator.state.role(kept.number) or Role.KEPT
+        return VersionStatus(
+            **version_status(self._app.versions.app, kept.number, state.value, kept.image, kept.lineage, kept.created)
+        )

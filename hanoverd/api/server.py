@@ -8,7 +8,9 @@ is logged, and at the end what the handover has come to).  ``POST /deploy``, ``/
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
@@ -20,6 +22,8 @@ from hanoverd.api.control import Control
 from hanoverd.api.control_socket import may_ask
 from hanoverd.logs.formats import JSON, TEXT
 from hanoverd.logs.recent import APP, DAEMON, Entry, LogQuery, RecentLog
+from hanoverd.runtime.errors import EngineError
+from hanoverd.runtime.systemd import unit_name
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.image_name import ImageName
 
@@ -55,15 +59,26 @@ class ControlServer:
         site.noisy = False
         self._listening = listen(site)
         self._verbs: Mapping[str, Callable[[Request], Any]] = {
-            "GET /status": lambda _: self._control.status(),
-            "GET /history": lambda _: self._control.history(),
+            "GET /status": lambda _: control.status().json(),
+            "GET /versions": self._versions,
+            "GET /history": lambda _: [record.json() for record in control.history()],
             "GET /logs": self._logs,
             "POST /deploy": self._deploy,
             "POST /rollback": self._rollback,
             "POST /cancel": self._cancel,
             "POST /pause": lambda _: self._pause(),
-            "POST /resume": lambda _: {"held": self._control.resume()},
+            "POST /resume": lambda _: {"held": control.resume()},
+            "POST /stop": lambda _: self._stop(),
         }
+
+    @property
+    def on_stop(self) -> Callable[[], object]:
+        """What is called to stop the daemon."""
+        return self._control.on_stop
+
+    @on_stop.setter
+    def on_stop(self, call: Callable[[], object]) -> None:
+        self._control.on_stop = call
 
     def start(self) -> None:
         """Keep the log, for those who will want to see it."""
@@ -110,17 +125,32 @@ class ControlServer:
         return {"handover": self._control.deploy(image, _reason("deploy", image))}
 
     def _rollback(self, request: Request) -> Mapping[str, Any]:
-        generation = _asked(request).get("generation")
-        if not (generation is None or isinstance(generation, int)):
-            raise Refused(400, "a generation is a number")
-        return {"handover": self._control.rollback(generation, _reason("rollback", generation))}
+        number = _asked(request).get("version")
+        if not (number is None or isinstance(number, int)):
+            raise Refused(400, "a version is named by its number")
+        return {"handover": self._control.rollback(number, _reason("rollback", number))}
 
     def _cancel(self, request: Request) -> int:
         async def cancelling() -> None:
-            record = await self._control.cancel("told so by `hanoverd cancel`")
+            record = await self._control.cancel("`hanoverd cancel`")
             _finish(request, _answer(request, 200, {"handover": None if record is None else record.json()}))
 
         return self._go(request, cancelling())
+
+    def _stop(self) -> Mapping[str, Any]:
+        self._control.stop()
+        return {"pid": os.getpid(), "unit": unit_name(os.environ)}
+
+    def _versions(self, request: Request) -> int:
+        async def listing() -> None:
+            try:
+                found = await self._control.versions()
+            except EngineError as error:
+                _finish(request, _answer(request, 502, {"error": str(error)}))
+            else:
+                _finish(request, _answer(request, 200, [asdict(one) for one in found]))
+
+        return self._go(request, listing())
 
     def _pause(self) -> Mapping[str, Any]:
         self._control.pause()
@@ -152,7 +182,7 @@ class ControlServer:
         stream = _Stream(request)
 
         async def telling() -> None:
-            over = Deferred.fromCoroutine(self._control.over(int(text)))
+            over = Deferred.fromCoroutine(self._control.ended(int(text)))
             record = await self._following(lambda entry: stream.send(json.dumps({"line": entry.text})), over)
             stream.send(json.dumps({"handover": record.json()}))
             _finish(request)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -12,6 +10,7 @@ from hanoverd.builder.builder import Builder
 from hanoverd.docker.pools import Pools
 from hanoverd.hookbot.trigger import HookbotTrigger
 from hanoverd.runtime.errors import HanoverdError
+from hanoverd.runtime.reactors import ServiceReactor
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import take_signals
 
@@ -21,7 +20,7 @@ log = Logger()
 class BuilderService(RunningService):
     """Builds at the start, at each message from hookbot, and at each SIGHUP, while the reactor runs."""
 
-    def __init__(self, reactor: Any, pool: Pools, builder: Builder, hookbot: HookbotTrigger) -> None:
+    def __init__(self, reactor: ServiceReactor, pool: Pools, builder: Builder, hookbot: HookbotTrigger) -> None:
         super().__init__(reactor)
         self._pool = pool
         self._builder = builder
@@ -49,7 +48,7 @@ class BuilderService(RunningService):
             self._reactor.stop()
 
 
-def build_once(reactor: Any, pool: Pools, builder: Builder) -> bool:
+def build_once(reactor: ServiceReactor, pool: Pools, builder: Builder) -> bool:
     """Run the reactor for one build, and return whether it succeeded. SIGTERM and SIGINT cancel it."""
     succeeded = False
 

@@ -63,7 +63,7 @@ container's command. Write the options before IMAGE, SOURCE or @.""",
     options=(*CONTAINER, *HANDOVER, *BUILD, PULL, *REPOSITORY, HOOKBOT, *TRUST, LOG_FORMAT, HELP, VERSION),
     groups=(
         ("Container", CONTAINER[0]),
-        ("App and handovers", HANDOVER[0]),
+        ("App and handover", HANDOVER[0]),
         ("Image", BUILD[0]),
         ("Hookbot", HOOKBOT),
         ("General", LOG_FORMAT),
@@ -139,10 +139,12 @@ LIST = Command(
     name="list",
     summary="List the apps on this host",
     usage="hanoverd list [OPTIONS]",
-    about="Lists the apps on this host, each with a running hanoverd.",
+    about="""\
+Lists the apps on this host, also those that serve without a running hanoverd:
+after --on-exit keep, or if hanoverd was killed.""",
     options=(remote.FORMAT, remote.NO_TRUNC, remote.QUIET, HELP),
     example="  hanoverd list --format json | jq -r .live.image",
-    environment=_RUNTIME_ENVIRONMENT,
+    environment=(*_RUNTIME_ENVIRONMENT, *_ENGINE_ENVIRONMENT),
 )
 
 STATUS = Command(
@@ -154,7 +156,7 @@ Shows an app's live version, the current or last handover, the draining
 versions, the triggers that a pause holds, and the versions for a rollback.""",
     options=(remote.JSON, remote.WATCH, HELP),
     example="  hanoverd status web --watch",
-    environment=_RUNTIME_ENVIRONMENT,
+    environment=(*_RUNTIME_ENVIRONMENT, *_ENGINE_ENVIRONMENT),
 )
 
 DEPLOY = Command(
@@ -172,14 +174,42 @@ that is running and not live yet is cancelled first.""",
 ROLLBACK = Command(
     name="rollback",
     summary="Go back to an earlier version",
-    usage="hanoverd rollback [OPTIONS] APP [GENERATION]",
+    usage="hanoverd rollback [OPTIONS] APP [VERSION]",
     about="""\
-Starts a handover to the version before the live one, or to GENERATION: the same
-image, by its ID, with the settings it had. `hanoverd status` lists the versions
-that are kept. The next trigger deploys the newest image again: see pause.""",
+Starts a handover to the version before the live one, or to VERSION: a new
+version with the same image, by its ID, and the settings that it had. Repeated
+rollbacks go further back. `hanoverd versions` lists the versions that are kept.
+The next trigger deploys the newest image again: see pause.""",
     options=(remote.WAIT, HELP),
     example="  hanoverd pause web; hanoverd rollback web --wait",
     environment=_RUNTIME_ENVIRONMENT,
+)
+
+VERSIONS = Command(
+    name="versions",
+    summary="List an app's versions",
+    usage="hanoverd versions [OPTIONS] APP",
+    about="""\
+Lists the live version, those that are draining, and those that are kept for a
+rollback: when each was created, and what its image was made of. A version keeps
+its number for ever, and no number is used twice.""",
+    options=(remote.FORMAT, remote.NO_TRUNC, HELP),
+    example="  hanoverd versions web",
+    environment=(*_RUNTIME_ENVIRONMENT, *_ENGINE_ENVIRONMENT),
+)
+
+STOP = Command(
+    name="stop",
+    summary="Stop an app",
+    usage="hanoverd stop APP",
+    about="""\
+Stops an app and its hanoverd, also one with --on-exit keep: removes the routes,
+stops the containers and removes them, and waits until that is done. If no
+hanoverd runs for the app, it does all of this itself, which needs root. Use
+`systemctl stop` for a hanoverd that systemd always restarts.""",
+    options=(HELP,),
+    example="  hanoverd stop web",
+    environment=(*_RUNTIME_ENVIRONMENT, *_ENGINE_ENVIRONMENT),
 )
 
 CANCEL = Command(
@@ -268,7 +298,7 @@ VERSION_COMMAND = Command(
 )
 
 #: The commands for a running daemon.
-REMOTE = (LIST, STATUS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, LOGS, HISTORY)
+REMOTE = (LIST, STATUS, VERSIONS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, STOP, LOGS, HISTORY)
 
 #: All commands that have a name.
 COMMANDS = (*REMOTE, BUILDER, SERVE, MAKE_TOKENS, HELP_COMMAND, VERSION_COMMAND)

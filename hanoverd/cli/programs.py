@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from hanoverd.cli.app import complete_source, hookbot_spec
 from hanoverd.cli.commands import LIST, LOGS, ROLLBACK, Command
 from hanoverd.cli.given import Given
+from hanoverd.hookbot.tokens import url_with_token
 from hanoverd.runtime.errors import UsageError
-from hanoverd.spec.hookbot import HookbotURL, image_of_notify, with_token
+from hanoverd.spec.hookbot import HookbotURL, image_of_notify
 from hanoverd.spec.names import check_app_name
 from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec, RemoteCommand
 from hanoverd.text.quoting import quoted
@@ -64,7 +65,7 @@ def tokens(given: Given, rest: Sequence[str]) -> str:
         raise UsageError("make-tokens needs URLs, or paths such as /sub/hanoverd/cwd, to make tokens for")
     key = _secret(given, "HOOKBOT_KEY", _KEY)
     try:
-        made = [with_token(text, key, given.value("url-base") or _TOKEN_BASE) for text in rest]
+        made = [url_with_token(text, key, given.value("url-base") or _TOKEN_BASE) for text in rest]
     except ValueError as error:
         raise UsageError(str(error)) from None
     return "\n".join(bare if given.value("bare") else url for bare, url in made)
@@ -91,7 +92,7 @@ def remote_command(command: Command, given: Given, rest: Sequence[str]) -> Remot
     if rest:
         tree["app"] = _app_name(rest[0])
     if len(rest) > 1:
-        tree["generation"] = _generation(rest[1])
+        tree["version"] = _version_number(rest[1])
     return tree.make(RemoteCommand)
 
 
@@ -107,9 +108,11 @@ def _app_name(text: str) -> str:
         raise UsageError(f"{error}: write the name of an app (`hanoverd list` shows them)") from None
 
 
-def _generation(text: str) -> int:
+def _version_number(text: str) -> int:
     # The number alone, or a version's name, which ends with it.
     number = text.rpartition("-")[2]
     if not number.isascii() or not number.isdigit():
-        raise UsageError(f"{quoted(text)} is no generation: write a number, as `hanoverd status` lists them")
+        raise UsageError(
+            f"{quoted(text)} is no version: write its name or number, as `hanoverd versions APP` lists them"
+        )
     return int(number)

@@ -22,14 +22,16 @@ _DOCKER = "use docker itself for that: `hanoverd status APP` shows the name of t
 VERBS = {
     **dict.fromkeys(("ps", "ls", "apps"), _LIST),
     **dict.fromkeys(("run", "start", "up", "serve", "create", "daemon"), _START),
-    **dict.fromkeys(("stop", "down", "kill", "rm", "remove", "delete"), _STOP),
+    **dict.fromkeys(("down", "kill", "rm", "remove", "delete"), _STOP),
     **dict.fromkeys(("restart", "reload", "redeploy", "update", "upgrade", "pull"), _DEPLOY),
     **dict.fromkeys(("inspect", "info", "show"), _STATUS),
     **dict.fromkeys(("log", "events", "attach"), _LOGS),
     **dict.fromkeys(("undo", "revert"), "to go back to an earlier version, write `hanoverd rollback APP`"),
     **dict.fromkeys(("unpause", "continue"), "to end a pause, write `hanoverd resume APP`"),
     "build": _BUILD,
-    "images": "to show an app's handovers with their images, write `hanoverd history APP`",
+    **dict.fromkeys(
+        ("images", "releases"), "to list an app's versions with their images, write `hanoverd versions APP`"
+    ),
     **dict.fromkeys(("exec", "top", "stats", "cp", "port", "login", "push", "rmi", "tag", "compose"), _DOCKER),
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.drain import Drain
-from hanoverd.deploy.events import Exited, Gone, Unhealthy
+from hanoverd.deploy.events import Exited, Gone, StopRequested, Unhealthy
 from hanoverd.deploy.handover import Handovers, Sources
 from hanoverd.deploy.history import History
 from hanoverd.deploy.liveness import Liveness
@@ -122,6 +122,10 @@ class App:
             self._state,
             self.orchestrator.send,
         )
+
+    def end(self) -> None:
+        """End the app, also with ``--on-exit keep``; ``stop`` waits until it is over."""
+        self.orchestrator.send(StopRequested(ends_app=True))
 
     def start(self) -> None:
         """Take over what an earlier run left, and start to handle requests."""

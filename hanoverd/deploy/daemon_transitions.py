@@ -38,6 +38,8 @@ def started(step: Step, _event: ev.Started) -> None:
 def adopted(step: Step, event: ev.Adopted) -> None:
     """Note which versions an earlier run left, retire or remove those that do not serve, and start to handle requests."""
     step.set(is_adopting=False, next_number=max(event.next_number, step.state.next_number))
+    for number, was_live in sorted(event.draining):
+        step.put(Version(number, Role.DRAINING, live_order=step.take_live_order() if was_live else 0))
     if event.serves is not None:
         live_order = step.take_live_order()
         step.put(
@@ -45,7 +47,6 @@ def adopted(step: Step, event: ev.Adopted) -> None:
         )
         step.emit(StartTimer(TimerKind.STABLE, STABLE_AFTER, event.serves))
     for number, was_live in event.draining:
-        step.put(Version(number, Role.DRAINING))
         step.emit(Retire(number, drain=True, keep=was_live))
     for number in event.unusable:
         step.put(Version(number, Role.STOPPING))
@@ -94,11 +95,11 @@ def timer_expired(step: Step, event: ev.TimerExpired) -> None:
                 step.change(version, has_settled=True)
 
 
-def stop_requested(step: Step, _event: ev.StopRequested) -> None:
+def stop_requested(step: Step, event: ev.StopRequested) -> None:
     """Start to stop: accept no more requests, and end every wait."""
     if step.state.is_stopping:
         return
-    keep = step.state.policy.keep
+    keep = step.state.policy.keep and not event.ends_app
     step.set(phase=Phase.DETACHING if keep else Phase.STOPPING)
     step.set_requests(step.state.requests.cleared(), STOPS)
     if step.state.is_adopting:

@@ -195,7 +195,9 @@ class TimerExpired:
 
 @dataclass(frozen=True)
 class StopRequested:
-    """The daemon stops."""
+    """The daemon stops.  ``ends_app``: the live version too, whatever the policy says."""
+
+    ends_app: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Listens to a hookbot for as long as the daemon runs, whatever becomes of the connection."""
+"""Listens to a hookbot, and reconnects with backoff when the connection is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BACKOFF, JITTER = Backoff(first=1.0, longest=60.0), 0.2
 
 
 class Connect(Protocol):
-    """Makes one connection; see ``hanoverd.hookbot.websocket.listen``."""
+    """Opens a connection; see ``hanoverd.hookbot.websocket.listen``."""
 
     def __call__(
         self,
@@ -33,15 +33,15 @@ class Connect(Protocol):
         on_oversize: Callable[[int], object],
         /,
     ) -> Coroutine[Deferred[Any], Any, str]:
-        """Connect, and end when the connection does."""
+        """Connect; return why the connection has ended when it has."""
         ...
 
 
 class Listener:
-    """Keeps a connection to the hookbot ``shown``.
+    """Keeps a connection to a hookbot; messages call it ``shown``.
 
-    ``on_message`` takes each message, and may raise ValueError for one that is not what it should be; ``on_open`` is
-    called whenever the connection is there (again): what was published meanwhile was missed.
+    ``on_message`` takes each message, and raises ValueError for an invalid one. ``on_open`` is called for each new
+    connection: messages that were published before it are lost.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Listener:
         self._report = ReportOnce(self._disconnected)
 
     def start(self) -> None:
-        """Connect, and connect again, from now on."""
+        """Connect, and reconnect from now on."""
         self._running.start(self._run())
 
     async def stop(self) -> None:
-        """Drop the connection; fires when it is gone."""
+        """Drop the connection; fires when it is closed."""
         await self._running.stop()
 
     async def _run(self) -> None:
@@ -80,7 +80,7 @@ class Listener:
             await sleep(self._clock, delay)
 
     def _opened(self) -> None:
-        # Only now: a host that takes connections, and no more, is to be asked more and more seldom.
+        # Not at the TCP connection: a host that only accepts connections must not be asked more often.
         self._delays.reset()
         self._report.reset()
         log.info("hookbot: connected to {url}", event="hookbot_connected", url=self._shown)

@@ -1,42 +1,41 @@
-"""Publishes to a hookbot, by an HTTP request."""
+"""Publishes messages to a hookbot by HTTP requests."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import URI, Agent
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from hanoverd.hookbot.websocket import basic, endpoint_of
+from hanoverd.hookbot.endpoints import Trust, basic_authorization, hookbot_endpoint
 from hanoverd.runtime.errors import HookbotError, NotifyFailed
 from hanoverd.runtime.posting import post
+from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.spec.hookbot import HookbotURL
 
 _OK = 200
 
 
-async def publish(reactor: Any, url: HookbotURL, trust: Any, body: bytes) -> None:
-    """POST ``body`` to ``url``; fires when hookbot has said OK.
+async def publish(reactor: ClientReactor, url: HookbotURL, trust: Trust, body: bytes) -> None:
+    """POST ``body`` to ``url``; fires when hookbot has accepted it.
 
-    Fails with ``HookbotError``.  Cancel breaks it off.
+    Fails with ``HookbotError``. Cancel closes the connection.
     """
-    agent = Agent.usingEndpointFactory(reactor, _Endpoint(endpoint_of(reactor, url, trust)))
+    agent = Agent.usingEndpointFactory(reactor, _EndpointFactory(hookbot_endpoint(reactor, url, trust)))
     headers = {"Content-Type": "text/plain"}
     if url.token:
-        headers["Authorization"] = basic(url.token)
+        headers["Authorization"] = basic_authorization(url.token)
     try:
         response = await post(reactor, agent, url.http(), headers, body)
     except NotifyFailed as error:
-        raise HookbotError(f"cannot publish at {url}: {error}") from None
+        raise HookbotError(f"cannot publish to {url}: {error}") from None
     if response.status != _OK:
-        raise HookbotError(f"cannot publish at {url}: HTTP status {response.status}: {response.body}")
+        raise HookbotError(f"cannot publish to {url}: HTTP status {response.status}: {response.body}")
 
 
 @implementer(IAgentEndpointFactory)
-class _Endpoint:
-    """Connects to one place only."""
+class _EndpointFactory:
+    """Returns the same endpoint for all URLs."""
 
     def __init__(self, endpoint: IStreamClientEndpoint) -> None:
         self._endpoint = endpoint

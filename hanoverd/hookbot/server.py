@@ -1,4 +1,4 @@
-"""A hookbot: takes what is POSTed to ``/pub/TOPIC`` and hands it to the websockets that listen to ``/sub/TOPIC``."""
+"""The hookbot server: sends messages that are POSTed to ``/pub/TOPIC`` to the websockets at ``/sub/TOPIC``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -14,116 +14,128 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from hanoverd.hookbot.websocket import Connection, connections
-from hanoverd.spec.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, decoded_path, is_token_for, route_github
+from hanoverd.hookbot.github import push_message
+from hanoverd.hookbot.protocol import MAX_MESSAGE_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER
+from hanoverd.hookbot.tokens import is_valid_token
+from hanoverd.hookbot.websocket import Connection, ServerTimeouts, serve_websockets
+from hanoverd.spec.hookbot import decoded_path
 from hanoverd.text.quoting import quoted
 
 log = Logger()
 
-#: The largest webhook that GitHub sends, and what wrapping it adds (its documentation, "Webhook events and payloads").
-MOST_GITHUB_BYTES = 26 * 1024 * 1024
-
-#: A listener that has not taken what was sent to it within so many seconds is dropped, and so is one for which more
-#: than so many messages, or bytes, wait.
-TAKES_WITHIN, MOST_WAITING, MOST_WAITING_BYTES = 10.0, 100, 8 * 1024 * 1024
-
-#: How long a client may take over a request, in seconds.
-REQUEST_WITHIN = 60
-
 _UNSAFE = "/unsafe/"
 
-#: Where GitHub's webhooks are published, as topics.
+#: The topics of GitHub's webhooks start with this.
 _GITHUB = f"{_UNSAFE}github.com/"
 
 
-class Server:
-    """The listeners of one hookbot, whose tokens are made with ``key``; GitHub's webhooks are routed if
-    ``github_secret`` is given.
+@dataclass(frozen=True)
+class ServerLimits:
+    """Limits of time, in seconds, and of size, in bytes.
+
+    A request may take ``request_timeout``. ``message`` is the largest message, and ``body`` the largest body of a request:
+    GitHub's largest webhook, wrapped (GitHub's documentation, "Webhook events and payloads"). A listener is dropped when it
+    has not received a message within ``send_timeout``, or when more than ``waiting`` messages or ``waiting_bytes`` wait for
+    it.
     """
 
-    def __init__(self, reactor: Any, key: str, github_secret: str | None) -> None:
-        self._clock: IReactorTime = reactor
+    request_timeout: float = 60.0
+    message: int = MAX_MESSAGE_BYTES
+    body: int = 26 * 1024 * 1024
+    send_timeout: float = 10.0
+    waiting: int = 100
+    waiting_bytes: int = 8 * 1024 * 1024
+
+
+class Server:
+    """Receives messages and sends them to its listeners. Tokens are made with ``key``; with ``github_secret``, pushes in
+    GitHub's webhooks are published for their branches.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        key: str,
+        github_secret: str | None,
+        limits: ServerLimits = ServerLimits(),  # it is frozen
+        timeouts: ServerTimeouts = ServerTimeouts(),  # noqa: B008  # it is frozen
+    ) -> None:
+        self._clock = clock
         self._key = key
         self._github_secret = github_secret
+        self._limits = limits
         self._listeners: dict[str, set[Connection]] = {}
-        self._late: dict[Connection, IDelayedCall] = {}
-        self._websockets, self._prepared = connections(reactor, self._opened, self._closed)
+        self._send_timers: dict[Connection, IDelayedCall] = {}
+        self._websockets, self._prepare = serve_websockets(clock, self._opened, self._closed, timeouts)
 
     def site(self) -> Site:
-        """What answers HTTP requests."""
-        site = _Site(_Root(self), timeout=REQUEST_WITHIN)  # type: ignore[no-untyped-call]  # Twisted's
-        site.noisy = False
-        return site
+        """Return the site that answers HTTP requests."""
+        return _Site(self, self._limits)
 
     def drop_all(self) -> None:
-        """Drop all listeners: the server ends."""
+        """Drop all listeners, at the end of the server."""
         for listeners in list(self._listeners.values()):
             for connection in list(listeners):
                 connection.drop()
-        for timer in self._late.values():
+        for timer in self._send_timers.values():
             timer.cancel()
-        self._late.clear()
+        self._send_timers.clear()
 
     # -- requests
 
     def render(self, request: Request) -> bytes | int:
-        """Answer one."""
-        decoded = decoded_path(request.path)
-        for prefix, unsafe in (("/pub/", False), ("/unsafe/pub/", True)):
-            if decoded.startswith(prefix):
-                return self._publish(request, decoded, (_UNSAFE if unsafe else "") + decoded[len(prefix) :], unsafe)
-        for prefix, unsafe in (("/sub/", False), ("/unsafe/sub/", True)):
-            if decoded.startswith(prefix):
-                return self._subscribe(request, decoded, unsafe)
-        return _answer(request, 404, f"404 Not Found: {quoted(decoded)} is neither /pub/TOPIC nor /sub/TOPIC")
-
-    def _publish(self, request: Request, path: str, topic: str, unsafe: bool) -> bytes:  # noqa: FBT001
-        if not unsafe and not self._is_allowed(request, path):
+        """Answer a request."""
+        path = decoded_path(request.path)
+        if path.startswith(("/pub/", "/sub/")) and not self._has_valid_token(request, path):
             return _unauthorized(request)
+        if path.startswith("/unsafe/sub/") and request.getHeader(UNSAFE_HEADER) != UNSAFE_CONSENT:
+            return _answer(request, 400, f"400 Bad Request. {UNSAFE_HEADER} header required.")
+        if path.startswith("/pub/"):
+            return self._publish(request, path.removeprefix("/pub/"))
+        if path.startswith("/unsafe/pub/"):
+            return self._publish(request, _UNSAFE + path.removeprefix("/unsafe/pub/"))
+        if path.startswith(("/sub/", "/unsafe/sub/")):
+            return self._subscribe(request)
+        return _answer(request, 404, f"404 Not Found: {quoted(path)} is neither /pub/TOPIC nor /sub/TOPIC")
+
+    def _publish(self, request: Request, topic: str) -> bytes:
         if request.method not in (b"POST", b"PUT"):
-            return _answer(request, 405, "405 Method Not Allowed: POST what is to be published")
+            return _answer(request, 405, "405 Method Not Allowed: POST the message")
         extra = (request.args or {}).get(b"extra-metadata", [])
         body = request.content.read() if request.content else b""
         if extra and extra[0] != b"github":
             return _answer(request, 400, "400 Bad Request (bad ?extra-metadata=)")
         if extra:
             body = _wrapped(request, body)
-        elif len(body) > MOST_BYTES:
-            return _answer(request, 413, f"413 Content Too Large: at most {MOST_BYTES} bytes, listeners take no more")
-        self._hand_out(topic, body)
+        elif len(body) > self._limits.message:
+            return _answer(request, 413, f"413 Content Too Large: at most {self._limits.message} bytes")
+        self._send_to_listeners(topic, body)
         return _answer(request, 200, "OK")
 
-    def _subscribe(self, request: Request, path: str, unsafe: bool) -> bytes | int:  # noqa: FBT001
-        if unsafe:
-            if request.getHeader(UNSAFE_HEADER) != UNSAFE_CONSENT:
-                return _answer(request, 400, f"400 Bad Request. {UNSAFE_HEADER} header required.")
-        elif not self._is_allowed(request, path):
-            return _unauthorized(request)
+    def _subscribe(self, request: Request) -> bytes | int:
         if (request.getHeader("Upgrade") or "").lower() != "websocket":
-            return _answer(request, 400, "400 Bad Request: a subscription is a websocket")
-        # Who may listen is decided by the token alone; and hookbot's own programs send an Origin that is no URL.
+            return _answer(request, 400, "400 Bad Request: a subscription needs a websocket")
+        # The token alone decides who may listen; and the programs of the original hookbot send an invalid Origin.
         request.requestHeaders.removeHeader(b"Origin")
         answered: bytes | int = self._websockets.render(request)
         return answered
 
-    def _is_allowed(self, request: Request, path: str) -> bool:
-        words = (request.getHeader("Authorization") or "").split()
-        if len(words) != 2:  # noqa: PLR2004  # the kind and the credentials
-            return False
-        given = words[1]
-        if words[0].lower() == "basic":
+    def _has_valid_token(self, request: Request, path: str) -> bool:
+        scheme, _, token = (request.getHeader("Authorization") or "").strip().partition(" ")
+        token = token.strip()
+        if scheme.lower() == "basic":
             try:
-                given = base64.b64decode(given, validate=True).decode().partition(":")[0]
+                token = base64.b64decode(token, validate=True).decode().partition(":")[0]
             except (binascii.Error, ValueError):
                 return False
-        elif words[0].lower() != "bearer":
+        elif scheme.lower() != "bearer":
             return False
-        return is_token_for(self._key, path, given)
+        return is_valid_token(self._key, path, token)
 
     # -- messages
 
-    def _hand_out(self, topic: str, body: bytes) -> None:
-        """Send a message to all who listen to its topic, or to one above it that ends in a slash."""
+    def _send_to_listeners(self, topic: str, body: bytes) -> None:
+        """Send a message to all listeners of its topic, and of the topics above it that end with a slash."""
         if not topic.endswith("/"):
             self._send(topic, body)
         recursive = None
@@ -133,31 +145,33 @@ class Server:
                 recursive = recursive or topic.encode("utf-8", "surrogateescape") + b"\0" + body
                 self._send(above, recursive)
         if self._github_secret is not None and topic.startswith(_GITHUB):
-            self._route(body, self._github_secret)
+            self._publish_push(body, self._github_secret)
 
     def _send(self, topic: str, body: bytes) -> None:
         listeners = self._listeners.get(topic)
         if not listeners:
             return
-        message = self._prepared(body)
+        message = self._prepare(body)
         for connection in list(listeners):
             connection.send(message)
             if connection.is_behind:
-                self._mind(connection)
+                self._limit(connection)
 
-    def _mind(self, connection: Connection) -> None:
-        """Drop a listener that does not take what it is sent: it will come again, and knows that it missed something."""
+    def _limit(self, connection: Connection) -> None:
+        """Drop a listener that is too slow, now or later: it connects again, and knows that it may have missed messages."""
         waiting = connection.waiting
         size = sum(len(message.payload) for message in waiting)
-        if len(waiting) > MOST_WAITING or size > MOST_WAITING_BYTES:
+        if len(waiting) > self._limits.waiting or size > self._limits.waiting_bytes:
             self._drop(connection, f"{len(waiting)} messages ({size} bytes) wait for it")
-        elif connection not in self._late:
-            self._late[connection] = self._clock.callLater(TAKES_WITHIN, self._look_again, connection)
+        elif connection not in self._send_timers:
+            self._send_timers[connection] = self._clock.callLater(
+                self._limits.send_timeout, self._drop_if_behind, connection
+            )
 
-    def _look_again(self, connection: Connection) -> None:
-        del self._late[connection]
+    def _drop_if_behind(self, connection: Connection) -> None:
+        del self._send_timers[connection]
         if connection.is_behind:
-            self._drop(connection, f"it has not taken what it was sent {TAKES_WITHIN:g} seconds ago")
+            self._drop(connection, f"it has not received a message within {self._limits.send_timeout:g} seconds")
 
     def _drop(self, connection: Connection, reason: str) -> None:
         log.warn(
@@ -169,15 +183,15 @@ class Server:
         connection.waiting.clear()
         connection.drop()
 
-    def _route(self, body: bytes, secret: str) -> None:
+    def _publish_push(self, body: bytes, secret: str) -> None:
         try:
-            route = route_github(body, secret)
+            push = push_message(body, secret)
         except ValueError as error:
             log.error("hookbot: webhook dropped: {error}", event="webhook_dropped", error=error)
             return
-        if route is not None:
-            log.info("hookbot: published a push at {topic}", event="push_routed", topic=quoted(route.topic))
-            self._hand_out(route.topic, route.body)
+        if push is not None:
+            log.info("hookbot: published a push to {topic}", event="push_routed", topic=quoted(push.topic))
+            self._send_to_listeners(push.topic, push.body)
 
     # -- listeners
 
@@ -186,13 +200,13 @@ class Server:
 
     def _closed(self, connection: Connection) -> None:
         if not hasattr(connection, "path"):
-            return  # It never opened.
+            return  # The websocket was not opened.
         topic = _topic(connection)
         listeners = self._listeners.get(topic, set())
         listeners.discard(connection)
         if not listeners:
             self._listeners.pop(topic, None)
-        timer = self._late.pop(connection, None)
+        timer = self._send_timers.pop(connection, None)
         if timer is not None and timer.active():
             timer.cancel()
 
@@ -204,7 +218,7 @@ def _topic(connection: Connection) -> str:
 
 
 def _wrapped(request: Request, body: bytes) -> bytes:
-    """A webhook of GitHub with the headers that tell what it is, and that it is GitHub's."""
+    """Return a webhook of GitHub with its headers: the event and the signatures."""
     wrapped: Mapping[str, str] = {
         "Delivery": request.getHeader("X-GitHub-Delivery") or "",
         "Event": request.getHeader("X-GitHub-Event") or "",
@@ -227,7 +241,7 @@ def _answer(request: Request, status: int, text: str) -> bytes:
 
 
 class _Root(Resource):
-    """Answers for all paths: topics have any."""
+    """Answers the requests for all paths."""
 
     isLeaf = True  # noqa: N815  # Resource's name for it
 
@@ -236,29 +250,34 @@ class _Root(Resource):
         self._server = server
 
     def render(self, request: Request) -> bytes | int:
-        """Answer."""
+        """Answer a request."""
         return self._server.render(request)
 
 
 class _Request(Request):
-    """Refuses what is too large, before it is taken in where its length is told, else when it gets there."""
+    """Refuses a body that is too large: at the headers if they have its length, or while it is received."""
 
-    _taken_in = 0
+    _received = 0
 
     def gotLength(self, length: int | None) -> None:
-        """The headers are there; None is for a body that comes in chunks, of any number."""
-        if length is not None and length > MOST_GITHUB_BYTES:
+        """Check the length in the headers; None is for a body in chunks."""
+        if length is not None and length > self._max_body:
             self._refuse()
         else:
             super().gotLength(length)  # type: ignore[no-untyped-call]  # as above
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Some of the body."""
-        self._taken_in += len(data)
-        if self._taken_in > MOST_GITHUB_BYTES:
+        """Check the length of what was received."""
+        self._received += len(data)
+        if self._received > self._max_body:
             self._refuse()
         else:
             super().handleContentChunk(data)  # type: ignore[no-untyped-call]  # as above
+
+    @property
+    def _max_body(self) -> int:
+        site: _Site = self.channel.site  # type: ignore[attr-defined]  # set by Site
+        return site.limits.body
 
     def _refuse(self) -> None:
         channel: HTTPChannel = self.channel
@@ -267,4 +286,11 @@ class _Request(Request):
 
 
 class _Site(Site):
+    """The HTTP server."""
+
     requestFactory = _Request  # noqa: N815  # Site's name for it
+    noisy = False
+
+    def __init__(self, server: Server, limits: ServerLimits) -> None:
+        super().__init__(_Root(server), timeout=limits.request_timeout)  # type: ignore[no-untyped-call]  # as above
+        self.limits = limits

@@ -15,55 +15,58 @@ from twisted.logger import Logger
 
 from hanoverd.hookbot.server import Server
 from hanoverd.runtime.errors import HookbotError
+from hanoverd.runtime.reactors import ServerReactor
 from hanoverd.runtime.signals import take_signals
 
 log = Logger()
 
 
 class ServerService(Service):
-    """Answers at ``host`` ("": every address) and ``port``, by TLS if there are a certificate's and a key's file.
+    """Listens at ``host`` ("": all addresses) and ``port``; ``tls`` are the files of the certificate and of the key.
 
-    Making it listens already, and fails with ``HookbotError``: so a start that fails does so on the terminal.
+    The constructor listens, and fails with ``HookbotError``, so that an error at the start is printed on the terminal.
     """
 
-    def __init__(self, reactor: Any, server: Server, host: str, port: int, tls: tuple[str, str] | None) -> None:
+    def __init__(
+        self, reactor: ServerReactor, server: Server, host: str, port: int, tls: tuple[str, str] | None
+    ) -> None:
         self._reactor = reactor
         self._server = server
         _allow_many_connections()
-        # One socket takes IPv4 too.
+        # A socket for "::" accepts IPv4, too.
         interface = host or ("::" if socket.has_ipv6 else "")
-        where = f"{host or '*'}:{port}"
+        address = f"{host or '*'}:{port}"
+        site: Any = server.site()  # a factory; Twisted's types do not say so
         try:
             if tls is None:
-                listening = reactor.listenTCP(port, server.site(), interface=interface)
+                listening = reactor.listenTCP(port, site, interface=interface)
             else:
                 for file in tls:
                     Path(file).open("rb").close()
                 context = DefaultOpenSSLContextFactory(tls[1], tls[0])
                 context.cacheContext()
-                # All that is sent, for clients need what comes between it and the authority.
+                # The whole chain: clients need the intermediate certificates.
                 context.getContext().use_certificate_chain_file(tls[0])
-                listening = reactor.listenSSL(port, server.site(), context, interface=interface)
-        except Exception as error:  # noqa: BLE001
-            # Twisted's CannotListenError, OpenSSL's own errors, files that are not there.
-            raise HookbotError(f"cannot serve hookbot at {where}: {error}") from None
+                listening = reactor.listenSSL(port, site, context, interface=interface)
+        except Exception as error:  # noqa: BLE001  # CannotListenError, OSError, and OpenSSL's errors
+            raise HookbotError(f"cannot serve hookbot at {address}: {error}") from None
         self._listening: IListeningPort = listening
-        self._where = where
+        self._address = address
 
     def startService(self) -> None:
-        """It listens already."""
+        """Handle the signals; the server listens already."""
         super().startService()  # type: ignore[no-untyped-call]
         self._reactor.callWhenRunning(take_signals, self._reactor, lambda: None, lambda _: self._reactor.stop())
-        log.info("hookbot: listening at {address}", event="hookbot_serving", address=self._where)
+        log.info("hookbot: listening at {address}", event="hookbot_serving", address=self._address)
 
     def stopService(self) -> Any:
-        """Fire when nobody is connected any more."""
+        """Stop listening; fires when all connections are closed."""
         super().stopService()  # type: ignore[no-untyped-call]
         stopping = maybeDeferred(self._listening.stopListening)
         return stopping.addCallback(lambda _: self._server.drop_all())
 
 
 def _allow_many_connections() -> None:
-    """As many as the system lets this process have: the lower limit is for programs that use select(2)."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of file descriptors to the system's maximum: the lower limit is for programs that use select(2)."""
+    maximum = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.hookbot.listener import Connect, Listener
+from hanoverd.hookbot.protocol import read_message
 from hanoverd.images import Source
 from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.errors import HanoverdError
@@ -54,7 +55,7 @@ class HookbotTrigger:
         await self._catching_up.stop()
 
     def _message(self, message: bytes) -> None:
-        revision, reason = self._subscription.read(message)
+        revision, reason = read_message(self._subscription, message)
         # A revision that the source names now may be older than this message.
         self._catching_up.cancel()
         self._had_a_push = True

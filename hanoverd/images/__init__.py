@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from twisted.internet.interfaces import IReactorThreads
 from zope.interface import Attribute, Interface
 
+from hanoverd.runtime.processes import ProcessReactor
+from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import Image
 
@@ -49,6 +52,10 @@ class Source(Protocol):
         ...
 
 
+class SourceReactor(ProcessReactor, ClientReactor, IReactorThreads):
+    """The parts of a reactor that a source may use."""
+
+
 @dataclass(frozen=True)
 class SourceContext:
     """What a source may use, and the options for all sources.
@@ -57,7 +64,7 @@ class SourceContext:
     ``always``, ``missing`` or ``never``, or None without ``--pull``.
     """
 
-    reactor: Any
+    reactor: SourceReactor
     engine: Engine
     credentials: Credentials
     environ: Mapping[str, str]

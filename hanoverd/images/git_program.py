@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from twisted.internet.interfaces import IReactorTime
-
 from hanoverd.images import quirks
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ObtainFailed
@@ -31,10 +29,6 @@ STALE_LOCK_SECONDS, _FETCH_ATTEMPTS = 10.0, 5
 _checkouts = itertools.count()
 
 
-class GitReactor(ProcessReactor, IReactorTime):
-    """The parts of a reactor that run git."""
-
-
 class Mirror:
     """A local copy of the repository at ``location`` in ``folder``, which several processes may share.
 
@@ -43,7 +37,7 @@ class Mirror:
 
     def __init__(
         self,
-        reactor: GitReactor,
+        reactor: ProcessReactor,
         environ: Mapping[str, str],
         location: GitLocation,
         folder: Path,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hanoverd.docker.credentials import Credentials
-from hanoverd.docker.engine import Engine
+from hanoverd.docker.engine import Engine, EngineReactor
 from hanoverd.docker.pools import Pools
-from hanoverd.images import SourceContext
+from hanoverd.images import SourceContext, SourceReactor
+from hanoverd.runtime.reactors import ServiceReactor
 from hanoverd.spec.source import SourceSpec
 
 #: The maximum number of threads for each kind of request to the engine. Each running version, also a draining one, uses
 #: two streams (its output, its exit). A thread starts when it is needed.
 MAX_REQUESTS, MAX_STOPS, MAX_STREAMS = 50, 250, 1000
+
+
+class ObtainReactor(EngineReactor, SourceReactor, ServiceReactor):
+    """The parts of a reactor that a program which obtains images needs: the daemon, or the builder."""
 
 
 def make_pool() -> Pools:
@@ -23,7 +27,7 @@ def make_pool() -> Pools:
 
 
 def make_source_context(
-    spec: SourceSpec, app: str, environ: Mapping[str, str], reactor: Any, engine: Engine
+    spec: SourceSpec, app: str, environ: Mapping[str, str], reactor: SourceReactor, engine: Engine
 ) -> SourceContext:
     """Return the context for the source of ``app``."""
     return SourceContext(

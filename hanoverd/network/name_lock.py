@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from pathlib import Path
 
 from hanoverd.runtime.errors import NameTaken
 
@@ -16,7 +17,7 @@ def lock_name(app: str) -> socket.socket:
     """
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        lock.bind(f"\0hanoverd/app/{app}")
+        lock.bind(f"\0{_name(app)}")
     except OSError as error:
         lock.close()
         if error.errno != errno.EADDRINUSE:
@@ -26,3 +27,13 @@ def lock_name(app: str) -> socket.socket:
             "give this one another --name"
         ) from None
     return lock
+
+
+def is_name_locked(app: str) -> bool:
+    """Return whether a process of this network namespace has locked the app's name (proc(5), net/unix)."""
+    # The kernel prints the NUL byte at the start of an abstract name as "@".
+    return any(line.endswith(f" @{_name(app)}") for line in Path("/proc/net/unix").read_text().splitlines())
+
+
+def _name(app: str) -> str:
+    return f"hanoverd/app/{app}"

@@ -13,8 +13,9 @@ from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import TimedOut, settles_within, within
 from hanoverd.runtime.errors import HanoverdError, VersionFailed
-from hanoverd.runtime.posting import PostReactor, post_event, shown
+from hanoverd.runtime.posting import post_event, shown
 from hanoverd.runtime.processes import Ended, ProcessReactor, run
+from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.events import Event
 from hanoverd.spec.notifications import Hook, NotificationSpec
@@ -24,7 +25,7 @@ from hanoverd.text.durations import format_duration
 log = Logger()
 
 
-class HookReactor(ProcessReactor, PostReactor):
+class HookReactor(ProcessReactor, ClientReactor):
     """The parts of a reactor that run commands and call webhooks."""
 
 

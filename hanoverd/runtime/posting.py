@@ -7,7 +7,7 @@ from io import BytesIO
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorPluggableNameResolver, IReactorSSL, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, FileBodyProducer
@@ -17,6 +17,7 @@ from twisted.web.iweb import IAgent
 from hanoverd import __version__
 from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.errors import NotifyFailed
+from hanoverd.runtime.reactors import ClientReactor
 
 #: The time limit for the headers of the response, and again for its body, in seconds.
 TIMEOUT = 30.0
@@ -25,10 +26,6 @@ TIMEOUT = 30.0
 MOST_KEPT = 200
 
 _SUCCESS = range(200, 300)
-
-
-class PostReactor(IReactorTime, IReactorTCP, IReactorSSL, IReactorPluggableNameResolver):
-    """The parts of a reactor that send HTTP requests."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ async def post(clock: IReactorTime, agent: IAgent, url: str, headers: dict[str, 
     return Response(response.code, reader.body.decode(errors="replace").strip())
 
 
-async def post_event(reactor: PostReactor, url: str, event: bytes) -> None:
+async def post_event(reactor: ClientReactor, url: str, event: bytes) -> None:
     """POST an event as JSON to a webhook; fails with ``NotifyFailed`` unless the status is 2xx."""
     try:
         response = await post(reactor, Agent(reactor), url, {"Content-Type": "application/json"}, event)

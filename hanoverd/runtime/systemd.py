@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -46,3 +47,15 @@ class Systemd:
                 manager.sendto(state.encode(), self._address)
             except OSError:
                 pass  # It does not listen, or not now: there is nobody to complain to.
+
+
+def unit_name(environ: Mapping[str, str]) -> str | None:
+    """Return the systemd unit that runs this process, None if it is no service that notifies systemd."""
+    if not environ.get("NOTIFY_SOCKET"):
+        return None
+    try:
+        groups = Path("/proc/self/cgroup").read_text().split()
+    except OSError:
+        return None
+    units = [group.rpartition("/")[2] for group in groups]
+    return next((unit for unit in units if unit.endswith(".service")), None)

@@ -52,4 +52,4 @@ class RemoteCommand:
     since: float | None = None
     timestamps: bool = False
     image: str | None = None
-    generation: int | None = None
+    version: int | None = None

@@ -20,7 +20,7 @@ from zope.interface import implementer
 SECOND_ATTEMPT_AFTER = 0.1
 
 
-class ConnectReactor(IReactorTime, IReactorTCP):
+class ConnectReactor(IReactorTCP, IReactorTime):
     """What a reactor must be able to do to connect."""
 
 

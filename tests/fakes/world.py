@@ -20,6 +20,7 @@ from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
 from hanoverd.images.registry import RegistrySource
+from hanoverd.logs.formats import fields_of
 from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.cancellation import Outcome
 from hanoverd.runtime.clock import sleep
@@ -36,6 +37,7 @@ from hanoverd.spec.source_name import FOLDER, SourceName
 from tests.fakes.engine import FakeEngine
 from tests.fakes.firewall import FakeFirewall
 from tests.fakes.source_context import source_context
+from tests.lab.events import Event, Wanted
 from tests.lab.images import write_app
 
 REACTOR: Any = reactor
@@ -66,7 +68,7 @@ class World:
         self.engine.start()
         self.firewall = FakeFirewall(self.folder)
         self.log: list[str] = []
-        self.events: list[LogEvent] = []
+        self.events: list[Event] = []
         self._daemons: list[Daemon] = []
         self._observer = cast("ILogObserver", self._observe)
         globalLogPublisher.addObserver(self._observer)
@@ -118,13 +120,10 @@ class World:
         """The containers that there are, those that run, and the versions that the rules lead to."""
         return sorted(self.engine.containers), self.engine.running(), self.leads_to
 
-    def has_event(self, event: str, **fields: object) -> bool:
-        """Whether an event was logged, with these fields."""
-        return any({"event": event, **fields}.items() <= one.items() for one in self.events)
-
-    def logged(self, part: str) -> bool:
-        """Whether a line of the log holds ``part``."""
-        return any(part in line for line in self.log)
+    def has_logged(self, *ids: str, **fields: object) -> bool:
+        """Whether an event of one of these kinds, with these values of its fields, was logged."""
+        wanted = Wanted(ids, fields)
+        return any(wanted.matches(event) for event in self.events)
 
     async def close(self) -> None:
         """Stop all daemons; AssertionError for what is left behind, or was logged as an internal error."""
@@ -147,13 +146,15 @@ class World:
         left += [call for call in REACTOR.getDelayedCalls() if "trial" not in call.func.__module__]
         self._folder.cleanup()
         assert left == [], f"left behind: {left}"
-        mistakes = [line for line in self.log if "internal error" in line]
+        mistakes = [event.message for event in self.events if event.id == "internal_error"]
         assert mistakes == [], mistakes
 
     def _observe(self, event: LogEvent) -> None:
         if str(event.get("log_namespace", "")).startswith("hanoverd"):
-            self.log.append(eventAsText(event, includeTimestamp=False, includeSystem=False))
-            self.events.append({key: value for key, value in event.items() if isinstance(value, str | int | float)})
+            text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+            self.log.append(text)
+            if "event" in event:
+                self.events.append(Event(len(self.events) + 1, event["event"], text, fields_of(event)))
 
 
 class Daemon:

@@ -10,7 +10,7 @@ from typing import Any
 from tests.faults.words import APP, CHAIN, COMMENT, IS_LIVE, KEPT
 
 #: How many versions hanoverd keeps for a rollback by default (--keep-versions).
-MOST_KEPT = 1
+MOST_KEPT = 3
 
 
 def complaints(status: Mapping[str, Any], rules: str, containers: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -57,7 +57,7 @@ def _of_the_engine(
     if states.pop(live, "not there") != "running":
         wrong.append(f"{live} does not run")
     kept = {name for name, state in states.items() if re.fullmatch(rf"{APP}-\d+{KEPT}", name) and state != "running"}
-    listed = {f"{APP}-{one['generation']}{KEPT}" for one in status["kept"]}
+    listed = {f"{APP}-{one['number']}{KEPT}" for one in status["kept"]}
     if kept != listed or len(kept) > MOST_KEPT:
         wrong.append(f"{sorted(kept)} are kept, and the status lists {sorted(listed)}")
     wrong += [f"{name} is left over, and {state}" for name, state in states.items() if name not in kept]

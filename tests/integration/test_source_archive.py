@@ -215,7 +215,7 @@ class S3Tests(ArchiveCase):
         without = {"HOME": str(self.folder), "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
         with mock.patch.dict("os.environ", without):
             message = await self.fails(self.load("s3://images/app.tar"), ObtainFailed)
-        self.assertIn("Credentials are found as by all of AWS's tools", message)
+        self.assertIn("Credentials come from the environment", message)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -212,7 +212,7 @@ class LoginTests(RegistryCase):
         environ = self.configure()
         (self.folder / "docker" / "config.json").write_text("{")
         message = await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
-        self.assertIn("cannot be read", message)
+        self.assertIn("cannot read Docker's configuration", message)
         environ = self.configure(auths={"127.0.0.1:1": {"auth": "!"}})
         self.assertIn(
             "is invalid", await self.fails(self.obtain(self.source("127.0.0.1:1/app", **environ)), LoginFailed)
@@ -304,7 +304,7 @@ class FaultyRegistryTests(RegistryCase):
             try:
                 with Daemon(small, ["-p", "8080:80", "127.0.0.1:5000/app:v1"], "/") as hanoverd:
                     hanoverd.wait_event("failed", error=contains("disk is full"))
-                    hanoverd.wait_event("waiting")
+                    hanoverd.wait_event("start_failed")
             finally:
                 serving.terminate()
                 serving.wait()

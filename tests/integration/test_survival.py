@@ -100,7 +100,8 @@ class TestAdoption:
         (app_folder / "Dockerfile").write_text("FORM scratch\n")
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
             second.wait_event("routes_removed", version="heir-0")
-            second.wait_event("waiting", serving=None)
+            second.wait_event("start_failed")
+            assert second.wait() == 1
             assert refused(lab.in_client, URL.format(lab.host_ip))
             assert "HANOVERD" not in lab.iptables_save()
 

@@ -56,7 +56,7 @@ ONLY_IN = {
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
     "zstandard": {"images/compression.py"},
-    "subprocess": {"network/preflight.py"},
+    "subprocess": {"network/blocking_firewall.py"},
 }
 
 #: Plain Python, which anybody can test without a reactor.
@@ -66,9 +66,18 @@ PURE = (
     "network/chains.py",
     "network/iptables.py",
     "network/rules.py",
+    "docker/api.py",
+    "docker/config.py",
     "docker/dockerfile.py",
     "docker/dockerignore.py",
+    "docker/event_stream.py",
+    "docker/failures.py",
     "docker/inspection.py",
+    "docker/quirks.py",
+    "images/quirks.py",
+    "hookbot/protocol.py",
+    "hookbot/tokens.py",
+    "hookbot/github.py",
     *PURE_DEPLOY,
 )
 

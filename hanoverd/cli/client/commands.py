@@ -1,4 +1,4 @@
-"""``hanoverd list``, ``status``, ``deploy`` and the like: each speaks with a running daemon, and says what came of it."""
+"""``hanoverd list``, ``status``, ``deploy`` and so on: each asks a running daemon, and prints the answer."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from hanoverd.cli.client.connection import Daemon, daemon_of, running
+from hanoverd.cli.client.connection import Daemon, daemon_of, find_daemon, running_daemons
 from hanoverd.cli.client.tables import (
     LIST_TITLES,
+    VERSION_TITLES,
     history_row,
     history_titles,
     json_lines,
@@ -19,56 +21,80 @@ from hanoverd.cli.client.tables import (
     outcome,
     status_text,
     table,
+    version_row,
 )
-from hanoverd.runtime.errors import ControlError
+from hanoverd.runtime.errors import ControlError, HanoverdError
+from hanoverd.runtime.sockets import pause_file_of, searched_folders, socket_of
 from hanoverd.spec.programs import RemoteCommand
 from hanoverd.text.quoting import quoted
 
+if TYPE_CHECKING:
+    from hanoverd.cli.client.without_daemon import Host
+
 DONE, FAILED = 0, 1
 
-#: Between two looks of ``status --watch``, in seconds.
-EVERY = 0.5
+#: The time between two requests of ``status --watch``, in seconds.
+WATCH_INTERVAL = 0.5
 
-#: What clears a terminal and begins at its top (ECMA-48: ED, CUP).
+#: The time between two looks whether a daemon has ended, in seconds; and how long its process may outlive its socket.
+_END_INTERVAL, _END_TIMEOUT = 0.05, 10.0
+
+#: What clears a terminal, and moves to its top (ECMA-48: ED, CUP).
 _CLEAR = "\x1b[2J\x1b[H"
 
 
-def run_remote(settings: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
-    """Do what the command says; gives its exit status.  Fails with ``ControlError``."""
-    if settings.verb == "list":
-        return _list(running(environ, uid), settings)
-    return _VERBS[settings.verb](daemon_of(settings.app, environ, uid), settings)
+def run_remote(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
+    """Run a command; return its exit status.  Fails with ``HanoverdError``."""
+    if command.verb == "list":
+        return _list(command, environ, uid)
+    if command.verb in _WITHOUT_DAEMON:
+        daemon = find_daemon(command.app, environ, uid)
+        if daemon is None:
+            return _WITHOUT_DAEMON[command.verb](_host(environ), command, environ, uid)
+        return _VERBS[command.verb](daemon, command)
+    return _VERBS[command.verb](daemon_of(command.app, environ, uid), command)
 
 
-def _list(daemons: list[Daemon], settings: RemoteCommand) -> int:
-    statuses = []
-    failed = DONE
+def _host(environ: Mapping[str, str]) -> Host:
+    # Late: most commands start faster without what talks to the engine.
+    from hanoverd.cli.client.without_daemon import Host  # noqa: PLC0415
+
+    return Host(environ)
+
+
+def _list(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
+    daemons = running_daemons(environ, uid)
+    statuses, status = [], DONE
     for daemon in daemons:
         try:
             statuses.append(daemon.get("/status"))
         except ControlError as error:
             print(f"hanoverd: {error}", file=sys.stderr)
-            failed = FAILED
-    if settings.quiet:
-        print(*(status["app"] for status in statuses), sep="\n", end="\n" if statuses else "")
-    elif settings.json:
+            status = FAILED
+    try:
+        host = _host(environ)
+        statuses += [one.json() for one in host.serving({daemon.app for daemon in daemons})]
+    except HanoverdError as error:
+        print(f"hanoverd: apps that serve without a hanoverd are not listed: {error}", file=sys.stderr)
+    statuses.sort(key=lambda one: str(one["app"]))
+    if command.quiet:
+        print(*(one["app"] for one in statuses), sep="\n", end="\n" if statuses else "")
+    elif command.json:
         print(json_lines(statuses), end="\n" if statuses else "")
     else:
         now = time.time()
-        print(table(LIST_TITLES, [list_row(status, now, trunc=settings.trunc) for status in statuses]))
-    return failed
+        print(table(LIST_TITLES, [list_row(one, now, trunc=command.trunc) for one in statuses]))
+    return status
 
 
-def _status(daemon: Daemon, settings: RemoteCommand) -> int:
-    if not settings.watch:
-        status = daemon.get("/status")
-        print(json.dumps(status, indent=2) if settings.json else status_text(status, time.time()))
-        return DONE
+def _status(daemon: Daemon, command: RemoteCommand) -> int:
+    if not command.watch:
+        return _print_status(daemon.get("/status"), command)
     before = None
     while True:
         status = daemon.get("/status")
-        if settings.json:
-            # A line at each change.
+        if command.json:
+            # One line at each change.
             if status != before:
                 print(json.dumps(status), flush=True)
         elif sys.stdout.isatty():
@@ -76,71 +102,147 @@ def _status(daemon: Daemon, settings: RemoteCommand) -> int:
         elif status != before:
             print(status_text(status, time.time()), flush=True)
         before = status
-        time.sleep(EVERY)
+        time.sleep(WATCH_INTERVAL)
 
 
-def _history(daemon: Daemon, settings: RemoteCommand) -> int:
-    records = daemon.get("/history")
-    if settings.json:
-        print(json_lines(records), end="\n" if records else "")
-    else:
-        now = time.time()
-        # The newest first, as docker's own lists.
-        rows = [history_row(record, now, trunc=settings.trunc) for record in reversed(records)]
-        print(table(history_titles(trunc=settings.trunc), rows))
+def _status_without_daemon(host: Host, command: RemoteCommand, _environ: Mapping[str, str], _uid: int) -> int:
+    status = host.status(command.app)
+    if status is None:
+        raise _unknown(command.app)
+    _print_status(status.json(), command)
+    if host.problem:
+        print(f"hanoverd: the ports are unknown: {host.problem}", file=sys.stderr)
     return DONE
 
 
-def _logs(daemon: Daemon, settings: RemoteCommand) -> int:
+def _print_status(status: Mapping[str, Any], command: RemoteCommand) -> int:
+    print(json.dumps(status, indent=2) if command.json else status_text(status, time.time()))
+    return DONE
+
+
+def _unknown(app: str) -> ControlError:
+    return ControlError(f"there is no app {app}: no hanoverd serves it, and it has no containers (`hanoverd list`)")
+
+
+def _versions(daemon: Daemon, command: RemoteCommand) -> int:
+    return _print_versions(daemon.get("/versions"), command)
+
+
+def _versions_without_daemon(host: Host, command: RemoteCommand, _environ: Mapping[str, str], _uid: int) -> int:
+    versions = [vars(one) for one in host.versions(command.app)]
+    if not versions:
+        raise _unknown(command.app)
+    return _print_versions(versions, command)
+
+
+def _print_versions(versions: list[dict[str, Any]], command: RemoteCommand) -> int:
+    if command.json:
+        print(json_lines(versions), end="\n" if versions else "")
+    else:
+        now = time.time()
+        print(table(VERSION_TITLES, [version_row(one, now, trunc=command.trunc) for one in versions]))
+    return DONE
+
+
+def _stop(daemon: Daemon, command: RemoteCommand) -> int:
+    answer = daemon.post("/stop")
+    try:
+        _wait_until_ended(daemon, answer["pid"])
+    except KeyboardInterrupt:
+        print(f"{command.app}: still stopping; `kill {answer['pid']}` stops it at once", file=sys.stderr)
+        raise
+    print(f"{command.app}: stopped")
+    if answer["unit"]:
+        print(f"{command.app}: if systemd starts it again, run `systemctl stop {answer['unit']}`", file=sys.stderr)
+    return DONE
+
+
+def _wait_until_ended(daemon: Daemon, pid: int) -> None:
+    while daemon.is_running():
+        time.sleep(_END_INTERVAL)
+    # It releases the app's ports and its name last.
+    deadline = time.monotonic() + _END_TIMEOUT
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(_END_INTERVAL)
+
+
+def _stop_without_daemon(host: Host, command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
+    from hanoverd.cli.client.without_daemon import remove_files  # noqa: PLC0415  # as in ``_host``
+
+    removed = host.end(command.app)
+    folders = searched_folders(environ, uid)
+    remove_files(path(folder, command.app) for folder in folders for path in (socket_of, pause_file_of))
+    if not removed:
+        raise _unknown(command.app)
+    print(f"{command.app}: stopped, without a hanoverd: removed {', '.join(removed)}")
+    return DONE
+
+
+def _history(daemon: Daemon, command: RemoteCommand) -> int:
+    records = daemon.get("/history")
+    if command.json:
+        print(json_lines(records), end="\n" if records else "")
+    else:
+        now = time.time()
+        # The newest first, as in docker's own lists.
+        rows = [history_row(record, now, trunc=command.trunc) for record in reversed(records)]
+        print(table(history_titles(trunc=command.trunc), rows))
+    return DONE
+
+
+def _logs(daemon: Daemon, command: RemoteCommand) -> int:
     query = {
-        "tail": settings.tail,
-        "follow": int(settings.follow),
-        "source": settings.source,
-        "since": None if settings.since is None else int(time.time() - settings.since),
-        "timestamps": int(settings.timestamps),
-        "format": "json" if settings.json else "text",
+        "tail": command.tail,
+        "follow": int(command.follow),
+        "source": command.source,
+        "since": None if command.since is None else int(time.time() - command.since),
+        "timestamps": int(command.timestamps),
+        "format": "json" if command.json else "text",
     }
-    asked = urlencode({name: value for name, value in query.items() if value is not None})
-    for line in daemon.lines(f"/logs?{asked}"):
+    for line in daemon.lines(f"/logs?{urlencode({name: value for name, value in query.items() if value is not None})}"):
         print(line, flush=True)
     return DONE
 
 
-def _deploy(daemon: Daemon, settings: RemoteCommand) -> int:
-    asked = {} if settings.image is None else {"image": settings.image}
-    return _begun(daemon, daemon.order("/deploy", asked)["handover"], settings)
+def _deploy(daemon: Daemon, command: RemoteCommand) -> int:
+    body = {} if command.image is None else {"image": command.image}
+    return _follow(daemon, daemon.post("/deploy", body)["handover"], command)
 
 
-def _rollback(daemon: Daemon, settings: RemoteCommand) -> int:
-    asked = {} if settings.generation is None else {"generation": settings.generation}
-    return _begun(daemon, daemon.order("/rollback", asked)["handover"], settings)
+def _rollback(daemon: Daemon, command: RemoteCommand) -> int:
+    body = {} if command.version is None else {"version": command.version}
+    return _follow(daemon, daemon.post("/rollback", body)["handover"], command)
 
 
-def _begun(daemon: Daemon, number: int, settings: RemoteCommand) -> int:
-    if not settings.wait:
-        print(f"{daemon.app}: handover {number} begins (`hanoverd status {daemon.app}` tells how it goes)")
+def _follow(daemon: Daemon, handover: int, command: RemoteCommand) -> int:
+    app = daemon.app
+    if not command.wait:
+        print(f"{app}: a handover starts (`hanoverd status {app}` shows its progress)")
         return DONE
     try:
-        for line in daemon.lines(f"/handovers/{number}"):
-            told = json.loads(line)
-            if "handover" in told:
-                return _told(daemon, told["handover"])
-            print(told["line"], flush=True)
+        for line in daemon.lines(f"/handovers/{handover}"):
+            part = json.loads(line)
+            if "handover" in part:
+                return _print_outcome(daemon, part["handover"])
+            print(part["line"], flush=True)
     except KeyboardInterrupt:
-        print(f"{daemon.app}: handover {number} goes on (`hanoverd cancel {daemon.app}` cancels it)", file=sys.stderr)
+        print(
+            f"{app}: the handover continues in hanoverd: `hanoverd status {app}` shows it, `hanoverd cancel {app}` "
+            "cancels it",
+            file=sys.stderr,
+        )
         raise
-    raise ControlError(f"{daemon.app}: hanoverd has ended before handover {number} was over: its log tells why")
+    raise ControlError(f"{app}: hanoverd ended before the handover was over: its log says why")
 
 
-def _told(daemon: Daemon, record: Mapping[str, Any]) -> int:
+def _print_outcome(daemon: Daemon, record: Mapping[str, Any]) -> int:
     is_live = record["outcome"] == "live"
     print(outcome(daemon.app, record), file=sys.stdout if is_live else sys.stderr)
     return DONE if is_live else FAILED
 
 
-def _cancel(daemon: Daemon, settings: RemoteCommand) -> int:
-    del settings
-    record = daemon.order("/cancel", within=None)["handover"]
+def _cancel(daemon: Daemon, _command: RemoteCommand) -> int:
+    record = daemon.post("/cancel", is_short=False)["handover"]
     if record is None:
         raise ControlError(f"{daemon.app}: there is no handover to cancel")
     if record["outcome"] == "live":
@@ -149,23 +251,22 @@ def _cancel(daemon: Daemon, settings: RemoteCommand) -> int:
     return DONE
 
 
-def _pause(daemon: Daemon, settings: RemoteCommand) -> int:
-    del settings
-    daemon.order("/pause")
-    print(f"{daemon.app}: paused: triggers are held (`hanoverd resume {daemon.app}` does what they wished)")
+def _pause(daemon: Daemon, _command: RemoteCommand) -> int:
+    daemon.post("/pause")
+    print(f"{daemon.app}: paused: triggers are held until `hanoverd resume {daemon.app}`")
     return DONE
 
 
-def _resume(daemon: Daemon, settings: RemoteCommand) -> int:
-    del settings
-    held = daemon.order("/resume")["held"]
-    told = f"a handover begins, for {', '.join(map(quoted, held))}" if held else "no trigger was held"
-    print(f"{daemon.app}: resumed: {told}")
+def _resume(daemon: Daemon, _command: RemoteCommand) -> int:
+    held = daemon.post("/resume")["held"]
+    result = f"a handover starts, for {', '.join(map(quoted, held))}" if held else "no trigger was held"
+    print(f"{daemon.app}: resumed: {result}")
     return DONE
 
 
 _VERBS: Mapping[str, Callable[[Daemon, RemoteCommand], int]] = {
     "status": _status,
+    "versions": _versions,
     "history": _history,
     "logs": _logs,
     "deploy": _deploy,
@@ -173,4 +274,12 @@ _VERBS: Mapping[str, Callable[[Daemon, RemoteCommand], int]] = {
     "cancel": _cancel,
     "pause": _pause,
     "resume": _resume,
+    "stop": _stop,
+}
+
+#: The commands that also work for an app that serves without a daemon.
+_WITHOUT_DAEMON: Mapping[str, Callable[[Host, RemoteCommand, Mapping[str, str], int], int]] = {
+    "status": _status_without_daemon,
+    "versions": _versions_without_daemon,
+    "stop": _stop_without_daemon,
 }

@@ -1,4 +1,4 @@
-"""HTTP and JSON with running daemons, on their unix sockets."""
+"""HTTP and JSON with running daemons, on their Unix sockets."""
 
 from __future__ import annotations
 
@@ -9,54 +9,70 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hanoverd.network.name_lock import is_name_locked
 from hanoverd.runtime.errors import ControlError
 from hanoverd.runtime.sockets import app_of, searched_folders, socket_of
 
-#: How long a daemon may take to answer what it can answer at once, in seconds.
-WITHIN = 10.0
+#: How long a daemon may take to answer a short request, in seconds.
+ANSWER_TIMEOUT = 10.0
 
 _OK = 200
 
 
 class Daemon:
-    """The daemon that serves ``app``, at ``path``."""
+    """A running daemon, by its app and the path of its socket.  All methods fail with ``ControlError``."""
 
     def __init__(self, app: str, path: Path) -> None:
         self.app = app
         self._path = path
 
-    def get(self, what: str) -> Any:
-        """What it answers to a question."""
-        return json.loads(self._request("GET", what, None, WITHIN).read())
+    def get(self, resource: str) -> Any:
+        """Return the answer to a GET request."""
+        return json.loads(self._request("GET", resource, None, ANSWER_TIMEOUT).read())
 
-    def order(self, what: str, asked: Mapping[str, object] | None = None, *, within: float | None = WITHIN) -> Any:
-        """What it answers to an order; ``within`` None is for ever."""
-        return json.loads(self._request("POST", what, asked or {}, within).read())
+    def post(self, resource: str, body: Mapping[str, object] | None = None, *, is_short: bool = True) -> Any:
+        """Return the answer to a POST request; without a time limit unless it ``is_short``."""
+        return json.loads(self._request("POST", resource, body or {}, ANSWER_TIMEOUT if is_short else None).read())
 
-    def lines(self, what: str) -> Iterator[str]:
-        """The lines of an answer, as they come."""
-        answer = self._request("GET", what, None, None)
+    def lines(self, resource: str) -> Iterator[str]:
+        """Yield the lines of an answer as they come, until it or the daemon ends."""
+        answer = self._request("GET", resource, None, None)
         try:
             for line in answer:
                 yield line.decode(errors="replace").rstrip("\n")
         except (OSError, http.client.HTTPException):
             return  # The daemon has ended.
 
-    def _request(
-        self, method: str, what: str, asked: Mapping[str, object] | None, within: float | None
-    ) -> http.client.HTTPResponse:
-        connection = _UnixConnection(self._path, within)
-        body = None if asked is None else json.dumps(asked)
+    def is_running(self) -> bool:
+        """Return whether a process listens on the socket, also one that belongs to another user."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                connection.connect(str(self._path))
+            except PermissionError:
+                return True
+            except OSError:
+                return False
+        return True
+
+    def remove_socket(self) -> None:
+        """Remove the socket, which its daemon left when it was killed; one of another user stays."""
         try:
-            connection.request(method, what, body, {"Connection": "close"})
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            return
+
+    def _request(
+        self, method: str, resource: str, body: Mapping[str, object] | None, timeout: float | None
+    ) -> http.client.HTTPResponse:
+        connection = _UnixConnection(self._path, timeout)
+        content = None if body is None else json.dumps(body)
+        try:
+            connection.request(method, resource, content, {"Connection": "close"})
             answer = connection.getresponse()
         except PermissionError:
             raise ControlError(
-                f"the hanoverd that serves {self.app} belongs to another user: ask as that user, or as root ({self._path})"
-            ) from None
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise ControlError(
-                f"the hanoverd that served {self.app} has ended, without a chance to clean up ({self._path}): start it again"
+                f"the hanoverd that serves {self.app} belongs to another user: run this command as that user or as root "
+                f"({self._path})"
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise ControlError(f"the hanoverd that serves {self.app} does not answer ({self._path}): {error}") from None
@@ -65,29 +81,45 @@ class Daemon:
         return answer
 
 
-def running(environ: Mapping[str, str], uid: int) -> list[Daemon]:
-    """All daemons whose sockets are where this user's may be, ended ones among them, by the names of their apps."""
+def running_daemons(environ: Mapping[str, str], uid: int) -> list[Daemon]:
+    """Return the running daemons whose sockets are in this user's folders, by the names of their apps.
+
+    Removes the sockets that killed daemons left.
+    """
     found: dict[str, Daemon] = {}
     for folder in searched_folders(environ, uid):
         for path in _sockets(folder):
             app = app_of(path)
-            if app is not None:
-                found.setdefault(app, Daemon(app, path))
+            if app is None or app in found:
+                continue
+            daemon = Daemon(app, path)
+            if daemon.is_running():
+                found[app] = daemon
+            elif not is_name_locked(app):
+                # A daemon locks the name before it listens: this is not one that starts.
+                daemon.remove_socket()
     return [found[app] for app in sorted(found)]
 
 
+def find_daemon(app: str, environ: Mapping[str, str], uid: int) -> Daemon | None:
+    """Return the running daemon of ``app``, None if there is none in this user's folders."""
+    for folder in searched_folders(environ, uid):
+        daemon = Daemon(app, socket_of(folder, app))
+        if daemon.is_running():
+            return daemon
+    return None
+
+
 def daemon_of(app: str, environ: Mapping[str, str], uid: int) -> Daemon:
-    """The one that serves ``app``; fails with ``ControlError``."""
-    folders = searched_folders(environ, uid)
-    for folder in folders:
-        path = socket_of(folder, app)
-        # Not exists(): that is False for what we may not see.
-        if path in _sockets(folder):
-            return Daemon(app, path)
-    others = ", ".join(daemon.app for daemon in running(environ, uid))
+    """Return the running daemon of ``app``; fail with ``ControlError``."""
+    daemon = find_daemon(app, environ, uid)
+    if daemon is not None:
+        return daemon
+    others = ", ".join(one.app for one in running_daemons(environ, uid))
+    folders = " and ".join(map(str, searched_folders(environ, uid)))
     raise ControlError(
-        f"no hanoverd serves an app named {app} here ({f'there are: {others}' if others else 'there is none at all'}; "
-        f"looked in {' and '.join(map(str, folders))})"
+        f"no hanoverd serves {app} ({f'running: {others}' if others else 'none is running'}; sockets are looked for in "
+        f"{folders}). `hanoverd list` also shows apps that serve without a hanoverd"
     )
 
 
@@ -107,8 +139,8 @@ def _error(answer: http.client.HTTPResponse) -> str:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, within: float | None) -> None:
-        super().__init__("hanoverd", timeout=within)
+    def __init__(self, path: Path, timeout: float | None) -> None:
+        super().__init__("hanoverd", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:

@@ -1,4 +1,4 @@
-"""What the commands print, in the habits of docker's own."""
+"""What the commands print, in the style of docker's own commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHORT_WHY = 60
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns, each as wide as its widest cell, three blanks apart."""
+    """Return columns, each as wide as its widest cell, with three blanks between them."""
     lines = [list(titles), *([cell or "-" for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     return "\n".join(
@@ -23,12 +23,12 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def json_lines(objects: Iterable[Any]) -> str:
-    """An object a line, as ``docker ps --format json``."""
+    """Return an object a line, as ``docker ps --format json`` does."""
     return "\n".join(json.dumps(one) for one in objects)
 
 
 def list_row(status: Mapping[str, Any], now: float, *, trunc: bool) -> list[str]:
-    """An app, as ``list`` shows it."""
+    """Return an app as ``list`` shows it."""
     live = status["live"] or {}
     return [
         status["app"],
@@ -37,7 +37,7 @@ def list_row(status: Mapping[str, Any], now: float, *, trunc: bool) -> list[str]
         image_id(live.get("image_id", ""), trunc=trunc),
         _state(status, now),
         ", ".join(_port(port) for port in status["ports"]),
-        str(status["pid"]),
+        "" if status["pid"] is None else str(status["pid"]),
     ]
 
 
@@ -45,15 +45,30 @@ def list_row(status: Mapping[str, Any], now: float, *, trunc: bool) -> list[str]
 LIST_TITLES = ("APP", "VERSION", "IMAGE", "IMAGE ID", "STATUS", "PORTS", "PID")
 
 
+def version_row(version: Mapping[str, Any], now: float, *, trunc: bool) -> list[str]:
+    """Return a version as ``versions`` shows it."""
+    return [
+        version["version"],
+        version["state"],
+        version["image"],
+        image_id(version["image_id"], trunc=trunc),
+        _ago(version["created"], now),
+        _origin(version, trunc=trunc),
+    ]
+
+
+#: The titles of ``version_row``.
+VERSION_TITLES = ("VERSION", "STATE", "IMAGE", "IMAGE ID", "CREATED", "FROM")
+
+
 def history_row(record: Mapping[str, Any], now: float, *, trunc: bool) -> list[str]:
-    """A handover, as ``history`` shows it."""
+    """Return a handover as ``history`` shows it."""
     why = " ".join(record["why"].split())
     row = [
-        str(record["id"]),
         record["version"],
         record["image"],
-        record["trigger"],
-        f"{format_duration(max(0.0, now - record['began']))} ago",
+        f"{record['trigger']}, to {record['rollback_to']}" if record["rollback_to"] else record["trigger"],
+        _ago(record["began"], now),
         "" if record["took"] is None else format_duration(record["took"]),
         record["outcome"],
         why if not trunc or len(why) <= _SHORT_WHY else f"{why[: _SHORT_WHY - 1]}…",
@@ -62,51 +77,71 @@ def history_row(record: Mapping[str, Any], now: float, *, trunc: bool) -> list[s
 
 
 def history_titles(*, trunc: bool) -> list[str]:
-    """The titles of ``history_row``."""
-    titles = ["HANDOVER", "VERSION", "IMAGE", "TRIGGER", "BEGAN", "TOOK", "OUTCOME", "WHY"]
-    return titles if trunc else [*titles[:-1], "PHASES", "WHY"]
+    """Return the titles of ``history_row``."""
+    titles = ["VERSION", "IMAGE", "TRIGGER", "STARTED", "TOOK", "OUTCOME", "REASON"]
+    return titles if trunc else [*titles[:-1], "PHASES", "REASON"]
 
 
 def status_text(status: Mapping[str, Any], now: float) -> str:
-    """All about an app, a line a thing."""
+    """Return the whole status of an app, as lines with a name each."""
     live = status["live"]
     rows = [("state", _state(status, now))]
     if live is not None:
-        rows.append(("live", f"{live['version']}, {live['image']} ({live['image_id']}), at {live['address']}"))
+        rows.append(("live", f"{_version(live, now)}, at {live['address']}"))
     rows += [("port", _port(port)) for port in status["ports"]]
     rows += [("draining", name) for name in status["draining"]]
     if status["handover"] is not None:
         rows += _handover_rows(status["handover"], now)
     rows += [("held", reason) for reason in status["held"]]
-    rows += [("kept", f"{one['generation']}, {one['image']} ({one['image_id']})") for one in status["kept"]]
-    if status["rules_mended"]:
-        rows.append(("firewall", f"put right {status['rules_mended']} times"))
-    rows.append(("process", f"{status['pid']}, hanoverd {status['hanoverd']}"))
+    rows += [("kept", _version(one, now)) for one in status["kept"]]
+    if status["repairs"]:
+        rows.append(("firewall", f"repaired {_times(status['repairs'])}"))
+    if status["pid"] is not None:
+        rows.append(("process", f"{status['pid']}, hanoverd {status['hanoverd']}"))
     lines = [f"{status['app']}"]
     return "\n".join([*lines, *(f"  {name and name + ':':<11}{text}" for name, text in rows)])
 
 
 def outcome(app: str, record: Mapping[str, Any]) -> str:
-    """What a handover has come to, in a line."""
-    version = f"{record['version']} ({record['image']})" if record["image"] else record["version"] or "it"
+    """Return how a handover has ended, in a line."""
+    version = record["version"]
     after = format_duration(record["took"] or 0.0)
-    ends = {
-        "live": f"{version} is live after {after}",
-        "failed": f"failed after {after}: {record['why']}",
-        "cancelled": f"cancelled after {after}: {record['why']}",
-    }
-    return f"{app}: handover {record['id']}: {ends.get(record['outcome'], record['outcome'])}"
+    if record["outcome"] == "live":
+        image = f" ({record['image']})" if record["image"] else ""
+        rollback = f", a rollback to {record['rollback_to']}," if record["rollback_to"] else ""
+        return f"{app}: {version}{image}{rollback} is live after {after}"
+    handover = f"the handover to {version}" if version else "the handover"
+    was = "failed" if record["outcome"] == "failed" else f"was {record['outcome']}"
+    return f"{app}: {handover} {was} after {after}: {record['why']}"
 
 
 def image_id(text: str, *, trunc: bool) -> str:
-    """An ID as docker shows it: its first digits."""
+    """Return an ID as docker shows it: its first digits."""
     return short_id(text) if trunc else text
 
 
+def _version(version: Mapping[str, Any], now: float) -> str:
+    origin = _origin(version, trunc=True)
+    made = f"{version['image']} ({image_id(version['image_id'], trunc=True)})"
+    return f"{version['version']}, {made}, created {_ago(version['created'], now)}{origin and f', {origin}'}"
+
+
+def _origin(version: Mapping[str, Any], *, trunc: bool) -> str:
+    """Return what a version was made of, and whether it is a rollback."""
+    revision = version["revision"]
+    kind, _, digits = revision.rpartition(":")
+    short = f"{kind and kind + ':'}{short_id(digits)}" if trunc else revision
+    source = version["source"]
+    made = f"{source} ({short})" if source and short else source or short
+    rollback = f"rollback to {version['rollback_to']}" if version["rollback_to"] else ""
+    return ", ".join(part for part in (rollback, made) if part)
+
+
 def _handover_rows(record: Mapping[str, Any], now: float) -> list[tuple[str, str]]:
-    began = f"{format_duration(max(0.0, now - record['began']))} ago"
+    to = f"to {record['version']}, " if record["version"] else ""
+    rollback = f", a rollback to {record['rollback_to']}" if record["rollback_to"] else ""
     phases = _phases(record)
-    rows = [("handover", f"{record['id']}, of {record['version'] or '?'}, began {began}: {record['trigger']}")]
+    rows = [("handover", f"{to}started {_ago(record['began'], now)}: {record['trigger']}{rollback}")]
     if phases:
         rows.append(("", phases))
     if record["outcome"] == "under way":
@@ -122,12 +157,22 @@ def _phases(record: Mapping[str, Any]) -> str:
 
 def _state(status: Mapping[str, Any], now: float) -> str:
     live = status["live"]
-    said = "No version is live" if live is None else f"Live for {format_duration(max(0.0, now - live['since']))}"
+    if status["state"] == "no daemon":
+        return "No daemon" if live else "No daemon, and no version runs"
+    text = "No version is live" if live is None else f"Live for {format_duration(max(0.0, now - live['since']))}"
     if status["state"] == "handing over":
-        said += f", handing over to {status['handover']['version'] or 'the next'}"
+        text += f", handing over to {status['handover']['version'] or 'the next version'}"
     if status["state"] == "stopping":
-        said += ", stopping"
-    return f"{said} (paused)" if status["paused"] else said
+        text += ", stopping"
+    return f"{text} (paused)" if status["paused"] else text
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _ago(then: float, now: float) -> str:
+    return f"{format_duration(max(0.0, now - then))} ago"
 
 
 def _port(port: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import tempfile
 from pathlib import Path
@@ -17,10 +18,11 @@ from twisted.trial.unittest import TestCase
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import MOST_WAITING, ControlServer
+from hanoverd.api.status import AppStatus, VersionStatus
 from hanoverd.deploy.history import LIVE, History, Record
 from hanoverd.logs.recent import MOST, RecentLog
 from hanoverd.runtime.clock import sleep
-from hanoverd.runtime.errors import ControlError
+from hanoverd.runtime.errors import ControlError, EngineUnreachable
 
 REACTOR: Any = reactor
 log = Logger()
@@ -30,18 +32,30 @@ class Far:
     """What is controlled, in so far as the server needs it."""
 
     is_stopping = False
+    is_engine_away = False
 
     def __init__(self) -> None:
         self.history = History(lambda: 0.0, lambda: 0.0)
         self.record = self.history.start(["start"])
 
-    def status(self) -> dict[str, str]:
-        return {"app": "far"}
+    def status(self) -> AppStatus:
+        return AppStatus("far", "down", None, (), (), None, False, (), (), 0, 77, "1.0")
+
+    async def versions(self) -> list[VersionStatus]:
+        if self.is_engine_away:
+            raise EngineUnreachable("no engine answers")
+        return [VersionStatus("far-3", 3, "kept", "app:1", "sha256:1", "build .", "", "", 5.0)]
+
+    def stop(self) -> None:
+        self.is_stopping = True
+
+    def rollback(self, number: int | None, reason: str) -> int:
+        return self.history.start([f"{reason}: {number}"]).id
 
     def is_known(self, number: int) -> bool:
         return number == self.record.id
 
-    async def over(self, number: int) -> Record:
+    async def ended(self, number: int) -> Record:
         ended: Deferred[Record] = Deferred()
         self.history.on_finish(ended.callback)
         return await ended
@@ -91,7 +105,23 @@ class ServerTests(TestCase):
     async def test_it_answers(self) -> None:
         answer = await self.answer("GET /status")
         self.assertIn("200 OK", answer)
-        self.assertTrue(answer.endswith('{"app": "far"}\n'))
+        status = json.loads(answer.partition("\r\n\r\n")[2])
+        self.assertEqual((status["app"], status["pid"], status["live"]), ("far", 77, None))
+
+    async def test_it_lists_the_versions(self) -> None:
+        [version] = json.loads("".join(await self.lines("GET /versions")))
+        self.assertEqual((version["version"], version["state"], version["source"]), ("far-3", "kept", "build ."))
+
+    async def test_versions_are_not_known_without_the_engine(self) -> None:
+        self.far.is_engine_away = True
+        answer = await self.answer("GET /versions")
+        self.assertIn(" 502 ", answer)
+        self.assertIn("no engine answers", answer)
+
+    async def test_it_stops(self) -> None:
+        answer = await self.answer("POST /stop")
+        self.assertEqual(json.loads(answer.partition("\r\n\r\n")[2]), {"pid": os.getpid(), "unit": None})
+        self.assertTrue(self.far.is_stopping)
 
     async def test_it_takes_no_orders_while_it_stops(self) -> None:
         self.far.is_stopping = True

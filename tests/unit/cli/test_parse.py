@@ -326,11 +326,8 @@ def test_hookbot_can_be_named_in_the_environment() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (
-            ["--hookbot", "wss://T@h/sub/else"],
-            "'/sub/else\" is not a topic that hanoverd knows; it knows /sub/HOST/repo",
-        ),
-        (["--hookbot", "wss://T@h/pub/hanoverd/cwd"], "is not a topic that hanoverd knows"),
+        (["--hookbot", "wss://T@h/sub/else"], "'/sub/else\" is not a topic that hanoverd supports: use /sub/HOST/repo"),
+        (["--hookbot", "wss://T@h/pub/hanoverd/cwd"], "is not a topic that hanoverd supports"),
         (["--hookbot", "wss://T@h/unsafe/sub/hanoverd/cwd"], "write --hookbot-unsafe if"),
         (["--hookbot", "wss://T@h/sub/x.org/repo/u/r/branch/-x"], "'-x' is not the name of a branch"),
         (["--hookbot", "T@h/sub/hanoverd/cwd"], "must look like wss://TOKEN@HOST/sub/TOPIC"),

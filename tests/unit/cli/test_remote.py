@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hanoverd.cli.client.connection import daemon_of
-from hanoverd.cli.client.tables import history_row, list_row, outcome, status_text, table
+from hanoverd.cli.client.connection import daemon_of, running_daemons
+from hanoverd.cli.client.tables import history_row, list_row, outcome, status_text, table, version_row
 from hanoverd.cli.parse import mistyped, parse
+from hanoverd.network.name_lock import is_name_locked, lock_name
 from hanoverd.runtime.errors import ControlError, UsageError
 from hanoverd.runtime.sockets import runtime_folder, searched_folders
 from hanoverd.spec.app import AppSpec
@@ -30,8 +34,10 @@ from hanoverd.spec.programs import RemoteCommand
         ("deploy web --image team/web:2 --wait", RemoteCommand("deploy", "web", image="team/web:2", wait=True)),
         ("cancel web", RemoteCommand("cancel", "web")),
         ("rollback web", RemoteCommand("rollback", "web")),
-        ("rollback web 12", RemoteCommand("rollback", "web", generation=12)),
-        ("rollback --wait web my-web-12", RemoteCommand("rollback", "web", generation=12, wait=True)),
+        ("rollback web 12", RemoteCommand("rollback", "web", version=12)),
+        ("rollback --wait web my-web-12", RemoteCommand("rollback", "web", version=12, wait=True)),
+        ("versions web --no-trunc", RemoteCommand("versions", "web", trunc=False)),
+        ("stop web", RemoteCommand("stop", "web")),
         ("pause web", RemoteCommand("pause", "web")),
         ("resume web", RemoteCommand("resume", "web")),
         ("logs web -f -n 5", RemoteCommand("logs", "web", follow=True, tail=5)),
@@ -54,7 +60,7 @@ def test_how_they_are_written(line: str, meaning: RemoteCommand) -> None:
         ("status a b", 'status does not take "b"'),
         ("status --watch=1m web", "invalid argument"),
         ("deploy web --image A", "must be lowercase (in --image"),
-        ("rollback web x", '"x" is no generation: write a number'),
+        ("rollback web x", '"x" is no version: write its name or number'),
         ("logs web --tail few", "it must be a number, or all"),
         ("list --format yaml", "it must be table or json"),
         ("pause ../web", "Invalid container name (../web)"),
@@ -102,15 +108,50 @@ def test_where_sockets_are() -> None:
     assert [str(folder) for folder in searched_folders({"HANOVERD_RUNTIME_DIR": "/x"}, 0)] == ["/x"]
 
 
-def test_a_socket_that_nobody_serves(tmp_path: Path) -> None:
+def test_an_app_without_a_daemon(tmp_path: Path) -> None:
     environ = {"HANOVERD_RUNTIME_DIR": str(tmp_path)}
-    with pytest.raises(ControlError, match=r"no hanoverd serves an app named web here \(there is none at all"):
+    with pytest.raises(ControlError, match=r"no hanoverd serves web \(none is running; sockets are looked for in /"):
         daemon_of("web", environ, 0)
-    (tmp_path / "web.sock").touch()
-    with pytest.raises(ControlError, match="the hanoverd that served web has ended"):
-        daemon_of("web", environ, 0).get("/status")
-    with pytest.raises(ControlError, match="there are: web;"):
-        daemon_of("other", environ, 0)
+    with listening(tmp_path / "api.sock"), pytest.raises(ControlError, match=r"no hanoverd serves web \(running: api;"):
+        daemon_of("web", environ, 0)
+
+
+def test_the_socket_of_a_daemon_that_was_killed_is_removed(tmp_path: Path) -> None:
+    environ = {"HANOVERD_RUNTIME_DIR": str(tmp_path)}
+    with listening(tmp_path / "api.sock"):
+        with listening(tmp_path / "gone.sock"):
+            pass
+        (tmp_path / "api.paused").touch()
+        assert (tmp_path / "gone.sock").exists()
+        assert [daemon.app for daemon in running_daemons(environ, 0)] == ["api"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["api.paused", "api.sock"]
+
+
+def test_the_socket_of_a_daemon_that_starts_stays(tmp_path: Path) -> None:
+    environ = {"HANOVERD_RUNTIME_DIR": str(tmp_path)}
+    (tmp_path / "unit-test.sock").touch()
+    with lock_name("unit-test"):
+        assert running_daemons(environ, 0) == []
+        assert (tmp_path / "unit-test.sock").exists()
+    assert running_daemons(environ, 0) == []
+    assert not (tmp_path / "unit-test.sock").exists()
+
+
+def test_whether_a_name_is_locked() -> None:
+    assert not is_name_locked("unit-test")
+    with lock_name("unit-test"):
+        assert is_name_locked("unit-test")
+        assert not is_name_locked("test")
+        assert not is_name_locked("unit")
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[None]:
+    """A socket as a daemon has it; at the end, it is left as by a daemon that was killed."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        yield
 
 
 RECORD: dict[str, Any] = {
@@ -119,6 +160,7 @@ RECORD: dict[str, Any] = {
     "began": 1000.0,
     "version": "web-1",
     "old": "web-0",
+    "rollback_to": "",
     "image": "web:2",
     "image_id": f"sha256:{'ab' * 32}",
     "phases": [{"phase": "obtained", "seconds": 1.25}, {"phase": "created", "seconds": 0.02}],
@@ -132,8 +174,14 @@ STATUS: dict[str, Any] = {
     "state": "live",
     "live": {
         "version": "web-0",
+        "number": 0,
+        "state": "live",
         "image": "web:1",
         "image_id": f"sha256:{'cd' * 32}",
+        "source": "build example.com/web, branch main",
+        "revision": "0123456789abcdef" * 2,
+        "rollback_to": "",
+        "created": 880.0,
         "address": "172.17.0.2",
         "since": 940.0,
     },
@@ -142,8 +190,20 @@ STATUS: dict[str, Any] = {
     "handover": RECORD,
     "paused": True,
     "held": ["SIGHUP"],
-    "kept": [{"generation": 7, "image": "web:0", "image_id": "sha256:ef"}],
-    "rules_mended": 2,
+    "kept": [
+        {
+            "version": "web-7",
+            "number": 7,
+            "state": "kept",
+            "image": "web:0",
+            "image_id": "sha256:ef",
+            "source": "",
+            "revision": f"sha256:{'12' * 32}",
+            "rollback_to": "web-3",
+            "created": 400.0,
+        }
+    ],
+    "repairs": 2,
     "pid": 77,
     "hanoverd": "1.0",
 }
@@ -163,13 +223,33 @@ def test_a_row_of_list() -> None:
 
 def test_a_row_of_history() -> None:
     row = history_row(RECORD, 1060.0, trunc=True)
-    assert row[:7] == ["2", "web-1", "web:2", "SIGHUP", "1m ago", "2.5s", "failed"]
-    assert row[7].startswith("web-1 failed: why why")
-    assert len(row[7]) == 60
+    assert row[:6] == ["web-1", "web:2", "SIGHUP", "1m ago", "2.5s", "failed"]
+    assert row[6].startswith("web-1 failed: why why")
+    assert len(row[6]) == 60
     whole = history_row({**RECORD, "took": None}, 1060.0, trunc=False)
-    assert whole[5] == ""
-    assert whole[7] == "obtained in 1.2s, created in 20ms"
-    assert whole[8].endswith("why why")
+    assert whole[4] == ""
+    assert whole[6] == "obtained in 1.2s, created in 20ms"
+    assert whole[7].endswith("why why")
+    rollback = {**RECORD, "trigger": "hanoverd rollback", "rollback_to": "web-0"}
+    assert history_row(rollback, 1060.0, trunc=True)[2] == "hanoverd rollback, to web-0"
+
+
+def test_a_row_of_versions() -> None:
+    [kept], live = STATUS["kept"], STATUS["live"]
+    assert version_row(kept, 1000.0, trunc=True) == [
+        *("web-7", "kept", "web:0", "ef", "10m ago", "rollback to web-3, sha256:121212121212")
+    ]
+    assert version_row(live, 1000.0, trunc=True)[-1] == "build example.com/web, branch main (0123456789ab)"
+    assert version_row(live, 1000.0, trunc=False)[-1].endswith("(0123456789abcdef0123456789abcdef)")
+
+
+def test_an_app_that_serves_without_a_daemon() -> None:
+    status = {**STATUS, "state": "no daemon", "pid": None, "handover": None, "paused": False}
+    assert list_row(status, 1000.0, trunc=True)[4:] == ["No daemon", "0.0.0.0:80->8080/tcp", ""]
+    lines = status_text(status, 1000.0).splitlines()
+    assert lines[1] == "  state:     No daemon"
+    assert not [line for line in lines if "process" in line]
+    assert list_row({**status, "live": None}, 1000.0, trunc=True)[4] == "No daemon, and no version runs"
 
 
 def test_the_status_for_people() -> None:
@@ -177,14 +257,15 @@ def test_the_status_for_people() -> None:
     for line in (
         "web",
         "  state:     Live for 1m (paused)",
-        f"  live:      web-0, web:1 (sha256:{'cd' * 32}), at 172.17.0.2",
+        "  live:      web-0, web:1 (cdcdcdcdcdcd), created 2m ago, build example.com/web, branch main (0123456789ab), "
+        "at 172.17.0.2",
         "  port:      0.0.0.0:80->8080/tcp",
         "  draining:  web-9",
-        "  handover:  2, of web-1, began 0s ago: SIGHUP",
+        "  handover:  to web-1, started 0s ago: SIGHUP",
         "             obtained in 1.2s, created in 20ms",
         "  held:      SIGHUP",
-        "  kept:      7, web:0 (sha256:ef)",
-        "  firewall:  put right 2 times",
+        "  kept:      web-7, web:0 (ef), created 10m ago, rollback to web-3, sha256:121212121212",
+        "  firewall:  repaired 2 times",
         "  process:   77, hanoverd 1.0",
     ):
         assert line in told.splitlines(), told
@@ -195,9 +276,11 @@ def test_the_status_for_people() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"outcome": "live"}, "web: handover 2: web-1 (web:2) is live after 2.5s"),
-        ({"outcome": "failed", "why": "x"}, "web: handover 2: failed after 2.5s: x"),
-        ({"outcome": "cancelled", "why": "x"}, "web: handover 2: cancelled after 2.5s: x"),
+        ({"outcome": "live"}, "web: web-1 (web:2) is live after 2.5s"),
+        ({"outcome": "live", "rollback_to": "web-0"}, "web: web-1 (web:2), a rollback to web-0, is live after 2.5s"),
+        ({"outcome": "failed", "why": "x"}, "web: the handover to web-1 failed after 2.5s: x"),
+        ({"outcome": "cancelled", "why": "x"}, "web: the handover to web-1 was cancelled after 2.5s: x"),
+        ({"outcome": "cancelled", "version": "", "why": "x"}, "web: the handover was cancelled after 2.5s: x"),
     ],
 )
 def test_what_a_handover_came_to(changes: dict[str, str], told: str) -> None:
@@ -207,11 +290,11 @@ def test_what_a_handover_came_to(changes: dict[str, str], told: str) -> None:
 def test_they_load_none_of_the_libraries(tmp_path: Path) -> None:
     code = (
         "import sys; from hanoverd.cli.main import main\n"
-        "try: main(['list'])\n"
+        "try: main(['history', 'web'])\n"
         "except SystemExit: pass\n"
         "sys.exit(' '.join({'twisted', 'docker', 'treq', 'requests', 'autobahn', 'boto3'} & set(sys.modules)) or 0)"
     )
     env = {"HANOVERD_RUNTIME_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("APP   VERSION")
+    assert done.returncode == 0, done.stderr
+    assert "no hanoverd serves web" in done.stderr

@@ -85,6 +85,11 @@ class Result:
         self.work.addCallbacks(self.values.append, lambda failure: self.values.append(failure.type))
 
 
+def ids(logged: Sequence[LogEvent]) -> list[str]:
+    """Return the kinds of the logged events."""
+    return [event["event"] for event in logged]
+
+
 def texts(logged: Sequence[LogEvent]) -> list[str]:
     """What a person reads in the log."""
     return [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in logged]

@@ -67,7 +67,7 @@ class LiveTests(AdoptionCase):
         self.world.break_app()
         daemon = self.world.daemon(keep=True)
         daemon.start()
-        await until(lambda: self.world.has_event("adoption_failed"))
+        await until(lambda: self.world.has_logged("adoption_failed"))
         self.world.firewall.fail("iptables-save", fails=False)
         await daemon.live("app-0")
         await until(lambda: daemon.outcomes() == [("start", "failed")])

@@ -19,7 +19,7 @@ class FirewallTests(ScenarioCase):
         daemon = await self.started(restart="always")
         self.world.firewall.fail(program)
         self.world.kill("app-0")
-        await until(lambda: self.world.has_event("routes_failed"))
+        await until(lambda: self.world.has_logged("routes_failed"))
         await until(lambda: daemon.outcomes()[-1][1] == "failed")
         self.world.firewall.fail(program, fails=False)
         await until(lambda: daemon.live_name and self.world.leads_to == [daemon.live_name])
@@ -76,7 +76,7 @@ class ImageTests(ScenarioCase):
         self.world.engine.images.clear()
         self.world.kill("app-0")
         await daemon.live("app-1")
-        self.assertTrue(self.world.has_event("image_missing"))
+        self.assertTrue(self.world.has_logged("image_missing"))
 
 
 class DrainingTests(ScenarioCase):
@@ -117,13 +117,13 @@ class ReadyHookTests(ScenarioCase):
         daemon = await self.started(hooks=[("ready", waits)])
         self.world.write_app(BUILD="b")
         daemon.trigger("second")
-        await until(lambda: self.world.has_event("ready", version="app-1"))
+        await until(lambda: self.world.has_logged("ready", version="app-1"))
         self.world.kill("app-1")
         await until(lambda: daemon.orchestrator.state.versions[1].has_exited)
         flag.touch()
         await daemon.at_rest()
         self.assertEqual(daemon.outcomes()[-1], ("second", "failed"))
-        self.assertFalse(self.world.has_event("live", version="app-1"))
+        self.assertFalse(self.world.has_logged("live", version="app-1"))
         await self.alone("app-0")
 
 

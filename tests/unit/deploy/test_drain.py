@@ -11,7 +11,7 @@ from twisted.logger import capturedLogs
 from hanoverd.deploy.drain import Drain
 from hanoverd.runtime.errors import EngineUnreachable
 from hanoverd.spec.handover import DrainSpec
-from tests.unit.deploy.dummies import Result, exit_of, running, texts
+from tests.unit.deploy.dummies import Result, exit_of, ids, running
 
 
 class DummyEngine:
@@ -143,6 +143,6 @@ def test_a_drain_signal_that_cannot_be_sent_is_logged_and_ends_nothing() -> None
     it.engine.error = EngineUnreachable("no engine")
     with capturedLogs() as logged:
         result = it.start()
-    assert texts(logged) == ["app-1: drain signal not sent: no engine"]
+    assert ids(logged) == ["drain_signal_failed"]
     it.wait(0.1)
     assert result.values == [0]

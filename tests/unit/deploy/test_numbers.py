@@ -11,14 +11,14 @@ from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.runtime.state_folder import number_file_of, state_folder
 from tests.fakes.containers import FakeContainer
 from tests.fakes.world import until
-from tests.unit.deploy.dummies import texts
+from tests.unit.deploy.dummies import ids
 from tests.unit.deploy.scenario import ScenarioCase
 
 
 def test_a_new_app_begins_with_0(tmp_path: Path) -> None:
     with capturedLogs() as logged:
         assert VersionNumbers(tmp_path / "web.next-version").next == 0
-    assert texts(logged) == []
+    assert ids(logged) == []
 
 
 def test_a_number_that_is_used_is_remembered(tmp_path: Path) -> None:
@@ -43,9 +43,8 @@ def test_containers_that_are_newer_than_the_file_say_which_number_is_next(tmp_pa
     with capturedLogs() as logged:
         numbers.follow(7)
     assert numbers.next == 7
-    assert texts(logged) == [
-        f"numbers: the next version is number 7, after the existing containers: {path} is behind or missing"
-    ]
+    [event] = logged
+    assert (event["event"], event["path"], event["number"]) == ("numbers_behind", str(path), 7)
 
 
 @pytest.mark.parametrize("text", ["", "seven", "-1", "1" * 19, "\N{SUPERSCRIPT TWO}"])
@@ -55,8 +54,7 @@ def test_a_file_without_a_number_is_logged_and_stops_nothing(tmp_path: Path, tex
     with capturedLogs() as logged:
         numbers = VersionNumbers(path)
     assert numbers.next == 0
-    [line] = texts(logged)
-    assert line.startswith(f"numbers: cannot read {path}: it does not hold a number;")
+    assert ids(logged) == ["numbers_unreadable"]
     numbers.use(0)
     assert VersionNumbers(path).next == 1
 
@@ -64,7 +62,7 @@ def test_a_file_without_a_number_is_logged_and_stops_nothing(tmp_path: Path, tex
 def test_a_file_that_cannot_be_read_is_logged(tmp_path: Path) -> None:
     with capturedLogs() as logged:
         assert VersionNumbers(tmp_path).next == 0
-    assert ": Is a directory;" in texts(logged)[0]
+    assert ids(logged) == ["numbers_unreadable"]
 
 
 def test_a_file_that_cannot_be_written_is_logged_once(tmp_path: Path) -> None:
@@ -75,7 +73,7 @@ def test_a_file_that_cannot_be_written_is_logged_once(tmp_path: Path) -> None:
         numbers.use(0)
         numbers.use(1)
     assert numbers.next == 2
-    assert texts(logged)[-1:] == [f"numbers: cannot save the next version's number: {path}: File exists"]
+    assert ids(logged) == ["numbers_unreadable", "numbers_not_saved"]
 
 
 def test_where_the_file_is() -> None:
@@ -105,7 +103,7 @@ class NumberTests(ScenarioCase):
         await daemon.at_rest()
         self.build_without_end()
         daemon.trigger("slow")
-        await until(lambda: self.world.logged("app-2: build"))
+        await until(lambda: self.world.has_logged("obtaining", version="app-2"))
         await self.replace(daemon, "app-3")
         self.assertEqual(
             [(one.version, one.outcome) for one in daemon.app.history],
@@ -120,7 +118,7 @@ class NumberTests(ScenarioCase):
         daemon = self.world.daemon()
         daemon.start()
         await daemon.live("app-2")
-        self.assertTrue(self.world.has_event("numbers_behind", number=2))
+        self.assertTrue(self.world.has_logged("numbers_behind", number=2))
 
     async def test_a_name_that_another_container_has_is_skipped(self) -> None:
         daemon = await self.started()
@@ -128,7 +126,7 @@ class NumberTests(ScenarioCase):
         for name in others:
             self.world.engine.containers[name] = FakeContainer(name, {"Image": "", "Labels": {}}, {}, ())
         await self.replace(daemon, "app-3")
-        self.assertTrue(self.world.has_event("name_taken", version="app-1", successor="app-3"))
+        self.assertTrue(self.world.has_logged("name_taken", version="app-1", successor="app-3"))
         await self.replace(daemon, "app-5")
         self.assertEqual([one.version for one in daemon.app.history], ["app-0", "app-3", "app-5"])
         await until(lambda: sorted(self.world.engine.containers) == ["app-1", "app-2", "app-4", "app-5"])

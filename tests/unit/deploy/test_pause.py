@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.logger import capturedLogs
 
 from hanoverd.deploy.pause import PauseFile
-from tests.unit.deploy.dummies import texts
+from tests.unit.deploy.dummies import ids
 
 
 def test_the_file_is_there_as_long_as_hanoverd_is_paused(tmp_path: Path) -> None:
@@ -32,4 +32,4 @@ def test_a_file_that_cannot_be_written_is_logged(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "paused"
     with capturedLogs() as logged:
         PauseFile(path).save(is_paused=True)
-    assert texts(logged) == [f"pause: cannot be kept for a restart of hanoverd: {path}: No such file or directory"]
+    assert ids(logged) == ["pause_not_saved"]

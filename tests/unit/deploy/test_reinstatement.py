@@ -5,6 +5,7 @@ from __future__ import annotations
 from hanoverd.deploy.state import Role
 from hanoverd.deploy.targets import Rollback
 from tests.fakes.world import Daemon, until
+from tests.lab.events import contains
 from tests.unit.deploy.scenario import LONG, ScenarioCase, complain, role
 
 
@@ -52,5 +53,5 @@ class ObtainTests(ScenarioCase):
         self.build_without_end()
         daemon.trigger("a long build")
         await until(lambda: ("a long build", "failed") in daemon.outcomes())
-        self.assertTrue(self.world.logged("not done within 500ms"))
+        self.assertTrue(self.world.has_logged("failed", error=contains("500ms")))
         self.assert_alone("app-0")

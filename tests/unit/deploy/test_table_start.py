@@ -32,7 +32,15 @@ CASES = [
         "what was left drains, is removed or is kept",
         ADOPTING,
         ev.Adopted(draining=((1, True), (2, False)), unusable=(3,), kept=(4,), next_number=5),
-        {"is_adopting": False, "phase": "running", "+1": "draining", "+2": "draining", "+3": "stopping", "+4": "kept"},
+        {
+            "is_adopting": False,
+            "phase": "running",
+            "+1": "draining",
+            "+2": "draining",
+            "+3": "stopping",
+            "+4": "kept",
+            "next_live_order": LIVE_ORDER + 1,
+        },
         (ef.Retire(1, drain=True, keep=True), ef.Retire(2, drain=True, keep=False), ef.Remove(3)),
     ),
     Case(
@@ -90,7 +98,7 @@ CASES = [
         "a version that drains is stopped at once, when the stop came too late for the take-over",
         STOPPING,
         ev.Adopted(draining=((1, True),)),
-        {"is_adopting": False, "+1": "stopping"},
+        {"is_adopting": False, "+1": "stopping", "next_live_order": LIVE_ORDER + 1},
         (ef.Retire(1, drain=True, keep=True), ef.EndDrain(1)),
     ),
     Case(

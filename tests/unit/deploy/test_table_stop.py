@@ -37,6 +37,13 @@ def retire(number: int) -> ef.Retire:
 
 OF_ALL = [
     Case(
+        "a stop that ends the app stops the live version whatever the policy says",
+        app(live(), policy=KEEP),
+        ev.StopRequested(ends_app=True),
+        {"phase": "stopping", "1.role": "stopping", "1.share": 0},
+        (ef.RemoveRoutes(1), retire(1)),
+    ),
+    Case(
         "a stop cancels the take-over",
         app(phase=Phase.STARTING, is_adopting=True),
         STOP,

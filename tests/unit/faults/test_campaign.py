@@ -15,7 +15,7 @@ STATUS: Mapping[str, Any] = {
     "draining": [],
     "paused": False,
     "held": [],
-    "kept": [{"generation": 2}],
+    "kept": [{"number": 2}],
 }
 
 RULES = """\

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,15 +17,17 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
-from hanoverd.hookbot import websocket
+from hanoverd.hookbot.endpoints import load_trust
 from hanoverd.hookbot.listener import Listener
+from hanoverd.hookbot.protocol import MAX_MESSAGE_BYTES
 from hanoverd.hookbot.publishing import publish
-from hanoverd.hookbot.server import Server
+from hanoverd.hookbot.server import Server, ServerLimits
 from hanoverd.hookbot.service import ServerService
-from hanoverd.hookbot.websocket import certificates, listen
+from hanoverd.hookbot.tokens import make_token
+from hanoverd.hookbot.websocket import ClientTimeouts, listen
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HookbotError
-from hanoverd.spec.hookbot import MOST_BYTES, HookbotURL, token
+from hanoverd.spec.hookbot import HookbotURL
 from tests.lab.certificates import write_certificates
 
 REACTOR: Any = reactor
@@ -53,7 +54,7 @@ class ListenTests(TestCase):
     """One connection."""
 
     def setUp(self) -> None:
-        self.server = Server(REACTOR, KEY, None)
+        self.server = Server(REACTOR, KEY, None, ServerLimits(message=4 * MAX_MESSAGE_BYTES))
         self.port = self.serve(self.server.site())
         self.messages: list[bytes] = []
         self.oversized: list[int] = []
@@ -79,15 +80,17 @@ class ListenTests(TestCase):
 
     def url(self, path: str = "/sub/a", key: str = KEY) -> HookbotURL:
         """A URL of the real server."""
-        return HookbotURL("ws", "127.0.0.1", self.port, path, token=token(key, path))
+        return HookbotURL("ws", "127.0.0.1", self.port, path, token=make_token(key, path))
 
-    def listening(self, url: HookbotURL) -> Deferred[str]:
+    def listening(self, url: HookbotURL, timeouts: ClientTimeouts = ClientTimeouts()) -> Deferred[str]:  # noqa: B008
         """Listen from now on."""
 
         def opened() -> None:
             self.opened += 1
 
-        return Deferred.fromCoroutine(listen(REACTOR, url, None, opened, self.messages.append, self.oversized.append))
+        return Deferred.fromCoroutine(
+            listen(REACTOR, url, None, opened, self.messages.append, self.oversized.append, timeouts)
+        )
 
     async def until(self, holds: Callable[[], object], seconds: float = 5) -> None:
         """Wait until something is so."""
@@ -108,10 +111,10 @@ class ListenTests(TestCase):
     async def test_messages_arrive_verbatim_until_the_server_ends(self) -> None:
         work = self.listening(self.url())
         await self.until(lambda: self.opened)
-        for body in (b"one", b"", b"\0\xff", b"x" * MOST_BYTES):
+        for body in (b"one", b"", b"\0\xff", b"x" * MAX_MESSAGE_BYTES):
             await publish(REACTOR, self.url("/pub/a"), None, body)
         await self.until(lambda: len(self.messages) == 4)
-        self.assertEqual(self.messages, [b"one", b"", b"\0\xff", b"x" * MOST_BYTES])
+        self.assertEqual(self.messages, [b"one", b"", b"\0\xff", b"x" * MAX_MESSAGE_BYTES])
         self.server.drop_all()
         self.assertTrue(await work)
 
@@ -129,11 +132,10 @@ class ListenTests(TestCase):
     async def test_a_message_that_is_too_large_is_told_and_the_next_one_arrives(self) -> None:
         work = self.listening(self.url())
         await self.until(lambda: self.opened)
-        with mock.patch("hanoverd.hookbot.server.MOST_BYTES", 4 * MOST_BYTES):
-            await publish(REACTOR, self.url("/pub/a"), None, b"x" * 2 * MOST_BYTES)
+        await publish(REACTOR, self.url("/pub/a"), None, b"x" * 2 * MAX_MESSAGE_BYTES)
         await publish(REACTOR, self.url("/pub/a"), None, b"next")
         await self.until(lambda: self.messages)
-        self.assertEqual((self.oversized, self.messages), ([2 * MOST_BYTES], [b"next"]))
+        self.assertEqual((self.oversized, self.messages), ([2 * MAX_MESSAGE_BYTES], [b"next"]))
         await self.cancelled(work)
 
     async def cancelled(self, work: Deferred[str]) -> None:
@@ -156,16 +158,16 @@ class ListenTests(TestCase):
 
     async def test_a_token_of_another_key(self) -> None:
         why = await self.why(self.listening(self.url(key="another")))
-        self.assertIn("HTTP status 401: the token is not for this path", why)
-        self.assertNotIn(token("another", "/sub/a"), why)
+        self.assertIn("HTTP status 401: the token is for another path", why)
+        self.assertNotIn(make_token("another", "/sub/a"), why)
 
     async def test_what_is_no_hookbot(self) -> None:
         for said, told in (
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "HTTP status 404: there is no hookbot"),
-            (b"HTTP/1.1 500 Oh\r\n\r\n", "HTTP status 500: the server is in trouble"),
+            (b"HTTP/1.1 500 Oh\r\n\r\n", "HTTP status 500: the server has an error"),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "HTTP status 200"),
-            (b"SSH-2.0-OpenSSH\r\n\r\n", "no websocket was opened"),
-            (b"", "no websocket was opened"),
+            (b"SSH-2.0-OpenSSH\r\n\r\n", "the websocket was not opened"),
+            (b"", "the websocket was not opened"),
         ):
             self.assertIn(told, await self.why(self.listening(self.far(said))))
         self.assertEqual(self.opened, 0)
@@ -177,17 +179,11 @@ class ListenTests(TestCase):
             self.assertIn("cannot connect: Connection was refused", await self.why(self.listening(url)))
 
     async def test_a_server_that_takes_the_connection_and_says_nothing(self) -> None:
-        with mock.patch.object(websocket, "OPEN_WITHIN", 0.3):
-            why = await self.why(self.listening(self.far(b"", closes=False)))
-        self.assertIn("no websocket was opened", why)
+        why = await self.why(self.listening(self.far(b"", closes=False), ClientTimeouts(open=0.3)))
+        self.assertIn("the websocket was not opened", why)
 
     async def test_a_peer_that_has_died_is_found(self) -> None:
-        with (
-            mock.patch.object(websocket, "PING_EVERY", 1.0),
-            mock.patch.object(websocket, "PING_SPREAD", 0.0),
-            mock.patch.object(websocket, "PONG_WITHIN", 1.5),
-        ):
-            work = self.listening(self.url())
+        work = self.listening(self.url(), ClientTimeouts(ping=1.0, ping_spread=0.0, pong=1.5))
         await self.until(lambda: self.opened and self.server._listeners)
         # As if it lay on a host that has gone: what we send is taken by nobody.
         [connection] = self.server._listeners["a"]
@@ -205,11 +201,11 @@ class ListenTests(TestCase):
         await self.cancelled(work)
 
     async def test_publishing_without_the_right_to(self) -> None:
-        with self.assertRaisesRegex(HookbotError, "cannot publish at .*HTTP status 401: 401 Unauthorized"):
+        with self.assertRaisesRegex(HookbotError, "cannot publish to .*HTTP status 401: 401 Unauthorized"):
             await publish(REACTOR, self.url("/pub/a", "another"), None, b"")
 
     async def test_publishing_to_nobody(self) -> None:
-        with self.assertRaisesRegex(HookbotError, "cannot publish at ws://127.0.0.1:1/pub/a"):
+        with self.assertRaisesRegex(HookbotError, "cannot publish to ws://127.0.0.1:1/pub/a"):
             await publish(REACTOR, HookbotURL("ws", "127.0.0.1", 1, "/pub/a", token="T"), None, b"")
 
     async def test_tls_is_verified(self) -> None:
@@ -222,14 +218,14 @@ class ListenTests(TestCase):
         service.startService()
         host: Any = service._listening.getHost()
         port = host.port
-        url = HookbotURL("wss", "127.0.0.1", port, "/sub/a", token=token(KEY, "/sub/a"))
-        trusted = certificates(str(folder / "ca.pem"))
+        url = HookbotURL("wss", "127.0.0.1", port, "/sub/a", token=make_token(KEY, "/sub/a"))
+        trusted = load_trust(str(folder / "ca.pem"))
 
         def opened() -> None:
             self.opened += 1
 
         unknown = Deferred.fromCoroutine(
-            listen(REACTOR, url, certificates(None), opened, self.messages.append, self.oversized.append)
+            listen(REACTOR, url, load_trust(None), opened, self.messages.append, self.oversized.append)
         )
         self.assertIn("certificate verify failed", await self.why(unknown))
         work = Deferred.fromCoroutine(
@@ -237,7 +233,7 @@ class ListenTests(TestCase):
         )
         await self.until(lambda: self.opened)
         await publish(
-            REACTOR, HookbotURL("wss", "127.0.0.1", port, "/pub/a", token=token(KEY, "/pub/a")), trusted, b"safe"
+            REACTOR, HookbotURL("wss", "127.0.0.1", port, "/pub/a", token=make_token(KEY, "/pub/a")), trusted, b"safe"
         )
         await self.until(lambda: self.messages)
         await self.cancelled(work)
@@ -246,9 +242,9 @@ class ListenTests(TestCase):
 
     def test_certificates_that_are_none(self) -> None:
         with self.assertRaisesRegex(HookbotError, "cannot read the certificates in /nowhere: No such file"):
-            certificates("/nowhere")
-        with self.assertRaisesRegex(HookbotError, "holds no certificate"):
-            certificates(__file__)
+            load_trust("/nowhere")
+        with self.assertRaisesRegex(HookbotError, "has no certificate"):
+            load_trust(__file__)
 
 
 class ListenerTests(SynchronousTestCase):

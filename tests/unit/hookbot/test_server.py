@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from unittest import mock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -23,10 +22,10 @@ from twisted.trial.unittest import TestCase
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from hanoverd.hookbot import server as module
-from hanoverd.hookbot import websocket
-from hanoverd.hookbot.server import Server
-from hanoverd.spec.hookbot import MOST_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER, token
+from hanoverd.hookbot.protocol import MAX_MESSAGE_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER
+from hanoverd.hookbot.server import Server, ServerLimits
+from hanoverd.hookbot.tokens import make_token
+from hanoverd.hookbot.websocket import ServerTimeouts
 
 REACTOR: Any = reactor
 KEY = "the key"
@@ -45,17 +44,24 @@ PUSH = {
 
 def basic(path: str, key: str = KEY) -> dict[str, str]:
     """The header that allows what is at ``path``."""
-    return {"Authorization": "Basic " + base64.b64encode(f"{token(key, path)}:".encode()).decode()}
+    return {"Authorization": "Basic " + base64.b64encode(f"{make_token(key, path)}:".encode()).decode()}
 
 
 class ServerTests(TestCase):
     """Each test's ``story`` runs in a thread, the server in the reactor."""
 
     def setUp(self) -> None:
-        self.server = Server(REACTOR, KEY, SECRET)
+        self.connections = ExitStack()
+        self.listening: Any = None
+        self.serve()
+
+    def serve(self, limits: ServerLimits = ServerLimits(), timeouts: ServerTimeouts = ServerTimeouts()) -> None:  # noqa: B008
+        """Start the server, instead of the one that runs."""
+        if self.listening is not None:
+            self.addCleanup(self.listening.stopListening)
+        self.server = Server(REACTOR, KEY, SECRET, limits, timeouts)
         self.listening = REACTOR.listenTCP(0, self.server.site(), interface="127.0.0.1")
         self.port = self.listening.getHost().port
-        self.connections = ExitStack()
 
     def tearDown(self) -> Deferred[None]:  # type: ignore[override]  # trial waits for it
         self.server.drop_all()
@@ -138,7 +144,7 @@ class ServerTests(TestCase):
         def story() -> None:
             one, two = self.listen("/sub/a/b"), self.listen("/sub/a/b")
             other = self.listen("/sub/a")
-            for body in (b"", b"\x00\xff binary\n", b"x" * MOST_BYTES):
+            for body in (b"", b"\x00\xff binary\n", b"x" * MAX_MESSAGE_BYTES):
                 self.assertEqual(self.post("/pub/a/b", body), (200, b"OK\n"))
                 self.assertEqual([one.recv(5), two.recv(5)], [body, body])
             with pytest.raises(TimeoutError):
@@ -171,7 +177,7 @@ class ServerTests(TestCase):
                 ("/pub/a%20b", "/pub/a b"),
             ):
                 self.assertEqual(self.post(path, b"", basic(good))[0], 200, good)
-            bearer = {"Authorization": f"Bearer {token(KEY, '/pub/a/b')}"}
+            bearer = {"Authorization": f"Bearer {make_token(KEY, '/pub/a/b')}"}
             self.assertEqual(self.post("/pub/a/b", b"", bearer)[0], 200)
             for headers in (
                 {},
@@ -180,7 +186,7 @@ class ServerTests(TestCase):
                 basic("/sub/a/b"),
                 basic("/pub/a/b", "another key"),
                 {"Authorization": "Basic !"},
-                {"Authorization": f"Digest {token(KEY, '/pub/a/b')}"},
+                {"Authorization": f"Digest {make_token(KEY, '/pub/a/b')}"},
                 {"Authorization": "Bearer"},
             ):
                 self.assertEqual(self.post("/pub/a/b", b"", headers), (401, b"401 Unauthorized\n"), headers)
@@ -212,7 +218,7 @@ class ServerTests(TestCase):
             self.assertEqual(self.post("/elsewhere", b"", {})[0], 404)
             self.assertEqual(self.post("/pub/a", b"", method="GET")[0], 405)
             self.assertEqual(self.post("/sub/a", b"")[0], 400)
-            self.assertEqual(self.post("/pub/a", b"x" * (MOST_BYTES + 1))[0], 413)
+            self.assertEqual(self.post("/pub/a", b"x" * (MAX_MESSAGE_BYTES + 1))[0], 413)
             self.assertEqual(self.post("/pub/a?extra-metadata=gitlab", b"")[0], 400)
 
         return self.run_in_thread(story)
@@ -234,13 +240,11 @@ class ServerTests(TestCase):
                 raw.sendall(head + b"3\r\none\r\n4\r\n two\r\n0\r\n\r\n")
                 self.assertIn(b" 200 ", raw.recv(1000))
                 self.assertEqual(listener.recv(5), b"one two")
-            with (
-                mock.patch.object(module, "MOST_GITHUB_BYTES", 1000),
-                socket.create_connection(("127.0.0.1", self.port), 10) as raw,
-            ):
+            with socket.create_connection(("127.0.0.1", self.port), 10) as raw:
                 raw.sendall(head + b"1000\r\n" + bytes(0x1000))
                 self.assertIn(b" 413 ", raw.recv(1000))
 
+        self.serve(ServerLimits(body=1000))
         return self.run_in_thread(story)
 
     def test_pushes_that_github_tells_of_are_routed(self) -> Deferred[None]:
@@ -280,32 +284,33 @@ class ServerTests(TestCase):
         def story() -> None:
             quick = self.listen("/sub/a")
             with slow_listener(self.port, "/sub/a") as slow:
-                body = b"x" * MOST_BYTES
-                with mock.patch.object(module, "MOST_WAITING_BYTES", 3 * MOST_BYTES):
-                    for _ in range(30):
-                        self.assertEqual(self.post("/pub/a", body)[0], 200)
-                        self.assertEqual(len(quick.recv(5)), len(body))
+                body = b"x" * MAX_MESSAGE_BYTES
+                for _ in range(30):
+                    self.assertEqual(self.post("/pub/a", body)[0], 200)
+                    self.assertEqual(len(quick.recv(5)), len(body))
                 slow.settimeout(5)
                 with pytest.raises(ConnectionResetError):
                     read_all(slow)
             self.assertEqual(len(self.server._listeners["a"]), 1)
 
+        self.serve(ServerLimits(waiting_bytes=3 * MAX_MESSAGE_BYTES))
         return self.run_in_thread(story)
 
     def test_a_listener_that_takes_nothing_for_too_long_is_dropped(self) -> Deferred[None]:
         def story() -> None:
-            with slow_listener(self.port, "/sub/a"), mock.patch.object(module, "TAKES_WITHIN", 0.2):
+            with slow_listener(self.port, "/sub/a"):
                 for _ in range(8):
-                    self.post("/pub/a", b"x" * MOST_BYTES)
+                    self.post("/pub/a", b"x" * MAX_MESSAGE_BYTES)
                 threading.Event().wait(0.6)
                 self.assertNotIn("a", self.server._listeners)
 
+        self.serve(ServerLimits(send_timeout=0.2))
         return self.run_in_thread(story)
 
     def test_a_listener_that_is_slow_for_a_moment_gets_all_in_order(self) -> Deferred[None]:
         def story() -> None:
             listener = self.listen("/sub/a")
-            bodies = [bytes([n]) * (MOST_BYTES // 2) for n in range(12)]
+            bodies = [bytes([n]) * (MAX_MESSAGE_BYTES // 2) for n in range(12)]
             for body in bodies:
                 self.post("/pub/a", body)
             self.assertEqual([listener.recv(5) for _ in bodies], bodies)
@@ -313,13 +318,7 @@ class ServerTests(TestCase):
         return self.run_in_thread(story)
 
     def test_a_listener_that_does_not_answer_pings_is_dropped(self) -> Deferred[None]:
-        with (
-            mock.patch.object(websocket, "SERVER_PING_EVERY", 0.5),
-            mock.patch.object(websocket, "SERVER_PONG_WITHIN", 1.0),
-        ):
-            self.server._websockets, self.server._prepared = websocket.connections(
-                REACTOR, self.server._opened, self.server._closed
-            )
+        self.serve(timeouts=ServerTimeouts(ping=0.5, pong=1.0))
 
         def story() -> None:
             with slow_listener(self.port, "/sub/a"):

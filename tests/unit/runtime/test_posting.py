@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS
 
-from hanoverd.hookbot.websocket import certificates
+from hanoverd.hookbot.endpoints import load_trust
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.posting import post
 from tests.lab.certificates import write_certificates
@@ -53,7 +53,7 @@ class PostTests(TestCase):
         server.start()
         self.addCleanup(server.join)
         self.addCleanup(server.released.set)
-        agent = Agent(REACTOR, BrowserLikePolicyForHTTPS(certificates(str(folder / "ca.pem"))))
+        agent = Agent(REACTOR, BrowserLikePolicyForHTTPS(load_trust(str(folder / "ca.pem"))))
         posting = Deferred.fromCoroutine(post(REACTOR, agent, f"https://127.0.0.1:{server.port}/", {}, b"body"))
         deadline = time.monotonic() + 10
         while not server.answered.is_set():

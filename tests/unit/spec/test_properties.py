@@ -16,9 +16,12 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from hanoverd.hookbot.github import push_message
+from hanoverd.hookbot.protocol import read_message
+from hanoverd.hookbot.tokens import is_valid_token, url_with_token
 from hanoverd.spec.environment import last_of_each_name, parse_variable
 from hanoverd.spec.git_location import check_branch, check_folder, parse_git
-from hanoverd.spec.hookbot import HookbotURL, Subscription, is_token_for, route_github, with_token
+from hanoverd.spec.hookbot import HookbotURL, Subscription
 from hanoverd.spec.image_name import ImageName, built_name, tag_from
 from hanoverd.spec.mounts import parse_mount
 from hanoverd.spec.names import LONGEST_APP_NAME, app_name_from, check_app_name
@@ -215,13 +218,13 @@ def test_a_token_is_good_for_its_own_path_only(key: str, topic: str, suffix: str
     path = HookbotURL("ws", "h", 80, f"/sub/{topic}").quoted_path
     # A text with "://" is a URL, not a path.
     assume("://" not in path)
-    token, text = with_token(path, key, "ws://h")
+    token, text = url_with_token(path, key, "ws://h")
     url = HookbotURL.parse(text)
     assert url.token == token
-    assert is_token_for(key, url.path, token)
-    assert not is_token_for(f"{key}.", url.path, token)
+    assert is_valid_token(key, url.path, token)
+    assert not is_valid_token(f"{key}.", url.path, token)
     if suffix and not url.path.endswith("/"):
-        assert not is_token_for(key, url.path + suffix, token)
+        assert not is_valid_token(key, url.path + suffix, token)
 
 
 _json = st.recursive(
@@ -251,7 +254,7 @@ _messages = st.binary() | _perhaps(_pushes).map(lambda value: json.dumps(value).
 def test_a_message_is_read_or_refused_with_a_value_error(topic: str, message: bytes, has_topic: bool) -> None:
     subscription = Subscription.of(HookbotURL.parse(f"ws://t@h/sub/{topic}"))
     with suppress(ValueError):
-        commit, _ = subscription.read(topic.encode() + b"\0" + message if has_topic else message)
+        commit, _ = read_message(subscription, topic.encode() + b"\0" + message if has_topic else message)
         assert commit in (None, "a" * 40)
 
 
@@ -272,11 +275,11 @@ def test_a_signed_webhook_is_routed_or_ignored_or_refused_with_a_value_error(pay
     signature = hmac.new(b"secret", raw, hashlib.sha256).hexdigest()
     wrapped = {"Event": event, "Payload": base64.b64encode(raw).decode(), "Signature256": f"sha256={signature}"}
     with suppress(ValueError):
-        route = route_github(json.dumps(wrapped).encode(), "secret")
+        route = push_message(json.dumps(wrapped).encode(), "secret")
         assert route is None or event == "push"
 
 
 @given(_messages)
 def test_an_unsigned_webhook_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):
-        route_github(body, "secret")
+        push_message(body, "secret")

@@ -6,6 +6,7 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN
 from tests.fakes.world import PORT, REACTOR, World
+from tests.lab.events import contains
 
 
 class LookingAwayTests(TestCase):
@@ -37,7 +38,7 @@ class LookingAwayTests(TestCase):
             daemon.app.start()
             await daemon.live("app-0")
             self.assertLess(REACTOR.seconds() - begun, LAST_OUTPUT_WITHIN)
-            self.assertTrue(world.logged("it does not have all the ports that are published now"))
+            self.assertTrue(world.has_logged("adopted_unready", error=contains("ports")))
         finally:
             await world.close()
 
@@ -56,7 +57,7 @@ class FailureTests(TestCase):
             self.assertEqual(daemon.outcomes(), [("start", "failed")])
             self.assertEqual(world.state(), ([], [], []))
             [record] = daemon.app.history
-            self.assertTrue(world.logged(record.why))
+            self.assertTrue(world.has_logged("failed", error=record.why))
             return record.why
         finally:
             await world.close()
