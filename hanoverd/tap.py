@@ -69,8 +69,8 @@ def makeService(options: Options) -> IService:
     return service if twistd is None else _logged(service, twistd, options.spec.log_format, running)
 
 
-def _logged(service: Service, twistd: Mapping[str, Any], log_format: str, reactor: Any) -> IService:
-    """Return a service that has twistd log as ``--log-format`` says, and runs ``service``."""
+def _logged(service: Service, twistd: Mapping[str, Any], log_format: str, reactor: DaemonReactor) -> IService:
+    """Return a service that runs ``service``, and makes twistd write the log in ``log_format``."""
     from twisted.application.service import MultiService  # noqa: PLC0415
     from twisted.logger import ILogObserver  # noqa: PLC0415
 
@@ -78,7 +78,7 @@ def _logged(service: Service, twistd: Mapping[str, Any], log_format: str, reacto
 
     class Logged(MultiService):
         def setServiceParent(self, parent: Any) -> None:
-            """Become a part of twistd's application: it is asked for its log observer next."""
+            """Become a part of twistd's application, and set the log observer that twistd uses from now on."""
             super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # Twisted's
             parent.setComponent(ILogObserver, open_log(twistd, log_format, os.environ, reactor))
 
@@ -88,7 +88,7 @@ def _logged(service: Service, twistd: Mapping[str, Any], log_format: str, reacto
 
 
 def _log_to_stdout(log_format: str) -> None:
-    """Log as ``twistd -n`` does: it starts to only once there is a service."""
+    """Log as ``twistd --nodaemon`` does, which starts its log only for a service."""
     from twisted.logger import globalLogBeginner  # noqa: PLC0415
 
     from hanoverd.logs.destination import to_stream  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What an earlier hanoverd of the app has left, however it ended: found, and taken over."""
+"""Adoption: finds the versions that an earlier hanoverd of the app left, and takes over the one that serves."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ log = Logger()
 
 
 @dataclass(frozen=True)
-class Found:
-    """One container, as the engine lists it.  Without ``addresses`` it does not run."""
+class ListedContainer:
+    """One container from the engine's list.  Without ``addresses`` it does not run."""
 
     container: Container
     addresses: tuple[str, ...]
 
 
 class Adoption:
-    """Looks at the containers and the rules of an app: they are the memory, there is no other."""
+    """Reads the state of an app from its containers and rules.  It is stored nowhere else."""
 
     def __init__(
         self,
@@ -79,18 +79,18 @@ class Adoption:
                 self._send(Exited(running.number, running.monitor.exit.get()))
 
     async def find(self) -> Adopted:
-        """Find the version that serves, and make it the live one if it is ready; remove rules that lead to no container.
+        """Find the versions, and make the one that serves live if it is ready; remove routes to a container that is gone.
 
-        The rules say which version serves.  Where they are gone, or no port is published, it is the newest running version
-        that is ready.  Fails with ``HanoverdError``.  Cancel leaves what serves as it is; all of it may be done again.
+        The routes say which version serves.  Without routes, it is the newest running version that is ready.  Fails with
+        ``HanoverdError``.  Idempotent.  Cancel leaves the version that serves as it is.
         """
         await self._versions.stop_monitoring_all()
-        listed = [Found(container, _addresses(one)) for container, one in await self._versions.listed()]
+        listed = [ListedContainer(container, _addresses(one)) for container, one in await self._versions.listed()]
         names = {one.container.number: one.container.name for one in listed}
         kept = tuple(one.container.number for one in listed if is_kept(one.container.name))
         running = [one for one in listed if one.addresses and one.container.number not in kept]
-        serving = await self._serving(running)
-        draining = await self._former(running, serving)
+        serving = await self._adopt_serving(running)
+        draining = await self._adopt_draining(running, serving)
         served = () if serving is None else (serving[0].number,)
         former = tuple(number for number, _ in draining)
         unusable = tuple(number for number in names if number not in (*kept, *served, *former))
@@ -110,12 +110,12 @@ class Adoption:
             next_number=max([-1, *names]) + 1,
         )
 
-    async def _serving(self, running: Sequence[Found]) -> tuple[Running, bool] | None:
-        """The version that serves, and whether it is ready."""
+    async def _adopt_serving(self, running: Sequence[ListedContainer]) -> tuple[Running, bool] | None:
+        """Take over the version that serves; return it, and whether it is ready."""
         routed = await self._routes.routed_version()
         if routed is not None:
             for one in running:
-                # Its address counts, not its name: it may have been renamed.
+                # Compare addresses, not names: a container may have been renamed.
                 if routed.address in one.addresses:
                     return await self._take_over(one, routed.address)
             log.warn(
@@ -127,7 +127,7 @@ class Adoption:
             await self._routes.unroute()
         for one in sorted(running, key=lambda one: -one.container.number):
             try:
-                return await self._ready(one, one.addresses[0]), True
+                return await self._adopt_if_ready(one, one.addresses[0]), True
             except VersionFailed as error:
                 log.warn(
                     "{version}: left by an earlier run, cannot be taken over: {error}",
@@ -138,10 +138,10 @@ class Adoption:
                 await self._versions.stop_monitoring(one.container.number, keeps_running=True)
         return None
 
-    async def _take_over(self, one: Found, address: str) -> tuple[Running, bool] | None:
-        """Take over the version that the rules lead to."""
+    async def _take_over(self, one: ListedContainer, address: str) -> tuple[Running, bool] | None:
+        """Take over the version that the routes lead to, ready or not."""
         try:
-            return await self._ready(one, address), True
+            return await self._adopt_if_ready(one, address), True
         except VersionFailed as error:
             log.warn(
                 "{version}: left by an earlier run, serves until the first handover though not ready: {error}",
@@ -159,12 +159,12 @@ class Adoption:
                 error=error,
             )
             return None
-        # Better than nothing.
+        # A version that is not ready is better than none.
         self._routes.adopt(fallback)
         return fallback, False
 
-    async def _ready(self, one: Found, address: str) -> Running:
-        """Take a version over that passes its readiness check; fails with ``VersionFailed`` if it does not."""
+    async def _adopt_if_ready(self, one: ListedContainer, address: str) -> Running:
+        """Take over a version that passes its readiness check.  Fails with ``VersionFailed`` if it does not."""
         running = await self._versions.adopt(one.container, address)
         if not self._routes.has_ports_of(running):
             raise VersionFailed("it does not have all the ports that are published now")
@@ -178,17 +178,17 @@ class Adoption:
         )
         return running
 
-    async def _former(
-        self, running: Sequence[Found], serving: tuple[Running, bool] | None
+    async def _adopt_draining(
+        self, running: Sequence[ListedContainer], serving: tuple[Running, bool] | None
     ) -> tuple[tuple[int, bool], ...]:
-        """The other running versions, which may have connections to finish, each with whether it had been live."""
+        """Return the other running versions, which may have open connections, each with whether it had been live."""
         former = []
         for one in running:
             number = one.container.number
             if serving is not None and number == serving[0].number:
                 continue
             try:
-                # From now on its exit is seen.
+                # Its exit is reported from now on.
                 await self._versions.adopt(one.container)
             except VersionFailed:
                 continue
@@ -197,7 +197,7 @@ class Adoption:
                 event="adopted_draining",
                 version=one.container.name,
             )
-            # One that came after the serving version has never served: its turn was still to come.
+            # A version that is newer than the serving one was never live.
             former.append((number, serving is not None and number < serving[0].number))
         return tuple(former)
 

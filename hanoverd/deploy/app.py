@@ -64,7 +64,7 @@ class App:
     ) -> None:
         paused, numbers = PauseFile(pause_file), VersionNumbers(number_file)
         self.history = History(time.time, reactor.seconds)
-        state = State(_policy(spec), requests=Requests(is_paused=paused.is_there), next_number=numbers.next)
+        state = State(_policy(spec), requests=Requests(is_paused=paused.exists), next_number=numbers.next)
         self.orchestrator = Orchestrator(reactor, state, self.history)
         send = self.orchestrator.send
         health, ready_timeout = Health(reactor, spec.health.uri), spec.health.ready_timeout

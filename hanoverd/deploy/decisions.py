@@ -1,7 +1,7 @@
-"""What follows from the state alone, whatever event led to it.  Pure.
+"""The rules that follow from the state alone, applied after each event.  Pure.
 
-Each rule looks at the state and does what is due, so that no order of events can leave it undone: a version is live if a
-healthy one exists, the newest request is tried, a stop goes on until nothing is left.
+No order of events can break them: a version is live if a healthy one exists, the newest request is tried, and a stop continues
+until nothing is left.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from hanoverd.deploy.targets import Restart
 #: Why handovers are cancelled at a stop.
 STOPS = "hanoverd stops"
 
-#: How often a stop that keeps the live version tries to make one live.
+#: How many reinstatements a stop that keeps the live version tries.
 MAX_REINSTATEMENTS_WHILE_DETACHING = 5
 
 RESTART_REASON = "the live version has exited"
 
 
 def decide(step: Step) -> None:
-    """Do what the state asks for."""
+    """Apply the rules for the current phase."""
     match step.state.phase:
         case Phase.RUNNING:
             reinstate_a_version(step)
@@ -52,7 +52,7 @@ def decide(step: Step) -> None:
 
 
 def successor(state: State) -> Version | None:
-    """The version that could serve at once in place of the live one: the one that was live last."""
+    """Return the version that can be reinstated at once: the one that was live last."""
     if state.in_role(Role.REINSTATING) or state.standby_for is not None:
         return None
     if state.phase is Phase.DETACHING and state.failed_reinstatements > MAX_REINSTATEMENTS_WHILE_DETACHING:
@@ -62,14 +62,14 @@ def successor(state: State) -> Version | None:
 
 
 def start_reinstatement(step: Step, version: Version) -> None:
-    """Make a version live that was live before."""
+    """Start to make a version live again."""
     step.change(version, role=Role.REINSTATING, exit_code=None)
     step.set(is_reinstatement_delayed=False)
     step.emit(Reinstate(version.number))
 
 
 def reinstate_a_version(step: Step) -> None:
-    """Where no version is live, make one live that can serve without a new container."""
+    """If no version is live, reinstate one that needs no new container."""
     if step.state.live:
         return
     found = successor(step.state)

@@ -28,27 +28,26 @@ class Drain:
         self._conntrack = conntrack
         self._spec = spec
 
-    async def finished(self, old: Running) -> int | None:
-        """Wait until no connection to ``old`` is under way, or the time is up; fires with how many are left, None where that
-        cannot be known.
+    async def wait(self, old: Running) -> int | None:
+        """Wait until ``old`` has no connections, or until the time limit; return how many are left (None: not known).
 
-        At once where it has exited.  Cancel gives up.
+        Fires at once if it has exited.  Cancel gives up.
         """
         if old.has_exited:
             return None
         begun = self._clock.seconds()
-        await self._notify(old)
+        await self._send_signal(old)
         await self._sleep(old, self._spec.grace)
         delays = Delays(BETWEEN_COUNTS)
         while True:
-            # Once it has exited, its address may be another's, and so would be the connections.
+            # After its exit, another container may have its address, and the connections.
             left = 0 if old.has_exited else await self._conntrack.count(old.addresses)
             remaining = begun + self._spec.timeout - self._clock.seconds()
             if left == 0 or old.has_exited or remaining <= 0:
                 return left
             await self._sleep(old, min(delays.next(), remaining))
 
-    async def _notify(self, old: Running) -> None:
+    async def _send_signal(self, old: Running) -> None:
         if self._spec.signal is None:
             return
         try:
@@ -62,12 +61,12 @@ class Drain:
             )
 
     async def _sleep(self, old: Running, seconds: float) -> None:
-        """Wait, but not longer than until ``old`` has exited."""
+        """Sleep, at most until ``old`` has exited."""
         if old.has_exited:
             return
         sleeping = sleep(self._clock, seconds)
         awake = old.monitor.exit.wait()
-        # Whichever comes first ends the other.
+        # The first of the two ends the other.
         awake.addCallbacks(lambda _: sleeping.cancel(), lambda _: None)
         sleeping.addErrback(lambda failure: None if old.has_exited else failure)
         try:

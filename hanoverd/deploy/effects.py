@@ -1,4 +1,4 @@
-"""What is to be done for an app.  Pure: the orchestrator does it."""
+"""The effects that follow from an event.  Pure: ``orchestrator`` runs them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hanoverd.deploy.state import Attempt
 class TimerKind(Enum):
     """What a timer is for."""
 
-    #: The next try to take over what an earlier run left.
+    #: The next attempt to adopt the versions that an earlier run left.
     ADOPT = "adopt"
     #: The next restart of a version that exited.
     RESTART = "restart"
-    #: The next try to make a version live again.
+    #: The next attempt to reinstate a version.
     REINSTATE = "reinstate"
-    #: A version has been live long enough for restarts to be counted from 0 again.
+    #: A version has been live for so long that restarts are counted from 0 again.
     STABLE = "stable"
     #: A version has been live for the settle time.
     SETTLED = "settled"
@@ -26,24 +26,24 @@ class TimerKind(Enum):
 
 @dataclass(frozen=True)
 class Adopt:
-    """Find out what an earlier run left, and take over the version that serves."""
+    """Find the versions that an earlier run left, and take over the one that serves."""
 
 
 @dataclass(frozen=True)
 class CancelAdoption:
-    """Stop taking over; what serves goes on serving."""
+    """Cancel the adoption.  The version that serves keeps serving."""
 
 
 @dataclass(frozen=True)
 class StartAttempt:
-    """Bring up a version, as ``attempt`` says."""
+    """Start the handover ``attempt``."""
 
     attempt: Attempt
 
 
 @dataclass(frozen=True)
 class CancelAttempt:
-    """Cancel the candidate ``number``."""
+    """Cancel the handover to the candidate ``number``."""
 
     number: int
     why: str
@@ -58,21 +58,21 @@ class Reinstate:
 
 @dataclass(frozen=True)
 class CancelReinstatement:
-    """Stop making it live again."""
+    """Cancel the reinstatement of a version."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class RemoveRoutes:
-    """Remove the routes, if they still lead to version ``number``; None: wherever they lead."""
+    """Remove the routes to version ``number``; None: to any version."""
 
     number: int | None = None
 
 
 @dataclass(frozen=True)
 class Retire:
-    """Drain a version if ``drain``, stop it, and put it away or, if not ``keep``, remove it."""
+    """Drain a version if ``drain``, stop it, and keep it for a rollback if ``keep``, else remove it."""
 
     number: int
     drain: bool
@@ -81,7 +81,7 @@ class Retire:
 
 @dataclass(frozen=True)
 class EndDrain:
-    """Do not wait for the connections of a draining version any longer."""
+    """Stop waiting for the connections of a draining version."""
 
     number: int
 
@@ -103,9 +103,9 @@ class Remove:
 
 @dataclass(frozen=True)
 class CleanUpDead:
-    """A live version exited: report how, delete the connections that it never answered, and remove its container.
+    """Report a live version that has exited, delete the connections that it never answered, and remove its container.
 
-    ``successor`` serves in its place; a restart follows after ``delay`` seconds, or none (None).
+    ``successor`` serves in its place.  A restart follows after ``delay`` seconds (None: no restart).
     """
 
     number: int
@@ -125,7 +125,7 @@ class StartTimer:
 
 @dataclass(frozen=True)
 class CancelTimer:
-    """Do not send it."""
+    """Cancel a timer."""
 
     timer: TimerKind
     number: int = 0
@@ -133,12 +133,12 @@ class CancelTimer:
 
 @dataclass(frozen=True)
 class WaitForEngine:
-    """Wait until the engine answers."""
+    """Send ``EngineBack`` when the engine answers."""
 
 
 @dataclass(frozen=True)
 class StopWaitingForEngine:
-    """Do not."""
+    """Stop waiting for the engine."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class ReportLive:
 
 @dataclass(frozen=True)
 class ReportFailed:
-    """An attempt has failed.  ``serving`` is live; a restart follows after ``delay`` seconds, or none (None)."""
+    """An attempt has failed.  ``serving`` is live.  A restart follows after ``delay`` seconds (None: no restart)."""
 
     attempt: Attempt
     number: int
@@ -168,7 +168,7 @@ class ReportCancelled:
 
 @dataclass(frozen=True)
 class ReportEngineLost:
-    """An attempt starts anew when the engine is back."""
+    """An attempt is started again when the engine is back."""
 
     attempt: Attempt
     error: str
@@ -191,8 +191,9 @@ class ReportHeld:
 
 @dataclass(frozen=True)
 class ReportUnhealthy:
-    """A live version failed its liveness check.  Either ``successor``, which it replaced, takes its place again, or a
-    restart follows after ``delay`` seconds, or none (None).
+    """A live version failed its liveness check.
+
+    ``successor`` is reinstated in its place; if there is none, a restart follows after ``delay`` seconds (None: no restart).
     """
 
     number: int
@@ -203,7 +204,7 @@ class ReportUnhealthy:
 
 @dataclass(frozen=True)
 class ReportReinstatementFailed:
-    """A version could not be made live again; the next try follows after ``delay`` seconds, or none (None)."""
+    """A version could not be reinstated.  The next attempt follows after ``delay`` seconds (None: no more)."""
 
     number: int
     error: str
@@ -212,7 +213,7 @@ class ReportReinstatementFailed:
 
 @dataclass(frozen=True)
 class ReportAdoptionFailed:
-    """Taking over is tried again after ``delay`` seconds."""
+    """The adoption failed.  It is retried after ``delay`` seconds."""
 
     error: str
     delay: float
@@ -220,29 +221,29 @@ class ReportAdoptionFailed:
 
 @dataclass(frozen=True)
 class Prune:
-    """Remove versions and images that are not needed any more."""
+    """Remove the versions and images that are not needed any more."""
 
 
 @dataclass(frozen=True)
 class SavePause:
-    """Remember over a restart whether triggers are held."""
+    """Save whether triggers are held, for the next start of hanoverd."""
 
     is_paused: bool
 
 
 @dataclass(frozen=True)
 class Kill:
-    """Kill what is being stopped, and give up on what waits."""
+    """Kill what is being stopped, and give up pending removals."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Remove the rules, and stop and remove every container of the app that is left."""
+    """Remove all rules and containers of the app that are left."""
 
 
 @dataclass(frozen=True)
 class Finish:
-    """All is done: the stop is complete."""
+    """The stop is complete."""
 
 
 Effect = (

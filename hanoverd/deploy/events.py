@@ -1,4 +1,4 @@
-"""What can happen to an app, in any order.  Pure."""
+"""The events in the life of an app.  They come in any order.  Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ class Started:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What an earlier run left was found: the version that ``serves``, whether that ``is_ready``; those that finish their
-    connections, with whether they had been live; those to be removed; those that are kept; and the next free number.
+    """The versions that an earlier run left were found.
+
+    ``serves`` is the one that new connections are routed to, and ``is_ready`` whether it passed its readiness check.
+    ``draining`` versions finish their connections, each with whether it had been live; ``unusable`` ones are removed;
+    ``kept`` ones can be rolled back to.  ``next_number`` is free.
     """
 
     serves: int | None = None
@@ -31,19 +34,19 @@ class Adopted:
 
 @dataclass(frozen=True)
 class AdoptionFailed:
-    """It could not be found out what an earlier run left."""
+    """The versions that an earlier run left could not be found."""
 
     error: str
 
 
 @dataclass(frozen=True)
 class AdoptionCancelled:
-    """The stop came before adoption was complete; nothing was changed."""
+    """A stop came before the adoption was complete.  Nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Triggered:
-    """A handover was asked for by SIGHUP, a message or the start; ``revision`` is the commit, if one was named."""
+    """SIGHUP, a message of hookbot or the start requests a handover; ``revision`` is the commit, if it is known."""
 
     reason: str
     revision: str | None = None
@@ -51,52 +54,52 @@ class Triggered:
 
 @dataclass(frozen=True)
 class CommandReceived:
-    """A handover was asked for by a person."""
+    """A person requests a handover."""
 
     command: Command
 
 
 @dataclass(frozen=True)
 class NewestFound:
-    """The source was asked, and has ``newest``."""
+    """The newest revision of the source is ``newest``."""
 
     newest: str
 
 
 @dataclass(frozen=True)
 class CancelRequested:
-    """A person wants the handover under way cancelled."""
+    """A person cancels the handover that is in progress."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Paused:
-    """Triggers are to be held."""
+    """Hold triggers from now on."""
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """Triggers are to be held no longer."""
+    """Release the held triggers, and hold no more."""
 
 
 @dataclass(frozen=True)
 class Obtained:
-    """A deploy has obtained its image from the source, of ``revision``."""
+    """A deploy has obtained its image from the source; ``revision`` is its commit or digest."""
 
     revision: str | None
 
 
 @dataclass(frozen=True)
 class LiveStopped:
-    """The live versions are stopped so that the candidate ``number`` can start (``--disable-overlap``)."""
+    """The live versions are being stopped, so that the candidate ``number`` can start (``--disable-overlap``)."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Flipped:
-    """New connections are routed to version ``number``, which is ready, and no longer to ``replaced``."""
+    """New connections are routed to version ``number``, and no longer to ``replaced``."""
 
     number: int
     recipe: Recipe
@@ -105,7 +108,7 @@ class Flipped:
 
 @dataclass(frozen=True)
 class AttemptFailed:
-    """A candidate did not go live."""
+    """A candidate failed before it went live."""
 
     number: int
     error: str
@@ -128,7 +131,7 @@ class NameTaken:
 
 @dataclass(frozen=True)
 class EngineLost:
-    """The engine was lost while this candidate was brought up."""
+    """The engine stopped answering during the handover to this candidate."""
 
     number: int
     error: str
@@ -141,7 +144,7 @@ class EngineBack:
 
 @dataclass(frozen=True)
 class ReinstatementFailed:
-    """A version could not be made live again; ``is_gone``: nor can it be later."""
+    """A version could not be reinstated; ``is_gone``: a retry would not help."""
 
     number: int
     error: str
@@ -150,7 +153,7 @@ class ReinstatementFailed:
 
 @dataclass(frozen=True)
 class Exited:
-    """A container does not run any more."""
+    """A container has exited."""
 
     number: int
     code: int
@@ -158,7 +161,7 @@ class Exited:
 
 @dataclass(frozen=True)
 class Unhealthy:
-    """A live version has failed its liveness check too often."""
+    """A live version has failed its liveness check too often in a row."""
 
     number: int
     reason: str
@@ -166,28 +169,28 @@ class Unhealthy:
 
 @dataclass(frozen=True)
 class DrainEnded:
-    """A draining version has finished its connections, or its time is up."""
+    """A draining version has finished its connections, or its time limit is over."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A stopped version was put away, to roll back to."""
+    """A stopped version is kept for a rollback."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Gone:
-    """A version's container was removed, or given up."""
+    """A version's container was removed, or its removal was given up."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class TimerExpired:
-    """A timer has run out."""
+    """A timer has expired."""
 
     timer: TimerKind
     number: int = 0
@@ -195,19 +198,19 @@ class TimerExpired:
 
 @dataclass(frozen=True)
 class StopRequested:
-    """The daemon stops.  ``ends_app``: the live version too, whatever the policy says."""
+    """The daemon is stopping.  ``ends_app``: stop the live version too, whatever the policy says."""
 
     ends_app: bool = False
 
 
 @dataclass(frozen=True)
 class KillRequested:
-    """A second signal: what is being stopped must end at once."""
+    """A second signal: kill what is being stopped."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """The last look has removed what was left."""
+    """All rules and containers that were left are removed."""
 
 
 Event = (

@@ -1,4 +1,4 @@
-"""The handovers of an app so far, as they are told to people and programs."""
+"""The history of an app's handovers, for people and programs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
-#: What becomes of a handover.
+#: The outcomes of a handover.
 UNDER_WAY, LIVE, FAILED, CANCELLED = "under way", "live", "failed", "cancelled"
 
-#: How many of the last ones are remembered.
+#: How many handovers are remembered.
 MOST = 100
 
 
@@ -30,76 +30,76 @@ class Record:
     outcome: str = UNDER_WAY
     why: str = ""
     took: float | None = None
-    #: How often the engine was lost on the way.
+    #: How often the engine was lost during it.
     losses: int = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether it has come to an outcome."""
+        """Whether it has ended."""
         return self.outcome != UNDER_WAY
 
     def json(self) -> dict[str, object]:
-        """For programs: the phases as objects."""
+        """Return it as JSON data, with the phases as objects."""
         return {**asdict(self), "phases": [{"phase": phase, "seconds": seconds} for phase, seconds in self.phases]}
 
 
 class History:
-    """The last handovers.  ``now`` gives a Unix time, ``seconds`` one of a clock that is never set."""
+    """The last handovers.  ``now`` returns the Unix time, and ``seconds`` the time of a monotonic clock."""
 
     def __init__(self, now: Callable[[], float], seconds: Callable[[], float]) -> None:
         self._now = now
         self._seconds = seconds
         self._records: deque[Record] = deque(maxlen=MOST)
-        self._begun: dict[int, float] = {}
+        self._started: dict[int, float] = {}
         self._count = 0
         self._waiting: list[Callable[[Record], object]] = []
 
     def __iter__(self) -> Iterator[Record]:
-        """The oldest first."""
+        """Iterate over the handovers, the oldest first."""
         return iter(list(self._records))
 
     def reserve_number(self) -> int:
-        """A number for a handover that is to begin."""
+        """Return the number of a handover that starts later."""
         self._count += 1
         return self._count
 
     @property
     def last(self) -> Record | None:
-        """The one under way, or the last."""
+        """Return the handover that is in progress, or the last one."""
         newest_first = list(reversed(self._records))
         return next(
             (record for record in newest_first if not record.is_over), newest_first[0] if newest_first else None
         )
 
     def start(self, reasons: Sequence[str], number: int | None = None) -> Record:
-        """A handover begins, with a ``number`` that was reserved, perhaps; gives the one of that number that goes on."""
+        """Record the start of a handover, and return its record; idempotent for a ``number`` that was reserved."""
         found = None if number is None else self.get(number)
         if found is not None:
             return found
         record = Record(self.reserve_number() if number is None else number, ", ".join(reasons), self._now())
-        self._begun[record.id] = self._seconds()
+        self._started[record.id] = self._seconds()
         self._records.append(record)
         return record
 
     def finish(self, record: Record, outcome: str, why: str = "") -> None:
-        """It has come to ``outcome``.  A record that has ended stays as it is."""
+        """Record the outcome of a handover.  A record that has ended is not changed."""
         if record.is_over:
             return
         record.outcome, record.why = outcome, why
-        record.took = self._seconds() - self._begun.pop(record.id)
+        record.took = self._seconds() - self._started.pop(record.id)
         waiting, self._waiting = self._waiting, []
         for call in waiting:
             call(record)
 
     def on_finish(self, call: Callable[[Record], object]) -> None:
-        """Have ``call`` called at the end of the next handover to end."""
+        """Call ``call`` once, when the next handover ends."""
         self._waiting.append(call)
 
     def is_known(self, number: int) -> bool:
-        """Whether a handover of this ID is remembered, or its number was reserved."""
+        """Whether a handover with this ID is remembered, or its number is reserved."""
         oldest = self._records[0].id if self._records else 1
         return 0 < number <= self._count and (self.get(number) is not None or number >= oldest)
 
     def get(self, number: int) -> Record | None:
-        """The handover of this ID, if it has begun and is remembered."""
+        """Return the handover with this ID, if it has started and is remembered."""
         return next((record for record in self._records if record.id == number), None)

@@ -1,4 +1,4 @@
-"""The liveness check: one live version that does not answer any more is reported."""
+"""The liveness check: reports a live version that fails its check too often in a row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = Logger()
 
 
 class Liveness:
-    """Probes the live versions, as for readiness; ``on_failed`` is called with the number of one that failed, and why."""
+    """Probes the live versions as for readiness; ``on_failed`` is called with the number of one that failed, and the reason."""
 
     def __init__(
         self,
@@ -33,19 +33,19 @@ class Liveness:
         self._spec = spec
         self._live = live
         self._on_failed = on_failed
-        self._looking = Tasks()
+        self._checks = Tasks()
         self._failures: dict[int, int] = {}
 
     def start(self) -> None:
-        """Check from now on, if it is wanted at all."""
+        """Start to check, if the option is set."""
         if self._spec.interval > 0:
-            self._looking.start(self._look())
+            self._checks.start(self._check_forever())
 
     async def stop(self) -> None:
-        """Fires when no check is under way any more."""
-        await self._looking.stop()
+        """Stop checking; fires when no check is in progress."""
+        await self._checks.stop()
 
-    async def _look(self) -> None:
+    async def _check_forever(self) -> None:
         while True:
             await sleep(self._clock, self._spec.interval)
             live = self._live()
@@ -55,7 +55,7 @@ class Liveness:
                     await self._check(one)
                 except CancelledError:
                     raise
-                except Exception:  # noqa: BLE001  # a mistake of ours must not end the checks
+                except Exception:  # noqa: BLE001  # a bug must not end the checks
                     log.failure(
                         "{version}: liveness check failed: internal error",
                         event="internal_error",

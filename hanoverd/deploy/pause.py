@@ -1,4 +1,4 @@
-"""Remembers over a restart of hanoverd that it is paused."""
+"""Saves that hanoverd is paused, for its next start."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ log = Logger()
 
 
 class PauseFile:
-    """A file at ``path`` that is there as long as hanoverd is paused."""
+    """A file at ``path`` that exists while hanoverd is paused."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @property
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether hanoverd was paused."""
         return self._path.exists()
 
     def save(self, *, is_paused: bool) -> None:
-        """Create or remove the file.  A failure is logged: the pause itself holds, as long as this process runs."""
+        """Create or remove the file.  A failure is logged: the pause of this process is not affected."""
         try:
             if is_paused:
                 self._path.touch(mode=0o600)

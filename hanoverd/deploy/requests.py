@@ -1,4 +1,4 @@
-"""The requests for handovers that have not started: triggers, orders, and what was missed.  Pure."""
+"""The queue of requests for handovers: triggers, commands, and missed revisions.  Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from hanoverd.deploy.targets import Source, Target
 
-#: Why a request ends that a newer one replaces.
+#: Why a request is cancelled when a newer one replaces it.
 NEWER = "a newer one begins"
 
 
 @dataclass(frozen=True)
 class Command:
-    """A handover that a person asked for, who knows it by ``number``: its ID in the history."""
+    """A person's request for a handover; ``number`` is its ID in the history."""
 
     reason: str
     target: Target
@@ -21,7 +21,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Request:
-    """What the triggers since the last handover add up to; ``command`` is the one among them, if there is one."""
+    """One request for a handover: all triggers since the last handover, and the ``command`` among them, if there is one."""
 
     reasons: tuple[str, ...]
     target: Target
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Held:
-    """A trigger that waits for ``resume``; ``is_missed`` if it is a revision that was found at the source."""
+    """A trigger that waits for ``resume``; ``is_missed``: no message reported its revision, it was found at the source."""
 
     reason: str
     revision: str | None
@@ -39,10 +39,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Requests:
-    """The queue.  It holds one request at most: a newer one joins or replaces the one that waits.
+    """The queue, with one request at most: a newer one is merged with the waiting one, or replaces it.
 
-    ``revision`` is the commit that a trigger named last: later triggers that name none mean it too.  ``obtained`` is
-    the revision that was obtained last.  ``missed`` was found at the source after a time without a connection.
+    ``revision`` is the commit of the last trigger that named one; it counts for later triggers without a commit too.
+    ``obtained`` is the revision that was obtained last.  ``missed`` was found at the source after a lost connection to hookbot.
     """
 
     reasons: tuple[str, ...] = ()
@@ -59,17 +59,17 @@ class Requests:
         return not self.reasons
 
     def add_trigger(self, reason: str, revision: str | None) -> Requests:
-        """A trigger, which is held while paused."""
+        """Add a trigger, which is held while paused."""
         if self.is_paused:
             return replace(self, held=(*self.held, Held(reason, revision)))
         return self.with_trigger(reason, revision)
 
     def add_command(self, command: Command) -> Requests:
-        """A command, which is not held while paused."""
+        """Add a command, which is not held while paused."""
         return replace(self._without_command(), command=command).with_reason(command.reason)
 
     def newest_found(self, newest: str) -> Requests:
-        """The source has ``newest``, which hookbot may not have reported.  ``catch_up`` makes a request of it."""
+        """Note the newest revision of the source, which hookbot may not have reported; see ``catch_up``."""
         if self.is_paused:
             if newest == self.obtained and not self.held:
                 return self
@@ -77,7 +77,7 @@ class Requests:
         return replace(self, missed=newest)
 
     def catch_up(self) -> Requests:
-        """Make a request of what was missed, unless it was obtained meanwhile."""
+        """Add a request for the missed revision, unless it was obtained in the meantime."""
         missed = self.missed
         if missed is None:
             return self
@@ -91,11 +91,11 @@ class Requests:
         return replace(self, is_paused=True)
 
     def resume(self) -> Requests:
-        """Release what was held, in its order."""
+        """Release the held triggers in their order, and hold no more."""
         return replace(self.release(), is_paused=False)
 
     def release(self) -> Requests:
-        """Make one request of what was held, and stay paused."""
+        """Release the held triggers in their order, and stay paused."""
         requests = replace(self, held=())
         for held in self.held:
             if held.is_missed and held.revision == self.obtained and requests.revision in (None, self.obtained):
@@ -104,25 +104,25 @@ class Requests:
         return requests
 
     def cleared(self) -> Requests:
-        """Without the request that waits."""
+        """Return the queue without the waiting request."""
         return replace(self, reasons=(), command=None)
 
     def next_request(self) -> Request:
-        """The request that waits."""
+        """Return the waiting request."""
         target = Source(self.revision) if self.command is None else self.command.target
         return Request(tuple(dict.fromkeys(self.reasons)), target, self.command)
 
     def with_reason(self, reason: str) -> Requests:
-        """With one more reason for the request that waits."""
+        """Return the queue with one more reason for the waiting request."""
         return replace(self, reasons=(*self.reasons, reason))
 
     def with_trigger(self, reason: str, revision: str | None) -> Requests:
-        """With one more trigger, paused or not."""
+        """Return the queue with one more trigger, paused or not."""
         requests = self._without_command()
         if revision is not None:
             requests = replace(requests, revision=revision)
         if revision == requests.revision:
-            # It is newer than what was found before it, or obtains the newest anyway.
+            # It is newer than the missed revision, or obtains the newest one anyway.
             requests = replace(requests, missed=None)
         return requests.with_reason(reason)
 

@@ -131,7 +131,7 @@ class Retirement:
             return None
         log.info("{version}: draining", event="draining", version=container.name)
         begun = self._clock.seconds()
-        drain = self._drains[container.number] = Deferred.fromCoroutine(self._drain.finished(running))
+        drain = self._drains[container.number] = Deferred.fromCoroutine(self._drain.wait(running))
         try:
             left = await drain
         except CancelledError:

@@ -15,40 +15,40 @@ FULL_SHARE = 100
 
 
 class Role(Enum):
-    """What a version's container is for.  A container has exactly one role from its creation to its removal."""
+    """The role of a version.  It has exactly one from its creation to its removal."""
 
-    #: It is being brought up; no new connection is routed to it.
+    #: It is being started.  No new connection is routed to it.
     CANDIDATE = "candidate"
     #: New connections are routed to it.
     LIVE = "live"
-    #: It was replaced, and finishes its connections.
+    #: It was replaced, and finishes its open connections.
     DRAINING = "draining"
-    #: It was stopped to make room for a candidate (``--disable-overlap``), and is started again if that one fails.
+    #: It was stopped so that a candidate can start (``--disable-overlap``).  It is started again if the candidate fails.
     STANDBY = "standby"
     #: It was live before, and is being made live again.
     REINSTATING = "reinstating"
-    #: It is being stopped, put away or removed.
+    #: It is being stopped, kept or removed.
     STOPPING = "stopping"
-    #: It is stopped, and is there to roll back to.
+    #: It is stopped, and can be rolled back to.
     KEPT = "kept"
 
 
 class Phase(Enum):
-    """Where the daemon is in its own life."""
+    """The phase of the daemon."""
 
-    #: What an earlier run left is being taken over.
+    #: It adopts the versions that an earlier run left.
     STARTING = "starting"
     RUNNING = "running"
-    #: A stop that leaves the live version running (``--on-exit keep``).
+    #: It stops, and leaves the live version running (``--on-exit keep``).
     DETACHING = "detaching"
     STOPPING = "stopping"
-    #: All versions have stopped, and a last look removes what is left.
+    #: All versions have stopped.  What is left of the app is removed.
     SWEEPING = "sweeping"
     ENDED = "ended"
 
 
 class Kind(Enum):
-    """Why a version is brought up: a deploy was requested, or a live version is started again."""
+    """The reason for a handover: a deploy was requested, or a live version is restarted."""
 
     DEPLOY = "deploy"
     RESTART = "restart"
@@ -56,7 +56,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Version:
-    """One version.  ``turn`` orders the versions by when they went live last; 0 before that."""
+    """One version.  ``live_order`` orders the versions by the time at which they went live last; 0: never."""
 
     number: int
     role: Role
@@ -67,29 +67,31 @@ class Version:
     is_verified: bool = False
     #: Whether it has been live for the settle time (``--settle``).
     has_settled: bool = False
-    #: None as long as its container runs.
+    #: None while its container runs.
     exit_code: int | None = None
-    #: Whether its liveness check failed before it had settled: it is not rolled back to.
+    #: Whether its liveness check failed before it had settled.  It is not reinstated then.
     is_rejected: bool = False
 
     @property
     def has_exited(self) -> bool:
-        """Whether its container has exited by itself."""
+        """Whether its container has exited without being stopped."""
         return self.exit_code is not None
 
     @property
     def can_be_reinstated(self) -> bool:
-        """Whether it could be made live again without a new container."""
+        """Whether it can be made live again without a new container."""
         if self.role is Role.STANDBY:
-            # It is checked again when it was started.
+            # Its readiness is checked again after its start.
             return True
         return self.role is Role.DRAINING and self.is_verified and not (self.is_rejected or self.has_exited)
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A handover under way.  ``id`` stays the same if it starts anew after the engine was lost; ``number`` is then None
-    until the engine is back.  ``cancelled`` says why it was cancelled.
+    """A handover in progress, to version ``number``.
+
+    If the engine is lost, it is started again with the same ``id`` when the engine is back; until then ``number`` is None.
+    ``cancelled`` is the reason for its cancellation, or "".
     """
 
     id: int
@@ -102,7 +104,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Restarts:
-    """Restarts with backoff: of ``wanted``, after ``count`` in a row."""
+    """Restarts with backoff: ``wanted`` is restarted next, after ``count`` restarts in a row."""
 
     count: int = 0
     wanted: Recipe | None = None
@@ -111,7 +113,7 @@ class Restarts:
 
 @dataclass(frozen=True)
 class Policy:
-    """What the user wants: ``settle`` in seconds, ``keep`` leaves the live version running at a stop."""
+    """The options that decide.  ``settle`` is in seconds; with ``keep``, a stop leaves the live version running."""
 
     restart: RestartPolicy
     settle: float = 0.0
@@ -121,7 +123,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class State:
-    """All that decides what happens next."""
+    """The life of one app.  What happens next depends on it alone."""
 
     policy: Policy
     phase: Phase = Phase.STARTING
@@ -132,11 +134,11 @@ class State:
     restarts: Restarts = field(default_factory=Restarts)
     #: The candidate for which the live versions were stopped.
     standby_for: int | None = None
-    #: How often in a row a version could not be made live again, and whether the next try waits for its timer.
+    #: How many reinstatements failed in a row, and whether the next one waits for its timer.
     failed_reinstatements: int = 0
     is_reinstatement_delayed: bool = False
     is_engine_lost: bool = False
-    #: Whether taking over is under way, and how often in a row it has failed.
+    #: Whether an adoption is in progress, and how many failed in a row.
     is_adopting: bool = False
     failed_adoptions: int = 0
     next_number: int = 0
@@ -145,39 +147,39 @@ class State:
 
     @property
     def live(self) -> Mapping[int, int]:
-        """The live versions, each with its share of the new connections in percent."""
+        """Return the live versions, each with its share of the new connections in percent."""
         return {version.number: version.share for version in self.in_role(Role.LIVE)}
 
     @property
     def newest_live(self) -> Version | None:
-        """The live version that went live last."""
+        """Return the live version that went live last."""
         return max(self.in_role(Role.LIVE), key=lambda version: version.live_order, default=None)
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """The handovers under way."""
+        """Return the handovers in progress."""
         return tuple(attempt for attempt in (self.deploy, self.restart) if attempt is not None)
 
     @property
     def is_stopping(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether a stop was requested."""
         return self.phase in (Phase.DETACHING, Phase.STOPPING, Phase.SWEEPING, Phase.ENDED)
 
     def in_role(self, *roles: Role) -> tuple[Version, ...]:
-        """The versions in one of these roles."""
+        """Return the versions in any of these roles."""
         return tuple(version for version in self.versions.values() if version.role in roles)
 
     def role(self, number: int) -> Role | None:
-        """The role of a version; None if it is gone."""
+        """Return the role of a version; None if it is gone."""
         version = self.versions.get(number)
         return None if version is None else version.role
 
     def attempt_of(self, number: int) -> Attempt | None:
-        """The handover that brings this version up."""
+        """Return the handover to this version, if it is in progress."""
         return next((attempt for attempt in self.attempts if attempt.number == number), None)
 
     def may_go_live(self, number: int) -> bool:
-        """Whether new connections may be routed to this version, which is ready: asked in the last moment."""
+        """Whether new connections may be routed to this version, which is ready.  Checked just before the flip."""
         version = self.versions.get(number)
         if version is None or version.has_exited:
             return False
@@ -187,9 +189,9 @@ class State:
         return version.role is Role.CANDIDATE and attempt is not None and not attempt.cancelled
 
     def with_version(self, version: Version) -> State:
-        """With this version, in place of what was known of it."""
+        """Return the state with this version added or replaced."""
         return replace(self, versions={**self.versions, version.number: version})
 
     def without_version(self, number: int) -> State:
-        """Without a version that is gone."""
+        """Return the state without this version."""
         return replace(self, versions={key: version for key, version in self.versions.items() if key != number})

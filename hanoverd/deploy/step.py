@@ -1,4 +1,4 @@
-"""One step in the life of an app: the state as it changes, and the effects so far.  Pure."""
+"""One transition in progress: the changed state and the effects so far.  Pure."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from hanoverd.deploy.state import Attempt, Kind, Phase, Role, State, Version
 from hanoverd.deploy.targets import Restart
 from hanoverd.spec.container import Recipe
 
-#: Between two restarts in a row, as Docker's own: the first delay and the longest, in seconds.
+#: The first and the longest delay between restarts in a row, in seconds, as in Docker.
 FIRST_DELAY, LONGEST_DELAY = 0.1, 60.0
 
-#: After so many seconds of being live, a version has proved itself, and restarts are counted from 0 again, as Docker does.
+#: After so many seconds of being live, restarts are counted from 0 again, as in Docker.
 STABLE_AFTER = 10.0
 
 
 class Step:
-    """Collects what one event changes.  It lives for one call of ``transition``, and no one else sees it."""
+    """Collects the changes and effects of one event.  It exists during one call of ``transition`` only."""
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.effects: list[Effect] = []
 
     def emit(self, *effects: Effect) -> None:
-        """Have these done, in this order."""
+        """Add effects, which are run in this order."""
         self.effects += effects
 
     def set(self, **changes: Any) -> None:
@@ -62,11 +62,11 @@ class Step:
         return changed
 
     def stop_serving(self, version: Version, role: Role) -> Version:
-        """Give a version a role in which no new connection is routed to it."""
+        """Change the role of a version to one without new connections, and return the version."""
         return self.change(version, role=role, share=0)
 
     def set_requests(self, requests: Requests, why_dropped: str) -> None:
-        """Change the requests that wait; a command that is not among them any more is reported."""
+        """Replace the queue, and report a command that is not in it any more."""
         before = self.state.requests.command
         self.set(requests=requests)
         if before is not None and requests.command is not before:
@@ -75,7 +75,7 @@ class Step:
     # -- attempts
 
     def set_attempt(self, kind: Kind, attempt: Attempt | None) -> None:
-        """Change the attempt of a kind."""
+        """Set or clear the handover of a kind."""
         self.set(**{kind.value: attempt})
 
     def start_attempt(self, kind: Kind, request: Request) -> None:
@@ -94,22 +94,22 @@ class Step:
         self.emit(StartAttempt(started))
 
     def cancel_attempt(self, attempt: Attempt, why: str) -> None:
-        """Cancel a handover; it ends with an event of its own, unless it waits for the engine."""
+        """Cancel a handover.  Its end is an event, unless it waits for the engine."""
         if attempt.cancelled:
             return
         cancelled = replace(attempt, cancelled=why)
         if attempt.number is None:
             self.set_attempt(attempt.kind, None)
             self.emit(ReportCancelled(cancelled))
-            self.restart_again(cancelled)
+            self.retry_restart(cancelled)
         else:
             self.set_attempt(attempt.kind, cancelled)
             self.emit(CancelAttempt(attempt.number, why))
 
     # -- restarts
 
-    def restart_again(self, attempt: Attempt) -> float | None:
-        """After an attempt that did not succeed: have a restart tried again; returns the delay until then, in seconds."""
+    def retry_restart(self, attempt: Attempt) -> float | None:
+        """Retry a restart that did not succeed; return the delay in seconds, or None if there is nothing to retry."""
         if attempt.kind is not Kind.RESTART or self.state.restarts.wanted is None:
             return None
         target = attempt.request.target
@@ -117,9 +117,9 @@ class Step:
         return self.schedule_restart(target.recipe, None)
 
     def schedule_restart(self, recipe: Recipe, code: int | None, *, always: bool = False) -> float | None:
-        """Have another container of ``recipe`` started; returns the delay in seconds, None where the policy forbids it.
+        """Start another container of ``recipe`` after a delay; return it in seconds, or None if the policy forbids a restart.
 
-        ``code`` is the exit code; None where a version failed without one.  ``always``: whatever the policy says.
+        ``code`` is the exit code (None: it did not exit).  ``always`` overrides the policy.
         """
         if self.state.phase is not Phase.RUNNING:
             return None
@@ -134,5 +134,5 @@ class Step:
 
 
 def backoff(failures: int) -> float:
-    """The delay in seconds after so many failures in a row."""
+    """Return the delay in seconds after this number of failures in a row."""
     return float(min(FIRST_DELAY * 2 ** min(failures, 30), LONGEST_DELAY))

@@ -1,4 +1,4 @@
-"""What a handover brings up."""
+"""The targets of a handover: what it deploys.  Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hanoverd.spec.container import Recipe
 
 @dataclass(frozen=True)
 class Source:
-    """What the app's source has: ``revision`` (a commit), else the newest."""
+    """The app's source: its ``revision`` (a commit), else the newest one."""
 
     revision: str | None = None
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image by name, for one handover."""
+    """An image by name, for this handover only."""
 
     reference: str
 

@@ -1,6 +1,7 @@
-"""The life of an app as a function: ``transition(state, event)`` returns the next state and what is to be done.  Pure.
+"""The life of an app as a function: ``transition(state, event)`` returns the next state and the effects.  Pure.
 
-A handler notes what the event says.  What follows from the state as a whole is decided afterwards, in ``decisions``.
+The handlers of requests and handovers are here; ``version_transitions`` and ``daemon_transitions`` have the others.  A handler
+notes what the event reports.  What follows from the state as a whole is decided afterwards, in ``decisions``.
 """
 
 from __future__ import annotations
@@ -37,15 +38,15 @@ from hanoverd.deploy.requests import NEWER
 from hanoverd.deploy.state import FULL_SHARE, Attempt, Phase, Restarts, Role, State
 from hanoverd.deploy.step import STABLE_AFTER, Step
 
-#: How often the engine may be lost during one handover until that has failed: it may be the handover that ends the engine.
+#: After so many losses of the engine a handover fails: it may be the handover that crashes the engine.
 MOST_LOSSES = 3
 
-#: Why a restart ends when another version goes live first.
+#: Why a restart is cancelled when another version goes live first.
 OTHER_IS_LIVE = "another version is live"
 
 
 def transition(state: State, event: ev.Event) -> tuple[State, tuple[Effect, ...]]:
-    """Return the state after ``event``, and the effects to be run, in their order."""
+    """Return the state after ``event``, and the effects in the order in which they are run."""
     step = Step(state)
     if state.phase is not Phase.ENDED:
         HANDLERS[type(event)](step, event)
@@ -133,7 +134,7 @@ def _flipped(step: Step, event: ev.Flipped) -> None:
 
 
 def _replace_others(step: Step, event: ev.Flipped) -> None:
-    """Retire the versions that served, or were about to, before ``event``."""
+    """Retire the versions that were live, on standby or being reinstated before the flip."""
     state = step.state
     for old in state.in_role(Role.LIVE):
         step.stop_serving(old, Role.DRAINING)
@@ -166,7 +167,7 @@ def _attempt_failed(step: Step, event: ev.AttemptFailed) -> None:
         _attempt_cancelled(step, ev.AttemptCancelled(event.number))
         return
     _end_attempt(step, attempt, event.number)
-    delay = step.restart_again(attempt)
+    delay = step.retry_restart(attempt)
     serving = step.state.newest_live
     step.emit(
         ReportFailed(attempt, event.number, event.error, None if serving is None else serving.number, delay), Prune()
@@ -179,7 +180,7 @@ def _attempt_cancelled(step: Step, event: ev.AttemptCancelled) -> None:
         return
     _end_attempt(step, attempt, event.number)
     step.emit(ReportCancelled(attempt), Prune())
-    step.restart_again(attempt)
+    step.retry_restart(attempt)
 
 
 def _end_attempt(step: Step, attempt: Attempt, number: int) -> None:

@@ -26,7 +26,7 @@ ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, REVISION, OBTAINED, GIVEN, VER
     "hanoverd.version",
 )
 
-#: Where the request for a container has what hanoverd itself reads, too.
+#: The places of settings that hanoverd itself uses, too.
 STOP_SIGNAL, STOP_TIMEOUT, MOUNTS = "StopSignal", "StopTimeout", "HostConfig.Mounts"
 
 

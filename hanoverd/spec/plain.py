@@ -1,6 +1,6 @@
 """Specifications as plain data for JSON, and back.
 
-The data has everything, secrets too: whoever stores it must protect it.
+The data includes secrets: store it only where other users cannot read it.
 """
 
 from __future__ import annotations

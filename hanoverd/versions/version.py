@@ -17,9 +17,7 @@ from hanoverd.versions.monitor import ContainerMonitor
 
 @dataclass(frozen=True)
 class Container:
-    """A version's container, by its ``number``.  The engine is asked by ``id``, which no rename changes; it is "" as long as
-    the engine has not answered that it has created it.
-    """
+    """A version's container.  ``id`` is "" until the engine has confirmed its creation; a rename does not change it."""
 
     number: int
     name: str
@@ -27,7 +25,7 @@ class Container:
 
     @property
     def ref(self) -> str:
-        """What the engine is asked by."""
+        """The ID or name for requests to the engine."""
         return self.id or self.name
 
     @property
@@ -57,7 +55,7 @@ class Created:
 
     @property
     def image(self) -> Image:
-        """What it runs."""
+        """The image that it runs."""
         return self.recipe.image
 
 
@@ -92,7 +90,7 @@ class Running:
 
     @property
     def has_exited(self) -> bool:
-        """Whether it does not run any more."""
+        """Whether it has exited."""
         return self.monitor.exit.is_settled
 
 

@@ -52,7 +52,7 @@ class Draining:
         self.drain = Drain(self.clock, engine, conntrack, DrainSpec(grace, timeout, signal))
 
     def start(self) -> Result:
-        return Result(self.drain.finished(self.old))
+        return Result(self.drain.wait(self.old))
 
     def wait(self, seconds: float) -> None:
         """Time passes, in small steps."""
