@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorUNIX
 from twisted.logger import Logger
 
 from hanoverd.api.control import Control
@@ -51,7 +52,7 @@ log = Logger()
 START_FAILED = 1
 
 
-class DaemonReactor(ServerReactor, TerminalReactor, ObtainReactor, HookReactor, AppReactor):
+class DaemonReactor(ServerReactor, TerminalReactor, ObtainReactor, HookReactor, AppReactor, IReactorUNIX):
     """The interfaces of a reactor that the daemon needs."""
 
 
