@@ -315,7 +315,7 @@ class ListenerTests(SynchronousTestCase):
             self.refuse(reason)
             self.waits()
         self.assertEqual(len(self.log), 3)
-        self.assertIn("no connection to hookbot at ws://hook: refused. Trying again", self.log[0])
+        self.assertIn("hookbot: no connection to ws://hook: refused; retrying", self.log[0])
 
     def test_it_is_told_whenever_the_connection_is_there(self) -> None:
         self.on_open()
@@ -329,8 +329,8 @@ class ListenerTests(SynchronousTestCase):
         for message in (b"bad", b"good"):
             self.on_message(message)
         self.on_oversize(2_000_000)
-        self.assertIn("was dropped: it should be good", self.log[1])
-        self.assertIn("a message of 2000000 bytes", self.log[2])
+        self.assertIn("dropped: it should be good", self.log[1])
+        self.assertIn("too large (2000000 bytes)", self.log[2])
         self.assertEqual(len(self.log), 3)
 
     def test_stopping_drops_the_connection_and_comes_to_an_end(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from twisted.internet import process, reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import LogLevel, capturedLogs, eventAsText
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -107,9 +108,7 @@ class HooksTests(TestCase):
 
     async def test_a_failure_is_a_veto_where_it_is_asked_for(self) -> None:
         await self.hooks("true").require_approval(EVENT)
-        with self.assertRaisesRegex(
-            VersionFailed, "app-1 failed: the hook 'exit 3' rejected the version: exit status 3"
-        ):
+        with self.assertRaisesRegex(VersionFailed, "the hook 'exit 3' rejected the version: exit status 3"):
             await self.hooks("true", "exit 3").require_approval(EVENT)
 
     async def test_one_that_takes_too_long_is_ended(self) -> None:
@@ -176,6 +175,36 @@ class HooksTests(TestCase):
         server = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(server.close)
         return f"http://127.0.0.1:{server.getsockname()[1]}/secret"
+
+    async def test_the_end_is_not_delayed_by_a_dead_webhook_and_says_what_was_not_delivered(self) -> None:
+        url = self.silent()
+        hooks = self.hooks(urls=(url,), limits=replace(QUICK, close_timeout=0.1))
+        hooks.notify(EVENT)
+        hooks.notify(EVENT)
+        started = time.monotonic()
+        with capturedLogs() as logged:
+            await hooks.close()
+        self.assertLess(time.monotonic() - started, 2)
+        dropped = [event for event in logged if event.get("event") == "notify_dropped"]
+        [line] = [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in dropped]
+        self.assertEqual(line, f"notify: 2 notifications not delivered to {url.rpartition('/')[0]}/…: hanoverd stops")
+        self.assertEqual(dropped[0]["log_level"], LogLevel.warn)
+
+    async def test_the_end_says_nothing_of_what_was_delivered(self) -> None:
+        told, url = self.serve(204)
+        hooks = self.hooks(urls=(url, self.silent()), limits=replace(QUICK, close_timeout=0.3))
+        hooks.notify(EVENT)
+        await self.until(lambda: told.bodies)
+        with capturedLogs() as logged:
+            await hooks.close()
+        self.assertEqual([event["count"] for event in logged if event.get("event") == "notify_dropped"], [1])
+
+    async def test_commands_that_are_killed_at_the_end_are_logged(self) -> None:
+        hooks = self.hooks("sleep 60", limits=replace(QUICK, close_timeout=0.1))
+        hooks.notify(EVENT)
+        with capturedLogs() as logged:
+            await hooks.close()
+        self.assertEqual([event["count"] for event in logged if event.get("event") == "hooks_killed"], [1])
 
     async def test_an_address_that_does_not_answer_fills_no_memory_and_keeps_no_command_from_running(self) -> None:
         hooks = self.hooks(f"touch {self.file}", urls=(self.silent(),), limits=replace(QUICK, requests=2))
