@@ -190,9 +190,9 @@ class DesertedTests(TestCase):
         await self.refuse_everywhere(AFTER)
 
     async def hang_up_everywhere(self, phase: str) -> None:
-        """The handover begins anew when the engine is back."""
-        begun_anew = await self.desert_everywhere(phase, 3, HangUp)
-        self.assertGreaterEqual(begun_anew.count(LIVE), 5)
+        """The handover starts again when the engine is back."""
+        restarted = await self.desert_everywhere(phase, 3, HangUp)
+        self.assertGreaterEqual(restarted.count(LIVE), 5)
 
     async def refuse_everywhere(self, phase: str) -> None:
         """The handover fails, as a rule."""
@@ -337,15 +337,15 @@ async def started(world: World, *, live: bool = True, overlap: bool = True, keep
 
 
 def is_at_rest(daemon: Daemon) -> bool:
-    """Whether nothing is under way, or about to start."""
+    """Whether nothing is in progress, or about to start."""
     state = daemon.orchestrator.state
     is_asked = bool(state.attempts) or not state.requests.is_empty or state.phase is not Phase.RUNNING
     return not (is_asked or len(daemon.orchestrator._tasks))
 
 
 async def at_rest(daemon: Daemon) -> None:
-    """Wait until nothing is under way."""
-    await until(lambda: is_at_rest(daemon), 20.0, lambda: f"it goes on and on: {daemon.orchestrator.state}")
+    """Wait until nothing is in progress."""
+    await until(lambda: is_at_rest(daemon), 20.0, lambda: f"it does not come to rest: {daemon.orchestrator.state}")
 
 
 def at_request(world: World, number: int, act: Callable[[], object]) -> None:

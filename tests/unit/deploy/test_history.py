@@ -18,7 +18,7 @@ def test_a_handover_from_its_beginning_to_its_end() -> None:
     history.on_finish(ended.append)
     record.phases.append(("obtained", 0.5))
     clock.advance(3)
-    history.finish(record, CANCELLED, "told so")
+    history.finish(record, CANCELLED, "requested")
     assert ended == [record]
     assert record.json() == {
         "id": 1,
@@ -31,7 +31,7 @@ def test_a_handover_from_its_beginning_to_its_end() -> None:
         "image_id": "",
         "phases": [{"phase": "obtained", "seconds": 0.5}],
         "outcome": "cancelled",
-        "why": "told so",
+        "why": "requested",
         "took": 3.0,
         "losses": 0,
     }
@@ -42,7 +42,7 @@ def test_one_that_never_began_does_not_hide_the_one_under_way() -> None:
     history = History(lambda: 0.0, clock.seconds)
     under_way = history.start(["a"])
     clock.advance(1)
-    history.finish(history.start(["b"]), CANCELLED, "a newer one begins")
+    history.finish(history.start(["b"]), CANCELLED, "replaced by a newer request")
     assert history.last is under_way
     clock.advance(1)
     history.finish(under_way, LIVE)

@@ -33,7 +33,7 @@ ENOUGH = 4
 
 
 class Life(RuleBasedStateMachine):
-    """Random events, and work under way that ends at random."""
+    """Random events, and work in progress that ends at random."""
 
     sim: Simulation
 
@@ -126,17 +126,17 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.ready_work())
     @rule(steps=st.integers(1, 6), last=st.booleans())
     def go_on(self, *, steps: int, last: bool) -> None:
-        """Work goes on undisturbed for a while, the oldest or the newest first."""
+        """Work continues undisturbed for a while, the oldest or the newest first."""
         for _ in range(steps):
             ready = self.ready_work()
             if ready:
                 self.sim.advance(ready[-1 if last else 0], lambda ways: ways[0])
 
-    @precondition(lambda self: self.ready_work("attempt", "return"))
+    @precondition(lambda self: self.ready_work("attempt", "reinstate"))
     @rule(data=st.data(), steps=st.integers(1, 6))
     def bring_up(self, data: st.DataObject, steps: int) -> None:
         """One version comes up, or nearly."""
-        work = data.draw(st.sampled_from(self.ready_work("attempt", "return")))
+        work = data.draw(st.sampled_from(self.ready_work("attempt", "reinstate")))
         for _ in range(steps):
             if work in self.sim.work and not self.sim.is_blocked(work):
                 self.sim.advance(work, lambda ways: ways[0])

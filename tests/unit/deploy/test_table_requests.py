@@ -36,7 +36,11 @@ AWAY = app(live(), attempts=[deploy(None, losses=1)], is_engine_lost=True)
 DETACHING = app(live(), stopping(9), phase=Phase.DETACHING)
 STOPPING = app(stopping(9), phase=Phase.STOPPING)
 SWEEPING = app(phase=Phase.SWEEPING)
-STOPS = [("that leaves the live version", DETACHING), ("of all versions", STOPPING), ("at its last look", SWEEPING)]
+STOPS = [
+    ("that leaves the live version", DETACHING),
+    ("of all versions", STOPPING),
+    ("while removing what is left", SWEEPING),
+]
 
 PUSH = ev.Triggered("push")
 CANCEL = ev.CancelRequested("as asked")
@@ -61,7 +65,7 @@ TRIGGERS = [
         (start(request=Request(("push",), Source("c1"))),),
     ),
     Case(
-        "a trigger cancels the deploy under way, and waits for its end",
+        "a trigger cancels the deploy in progress, and waits for its end",
         DEPLOYING,
         PUSH,
         {"requests.reasons": ("push",), "deploy.cancelled": NEWER},
@@ -142,7 +146,7 @@ ORDERS = [
             state,
             ev.CommandReceived(command()),
             {},
-            (ef.ReportDropped(command(), "hanoverd stops"),),
+            (ef.ReportDropped(command(), "hanoverd is stopping"),),
         )
         for which, state in STOPS
     ),
@@ -205,7 +209,7 @@ CANCELS = [
 PAUSES = [
     *always("a pause is saved", ev.Paused(), {"requests.is_paused": True}, (ef.SavePause(is_paused=True),)),
     Case(
-        "a pause holds triggers, and lets the deploy under way go on",
+        "a pause holds triggers, and lets the deploy in progress continue",
         DEPLOYING,
         ev.Paused(),
         {"requests.is_paused": True},
