@@ -241,11 +241,13 @@ class SomethingElseHappens(TestCase):
                 at_request(world, begun + k, lambda daemon=daemon: daemon.trigger("newer"))  # type: ignore[misc]
                 daemon.trigger("older")
                 await at_rest(daemon)
-                self.assertEqual((len(world.leads_to), *world.state()[:2]), (1, world.leads_to, world.leads_to))
+                self.assertEqual(
+                    (len(world.routed_versions), *world.state()[:2]), (1, world.routed_versions, world.routed_versions)
+                )
                 made = len(world.engine.requests) - begun
                 if k < STARTED:
                     # The older one was cancelled.  Its number is not used again.
-                    self.assertEqual(world.leads_to, ["app-2"])
+                    self.assertEqual(world.routed_versions, ["app-2"])
                 await daemon.stop()
                 self.assertEqual(world.state(), ([], [], []))
             finally:
@@ -300,7 +302,7 @@ class SomethingElseHappens(TestCase):
 
     async def take_over(self, world: World) -> None:
         """What serves is left serving, and the next daemon puts all else in order."""
-        live = world.leads_to
+        live = world.routed_versions
         self.assertEqual(len(live), 1)
         self.assertLessEqual(set(live), set(world.engine.running()))
         successor = await started(world, live=False)

@@ -1,4 +1,4 @@
-"""Who may import whom: downwards only; and each library in the one module that is its edge."""
+"""Imports go downwards only, and each third-party library is imported in one module."""
 
 from __future__ import annotations
 
@@ -51,7 +51,6 @@ ONLY_IN = {
     "docker": {"docker/blocking_engine.py"},
     "requests": {"docker/blocking_engine.py"},
     "urllib3": {"docker/blocking_engine.py"},
-    "treq": {"versions/health.py"},
     "autobahn": {"hookbot/websocket.py"},
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
@@ -59,7 +58,7 @@ ONLY_IN = {
     "subprocess": {"network/blocking_firewall.py"},
 }
 
-#: Plain Python, which anybody can test without a reactor.
+#: Plain Python, which is tested without a reactor.
 PURE = (
     "text/",
     "spec/",
@@ -85,7 +84,7 @@ MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"
 
 
 def imports(module: str) -> Iterator[str]:
-    """The modules that one imports, with those that it imports for types only."""
+    """The modules that a module imports, also for types only."""
     for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -143,7 +142,7 @@ def test_help_loads_none_of_the_libraries() -> None:
         "import sys; from hanoverd.cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "sys.exit(' '.join({'twisted', 'docker', 'treq', 'requests', 'autobahn', 'boto3'} & set(sys.modules)) or 0)"
+        "sys.exit(' '.join({'twisted', 'docker', 'requests', 'autobahn', 'boto3'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

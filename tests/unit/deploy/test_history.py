@@ -56,7 +56,7 @@ def test_a_number_that_was_reserved() -> None:
     other = history.start(["other"])
     record = history.start(["deploy"], number)
     assert (number, other.id, record.id) == (1, 2, 1)
-    # It was put off, and goes on.
+    # It was put off, and continues.
     assert history.start(["deploy"], number) is record
     assert history.last is record
 

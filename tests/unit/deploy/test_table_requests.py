@@ -168,7 +168,10 @@ FOUND = [
         {},
     ),
     Case(
-        "a commit waits for the end of the deploy under way", DEPLOYING, ev.NewestFound("c2"), {"requests.missed": "c2"}
+        "a commit waits for the end of the deploy in progress",
+        DEPLOYING,
+        ev.NewestFound("c2"),
+        {"requests.missed": "c2"},
     ),
     Case("a commit is held while paused", PAUSED, ev.NewestFound("c2"), {"requests.held": (Held(MISSED, "c2", True),)}),
 ]
@@ -202,7 +205,7 @@ CANCELS = [
         {"restart": None, "restarts.count": 2},
         (ef.ReportCancelled(restart(None, losses=1, cancelled="as asked")), ef.StartTimer(ef.TimerKind.RESTART, 0.2)),
     ),
-    Case("a cancel changes nothing where no handover is under way", RUNNING, CANCEL, {}),
+    Case("a cancel changes nothing where no handover is in progress", RUNNING, CANCEL, {}),
     *(Case(f"a cancel changes nothing in a stop {which}", state, CANCEL, {}) for which, state in STOPS),
 ]
 

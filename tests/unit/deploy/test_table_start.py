@@ -26,7 +26,7 @@ CASES = [
         {"is_adopting": True},
         (ef.Adopt(),),
     ),
-    Case("a second start changes nothing while the first is under way", ADOPTING, ev.Started(), {}),
+    Case("a second start changes nothing while the first is in progress", ADOPTING, ev.Started(), {}),
     Case(
         "what serves is live at once",
         replace(ADOPTING, next_number=0),

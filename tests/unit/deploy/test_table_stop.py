@@ -120,7 +120,7 @@ THAT_KEEPS = [
         (ef.Detach(1, serves=True), ef.Finish()),
     ),
     Case(
-        "a stop that keeps the live version leaves those that drain",
+        "a stop that keeps the live version leaves draining versions",
         app(draining(1), live(2), kept(3), policy=KEEP),
         STOP,
         {"phase": "ended", "-1": None, "-2": None},
@@ -195,7 +195,7 @@ KILLS = [
         (ef.Kill(),),
     ),
     Case(
-        "a kill gives up on a version that is to be live again",
+        "a kill gives up on a version that is being reinstated",
         app(reinstating(1), stopping(9), phase=Phase.DETACHING, policy=KEEP),
         KILL,
         {"failed_reinstatements": 6, "1.role": "standby"},
