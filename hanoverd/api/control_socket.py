@@ -1,4 +1,4 @@
-"""The socket by which a running daemon is controlled: a unix socket that its own user, and root, may use."""
+"""The Unix socket of a running daemon, which only its own user and root may use."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IReactorUNIX
 from twisted.web.server import Request, Site
 
 from hanoverd.runtime.errors import ControlError
 from hanoverd.runtime.sockets import VARIABLE, runtime_folder, socket_of
 
-_ONLY_OURS = 0o600
+_OWNER_ONLY = 0o600
 
 #: struct ucred: pid, uid, gid (unix(7)).
 _CREDENTIALS = "3i"
 
 
-def listen(reactor: Any, environ: Mapping[str, str], app: str, site: Site) -> IListeningPort:
-    """Serve ``site`` at the socket of ``app``, in place of one that a dead daemon has left; closing it removes it.
+def listen(reactor: IReactorUNIX, environ: Mapping[str, str], app: str, site: Site) -> IListeningPort:
+    """Serve ``site`` on the socket of ``app``, and replace one that a killed daemon left.  Closing it removes it.
 
     Fails with ``ControlError``.
     """
@@ -32,21 +33,16 @@ def listen(reactor: Any, environ: Mapping[str, str], app: str, site: Site) -> IL
     try:
         folder.mkdir(mode=0o755 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
         _check_owner(folder)
-        _remove_dead(path, app)
-        listening: IListeningPort = reactor.listenUNIX(str(path), site, mode=_ONLY_OURS)
-    except Exception as error:
-        if isinstance(error, ControlError):
-            raise
-        # OSError, or Twisted's CannotListenError.
+        _remove_stale(path, app)
+        return reactor.listenUNIX(str(path), site, mode=_OWNER_ONLY)  # type: ignore[arg-type]  # a Site is a Factory
+    except (OSError, CannotListenError) as error:
         raise ControlError(
-            f"cannot make the socket {path}, by which hanoverd is controlled: {error}: set {VARIABLE} to a folder that "
-            "this user may write to"
+            f"cannot create the control socket {path}: {error}: set {VARIABLE} to a folder that this user may write to"
         ) from None
-    return listening
 
 
-def may_ask(request: Request) -> bool:
-    """Whether the one who asks is of our own user, or root (SO_PEERCRED, unix(7))."""
+def is_allowed(request: Request) -> bool:
+    """Return whether the client runs as our own user or as root (SO_PEERCRED, unix(7))."""
     transport: Any = request.transport
     packed = transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(_CREDENTIALS))
     _, uid, _ = struct.unpack(_CREDENTIALS, packed)
@@ -54,23 +50,23 @@ def may_ask(request: Request) -> bool:
 
 
 def _check_owner(folder: Path) -> None:
-    """A folder that another user made, where everybody may make some, would be in that user's hands."""
+    """Refuse the folder of another user, who could replace the socket."""
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()):
-        raise ControlError(f"{folder} belongs to somebody else: set {VARIABLE} to a folder of your own")
+        raise ControlError(f"{folder} belongs to another user: set {VARIABLE} to a folder of your own")
 
 
-def _remove_dead(path: Path, app: str) -> None:
-    with socket.socket(socket.AF_UNIX) as asking:
+def _remove_stale(path: Path, app: str) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
         try:
-            asking.connect(str(path))
+            connection.connect(str(path))
         except FileNotFoundError:
             return
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
-    # Not one of this network namespace: it would hold the app's name here.
+    # A daemon in this network namespace would hold the app's name.
     raise ControlError(
-        f"a hanoverd that serves an app named {app} in another network namespace answers at {path}: give this one "
+        f"a hanoverd that serves an app named {app} in another network namespace listens on {path}: give this one "
         f"another --name, or set {VARIABLE} to another folder"
     )

@@ -1,8 +1,8 @@
-"""Answers those who are allowed to ask, by HTTP: JSON in, JSON out.
+"""The control API: HTTP with JSON, for clients of the daemon's own user and root.
 
-``GET /status``, ``/history``, ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of objects, a line each: what
-is logged, and at the end what the handover has come to).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
-``/resume``.
+``GET /status``, ``/versions``, ``/history``, ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of JSON objects, one
+per line: the log, and at the end the handover's record).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
+``/resume``, ``/stop``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
-from hanoverd.api.control_socket import may_ask
+from hanoverd.api.control_socket import is_allowed
 from hanoverd.logs.formats import JSON, TEXT
 from hanoverd.logs.recent import APP, DAEMON, Entry, LogQuery, RecentLog
 from hanoverd.runtime.errors import EngineError
@@ -27,10 +27,10 @@ from hanoverd.runtime.systemd import unit_name
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.image_name import ImageName
 
-#: How much a question may hold, in bytes.
+#: The largest body of a request, in bytes.
 MOST_BYTES = 64 * 1024
 
-#: How many lines may wait for one who follows and does not take them, before the connection is ended.
+#: How many lines may wait for a client that does not read them, before the connection is aborted.
 MOST_WAITING = 1000
 
 
@@ -46,9 +46,9 @@ class Refused(Exception):
 
 
 class ControlServer:
-    """Takes requests for ``control`` where ``listen`` has it listen.
+    """Serves ``control`` where ``listen`` makes it listen.
 
-    Making it listens already, and fails as ``listen`` does.
+    Making it listens at once, and fails as ``listen`` does.
     """
 
     def __init__(self, control: Control, log: RecentLog, listen: Callable[[Site], IListeningPort]) -> None:
@@ -81,20 +81,22 @@ class ControlServer:
         self._control.on_stop = call
 
     def start(self) -> None:
-        """Keep the log, for those who will want to see it."""
+        """Start to keep the log for ``/logs``."""
         self._log.start()
 
     async def close(self) -> None:
-        """Listen no more, and end what is being answered; fires when nothing is."""
+        """Stop listening, and end the answers that are being sent; fires when that is done."""
         await maybeDeferred(self._listening.stopListening)
         await self._answering.stop()
         self._log.stop()
 
     def render(self, request: Request) -> bytes | int:
-        """Answer one."""
-        if not may_ask(request):
+        """Answer a request."""
+        if not is_allowed(request):
             return _answer(
-                request, 403, {"error": "this hanoverd belongs to another user: ask as that user, or as root"}
+                request,
+                403,
+                {"error": "this hanoverd belongs to another user: run this command as that user or as root"},
             )
         path = request.path.decode("utf-8", "replace")
         what = f"{request.method.decode('ascii', 'replace')} {path}"
@@ -103,21 +105,21 @@ class ControlServer:
                 return self._follow(request, path.rpartition("/")[2])
             verb = self._verbs.get(what)
             if verb is None:
-                raise Refused(404, f"{what} means nothing to hanoverd")
+                raise Refused(404, f"there is no {what}")
             if request.method == b"POST" and self._control.is_stopping:
-                raise Refused(503, "this hanoverd stops")
+                raise Refused(503, "hanoverd is stopping")
             answer = verb(request)
         except Refused as refused:
             return _answer(request, refused.status, {"error": str(refused)})
         return answer if answer is NOT_DONE_YET else _answer(request, 200, answer)
 
-    # -- orders
+    # -- commands
 
     def _deploy(self, request: Request) -> Mapping[str, Any]:
-        image = _asked(request).get("image")
+        image = _body(request).get("image")
         if image is not None:
             if not isinstance(image, str):
-                raise Refused(400, "an image is named by a string")
+                raise Refused(400, "image must be a string")
             try:
                 ImageName.parse(image)
             except ValueError as error:
@@ -125,24 +127,24 @@ class ControlServer:
         return {"handover": self._control.deploy(image, _reason("deploy", image))}
 
     def _rollback(self, request: Request) -> Mapping[str, Any]:
-        number = _asked(request).get("version")
+        number = _body(request).get("version")
         if not (number is None or isinstance(number, int)):
-            raise Refused(400, "a version is named by its number")
+            raise Refused(400, "version must be a number")
         return {"handover": self._control.rollback(number, _reason("rollback", number))}
 
     def _cancel(self, request: Request) -> int:
-        async def cancelling() -> None:
+        async def cancel() -> None:
             record = await self._control.cancel("`hanoverd cancel`")
             _finish(request, _answer(request, 200, {"handover": None if record is None else record.json()}))
 
-        return self._go(request, cancelling())
+        return self._answer_later(request, cancel())
 
     def _stop(self) -> Mapping[str, Any]:
         self._control.stop()
         return {"pid": os.getpid(), "unit": unit_name(os.environ)}
 
     def _versions(self, request: Request) -> int:
-        async def listing() -> None:
+        async def list_versions() -> None:
             try:
                 found = await self._control.versions()
             except EngineError as error:
@@ -150,7 +152,7 @@ class ControlServer:
             else:
                 _finish(request, _answer(request, 200, [asdict(one) for one in found]))
 
-        return self._go(request, listing())
+        return self._answer_later(request, list_versions())
 
     def _pause(self) -> Mapping[str, Any]:
         self._control.pause()
@@ -172,40 +174,40 @@ class ControlServer:
                 stream.send(query.line(entry))
 
         never: Deferred[None] = Deferred()
-        return self._go(request, self._following(send, never))
+        return self._answer_later(request, self._following(send, never))
 
     def _follow(self, request: Request, text: str) -> int:
         if not text.isascii() or not text.isdigit():
-            raise Refused(404, "a handover is named by its number")
+            raise Refused(404, "the ID of a handover is a number")
         if not self._control.is_known(int(text)):
-            raise Refused(404, f"there is no handover {text}, or it was too long ago")
+            raise Refused(404, f"there is no handover {text}, or it is no longer remembered")
         stream = _Stream(request)
 
-        async def telling() -> None:
+        async def follow_handover() -> None:
             over = Deferred.fromCoroutine(self._control.ended(int(text)))
             record = await self._following(lambda entry: stream.send(json.dumps({"line": entry.text})), over)
             stream.send(json.dumps({"handover": record.json()}))
             _finish(request)
 
-        return self._go(request, telling())
+        return self._answer_later(request, follow_handover())
 
     async def _following(self, follower: Callable[[Entry], object], until: Deferred[T]) -> T:
-        """Have ``follower`` called with each line of the log until something has come to its result, which it gives."""
+        """Call ``follower`` with each entry of the log until a Deferred fires; return its result."""
         self._log.followers.add(follower)
         try:
             return await until
         finally:
             self._log.followers.discard(follower)
 
-    def _go(self, request: Request, work: Coroutine[Deferred[Any], Any, None]) -> int:
-        """Answer it later, if the one who asks still waits then."""
+    def _answer_later(self, request: Request, work: Coroutine[Deferred[Any], Any, None]) -> int:
+        """Answer later; ``work`` is cancelled if the client disconnects."""
         answering = Deferred.fromCoroutine(work)
 
         async def answered() -> None:
             try:
                 await answering
             except CancelledError:
-                # The daemon stops, or nobody waits any more.
+                # The daemon stops, or the client has disconnected.
                 _finish(request)
 
         request.notifyFinish().addErrback(lambda _: answering.cancel())
@@ -214,7 +216,7 @@ class ControlServer:
 
 
 class _Stream:
-    """Sends lines as fast as they are taken; one who takes none is given up."""
+    """Sends lines as fast as the client reads them; aborts the connection of one that does not."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -224,7 +226,7 @@ class _Stream:
         request.registerProducer(self, True)  # noqa: FBT003  # Twisted's: it pushes
 
     def send(self, line: str) -> None:
-        """One more."""
+        """Send a line."""
         self._waiting.append(line)
         if not self._is_full:
             self.resumeProducing()
@@ -232,18 +234,18 @@ class _Stream:
             self._abort()
 
     def pauseProducing(self) -> None:
-        """The connection is full."""
+        """Hold lines back: the connection is full."""
         self._is_full = True
 
     def resumeProducing(self) -> None:
-        """It is not any more."""
+        """Send what was held back."""
         self._is_full = False
         lines, self._waiting = self._waiting, []
         for line in lines:
             self._request.write(f"{line}\n".encode())
 
     def stopProducing(self) -> None:
-        """It is gone."""
+        """The connection has ended."""
         self._is_full = True
 
 
@@ -251,15 +253,15 @@ def _reason(verb: str, detail: object) -> str:
     return f"hanoverd {verb}" if detail is None else f"hanoverd {verb} ({detail})"
 
 
-def _asked(request: Request) -> Mapping[str, Any]:
-    body = request.content.read(MOST_BYTES) if request.content else b""
+def _body(request: Request) -> Mapping[str, Any]:
+    content = request.content.read(MOST_BYTES) if request.content else b""
     try:
-        asked = json.loads(body or b"{}")
+        parsed = json.loads(content or b"{}")
     except (ValueError, RecursionError):
-        raise Refused(400, "the question is no JSON") from None
-    if not isinstance(asked, dict):
-        raise Refused(400, "the question is no JSON object")
-    return asked
+        raise Refused(400, "the body is not JSON") from None
+    if not isinstance(parsed, dict):
+        raise Refused(400, "the body is not a JSON object")
+    return parsed
 
 
 def _number(request: Request, name: str) -> int | None:
@@ -267,16 +269,16 @@ def _number(request: Request, name: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdigit():
-        raise Refused(400, f"{name} is a number")
+        raise Refused(400, f"{name} must be a number")
     return int(text)
 
 
 def _log_query(request: Request) -> LogQuery:
     source, log_format = _text(request, "source"), _text(request, "format") or TEXT
     if source not in ("", APP, DAEMON):
-        raise Refused(400, f"source is {APP} or {DAEMON}")
+        raise Refused(400, f"source must be {APP} or {DAEMON}")
     if log_format not in (TEXT, JSON):
-        raise Refused(400, f"format is {TEXT} or {JSON}")
+        raise Refused(400, f"format must be {TEXT} or {JSON}")
     return LogQuery(
         tail=_number(request, "tail"),
         follow=bool(_number(request, "follow")),
@@ -306,7 +308,7 @@ def _answer(request: Request, status: int, content: object) -> bytes:
 
 
 class _Root(Resource):
-    """Answers for all paths."""
+    """Answers requests for all paths."""
 
     isLeaf = True  # noqa: N815  # Resource's name for it
 
@@ -315,14 +317,14 @@ class _Root(Resource):
         self._server = server
 
     def render(self, request: Request) -> bytes | int:
-        """Answer."""
+        """Answer a request."""
         return self._server.render(request)
 
 
 class _Site(Site):
     def logPrefix(self) -> str:
-        """How the log calls it."""
+        """Return its name for Twisted's log."""
         return "control"
 
     def log(self, request: object) -> None:
-        """Who looks is not worth a line."""
+        """Do not log requests."""

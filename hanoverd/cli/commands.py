@@ -34,6 +34,11 @@ class Command:
     signals: tuple[tuple[str, str], ...] = ()
     example: str = ""
 
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments after the options, as the usage has them: ``APP``, ``[VERSION]``."""
+        return [word for word in self.usage.split() if word.strip("[]").isupper() and word != "[OPTIONS]"]
+
 
 _ENGINE_ENVIRONMENT = (
     ("DOCKER_HOST", "Address of the Docker engine"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hanoverd.cli.app import complete_source, hookbot_spec
-from hanoverd.cli.commands import LIST, LOGS, ROLLBACK, Command
+from hanoverd.cli.commands import LOGS, Command
 from hanoverd.cli.given import Given
 from hanoverd.hookbot.tokens import url_with_token
 from hanoverd.runtime.errors import UsageError
@@ -80,10 +80,10 @@ def _secret(given: Given, variable: str, meaning: str) -> str:
 
 def remote_command(command: Command, given: Given, rest: Sequence[str]) -> RemoteCommand:
     """Return the command for a running daemon; UsageError for missing arguments, or too many."""
-    most = 0 if command is LIST else 2 if command is ROLLBACK else 1
-    if len(rest) > most:
-        raise UsageError(f"{command.name} does not take {quoted(rest[most])}: write {command.usage}")
-    if most and not rest:
+    limit = len(command.arguments)
+    if len(rest) > limit:
+        raise UsageError(f"{command.name} does not take {quoted(rest[limit])}: write {command.usage}")
+    if limit and not rest:
         raise UsageError(f"{command.name} needs the name of an app (`hanoverd list` shows them): write {command.usage}")
     tree = given.tree()
     tree["verb"] = command.name

@@ -1,6 +1,7 @@
 """Words that people type as commands, from other programs: each is refused with the command that hanoverd has for it.
 
-Otherwise the word would be taken for the name of an image, and its daemon started.
+Otherwise the word would be taken for the name of an image, and its daemon started.  Words that are likely names of apps,
+such as ``login`` or ``events``, are not among them.
 """
 
 from __future__ import annotations
@@ -20,19 +21,17 @@ _DOCKER = "use docker itself for that: `hanoverd status APP` shows the name of t
 
 #: What to write instead of each.
 VERBS = {
-    **dict.fromkeys(("ps", "ls", "apps"), _LIST),
-    **dict.fromkeys(("run", "start", "up", "serve", "create", "daemon"), _START),
+    **dict.fromkeys(("ps", "ls"), _LIST),
+    **dict.fromkeys(("run", "start", "up", "serve", "create"), _START),
     **dict.fromkeys(("down", "kill", "rm", "remove", "delete"), _STOP),
     **dict.fromkeys(("restart", "reload", "redeploy", "update", "upgrade", "pull"), _DEPLOY),
-    **dict.fromkeys(("inspect", "info", "show"), _STATUS),
-    **dict.fromkeys(("log", "events", "attach"), _LOGS),
+    **dict.fromkeys(("inspect", "show"), _STATUS),
+    **dict.fromkeys(("log", "attach"), _LOGS),
     **dict.fromkeys(("undo", "revert"), "to go back to an earlier version, write `hanoverd rollback APP`"),
     **dict.fromkeys(("unpause", "continue"), "to end a pause, write `hanoverd resume APP`"),
     "build": _BUILD,
-    **dict.fromkeys(
-        ("images", "releases"), "to list an app's versions with their images, write `hanoverd versions APP`"
-    ),
-    **dict.fromkeys(("exec", "top", "stats", "cp", "port", "login", "push", "rmi", "tag", "compose"), _DOCKER),
+    "images": "to list an app's versions with their images, write `hanoverd versions APP`",
+    **dict.fromkeys(("exec", "top", "stats", "cp", "push", "rmi", "compose"), _DOCKER),
 }
 
 

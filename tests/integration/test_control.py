@@ -26,7 +26,7 @@ from tests.lab.images import write_app
 URL = "http://{}:8080/"
 ARGUMENTS = ("-p", "8080:80", "--name", "web")
 
-SOMEBODY = ("setpriv", "--reuid=4321", "--regid=4321", "--clear-groups")
+OTHER_USER = ("setpriv", "--reuid=4321", "--regid=4321", "--clear-groups")
 
 
 class Commands:
@@ -353,12 +353,14 @@ class TestAccess:
             hanoverd.wait_live("web-0")
             path = lab.runtime / "web.sock"
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
-            code, out, err = commands.end("status", "web", as_user=SOMEBODY)
+            code, out, err = commands.end("status", "web", as_user=OTHER_USER)
             assert (code, out) == (1, "")
-            assert "the hanoverd that serves web belongs to another user: ask as that user, or as root" in err
+            assert (
+                "the hanoverd that serves web belongs to another user: run this command as that user or as root" in err
+            )
             # Even if the mode of the file allows it.
             path.chmod(0o666)
-            code, out, err = commands.end("pause", "web", as_user=SOMEBODY)
+            code, out, err = commands.end("pause", "web", as_user=OTHER_USER)
             assert (code, out) == (1, "")
             assert "web: this hanoverd belongs to another user" in err
             assert not commands.status()["paused"]
@@ -368,10 +370,10 @@ class TestAccess:
     ) -> None:
         code, out, err = commands.end("status", "missing")
         assert (code, out) == (1, "")
-        assert "there is no app nobody: no hanoverd serves it, and it has no containers" in err
-        assert "no hanoverd serves nobody (none is running; " in commands.end("deploy", "nobody")[2]
+        assert "there is no app missing: no hanoverd serves it, and it has no containers" in err
+        assert "no hanoverd serves missing (none is running; " in commands.end("deploy", "missing")[2]
         with daemon(*ARGUMENTS, cwd=app_folder):
-            eventually(lambda: "(running: web; " in commands.end("deploy", "nobody")[2])
+            eventually(lambda: "(running: web; " in commands.end("deploy", "missing")[2])
         assert list(lab.runtime.iterdir()) == []
 
     def test_invalid_requests_are_refused_and_change_nothing(
@@ -428,12 +430,14 @@ class TestRollback:
             assert (kept["version"], kept["image_id"]) == ("web-0", first)
             eventually(lambda: lab.kept() == ["web-0-kept"])
             clients = load(lab)
-            assert "web-3 (hanoverd/web:latest) is live" in commands("rollback", "web", "--wait")
+            assert "web-3 (hanoverd/web:latest), a rollback to web-0, is live" in commands("rollback", "web", "--wait")
             eventually(lambda: [one["version"] for one in commands.status()["kept"]] == ["web-2"])
             lossless(clients)
             assert commands.status()["live"]["image_id"] == first
             # And back to the newer one, by its number or by its name.
-            assert "web-4 (hanoverd/web:latest) is live" in commands("rollback", "web", "web-2", "--wait")
+            assert "web-4 (hanoverd/web:latest), a rollback to web-2, is live" in commands(
+                "rollback", "web", "web-2", "--wait"
+            )
             # Immediately: the version that was replaced still drains.
             code, _, err = commands.end("rollback", "web", "77", "--wait")
             assert code == 1

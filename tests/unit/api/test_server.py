@@ -126,7 +126,7 @@ class ServerTests(TestCase):
     async def test_it_takes_no_orders_while_it_stops(self) -> None:
         self.far.is_stopping = True
         self.assertIn("503", await self.answer("POST /deploy"))
-        self.assertIn("this hanoverd stops", await self.answer("POST /pause"))
+        self.assertIn("hanoverd is stopping", await self.answer("POST /pause"))
         self.assertIn("200 OK", await self.answer("GET /status"))
 
     async def test_the_last_entries_of_the_log_are_kept(self) -> None:
@@ -228,7 +228,7 @@ class ServerTests(TestCase):
         self.assertFalse(self.path.exists())
 
     async def test_one_socket_one_daemon(self) -> None:
-        with self.assertRaisesRegex(ControlError, "an app named far in another network namespace answers at"):
+        with self.assertRaisesRegex(ControlError, "an app named far in another network namespace listens on"):
             await deferToThread(listen, REACTOR, self.environ, "far", None)  # type: ignore[arg-type]
         self.assertIn("200 OK", await self.answer("GET /status"))
 
