@@ -292,7 +292,7 @@ def test_a_message_builds_the_folder(lab: Lab, hookbot: Daemon, daemon: StartDae
     ("arguments", "message"),
     [
         (["--hookbot", "ws://T@127.0.0.1/sub/elsewhere"], "knows /sub/HOST/repo/USER/REPO/branch/BRANCH"),
-        (["--hookbot", "ws://T@127.0.0.1/unsafe/sub/hanoverd/cwd"], "say --hookbot-unsafe"),
+        (["--hookbot", "ws://T@127.0.0.1/unsafe/sub/hanoverd/cwd"], "write --hookbot-unsafe"),
         (["builder", "--listen", "ws://T@127.0.0.1/sub/hanoverd/cwd", "--docker-notify", "x"], "--docker-notify"),
     ],
 )
