@@ -183,7 +183,7 @@ class TestQueries:
             first, second = commands.history()
             assert (first["trigger"], first["outcome"], first["version"]) == ("start", "live", "web-0")
             assert [phase["phase"] for phase in first["phases"]] == [
-                *("obtained", "created", "started", "ready", "flipped")
+                *("obtained", "created", "started", "ready", "routed")
             ]
             assert sum(phase["seconds"] for phase in first["phases"]) == pytest.approx(first["took"], abs=0.3)
             assert first["began"] == pytest.approx(time.time(), abs=60)
