@@ -18,7 +18,7 @@ class VersionNumbers:
     """The number of the next version, in a file at ``path``: it survives a stop of hanoverd, and a reboot of the host.
 
     ``next`` is 0 for an app that is new.  A file that cannot be read or written is logged, and stops nothing: numbers then
-    continue after those of the containers that the engine has.
+    continue after those of the engine's containers.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +71,7 @@ class VersionNumbers:
 
     def _log_unwritable(self, reason: str) -> None:
         log.error(
-            "version numbers are not remembered over a stop of hanoverd: {path}: {reason}",
+            "the next version's number cannot be saved, and may be used again after a stop of hanoverd: {path}: {reason}",
             event="numbers_not_saved",
             path=str(self._path),
             reason=reason,
