@@ -94,14 +94,14 @@ class HanoverdService(RunningService):
         self._control.start()
         self._terminal.watch()
         log.info(
-            "hanoverd is running: process {pid}; `kill -HUP {pid}` starts a handover, `kill {pid}` or Ctrl-C stops it",
+            "{app}: hanoverd runs as process {pid}; `kill -HUP {pid}` starts a handover, `kill {pid}` or Ctrl-C stops it",
             event="running",
             app=self._name,
             pid=os.getpid(),
         )
         if self._app.orchestrator.state.requests.is_paused:
             log.info(
-                "hanoverd is paused, as before its restart: `hanoverd resume {app}` ends the pause",
+                "{app}: paused since an earlier run: triggers are held until `hanoverd resume {app}`",
                 event="paused",
                 app=self._name,
             )
@@ -113,7 +113,7 @@ class HanoverdService(RunningService):
         # What is loaded now stays: the garbage collector does not have to visit it in the middle of a handover.
         gc.freeze()
         Deferred.fromCoroutine(self._app.conntrack.check()).addErrback(
-            lambda failure: log.failure("conntrack", failure, event="internal_error")
+            lambda failure: log.failure("conntrack: internal error", failure, event="internal_error")
         )
 
     async def end(self) -> None:
@@ -127,7 +127,7 @@ class HanoverdService(RunningService):
         self._pool.stop()
         self._release()
         self._systemd.ended()
-        log.info("hanoverd has stopped", event="ended", app=self._name)
+        log.info("{app}: hanoverd has stopped", event="ended", app=self._name)
 
     def _stop_without_image(self) -> bool:
         """Stop if no image was obtained and no trigger is pending or can come from a hookbot; return whether it stops."""
@@ -135,7 +135,7 @@ class HanoverdService(RunningService):
         if self._hookbot is not None or not requests.is_empty or any(record.image_id for record in self._app.history):
             return False
         log.error(
-            "no image could be obtained and no version is live: stopping with exit status 1",
+            "{app}: no image could be obtained and no version is live: stopping with exit status 1",
             event="start_failed",
             app=self._name,
         )
@@ -150,7 +150,7 @@ class HanoverdService(RunningService):
     def _stop(self, reason: str) -> None:
         if self._stopping:
             log.info(
-                "{reason} again: killing the containers that are still stopping",
+                "{app}: {reason} again: killing what is still running",
                 event="killing",
                 app=self._name,
                 reason=reason,
@@ -158,7 +158,12 @@ class HanoverdService(RunningService):
             self._app.orchestrator.kill()
             return
         self._stopping = True
-        log.info("{reason}: stopping; a second time stops at once", event="stopping", app=self._name, reason=reason)
+        log.info(
+            "{app}: stopping: {reason} (once more kills what is still running)",
+            event="stopping",
+            app=self._name,
+            reason=reason,
+        )
         self._reactor.stop()
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from hanoverd import __version__
 from hanoverd.api.status import (
@@ -26,6 +27,8 @@ from hanoverd.deploy.retention import Kept
 from hanoverd.deploy.state import Role
 from hanoverd.deploy.targets import Image, Rollback, Source
 from hanoverd.versions.version import Running
+
+log = Logger()
 
 
 class Control:
@@ -88,11 +91,14 @@ class Control:
 
     def pause(self) -> None:
         """Hold all triggers, but not the commands, until ``resume``."""
+        app = self._app.versions.app
+        log.info("{app}: paused: triggers are held until `hanoverd resume {app}`", event="paused", app=app)
         self._orchestrator.send(Paused())
 
     def resume(self) -> tuple[str, ...]:
         """End the pause, and start a handover if triggers were held; return their reasons."""
         held = self._held()
+        log.info("{app}: resumed", event="resumed", app=self._app.versions.app)
         self._orchestrator.send(Resumed())
         return held
 

@@ -19,6 +19,7 @@ from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.errors import EngineRefused, HanoverdError, ObtainFailed, OperationFailed
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.durations import format_duration
+from hanoverd.text.short_id import short_id
 
 log = Logger()
 
@@ -71,7 +72,7 @@ class Builder:
         Fails with ``HanoverdError``. Cancel also aborts the work on the engine.
         """
         start = self._clock.seconds()
-        log.info("{source}", event="build_obtaining", source=self._source.describe())
+        log.info("builder: {source}", event="build_obtaining", source=self._source.describe())
         image = await self._source.obtain(self._progress, revision)
         self._requests = replace(self._requests, obtained=image.revision)
         await self._engine.tag(image.id, self._image.repository, self._image.tag_or_digest)
@@ -79,10 +80,11 @@ class Builder:
         await self._notify()
         seconds = self._clock.seconds() - start
         log.info(
-            "{image} ({image_id}): pushed in {took}",
+            "builder: pushed {image} ({short}) in {took}",
             event="pushed",
             image=self._image.reference,
             image_id=image.id,
+            short=short_id(image.id),
             seconds=seconds,
             took=format_duration(seconds),
         )
@@ -116,13 +118,15 @@ class Builder:
         self._start_next()
 
     async def _build_and_log(self, request: Request) -> None:
-        log.info("build: {why}", event="build", why=", ".join(request.reasons), reasons=request.reasons)
+        log.info(
+            "builder: build: {trigger}", event="build", trigger=", ".join(request.reasons), reasons=request.reasons
+        )
         try:
             await self.build(request.target.revision if isinstance(request.target, SourceTarget) else None)
         except CancelledError:
-            log.info("build cancelled", event="build_cancelled")
+            log.info("builder: build cancelled", event="build_cancelled")
         except HanoverdError as error:
-            log.error("{error}", event="build_failed", error=error)
-            log.info("waiting for the next message", event="build_waiting")
+            log.error("builder: build failed: {error}", event="build_failed", error=error)
+            log.info("builder: waiting for the next trigger", event="build_waiting")
         except Exception:  # noqa: BLE001  # a mistake of ours must not end the builder
-            log.failure("the build failed: internal error", event="internal_error")
+            log.failure("builder: build failed: internal error", event="internal_error")

@@ -39,12 +39,12 @@ class BuilderService(RunningService):
         await self._hookbot.stop()
         await self._builder.stop()
         self._pool.stop()
-        log.info("hanoverd builder has stopped", event="builder_ended")
+        log.info("builder: stopped", event="builder_ended")
 
     def _stop(self, reason: str) -> None:
         if not self._is_stopping:
             self._is_stopping = True
-            log.info("{reason}: stopping", event="builder_stopping", reason=reason)
+            log.info("builder: stopping: {reason}", event="builder_stopping", reason=reason)
             self._reactor.stop()
 
 
@@ -65,9 +65,9 @@ def build_once(reactor: ServiceReactor, pool: Pools, builder: Builder) -> bool:
 
     def log_failure(failure: Failure) -> None:
         if failure.check(HanoverdError):
-            log.error("{error}", event="build_failed", error=failure.value)
+            log.error("builder: build failed: {error}", event="build_failed", error=failure.value)
         elif not failure.check(CancelledError):
-            log.failure("the build failed: internal error", failure, event="internal_error")
+            log.failure("builder: build failed: internal error", failure, event="internal_error")
 
     reactor.callWhenRunning(begin)
     reactor.run()

@@ -196,8 +196,8 @@ VERSIONS = Command(
     usage="hanoverd versions [OPTIONS] APP",
     about="""\
 Lists the live version, draining versions, and versions kept for a rollback:
-when each was created, and what its image was made of. A version keeps its number
-for ever, and no number is used twice.""",
+when each was created, and what its image was made of. A version keeps its
+number for ever, and no number is used twice.""",
     options=(remote.FORMAT, remote.NO_TRUNC, HELP),
     example="  hanoverd versions web",
     environment=(*_RUNTIME_ENVIRONMENT, *_ENGINE_ENVIRONMENT),

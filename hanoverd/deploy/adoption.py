@@ -60,7 +60,11 @@ class Adoption:
         except HanoverdError as error:
             self._send(AdoptionFailed(str(error)))
         except Exception as error:  # noqa: BLE001  # a bug must not end the daemon
-            log.failure("internal error: what an earlier run left was not adopted", event="internal_error")
+            log.failure(
+                "{app}: cannot take over the containers of an earlier run: internal error",
+                event="internal_error",
+                app=self._versions.app,
+            )
             self._send(AdoptionFailed(f"internal error: {error}"))
         else:
             self._numbers.follow(adopted.next_number)
@@ -92,7 +96,7 @@ class Adoption:
         unusable = tuple(number for number in names if number not in (*kept, *served, *former))
         for number in unusable:
             log.info(
-                "{version} was left by an earlier run: it is removed",
+                "{version}: left by an earlier run, and removed",
                 event="leftover",
                 version=names[number],
             )
@@ -115,7 +119,7 @@ class Adoption:
                 if routed.address in one.addresses:
                     return await self._take_over(one, routed.address)
             log.warn(
-                "the rules lead to {version} at {address}, which is not there: removed",
+                "{version}: routes to {address} removed: no such container runs",
                 event="routes_removed",
                 version=routed.name,
                 address=routed.address,
@@ -126,7 +130,7 @@ class Adoption:
                 return await self._adopt_if_ready(one, one.addresses[0]), True
             except VersionFailed as error:
                 log.warn(
-                    "{version} was left by an earlier run: {error}",
+                    "{version}: left by an earlier run, cannot be taken over: {error}",
                     event="not_adopted",
                     version=one.container.name,
                     error=error,
@@ -140,7 +144,7 @@ class Adoption:
             return await self._adopt_if_ready(one, address), True
         except VersionFailed as error:
             log.warn(
-                "{version} was left by an earlier run: it serves until the first flip: {error}",
+                "{version}: left by an earlier run, serves until the first handover though not ready: {error}",
                 event="adopted_unready",
                 version=one.container.name,
                 error=error,
@@ -149,7 +153,7 @@ class Adoption:
             fallback = await self._versions.adopt(one.container, address)
         except VersionFailed as error:
             log.warn(
-                "{version} serves, and cannot be monitored: {error}",
+                "{version}: left by an earlier run, serves but cannot be monitored: {error}",
                 event="not_adopted",
                 version=one.container.name,
                 error=error,
@@ -168,7 +172,7 @@ class Adoption:
         if await self._routes.flip(ready, lambda: not running.has_exited) is None:
             raise await self._versions.exit_error(running)
         log.info(
-            "{version} was left by an earlier run: it goes on serving, and is live",
+            "{version}: live, taken over from an earlier run",
             event="adopted",
             version=running.name,
         )
@@ -189,7 +193,7 @@ class Adoption:
             except VersionFailed:
                 continue
             log.info(
-                "{version} was left by an earlier run: it is retired",
+                "{version}: left by an earlier run, and drained",
                 event="adopted_draining",
                 version=one.container.name,
             )

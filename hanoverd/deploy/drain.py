@@ -54,7 +54,7 @@ class Drain:
             await self._engine.kill(old.container.ref, self._spec.signal)
         except EngineError as error:
             log.warn(
-                "the drain signal could not be sent to {version}: {error}",
+                "{version}: drain signal not sent: {error}",
                 event="drain_signal_failed",
                 version=old.name,
                 error=error,

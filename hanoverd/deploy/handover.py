@@ -22,8 +22,9 @@ from hanoverd.deploy.events import (
     Obtained,
     ReinstatementFailed,
 )
+from hanoverd.deploy.phases import Phases
 from hanoverd.deploy.removals import Removals
-from hanoverd.deploy.report import Phases, Reporter
+from hanoverd.deploy.report import Reporter
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Attempt, Role, State
@@ -140,12 +141,7 @@ class Handovers:
                     ready = await self._versions.wait_until_ready(running)
                 flip = await self._flip(ready)
             replaced = flip.replaced
-            log.info(
-                "{version} {how}",
-                event="reinstated",
-                version=old.name,
-                how="was started again and is live" if was_stopped else "is live again",
-            )
+            self._reporter.reinstated(old, was_stopped=was_stopped)
         await self._retire(replaced)
 
     async def wait_for_engine(self) -> None:
@@ -156,7 +152,7 @@ class Handovers:
             return
         except HanoverdError as error:
             # The handover that is tried next fails with an error that says what to do.
-            log.error("{error}", event="engine_failed", error=error)
+            log.error("{app}: engine: {error}", event="engine_failed", app=self._versions.app, error=error)
         self._send(EngineBack())
 
     # -- the end of a handover
@@ -172,7 +168,7 @@ class Handovers:
         except NameInUse as error:
             # The container of that name is not ours to remove.
             log.warn(
-                "{version}: another container has this name: the new version is {successor}",
+                "{version}: another container has this name; continuing as {successor}",
                 event="name_taken",
                 version=container.name,
                 successor=self._versions.new_container(error.next_number).name,
@@ -186,8 +182,8 @@ class Handovers:
         except HanoverdError as error:
             event = AttemptFailed(number, str(error))
         except Exception:  # noqa: BLE001  # a bug must end neither the daemon nor the version that serves
-            log.failure("handover failed: internal error", event="internal_error")
-            event = AttemptFailed(number, "handover failed: internal error: see the log of hanoverd")
+            log.failure("{version}: handover failed: internal error", event="internal_error", version=container.name)
+            event = AttemptFailed(number, "internal error: see the log of hanoverd")
         await self._discard(container)
         self._send(event)
 
@@ -202,7 +198,7 @@ class Handovers:
             self._send(ReinstatementFailed(old.number, str(error), is_gone=isinstance(error, NotFound)))
         except Exception:  # noqa: BLE001  # a bug must end neither the daemon nor the version that serves
             log.failure(
-                "{version} could not be made live again: internal error", event="internal_error", version=old.name
+                "{version}: cannot be made live again: internal error", event="internal_error", version=old.name
             )
             self._send(ReinstatementFailed(old.number, "internal error: see the log of hanoverd"))
 
@@ -236,8 +232,8 @@ class Handovers:
         except NotFound as error:
             if not isinstance(attempt.request.target, Restart):
                 raise
-            log.warn("{error}: the image is obtained again", event="image_missing", version=container.name, error=error)
-            image = await self._obtain(self._sources.app, None, container)
+            phases.image_missing(error)
+            image = await self._obtain(self._sources.app, None, container, phases)
             phases.obtained(image)
             lineage = Lineage(predecessors=recipe.lineage.predecessors, source=self._sources.app.describe())
             created = await self._versions.create(
@@ -252,7 +248,7 @@ class Handovers:
                 if not self._routes.has_ports(recipe.options.ports):
                     # It was left by an earlier run that published other ports.
                     recipe = replace(self._versions.recipe(recipe.image), lineage=recipe.lineage)
-                phases.has(recipe.image)
+                phases.reused(recipe.image)
                 return recipe
             case Rollback(number):
                 recipe = await self._retention.rollback_recipe(number)
@@ -260,16 +256,16 @@ class Handovers:
                 return recipe
             case ImageTarget(reference):
                 source = self._sources.named(reference)
-                image = await self._obtain(source, None, container)
+                image = await self._obtain(source, None, container, phases)
             case SourceTarget(revision):
                 source = self._sources.app
-                image = await self._obtain(source, revision, container)
+                image = await self._obtain(source, revision, container, phases)
                 self._send(Obtained(image.revision))
         phases.obtained(image)
         return await self._retention.deploy_recipe(image, source.describe())
 
-    async def _obtain(self, source: Source, revision: str | None, container: Container) -> Image:
-        log.info("{version}: {source}", event="obtaining", version=container.name, source=source.describe())
+    async def _obtain(self, source: Source, revision: str | None, container: Container, phases: Phases) -> Image:
+        phases.obtaining(source.describe())
         obtaining = Deferred.fromCoroutine(source.obtain(self._sources.progress, revision))
         try:
             image = await within(self._clock, self._sources.timeout, obtaining)

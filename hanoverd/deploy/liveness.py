@@ -57,7 +57,7 @@ class Liveness:
                     raise
                 except Exception:  # noqa: BLE001  # a bug must not end the checks
                     log.failure(
-                        "the liveness check of {version} failed: internal error",
+                        "{version}: liveness check failed: internal error",
                         event="internal_error",
                         version=one.name,
                     )
@@ -69,7 +69,7 @@ class Liveness:
             return
         self._failures[running.number] = count = self._failures.get(running.number, 0) + 1
         log.warn(
-            "{version} is live and not well ({count} of {limit}): {reason}",
+            "{version}: liveness check failed ({count} of {limit}): {reason}",
             event="unhealthy",
             version=running.name,
             count=count,

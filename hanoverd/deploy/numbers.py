@@ -36,8 +36,7 @@ class VersionNumbers:
         if next_number <= self.next:
             return
         log.warn(
-            "version numbers continue with {number}, after those of the containers that were found: {path} is behind, or "
-            "missing",
+            "numbers: the next version is number {number}, after the existing containers: {path} is behind or missing",
             event="numbers_behind",
             number=next_number,
             path=str(self._path),
@@ -71,7 +70,7 @@ class VersionNumbers:
 
     def _log_unwritable(self, reason: str) -> None:
         log.error(
-            "the next version's number cannot be saved, and may be used again after a stop of hanoverd: {path}: {reason}",
+            "numbers: cannot save the next version's number: {path}: {reason}",
             event="numbers_not_saved",
             path=str(self._path),
             reason=reason,
@@ -79,7 +78,7 @@ class VersionNumbers:
 
     def _log_unreadable(self, reason: str | None) -> None:
         log.warn(
-            "{path} cannot be read: {reason}: version numbers continue after those of the containers that the engine has",
+            "numbers: cannot read {path}: {reason}; the next version's number follows those of existing containers",
             event="numbers_unreadable",
             path=str(self._path),
             reason=reason,

@@ -29,7 +29,7 @@ class PauseFile:
                 self._path.unlink(missing_ok=True)
         except OSError as error:
             log.error(
-                "the pause is not remembered over a restart of hanoverd: {path}: {error}",
+                "pause: cannot be kept for a restart of hanoverd: {path}: {error}",
                 event="pause_not_saved",
                 path=self._path,
                 error=error.strerror,

@@ -70,7 +70,12 @@ class Removals:
         try:
             await self._routes.unroute(number)
         except HanoverdError as error:
-            log.error("the rules could not be removed: {error}: trying again", event="routes_failed", error=error)
+            log.error(
+                "{app}: routes cannot be removed: {error}; retrying",
+                event="routes_failed",
+                app=self._versions.app,
+                error=error,
+            )
 
     async def remove_version(self, number: int) -> None:
         """Remove the container of a version as ``remove`` does.  Ignores cancellation."""
@@ -108,7 +113,12 @@ class Removals:
         try:
             listed = await self._versions.listed()
         except HanoverdError as error:
-            log.error("it cannot be checked that nothing is left: {error}", event="sweep_failed", error=error)
+            log.error(
+                "{app}: cannot check that no container is left: {error}",
+                event="sweep_failed",
+                app=self._versions.app,
+                error=error,
+            )
             return
         self._stops = [Deferred.fromCoroutine(self._stop_and_remove(container)) for container, _ in listed]
         for outcome in [Outcome(stop) for stop in self._stops]:
@@ -125,7 +135,9 @@ class Removals:
         try:
             await retry(self._clock, BACKOFF, self._routes.unroute, on=HanoverdError, attempts=ATTEMPTS)
         except HanoverdError as error:
-            log.error("the rules could not be removed: {error}", event="routes_failed", error=error)
+            log.error(
+                "{app}: routes cannot be removed: {error}", event="routes_failed", app=self._versions.app, error=error
+            )
 
     async def _stop_and_remove(self, container: Container) -> None:
         try:

@@ -25,6 +25,7 @@ from hanoverd.spec.container import Image, Recipe
 from hanoverd.spec.image_name import ImageName, is_newest_build
 from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.names import is_kept, version_name
+from hanoverd.text.short_id import short_id
 from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container, Running
 from hanoverd.versions.versions import Versions
@@ -150,7 +151,12 @@ class Retention:
         except NotFound:
             pass  # A version was replaced meanwhile, and its successor has this done again.
         except HanoverdError as error:
-            log.warn("old versions and images could not be removed: {error}", event="tidy_failed", error=error)
+            log.warn(
+                "{app}: old versions or images cannot be removed: {error}",
+                event="tidy_failed",
+                app=self._versions.app,
+                error=error,
+            )
 
     async def _prune(self, live: Running) -> tuple[int, ...]:
         looked = {one.number: one for one in await self._look()}
@@ -194,10 +200,12 @@ class Retention:
             # A container still has it: one of ours that is about to be removed, or another's.
             return False
         log.info(
-            "removed the image {image} ({image_id}): it is not needed any more",
+            "{app}: removed the unused image {image} ({short})",
             event="image_removed",
+            app=self._versions.app,
             image=name,
             image_id=image.id,
+            short=short_id(image.id),
         )
         return True
 

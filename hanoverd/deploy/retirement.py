@@ -15,6 +15,7 @@ from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.state import Role, State
 from hanoverd.runtime.cancellation import Outcome, settled, shielded
 from hanoverd.runtime.errors import EngineError, HanoverdError
+from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Container
@@ -71,7 +72,7 @@ class Retirement:
         await self._versions.stop_monitoring(number, keeps_running=True)
         if running is not None and serves:
             log.info(
-                "{version} goes on serving without hanoverd, as --on-exit keep says",
+                "{version}: left running (--on-exit keep)",
                 event="left_running",
                 version=running.name,
             )
@@ -101,33 +102,45 @@ class Retirement:
             if drain and self._state().role(container.number) is Role.DRAINING
             else None
         )
+        drain_seconds = self._clock.seconds() - begun
         self._send(DrainEnded(container.number))
         if self._state().role(container.number) not in (Role.DRAINING, Role.STOPPING):
             return
-        drained = self._clock.seconds()
+        begun = self._clock.seconds()
         is_stopped = await self._stop_or_kill(container)
-        stopped = self._clock.seconds()
+        stop_seconds = self._clock.seconds() - begun
         is_kept = keep and is_stopped and await self._try_to_keep(container)
         is_gone = is_kept or await self._stopper.remove_or_log(container)
         if is_gone:
-            _log_gone(container.name, left, drained - begun, stopped - drained, is_kept=is_kept)
+            log.info(
+                "{version}: {what}",
+                event="kept" if is_kept else "removed",
+                version=container.name,
+                what="kept for a rollback" if is_kept else "removed",
+                connections=left,
+                drain_seconds=drain_seconds,
+                stop_seconds=stop_seconds,
+            )
             self._reporter.drained(container)
         self._send(Kept(container.number) if is_kept else Gone(container.number))
 
     async def _drain_connections(self, container: Container) -> int | None:
+        """Wait for the connections of a version; returns how many are left, None if that is unknown."""
         running = self._versions.running(container.number)
         if running is None:
             return None
+        log.info("{version}: draining", event="draining", version=container.name)
+        begun = self._clock.seconds()
         drain = self._drains[container.number] = Deferred.fromCoroutine(self._drain.wait(running))
         try:
-            return await drain
+            left = await drain
         except CancelledError:
             if self._state().role(container.number) is Role.STOPPING:
-                log.info("{version} is not drained any further", event="drain_ended", version=container.name)
+                log.info("{version}: drain ended: hanoverd stops", event="drain_ended", version=container.name)
             return None
         except (HanoverdError, OSError) as error:
             log.error(
-                "{version} cannot be drained any further: {error}",
+                "{version}: cannot wait for its connections: {error}",
                 event="drain_failed",
                 version=container.name,
                 error=error,
@@ -135,6 +148,17 @@ class Retirement:
             return None
         finally:
             del self._drains[container.number]
+        seconds = self._clock.seconds() - begun
+        log.info(
+            "{version}: drained in {took}{cut}",
+            event="drained",
+            version=container.name,
+            seconds=seconds,
+            took=format_duration(seconds),
+            connections=left,
+            cut=f": {counted(left, 'connection')} cut" if left else "",
+        )
+        return left
 
     async def _stop_or_kill(self, container: Container) -> bool:
         """Stop the container, and return whether it was stopped without being killed by ``kill``."""
@@ -143,20 +167,27 @@ class Retirement:
         try:
             return await work
         except CancelledError:
-            log.info("{version} was killed: it did not stop in time", event="killed", version=container.name)
+            log.info("{version}: killed: it did not stop in time", event="killed", version=container.name)
             return False
         finally:
             del self._stops[container.number]
 
     async def _stop(self, container: Container) -> bool:
+        begun = self._clock.seconds()
         try:
             await self._stopper.stop(container)
         except EngineError as error:
             # Removing the container stops it too, with SIGKILL.
-            log.error(
-                "{version} could not be stopped: {error}", event="stop_failed", version=container.name, error=error
-            )
+            log.error("{version}: cannot be stopped: {error}", event="stop_failed", version=container.name, error=error)
             return False
+        seconds = self._clock.seconds() - begun
+        log.info(
+            "{version}: stopped in {took}",
+            event="stopped",
+            version=container.name,
+            seconds=seconds,
+            took=format_duration(seconds),
+        )
         return True
 
     async def _try_to_keep(self, container: Container) -> bool:
@@ -164,29 +195,9 @@ class Retirement:
             return await self._retention.keep(container)
         except EngineError as error:
             log.warn(
-                "{version} cannot be kept to roll back to: {error}",
+                "{version}: cannot be kept for a rollback: {error}",
                 event="keep_failed",
                 version=container.name,
                 error=error,
             )
             return False
-
-
-def _log_gone(version: str, left: int | None, drained: float, stopped: float, *, is_kept: bool) -> None:
-    log.info(
-        "{version} is gone: drained for {drained}{cut}, stopped in {stopped}",
-        event="kept" if is_kept else "removed",
-        version=version,
-        connections=left,
-        cut=_cut(left),
-        drained=format_duration(drained),
-        drain_seconds=drained,
-        stopped=format_duration(stopped),
-        stop_seconds=stopped,
-    )
-
-
-def _cut(left: int | None) -> str:
-    if left is None:
-        return ""
-    return f" ({left} connections cut)" if left else " (no connection cut)"

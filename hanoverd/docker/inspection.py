@@ -129,15 +129,13 @@ def addresses_of(found: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(network["IPAddress"] for network in networks.values() if network.get("IPAddress"))
 
 
-def address_of(name: str, found: Mapping[str, Any]) -> str:
+def address_of(found: Mapping[str, Any]) -> str:
     """Return the first IPv4 address of a container; VersionFailed if it has none."""
     addresses = addresses_of(found)
     if addresses:
         return addresses[0]
     networks = found["NetworkSettings"]["Networks"] or {}
-    raise VersionFailed(
-        f"{name} failed: the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})"
-    )
+    raise VersionFailed(f"the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})")
 
 
 def healthcheck_failure(found: Mapping[str, Any]) -> str | None:

@@ -83,7 +83,7 @@ class Listener:
         # Not at the TCP connection: a host that only accepts connections must not be asked more often.
         self._delays.reset()
         self._report.reset()
-        log.info("listening to hookbot at {url}", event="hookbot_connected", url=self._shown)
+        log.info("hookbot: connected to {url}", event="hookbot_connected", url=self._shown)
         self._on_open()
 
     def _take(self, message: bytes) -> None:
@@ -91,7 +91,7 @@ class Listener:
             self._on_message(message)
         except ValueError as error:
             log.error(
-                "a message from hookbot at {url} was dropped: {error}",
+                "hookbot: message from {url} dropped: {error}",
                 event="hookbot_message_dropped",
                 url=self._shown,
                 error=error,
@@ -99,7 +99,7 @@ class Listener:
 
     def _oversized(self, size: int) -> None:
         log.error(
-            "a message of {size} bytes from hookbot at {url} was dropped: it is too large",
+            "hookbot: message from {url} dropped: it is too large ({size} bytes)",
             event="hookbot_message_dropped",
             size=size,
             url=self._shown,
@@ -107,8 +107,7 @@ class Listener:
 
     def _disconnected(self, reason: str) -> None:
         log.warn(
-            "no connection to hookbot at {url}: {reason}. Trying again, at least every {most}; handovers go on by "
-            "SIGHUP meanwhile",
+            "hookbot: no connection to {url}: {reason}; retrying at least every {most}",
             event="hookbot_lost",
             url=self._shown,
             reason=reason,

@@ -175,7 +175,10 @@ class Server:
 
     def _drop(self, connection: Connection, reason: str) -> None:
         log.warn(
-            "dropped the slow listener {peer}: {reason}", event="listener_dropped", peer=connection.peer, reason=reason
+            "hookbot: dropped the slow listener {peer}: {reason}",
+            event="listener_dropped",
+            peer=connection.peer,
+            reason=reason,
         )
         connection.waiting.clear()
         connection.drop()
@@ -184,10 +187,10 @@ class Server:
         try:
             push = push_message(body, secret)
         except ValueError as error:
-            log.error("a webhook was dropped: {error}", event="webhook_dropped", error=error)
+            log.error("hookbot: webhook dropped: {error}", event="webhook_dropped", error=error)
             return
         if push is not None:
-            log.info("published a push to {topic}", event="push_routed", topic=quoted(push.topic))
+            log.info("hookbot: published a push to {topic}", event="push_routed", topic=quoted(push.topic))
             self._send_to_listeners(push.topic, push.body)
 
     # -- listeners

@@ -57,7 +57,7 @@ class ServerService(Service):
         """Handle the signals; the server listens already."""
         super().startService()  # type: ignore[no-untyped-call]
         self._reactor.callWhenRunning(take_signals, self._reactor, lambda: None, lambda _: self._reactor.stop())
-        log.info("hookbot serves {address}", event="hookbot_serving", address=self._address)
+        log.info("hookbot: listening at {address}", event="hookbot_serving", address=self._address)
 
     def stopService(self) -> Any:
         """Stop listening; fires when all connections are closed."""

@@ -67,7 +67,7 @@ class HookbotTrigger:
         if self._subscription.is_of_all_branches and self._had_a_push:
             # The source knows the head of the default branch only, and the last push may have been to another branch.
             log.info(
-                "{source}: pushes during the time without hookbot are not known",
+                "hookbot: pushes during the time without a connection are unknown ({source})",
                 event="hookbot_missed",
                 source=self._source.describe(),
             )
@@ -83,7 +83,7 @@ class HookbotTrigger:
 
     def _newest_is_unknown(self, error: HanoverdError, _delay: float) -> None:
         log.warn(
-            "{source}: cannot check whether a message from hookbot was missed: {error}",
+            "hookbot: cannot check whether a message was missed ({source}): {error}",
             event="hookbot_check_failed",
             source=self._source.describe(),
             error=error,

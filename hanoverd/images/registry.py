@@ -127,7 +127,7 @@ class RegistrySource:
     async def _retry(self, name: ImageName, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> T:
         def log_delay(error: RegistryBusy, delay: float) -> None:
             log.warn(
-                "{image}: the registry limits the rate of requests: retrying in {wait} ({error})",
+                "registry: too many requests for {image}; retrying in {wait}: {error}",
                 event="registry_busy",
                 image=name.reference,
                 wait=format_duration(delay),

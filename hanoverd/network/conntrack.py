@@ -100,7 +100,7 @@ class Conntrack:
                     self._give_up(str(error))
                 except HanoverdError as error:
                     log.warn(
-                        "connections to {address}, which has ended, were not forgotten: {error}",
+                        "conntrack: unanswered connections to {address} not deleted: {error}",
                         event="connections_not_forgotten",
                         address=address,
                         error=error,
@@ -152,9 +152,9 @@ class Conntrack:
     def _give_up(self, reason: str) -> None:
         if self._works:
             log.warn(
-                "connections cannot be counted, so an old version always gets the whole drain timeout: {reason}. Run "
-                "hanoverd as root with the package conntrack installed, or put a copy of conntrack with the capability "
-                "cap_net_admin=+ep (setcap) first on PATH",
+                "conntrack: cannot count connections, so each old version drains for the whole --drain-timeout: {reason}. "
+                "Run hanoverd as root and install the package conntrack, or put a copy of conntrack with the "
+                "capability cap_net_admin=+ep (setcap) first on PATH",
                 event="conntrack_unavailable",
                 reason=reason,
             )
@@ -163,7 +163,7 @@ class Conntrack:
 
 def _warn(reason: str) -> None:
     # It may pass: the next count may succeed.
-    log.warn("connections could not be counted this time: {reason}", event="count_failed", reason=reason)
+    log.warn("conntrack: connections not counted this time: {reason}", event="count_failed", reason=reason)
 
 
 def count_open(listing: str) -> Mapping[str, int]:

@@ -10,6 +10,7 @@ from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.report_once import ReportOnce
 from hanoverd.runtime.tasks import Tasks
+from hanoverd.text.counting import counted
 
 log = Logger()
 
@@ -55,12 +56,13 @@ class Reconciler:
             if problem is not None:
                 self.repairs += 1
                 log.warn(
-                    "another program changed the firewall: {reason}: repaired (number {count})",
+                    "firewall: repaired a change by another program: {reason} ({repairs} so far)",
                     event="repaired",
                     reason=problem,
                     count=self.repairs,
+                    repairs=counted(self.repairs, "repair"),
                 )
 
 
 def _log_error(reason: str) -> None:
-    log.error("the rules cannot be checked: {error}", event="repair_failed", error=reason)
+    log.error("firewall: rules cannot be checked: {error}", event="repair_failed", error=reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.events import Event
 from hanoverd.spec.notifications import Hook, NotificationSpec
+from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 
 log = Logger()
@@ -62,6 +64,8 @@ class Hooks:
         self._limits = limits
         self._commands = Tasks()
         self._requests = Tasks()
+        #: How many notifications are on their way to each webhook.
+        self._undelivered: Counter[str] = Counter()
 
     def notify(self, event: Event) -> None:
         """Start the commands for ``event``, and post it to the webhooks. Failures are logged."""
@@ -71,7 +75,7 @@ class Hooks:
                     self._commands.start(self._run_and_log(hook, event))
                 else:
                     log.error(
-                        "the hook {command} for {hook} was not run: {count} commands are still running",
+                        "hook {hook}: not run: {count} commands are still running ({command})",
                         event="hook_skipped",
                         hook=event.kind,
                         command=hook.command,
@@ -89,8 +93,7 @@ class Hooks:
             if hook.event == event.kind:
                 failure = await self._run(hook, event)
                 if failure is not None:
-                    version = event.new.name if event.new else event.app
-                    raise VersionFailed(f"{version} failed: the hook {hook.command!r} rejected the version: {failure}")
+                    raise VersionFailed(f"the hook {hook.command!r} rejected the version: {failure}")
 
     async def close(self) -> None:
         """Wait a few seconds for unfinished commands and requests, then cancel them; fires when none is left.
@@ -103,16 +106,32 @@ class Hooks:
         if not self._commands and not self._requests:
             return
         log.info(
-            "waiting up to {wait} for {count} unfinished hooks and webhook requests",
+            "hooks: waiting up to {wait} for {commands} and {requests}",
             event="hooks_closing",
             wait=format_duration(self._limits.close_timeout),
+            commands=counted(len(self._commands), "command"),
+            requests=counted(len(self._requests), "notification"),
             count=len(self._commands) + len(self._requests),
         )
         all_done = Outcome(Deferred.fromCoroutine(self._settled()))
         if not await settles_within(self._reactor, self._limits.close_timeout, all_done):
+            self._log_unfinished()
             self._commands.cancel()
             self._requests.cancel()
             await all_done.wait()
+
+    def _log_unfinished(self) -> None:
+        if self._commands:
+            count = len(self._commands)
+            log.warn("hooks: killed {commands}", event="hooks_killed", commands=counted(count, "command"), count=count)
+        for url, count in (+self._undelivered).items():
+            log.warn(
+                "notify: {notifications} not delivered to {url}: hanoverd stops",
+                event="notify_dropped",
+                notifications=counted(count, "notification"),
+                count=count,
+                url=shown(url),
+            )
 
     async def _settled(self) -> None:
         await self._commands.settled()
@@ -122,7 +141,7 @@ class Hooks:
         failure = await self._run(hook, event)
         if failure is not None:
             log.error(
-                "the hook {command} for {hook} failed: {error}",
+                "hook {hook}: failed: {error} ({command})",
                 event="hook_failed",
                 hook=event.kind,
                 command=hook.command,
@@ -154,7 +173,7 @@ class Hooks:
                 self._requests.start(self._post(url, event))
             else:
                 log.error(
-                    "{hook} was not posted to {url}: {count} requests are still unanswered",
+                    "notify: {hook} not sent to {url}: {count} requests are unanswered",
                     event="notify_skipped",
                     hook=event.kind,
                     url=shown(url),
@@ -163,6 +182,7 @@ class Hooks:
 
     async def _post(self, url: str, event: Event) -> None:
         attempts = self._limits.attempts
+        self._undelivered[url] += 1
         try:
             await retry(
                 self._reactor,
@@ -173,13 +193,15 @@ class Hooks:
             )
         except HanoverdError as error:
             log.error(
-                "{error}; given up after {count} attempts",
+                "notify: {hook} not delivered after {count} attempts: {error}",
                 event="notify_failed",
                 hook=event.kind,
                 url=shown(url),
                 error=error,
                 count=attempts,
             )
+        finally:
+            self._undelivered[url] -= 1
 
 
 def _failure(code: int) -> str | None:

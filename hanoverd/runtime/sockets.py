@@ -1,4 +1,4 @@
-"""Where the sockets are by which running daemons are controlled."""
+"""The paths of the control sockets of running daemons."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _ENDING = ".sock"
 
 
 def runtime_folder(environ: Mapping[str, str], uid: int) -> Path:
-    """Where a daemon of user ``uid`` makes its socket: as the file hierarchy standard has it (/run), as the XDG base
-    directory specification has it for users, else a folder in /tmp.
+    """Return the folder for the socket of a daemon of user ``uid``: /run for root (file hierarchy standard), for others the
+    folder of the XDG base directory specification, else a folder in /tmp.
     """
     if environ.get(VARIABLE):
         return Path(environ[VARIABLE])
@@ -23,11 +23,11 @@ def runtime_folder(environ: Mapping[str, str], uid: int) -> Path:
         return _SYSTEM
     if environ.get("XDG_RUNTIME_DIR"):
         return Path(environ["XDG_RUNTIME_DIR"], "hanoverd")
-    return Path(f"/tmp/hanoverd-{uid}")  # noqa: S108  # whose it is, is looked at
+    return Path(f"/tmp/hanoverd-{uid}")  # noqa: S108  # its owner is checked
 
 
 def searched_folders(environ: Mapping[str, str], uid: int) -> list[Path]:
-    """Where a command of user ``uid`` looks for sockets; root finds those of all users who are logged in."""
+    """Return the folders where a command of user ``uid`` looks for sockets: for root, of all users who are logged in."""
     if environ.get(VARIABLE):
         return [Path(environ[VARIABLE])]
     others = sorted(Path("/run/user").glob("*/hanoverd")) if uid == 0 else []
@@ -35,15 +35,15 @@ def searched_folders(environ: Mapping[str, str], uid: int) -> list[Path]:
 
 
 def socket_of(folder: Path, app: str) -> Path:
-    """The socket of an app."""
+    """Return the path of an app's socket."""
     return folder / f"{app}{_ENDING}"
 
 
 def pause_file_of(folder: Path, app: str) -> Path:
-    """The file that is there as long as an app's handovers are paused."""
+    """Return the path of the file that exists while an app is paused."""
     return folder / f"{app}.paused"
 
 
 def app_of(socket: Path) -> str | None:
-    """Whose socket it is; None for a file that is none."""
+    """Return the app of a socket; None for another file."""
     return socket.name.removesuffix(_ENDING) if socket.name.endswith(_ENDING) else None

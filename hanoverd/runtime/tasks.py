@@ -36,7 +36,7 @@ class Tasks:
         def end(result: object) -> None:
             self._running.discard(task)
             if isinstance(result, Failure) and result.check(CancelledError) is None:
-                log.failure("internal error", result, event="internal_error")
+                log.failure("internal error: a task failed", result, event="internal_error")
 
         task.addBoth(end)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hanoverd.docker.engine import Engine
 from hanoverd.runtime.errors import EngineError, VersionFailed
+from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.monitor import ContainerMonitor
 from hanoverd.versions.readiness import Readiness
@@ -22,7 +23,7 @@ async def describe_exit(engine: Engine, container: Container, monitor: Container
         state = {}
     reason = f"exited with code {monitor.exit.get()}"
     if state.get("OOMKilled"):
-        reason += ", killed: out of memory: raise its memory limit, or reduce its memory use"
+        reason += " (out of memory: raise its memory limit, or reduce its memory use)"
     if state.get("Error"):
         reason += f" ({state['Error']})"
     return reason, _last_output(monitor)
@@ -31,7 +32,7 @@ async def describe_exit(engine: Engine, container: Container, monitor: Container
 async def exit_error(engine: Engine, container: Container, monitor: ContainerMonitor) -> VersionFailed:
     """Return the error for a version that exited before it was live."""
     reason, output = await describe_exit(engine, container, monitor)
-    return VersionFailed(f"{container.name} failed: it {reason} before it was ready{output}")
+    return VersionFailed(f"{reason} before it was ready{output}")
 
 
 def not_ready_error(running: Running, readiness: Readiness, seconds: float) -> VersionFailed:
@@ -41,8 +42,8 @@ def not_ready_error(running: Running, readiness: Readiness, seconds: float) -> V
     if created.image.ports and not set(created.ports) <= set(created.image.ports):
         hint = f" (the image exposes {', '.join(str(port.number) for port in created.image.ports)})"
     return VersionFailed(
-        f"{created.name} failed: it was not ready within the status timeout of {format_duration(seconds)}, after "
-        f"{readiness.probes} probes; the last at {running.address}: {readiness.describe()}{hint}"
+        f"not ready within the status timeout of {format_duration(seconds)}, after "
+        f"{counted(readiness.probes, 'probe')}; the last at {running.address}: {readiness.describe()}{hint}"
         f"{_last_output(running.monitor)}"
     )
 

@@ -123,7 +123,7 @@ class ContainerMonitor:
             elif isinstance(failure, EngineRefused) and failure.status == _NOT_IMPLEMENTED:
                 # The container runs all the same.
                 log.warn(
-                    "the output of {version} cannot be shown: {error}",
+                    "{version}: output cannot be shown: {error}",
                     event="output_unavailable",
                     version=self._name,
                     error=failure,
@@ -131,7 +131,7 @@ class ContainerMonitor:
                 return
             elif not is_reported and not self.exit.is_settled:
                 log.warn(
-                    "the output of {version} is not shown for now: {error}",
+                    "{version}: output not shown for now: {error}",
                     event="output_interrupted",
                     version=self._name,
                     error=failure,
@@ -204,4 +204,4 @@ class _Output:
     def _emit(self, line: bytes) -> None:
         text = line.rstrip(b"\r").decode(errors="replace")
         self.tail.append(text if len(text) <= TAIL_WIDTH else f"{text[:TAIL_WIDTH]}…")
-        log.info("{version}: {line}", event="output", version=self._name, line=text)
+        log.info("{version}  | {line}", event="output", version=self._name, line=text)

@@ -60,7 +60,7 @@ class Stopper:
 
         Fails with the ``EngineError`` family where waiting does not help, as without permission.  Cancel ends the wait.
         """
-        await self._retry("still waiting for the engine", self._engine.negotiate)
+        await self._retry(f"{self._versions.app}: waiting for the engine", self._engine.negotiate)
 
     async def stop(self, container: Container) -> None:
         """Stop the container with its stop signal, and with SIGKILL after its stop timeout.  Idempotent.
@@ -69,7 +69,7 @@ class Stopper:
         kills the container at once.
         """
         await self._retry(
-            f"{container.name} is not stopped yet", lambda: self._engine.stop(container.ref, self._stop_timeout)
+            f"{container.name}: not stopped yet", lambda: self._engine.stop(container.ref, self._stop_timeout)
         )
 
     async def stop_and_wait(self, running: Running) -> None:
@@ -94,7 +94,7 @@ class Stopper:
         """
         try:
             await self._retry(
-                f"{container.name} is not removed yet",
+                f"{container.name}: not removed yet",
                 lambda: self._engine.remove_if(container.ref, APP, self._versions.app),
             )
         finally:
@@ -109,7 +109,7 @@ class Stopper:
             await self.remove(container)
         except (CancelledError, HanoverdError) as error:
             log.error(
-                "{version} could not be removed{why}: remove it with `docker rm -f -v {container}`",
+                "{version}: cannot be removed{why}: remove it with `docker rm -f -v {container}`",
                 event="remove_failed",
                 version=container.name,
                 container=container.ref,
@@ -119,11 +119,11 @@ class Stopper:
             return False
         return True
 
-    async def _retry(self, message: str, request: Callable[[], Coroutine[Deferred[Any], Any, object]]) -> None:
-        """Send a request until the engine has answered it; ``message`` is logged, once, while the engine is away."""
+    async def _retry(self, problem: str, request: Callable[[], Coroutine[Deferred[Any], Any, object]]) -> None:
+        """Send a request until the engine has answered it; ``problem`` is logged, once, while the engine is away."""
         refused_until = self._clock.seconds() + REFUSED_WITHIN
         report = ReportOnce(
-            lambda error: log.warn("{what}: {error}", event="engine_waiting", what=message, error=error)
+            lambda error: log.warn("{problem}: {error}; retrying", event="engine_waiting", problem=problem, error=error)
         )
 
         def before_sleep(error: EngineError, _delay: float) -> None:

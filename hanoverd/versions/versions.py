@@ -111,7 +111,7 @@ class Versions:
         ports = tuple(dict.fromkeys(recipe.options.ports)) or image.ports
         if not ports:
             raise VersionFailed(
-                f"{container.name} failed: no port is published, and the image {image.name.reference} exposes none, so "
+                f"no port is published, and the image {image.name.reference} exposes none, so "
                 "nothing can show that it is ready: publish the port that it serves with --publish"
             )
         try:
@@ -121,7 +121,7 @@ class Versions:
         except Conflict as error:
             next_number = await self._free_number(number)
             if next_number == number:
-                raise VersionFailed(f"{container.name} failed: {error}") from None
+                raise VersionFailed(str(error)) from None
             raise NameInUse(container.name, next_number) from None
         return Created(replace(container, id=container_id), recipe, ports, time.time())
 
@@ -151,7 +151,7 @@ class Versions:
             finally:
                 await monitor.close()
         try:
-            address = address_of(container.name, found)
+            address = address_of(found)
             self._check_address(container, address)
         except VersionFailed:
             await monitor.close()
@@ -168,7 +168,7 @@ class Versions:
         found = await self._engine.inspect_container(container.ref)
         recipe = await self.recipe_of(found)
         if address not in addresses_of(found):
-            address = address_of(container.name, found)
+            address = address_of(found)
         container = replace(container, id=found["Id"])
         ports = tuple(proxy_ports_of(found)) or exposed_tcp_ports(found["Config"])
         created = Created(container, recipe, ports, created_at(found))
@@ -234,7 +234,7 @@ class Versions:
         for other in self._running.values():
             if other.number != container.number and not other.has_exited and address in other.addresses:
                 raise VersionFailed(
-                    f"{container.name} failed: the engine assigned it the address {address}, which {other.name} has: the "
+                    f"the engine assigned it the address {address}, which {other.name} has: the "
                     "engine has lost track of its addresses. Stop hanoverd, which stops the old version, and start it again"
                 )
 

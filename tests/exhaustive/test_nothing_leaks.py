@@ -190,7 +190,7 @@ class DesertedTests(TestCase):
         await self.refuse_everywhere(AFTER)
 
     async def hang_up_everywhere(self, phase: str) -> None:
-        """The handover begins anew when the engine is back."""
+        """The handover restarts when the engine is back."""
         begun_anew = await self.desert_everywhere(phase, 3, HangUp)
         self.assertGreaterEqual(begun_anew.count(LIVE), 5)
 
@@ -241,11 +241,13 @@ class SomethingElseHappens(TestCase):
                 at_request(world, begun + k, lambda daemon=daemon: daemon.trigger("newer"))  # type: ignore[misc]
                 daemon.trigger("older")
                 await at_rest(daemon)
-                self.assertEqual((len(world.leads_to), *world.state()[:2]), (1, world.leads_to, world.leads_to))
+                self.assertEqual(
+                    (len(world.routed_versions), *world.state()[:2]), (1, world.routed_versions, world.routed_versions)
+                )
                 made = len(world.engine.requests) - begun
                 if k < STARTED:
                     # The older one was cancelled.  Its number is not used again.
-                    self.assertEqual(world.leads_to, ["app-2"])
+                    self.assertEqual(world.routed_versions, ["app-2"])
                 await daemon.stop()
                 self.assertEqual(world.state(), ([], [], []))
             finally:
@@ -300,7 +302,7 @@ class SomethingElseHappens(TestCase):
 
     async def take_over(self, world: World) -> None:
         """What serves is left serving, and the next daemon puts all else in order."""
-        live = world.leads_to
+        live = world.routed_versions
         self.assertEqual(len(live), 1)
         self.assertLessEqual(set(live), set(world.engine.running()))
         successor = await started(world, live=False)
@@ -337,15 +339,15 @@ async def started(world: World, *, live: bool = True, overlap: bool = True, keep
 
 
 def is_at_rest(daemon: Daemon) -> bool:
-    """Whether nothing is under way, or about to start."""
+    """Whether nothing is in progress, or about to start."""
     state = daemon.orchestrator.state
     is_asked = bool(state.attempts) or not state.requests.is_empty or state.phase is not Phase.RUNNING
     return not (is_asked or len(daemon.orchestrator._tasks))
 
 
 async def at_rest(daemon: Daemon) -> None:
-    """Wait until nothing is under way."""
-    await until(lambda: is_at_rest(daemon), 20.0, lambda: f"it goes on and on: {daemon.orchestrator.state}")
+    """Wait until nothing is in progress."""
+    await until(lambda: is_at_rest(daemon), 20.0, lambda: f"it continues and on: {daemon.orchestrator.state}")
 
 
 def at_request(world: World, number: int, act: Callable[[], object]) -> None:

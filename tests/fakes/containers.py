@@ -97,7 +97,7 @@ class FakeContainer:
         }
 
     def networks(self) -> dict[str, Any]:
-        """Where it is, as the engine tells it."""
+        """Return the address in the engine's answer."""
         addresses = {**self.more_addresses, "bridge": self.address}
         return {name: {"IPAddress": address if self.is_running else ""} for name, address in addresses.items()}
 

@@ -23,7 +23,7 @@ def source_context(
     environ: Mapping[str, str] | None = None,
     state_folder: Path | None = None,
 ) -> SourceContext:
-    """As the daemon would be given them, with nobody logged in anywhere."""
+    """Return the context that hanoverd provides, without logins."""
     environ = {"PATH": os.environ["PATH"], "HOME": "/nowhere", **(environ or {})}
     return SourceContext(
         reactor=reactor,

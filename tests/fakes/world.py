@@ -112,13 +112,13 @@ class World:
             self.engine.containers[name].end(code)
 
     @property
-    def leads_to(self) -> list[str]:
+    def routed_versions(self) -> list[str]:
         """The versions that the rules name, each once."""
         return sorted({rule.split('"')[1].removeprefix("hanoverd: ") for rule in self.firewall.rules() if '"' in rule})
 
     def state(self) -> tuple[list[str], list[str], list[str]]:
-        """The containers that there are, those that run, and the versions that the rules lead to."""
-        return sorted(self.engine.containers), self.engine.running(), self.leads_to
+        """Return all containers, the running ones, and the versions to which the rules route."""
+        return sorted(self.engine.containers), self.engine.running(), self.routed_versions
 
     def has_logged(self, *ids: str, **fields: object) -> bool:
         """Whether an event of one of these kinds, with these values of its fields, was logged."""
@@ -225,7 +225,7 @@ class Daemon:
 
     async def live(self, name: str, within: float = 10.0) -> None:
         """Wait until the version ``name`` is live."""
-        await until(lambda: self.live_name == name and self.world.leads_to in ([name], []), within)
+        await until(lambda: self.live_name == name and self.world.routed_versions in ([name], []), within)
 
     @property
     def live_name(self) -> str | None:
@@ -233,7 +233,7 @@ class Daemon:
         return next((running.name for running in self.app.live()), None)
 
     async def at_rest(self, within: float = 10.0) -> None:
-        """Wait until no handover is under way or about to start."""
+        """Wait until no handover is in progress or about to start."""
 
         def rests() -> bool:
             state = self.orchestrator.state

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from tests.faults.right import named
+from tests.faults.checks import named
 from tests.faults.site import FOLDER, GIT, Site, wait_for
 from tests.faults.traps import AFTER, BEFORE, EngineTrap, ProgramTrap
 from tests.faults.words import APP, FAILED, WENT_LIVE
@@ -146,7 +146,7 @@ def set_the_clock(site: Site) -> str:
 
 def git_host_vanishes(site: Site) -> str:
     """Stop the git host, perhaps during a fetch."""
-    become_of(site, GIT)
+    use_source(site, GIT)
     site.write_app(megabytes=5)
     mark = site.mark()
     site.daemon.hup()
@@ -173,7 +173,7 @@ def registry_vanishes(site: Site) -> str:
 
 def hookbot_vanishes(site: Site) -> str:
     """Stop hookbot during a handover that it has triggered; its next message must arrive."""
-    become_of(site, FOLDER)
+    use_source(site, FOLDER)
     for _ in range(2):
         mark = site.mark()
         site.write_app()
@@ -187,12 +187,12 @@ def hookbot_vanishes(site: Site) -> str:
     return ""
 
 
-def become_of(site: Site, source: str) -> None:
+def use_source(site: Site, source: str) -> None:
     """Restart hanoverd with this source, unless it runs with it."""
     if site.source != source:
         site.stop()
         site.start(source)
-        site.become_right()
+        site.wait_until_recovered()
     if source == FOLDER:
         site.wait_until_subscribed()
 

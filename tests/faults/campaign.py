@@ -4,10 +4,9 @@ usage: python -m tests.faults.campaign [--faults N | --seconds N] [--seed N] [--
 (as root, from the project's root)
 
 Each fault (faults.py) happens while a daemon serves an app, and often during a handover: at a phase that its status shows,
-or at any moment.  Then everything must become right (right.py) without a person: hanoverd is only restarted where it has
-ended, as a service manager does.  If it does not become right, the end of hanoverd's log is printed, and the campaign
-continues on a fresh host.  Requests must not fail, except where the fault itself takes the app away, and each stop of
-hanoverd must finish within a limit.  Prints a line for each fault, and a table; the exit status is 1 if anything was wrong.
+or at any moment.  Then hanoverd must recover (checks.py) without help: it is only restarted if it has ended, as a service
+manager does.  If it does not recover, the end of its log is printed, and the campaign continues on a fresh host.  Requests must not fail, except where the fault itself takes the app away, and each stop of
+hanoverd must finish within a limit.  Prints a line for each fault, and a table; the exit status is 1 if there were failures.
 
 The same seed makes the same faults, with the same random choices in each, whatever the results: use it to compare this
 hanoverd with that of another checkout, DIR.
@@ -37,22 +36,22 @@ from tests.lab.daemon import PROJECT
 #: How often, of 1, a fault is followed by an undisturbed handover, and by a look at whether rules are still repaired.
 AGAIN, REPAIRED = 0.1, 0.2
 
-#: How often, of 1, a storm of SIGHUPs, or of commands, goes on during a fault.
+#: How often, of 1, a storm of SIGHUPs, or of commands, continues during a fault.
 STORMS, COMMANDS = 0.2, 0.15
 
-#: How much of hanoverd's log, of each of its last two runs, is printed where something is wrong, in characters.
+#: How much of hanoverd's log, of each of its last two runs, is printed if it does not recover, in characters.
 TAIL = 4000
 
 
 @dataclass
 class Result:
-    """The result of one fault; ``detail`` describes it, ``wrong`` is why it did not become right, "" if it did."""
+    """The result of one fault; ``detail`` describes it, ``wrong`` is why hanoverd did not recover, "" if it did."""
 
     fault: Fault
     detail: str
     requests: int
     failed: int
-    #: How long it took to become right, in seconds.
+    #: How long the recovery took, in seconds.
     seconds: float
     #: The errors that the clients saw, without repeats.
     errors: list[str]
@@ -67,14 +66,14 @@ class Result:
         return 0 if self.fault.may_fail else self.failed
 
     @property
-    def is_right(self) -> bool:
-        """Whether it became right, and no request was lost."""
+    def has_recovered(self) -> bool:
+        """Whether hanoverd recovered, and lost no request."""
         return not self.wrong and not self.wrongly_failed
 
     def __str__(self) -> str:
         what = f"{self.fault.name} {self.detail}".strip()
         errors = "; ".join(self.errors[:3]) if self.wrongly_failed else ""
-        end = f"NOT RIGHT: {self.wrong}" if self.wrong else f"right after {self.seconds:5.2f} s"
+        end = f"NOT RECOVERED: {self.wrong}" if self.wrong else f"recovered after {self.seconds:5.2f} s"
         return f"{what:60} {self.requests:6} requests {self.failed:4} failed  {end} {errors}".rstrip()
 
 
@@ -86,50 +85,52 @@ class Sums:
     left: list[str] = field(default_factory=list)
 
     @property
-    def not_right(self) -> list[Result]:
-        """The results that are wrong."""
-        return [result for result in self.results if not result.is_right]
+    def failures(self) -> list[Result]:
+        """The faults from which hanoverd did not recover, or lost requests."""
+        return [result for result in self.results if not result.has_recovered]
 
     def __str__(self) -> str:
         lines = [
-            f"{'fault':40} {'times':>5} {'not right':>9} {'requests':>9} {'wrongly failed':>14} {'slowest stop':>12}"
+            f"{'fault':40} {'times':>5} {'failures':>9} {'requests':>9} {'wrongly failed':>14} {'slowest stop':>12}"
         ]
         for name in dict.fromkeys(fault.name for fault in FAULTS):
             some = [result for result in self.results if result.fault.name == name]
             if some:
-                wrong = sum(not result.is_right for result in some)
+                wrong = sum(not result.has_recovered for result in some)
                 requests, failed = sum(one.requests for one in some), sum(one.wrongly_failed for one in some)
                 slowest = max((stop for one in some for stop in one.stops), default=None)
                 stop = "" if slowest is None else f"{slowest:.1f} s"
                 lines.append(f"{name:40} {len(some):5} {wrong:9} {requests:9} {failed:14} {stop:>12}".rstrip())
-        right = [result for result in self.results if not result.wrong]
-        slowest_right = max(right, key=lambda result: result.seconds, default=None)
+        recovered = [result for result in self.results if not result.wrong]
+        slowest_recovery = max(recovered, key=lambda result: result.seconds, default=None)
         stops = [(stop, result.fault.name) for result in self.results for stop in result.stops]
         lines.append(
-            f"{len(self.not_right)} of {len(self.results)} not right; "
+            f"{len(self.failures)} of {len(self.results)} faults not recovered; "
             f"{sum(result.requests for result in self.results)} requests, "
             f"{sum(result.wrongly_failed for result in self.results)} failed that should have been saved"
         )
-        if slowest_right is not None:
-            lines.append(f"right again within {slowest_right.seconds:.1f} s at the most ({slowest_right.fault.name})")
+        if slowest_recovery is not None:
+            lines.append(
+                f"recovered within {slowest_recovery.seconds:.1f} s at the most ({slowest_recovery.fault.name})"
+            )
         if stops:
             lines.append("slowest of {} stops: {:.1f} s ({})".format(len(stops), *max(stops)))
         lines.append(f"left behind: {', '.join(self.left) or 'nothing'}")
         return "\n".join(lines)
 
 
-def run(seed: int, goes_on: Callable[[int], bool], only: Sequence[str] = (), tree: Path = PROJECT) -> Sums:
-    """Run faults while ``goes_on`` returns true for their number so far; return all results.
+def run(seed: int, continues: Callable[[int], bool], only: Sequence[str] = (), tree: Path = PROJECT) -> Sums:
+    """Run faults while ``continues`` returns true for their number so far; return all results.
 
     With ``only``, run only the faults whose names contain one of these.
     """
     sums = Sums()
     dealt = _dealt(seed, [fault for fault in FAULTS if not only or any(name in fault.name for name in only)])
-    while goes_on(len(sums.results)):
+    while continues(len(sums.results)):
         with site(tree) as where:
             try:
-                where.begin()
-                while goes_on(len(sums.results)):
+                where.set_up()
+                while continues(len(sums.results)):
                     where.chance = random.Random(f"{seed} {len(sums.results)}")
                     result = _one(where, next(dealt))
                     sums.results.append(result)
@@ -141,20 +142,20 @@ def run(seed: int, goes_on: Callable[[int], bool], only: Sequence[str] = (), tre
                 else:
                     sums.left += _end(where)
             finally:
-                where.abandon()
+                where.kill_all()
     return sums
 
 
 def _end(where: Site) -> list[str]:
     try:
-        return where.end()
+        return where.tear_down()
     except Exception as error:
         # Whatever it is, the results are worth more than a traceback.
         return [f"no end: {type(error).__name__}: {error}"]
 
 
 def _dealt(seed: int, faults: Sequence[Fault]) -> Iterator[Fault]:
-    """Yield the faults without end, shuffled as a pack of cards, so that all of them are in each round."""
+    """Yield the faults without end, each round of them shuffled."""
     chance = random.Random(seed)
     while True:
         pack = [fault for fault in faults for _ in range(fault.weight)]
@@ -170,11 +171,11 @@ def _one(where: Site, fault: Fault) -> Result:
     detail, seconds, wrong, log = "", 0.0, "", ""
     try:
         detail = _happen(where, fault)
-        seconds = where.become_right()
+        seconds = where.wait_until_recovered()
         if where.chance.random() < AGAIN:
             # It can still hand over.
             where.hand_over()
-            where.become_right()
+            where.wait_until_recovered()
         if where.chance.random() < REPAIRED:
             where.have_rules_repaired()
     except Exception as error:
@@ -224,7 +225,7 @@ def main() -> None:
         given.tree.resolve(strict=True),
     )
     print(sums)
-    sys.exit(1 if sums.not_right or sums.left else 0)
+    sys.exit(1 if sums.failures or sums.left else 0)
 
 
 if __name__ == "__main__":

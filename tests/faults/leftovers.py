@@ -29,7 +29,7 @@ def hook_leaves_a_process(site: Site) -> str:
     site.stop()
     site.start(None, "--hook", hook)
     try:
-        site.become_right()
+        site.wait_until_recovered()
         begun = time.monotonic()
         site.hand_over()
         took = time.monotonic() - begun

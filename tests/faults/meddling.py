@@ -23,7 +23,7 @@ def second_network(site: Site) -> str:
         else:
             site.stop()
         site.start()
-        site.become_right()
+        site.wait_until_recovered()
     finally:
         # The container may be gone by now.
         site.lab.docker("POST", f"/networks/{network}/disconnect", {"Container": name, "Force": True})
@@ -53,7 +53,7 @@ def flush_while_away(site: Site) -> str:
         answers: list[str] = []
         wait_for(lambda: _record_answer(site, answers), "some version answers")
         assert answers == [name], f"{answers[0]} answers first, and {name} was live"
-    site.become_right()
+    site.wait_until_recovered()
     site.write_app()
     return f"from {site.source}"
 

@@ -64,7 +64,7 @@ def firewall_fails_at_a_death(site: Site) -> str:
             site.lab.docker("POST", f"/containers/{name}/kill")
             _about_a_second(site.chance)
         no_longer_live(site, name)
-        site.become_right()
+        site.wait_until_recovered()
     return said
 
 
@@ -106,7 +106,7 @@ def conntrack_fails_at_first(site: Site) -> str:
     with _failing(site, (CONNTRACK,), 1, "conntrack v1.4.7 (conntrack-tools): Operation failed: no buffer space"):
         site.start()
         wait_for(lambda: site.programs.has_failed(CONNTRACK), "conntrack is called")
-    site.become_right()
+    site.wait_until_recovered()
     site.hand_over()
     _drains_soon(site)
     return ""

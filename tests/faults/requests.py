@@ -68,10 +68,10 @@ def at_a_stop(site: Site) -> str:
     site.daemon.hup()
     time.sleep(site.chance.uniform(0, 1.5))
     site.requests.trouble(trouble)
-    site.begin_stop()
+    site.send_stop()
     time.sleep(1)
     site.requests.disarm()
-    site.stopped()
+    site.wait_stopped()
     site.start()
     return describe(trouble)
 
@@ -101,7 +101,7 @@ def kill_and_recover(site: Site) -> None:
     with site.load.off():
         name = site.live()
         site.lab.docker("POST", f"/containers/{name}/kill")
-        site.become_right()
+        site.wait_until_recovered()
         assert site.live() != name, f"{name} is live, and was killed"
 
 

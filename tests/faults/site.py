@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.faults.checks import name_of, named, problems
 from tests.faults.pressure import Pressure
-from tests.faults.right import complaints, name_of, named
 from tests.faults.traps import EngineTrap, ProgramTrap
 from tests.faults.words import APP, CHAIN, COMMENT, PHASES, WENT_LIVE
 from tests.integration.asking import hostname
@@ -42,17 +42,17 @@ GIT_PORT, REGISTRY_PORT = 9418, 5000
 #: How much the engine can keep, in bytes.
 DISK = 600 * 1024 * 1024
 
-#: How long everything may take to become right again, in seconds; the drain timeout is 30 of them.
-RIGHT_WITHIN = 45
+#: How long a recovery may take, in seconds; the drain timeout is 30 of them.
+RECOVERS_WITHIN = 45
 
-#: For how long it must stay right, in seconds, so that a late effect is counted for the fault that causes it.
-CALM = 0.4
+#: How long there must be no new problem, in seconds, so that a late effect counts for the fault that causes it.
+STAYS_FOR = 0.4
 
-#: How long hanoverd may take to end after SIGTERM, in seconds: it waits up to 5 for hooks, up to 10 for an engine that does
+#: How long hanoverd may take to stop after SIGTERM, in seconds: it waits up to 5 for hooks, up to 10 for an engine that does
 #: not answer, and up to the app's stop timeout, by default 10, until the engine kills the app.
 STOP_WITHIN = 5 + 10 + 10
 
-#: A rule without effect.  Inserted before those of hanoverd, it is a change that hanoverd repairs.
+#: A rule without effect.  Inserted before hanoverd's rules, it is a change that hanoverd repairs.
 _FOREIGN = ("PREROUTING", "-d", "203.0.113.1", "-j", "RETURN")
 
 _REGISTRY = """\
@@ -64,7 +64,7 @@ http: {{addr: 127.0.0.1:{port}}}
 
 
 class Helper:
-    """A program that serves a port of the lab's first host, and may vanish at any time."""
+    """A program that listens on a port of the lab's first host, and may be killed at any time."""
 
     def __init__(self, lab: Lab, port: int, *command: str, env: dict[str, str] | None = None) -> None:
         self._lab = lab
@@ -131,24 +131,24 @@ class Site:
         hookbot = twistd("hookbot", "serve", f"--bind=127.0.0.1:{HOOKBOT_PORT}")
         self.hookbot = Helper(lab, HOOKBOT_PORT, *hookbot, env={**environment(lab), "HOOKBOT_KEY": HOOKBOT_KEY})
 
-    def begin(self) -> None:
+    def set_up(self) -> None:
         """Start everything, and wait until the app is live."""
         for helper in (self.registry, self.git_host, self.hookbot):
             helper.start()
         self.set_clock(0)
         self.write_app()
         self.start()
-        self.become_right()
+        self.wait_until_recovered()
 
-    def end(self) -> list[str]:
+    def tear_down(self) -> list[str]:
         """Stop hanoverd and its app; return the names of what is left behind."""
         self.stop()
         self.start(FOLDER, keep=False)
-        self.become_right()
+        self.wait_until_recovered()
         self.stop()
         return self.left()
 
-    def abandon(self) -> None:
+    def kill_all(self) -> None:
         """Kill everything that runs here, except the engine, which the lab ends; idempotent."""
         self.load.finish()
         if self._daemon is not None:
@@ -186,15 +186,15 @@ class Site:
 
     def stop(self) -> float:
         """Stop hanoverd by SIGTERM, which must finish within ``STOP_WITHIN``; return how long it took, in seconds."""
-        self.begin_stop()
-        return self.stopped()
+        self.send_stop()
+        return self.wait_stopped()
 
-    def begin_stop(self) -> None:
-        """Send hanoverd SIGTERM; ``stopped`` must follow."""
+    def send_stop(self) -> None:
+        """Send hanoverd SIGTERM; ``wait_stopped`` must follow."""
         self._stop_began = time.monotonic()
         self.daemon.signal(signal.SIGTERM)
 
-    def stopped(self) -> float:
+    def wait_stopped(self) -> float:
         """Wait for the end of a stop, as ``stop`` does."""
         try:
             status = self.daemon.wait(max(0, self._stop_began + STOP_WITHIN - time.monotonic()))
@@ -290,7 +290,7 @@ class Site:
             cwd="/",
             capture_output=True,
             text=True,
-            timeout=RIGHT_WITHIN,
+            timeout=RECOVERS_WITHIN,
             check=False,
         )
 
@@ -399,22 +399,24 @@ class Site:
         finally:
             ballast.unlink()
 
-    # -- right and wrong
+    # -- recovery
 
-    def become_right(self) -> float:
-        """Wait until ``right.py`` finds nothing wrong, for a moment; return how long it took, in seconds."""
+    def wait_until_recovered(self) -> float:
+        """Wait until ``checks.py`` finds no problem for a moment; return how long that took, in seconds."""
         begun = time.monotonic()
-        right_since: float | None = None
-        while right_since is None or time.monotonic() < right_since + CALM:
-            wrong = self._complaints()
+        recovered_since: float | None = None
+        while recovered_since is None or time.monotonic() < recovered_since + STAYS_FOR:
+            wrong = self._problems()
             if not wrong:
-                right_since = right_since or time.monotonic()
+                recovered_since = recovered_since or time.monotonic()
             else:
-                right_since = None
+                recovered_since = None
                 assert not self.daemon.has_ended, f"hanoverd has ended by itself ({self.daemon.wait()})"
-                assert time.monotonic() < begun + RIGHT_WITHIN, f"not right within {RIGHT_WITHIN} s: {'; '.join(wrong)}"
+                assert time.monotonic() < begun + RECOVERS_WITHIN, (
+                    f"not recovered within {RECOVERS_WITHIN} s: {'; '.join(wrong)}"
+                )
             time.sleep(0.05)
-        return right_since - begun
+        return recovered_since - begun
 
     def have_rules_repaired(self) -> None:
         """Change the rules in a way that costs no request, and wait until hanoverd has repaired them."""
@@ -446,12 +448,12 @@ class Site:
         """Return the processes on the host with ``word`` in their command lines."""
         return [pid for pid, line in self._processes() if word in line]
 
-    def _complaints(self) -> list[str]:
+    def _problems(self) -> list[str]:
         status = self.status()
         if status is None:
             return ["hanoverd does not answer"]
         try:
-            wrong = complaints(status, self._rules(), self._containers())
+            wrong = problems(status, self._rules(), self._containers())
             # Only then: it takes long where nothing answers.
             if not wrong and (answering := self.answering()) != status["live"]["version"]:
                 wrong.append(f"{answering} answers, and {status['live']['version']} is live")

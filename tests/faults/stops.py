@@ -44,7 +44,7 @@ def firewall_fails(site: Site) -> str:
     """With ``--on-exit stop``, while iptables fails for a moment: nothing may be left."""
     _become_stopping(site)
     with failing_firewall(site) as said:
-        site.begin_stop()
+        site.send_stop()
         time.sleep(site.chance.uniform(0.3, 1.5))
     return f"{said}, in {_stopped_for_good(site):.1f} s"
 
@@ -57,7 +57,7 @@ def engine_trouble(site: Site) -> str:
     site.daemon.hup()
     time.sleep(site.chance.uniform(0, 1.5))
     site.requests.trouble(trouble)
-    site.begin_stop()
+    site.send_stop()
     time.sleep(1)
     site.requests.disarm()
     return f"{describe(trouble)}, in {_stopped_for_good(site):.1f} s"
@@ -66,7 +66,7 @@ def engine_trouble(site: Site) -> str:
 def _become_stopping(site: Site) -> None:
     site.stop()
     site.start(keep=False)
-    site.become_right()
+    site.wait_until_recovered()
 
 
 def _stop_at_a_death(site: Site, *, drains: bool, keep: bool = True) -> str:
@@ -77,16 +77,16 @@ def _stop_at_a_death(site: Site, *, drains: bool, keep: bool = True) -> str:
             site.hand_over()
         os.kill(site.process_of(site.live()), signal.SIGKILL)
         time.sleep(delay)
-        site.begin_stop()
+        site.send_stop()
         if not keep:
             return f"{site.note}, in {_stopped_for_good(site):.1f} s"
-        took = site.stopped()
+        took = site.wait_stopped()
     site.start()
     return f"{site.note}, in {took:.1f} s"
 
 
 def _stopped_for_good(site: Site) -> float:
-    took = site.stopped()
+    took = site.wait_stopped()
     left = site.left()
     assert not left, f"left behind: {', '.join(left)}"
     site.start()

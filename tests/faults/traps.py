@@ -173,7 +173,7 @@ class EngineTrap:
             _shut_down(end)
 
     def _passes(self, data: bytes, client: socket.socket, due: list[int | None]) -> bool:
-        """Kill and delay as asked, and return whether the request that starts with ``data`` is to be passed on.
+        """Kill and delay as requested; return whether to pass on the request that starts with ``data``.
 
         Adds to ``due`` what must happen at its answer: the process to kill, or None to close the connection.
         """
@@ -221,7 +221,7 @@ class EngineTrap:
 
 
 class ProgramTrap:
-    """A folder for PATH with programs that do what those of the same names do."""
+    """A folder for PATH with wrappers of programs."""
 
     def __init__(self, folder: Path, programs: Sequence[str]) -> None:
         self.folder = folder

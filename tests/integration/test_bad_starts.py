@@ -16,7 +16,7 @@ from tests.lab.daemon import run_to_end
 from tests.lab.host import Lab
 
 USAGE, START = 2, 1
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+ORDINARY_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_a_docker_context_that_does_not_exist_is_reported(lab: Lab, app_folder: 
 
 
 def test_missing_permission_for_the_engine_is_reported(lab: Lab, app_folder: Path, capable: dict[str, str]) -> None:
-    code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder, capable, NOBODY)
+    code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder, capable, ORDINARY_USER)
     assert (code, out) == (START, "")
     assert f"permission denied by the Docker engine at {lab.docker_host}" in err
 
 
 def test_missing_permission_for_the_firewall_is_reported(lab: Lab, app_folder: Path) -> None:
-    code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder, None, NOBODY)
+    code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder, None, ORDINARY_USER)
     assert (code, out) == (START, "")
     assert "iptables-save failed" in err
     assert "setcap" in err
@@ -164,6 +164,6 @@ def test_help_and_version_work_without_engine_and_firewall(lab: Lab, tmp_path: P
 
 def test_an_unreadable_dockerfile_is_reported(lab: Lab, app_folder: Path, capable: dict[str, str]) -> None:
     (app_folder / "Dockerfile").chmod(0o600)
-    code, out, err = run_to_end(lab, [], app_folder, capable, NOBODY)
+    code, out, err = run_to_end(lab, [], app_folder, capable, ORDINARY_USER)
     assert (code, out) == (START, "")
     assert f"cannot read {app_folder}/Dockerfile: Permission denied: hanoverd runs as user 65534" in err

@@ -26,7 +26,7 @@ from tests.lab.images import write_app
 URL = "http://{}:8080/"
 ARGUMENTS = ("-p", "8080:80", "--name", "web")
 
-SOMEBODY = ("setpriv", "--reuid=4321", "--regid=4321", "--clear-groups")
+OTHER_USER = ("setpriv", "--reuid=4321", "--regid=4321", "--clear-groups")
 
 
 class Commands:
@@ -353,14 +353,14 @@ class TestAccess:
             hanoverd.wait_live("web-0")
             path = lab.runtime / "web.sock"
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
-            code, out, err = commands.end("status", "web", as_user=SOMEBODY)
+            code, out, err = commands.end("status", "web", as_user=OTHER_USER)
             assert (code, out) == (1, "")
             assert (
                 "the hanoverd that serves web belongs to another user: run this command as that user or as root" in err
             )
             # Even if the mode of the file allows it.
             path.chmod(0o666)
-            code, out, err = commands.end("pause", "web", as_user=SOMEBODY)
+            code, out, err = commands.end("pause", "web", as_user=OTHER_USER)
             assert (code, out) == (1, "")
             assert "web: this hanoverd belongs to another user" in err
             assert not commands.status()["paused"]

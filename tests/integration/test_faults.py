@@ -10,4 +10,4 @@ FAULTS, SEED = 60, 4
 def test_hanoverd_recovers_from_sixty_faults() -> None:
     sums = run(SEED, lambda count: count < FAULTS)
     print(sums)
-    assert (len(sums.results), [str(result) for result in sums.not_right], sums.left) == (FAULTS, [], [])
+    assert (len(sums.results), [str(result) for result in sums.failures], sums.left) == (FAULTS, [], [])

@@ -291,8 +291,8 @@ def test_a_message_builds_the_folder(lab: Lab, hookbot: Daemon, daemon: StartDae
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--hookbot", "ws://T@127.0.0.1/sub/elsewhere"], "knows /sub/HOST/repo/USER/REPO/branch/BRANCH"),
-        (["--hookbot", "ws://T@127.0.0.1/unsafe/sub/hanoverd/cwd"], "say --hookbot-unsafe"),
+        (["--hookbot", "ws://T@127.0.0.1/sub/elsewhere"], "/sub/HOST/repo/USER/REPO/branch/BRANCH"),
+        (["--hookbot", "ws://T@127.0.0.1/unsafe/sub/hanoverd/cwd"], "--hookbot-unsafe"),
         (["builder", "--listen", "ws://T@127.0.0.1/sub/hanoverd/cwd", "--docker-notify", "x"], "--docker-notify"),
     ],
 )

@@ -87,7 +87,7 @@ def test_another_package_can_add_a_source(
         assert ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[1] == "hello"
     refused = lab.in_host(["env", f"DOCKER_HOST={lab.docker_host}", str(bin_folder / "hanoverd"), "greeting:nothing"])
     done = subprocess.run(refused, cwd="/", capture_output=True, text=True, check=False)
-    assert (done.returncode, "should be greeting:BASE/WORDS" in done.stderr) == (1, True)
+    assert (done.returncode, "use greeting:BASE/WORDS" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("way", ["plain", "wheel", "editable"])

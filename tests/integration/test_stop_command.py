@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.asking import eventually, names
 from tests.integration.conftest import StartDaemon
-from tests.integration.test_control import ARGUMENTS, SOMEBODY, Commands, alive
+from tests.integration.test_control import ARGUMENTS, OTHER_USER, Commands, alive
 from tests.lab.host import Lab
 from tests.lab.images import write_app
 
@@ -125,7 +125,7 @@ class TestWithoutDaemon:
     ) -> None:
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
-            code, out, err = commands.end("list", "-q", as_user=SOMEBODY)
+            code, out, err = commands.end("list", "-q", as_user=OTHER_USER)
             assert (code, out) == (1, "")
             assert "belongs to another user" in err
             assert "apps that serve without a hanoverd are not listed: permission denied by the Docker engine" in err

@@ -48,11 +48,11 @@ def test_a_request_in_progress_is_answered_before_the_stop(lab: Lab, app_folder:
 def test_a_container_that_ignores_its_stop_signal_is_killed_after_the_stop_timeout(
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
-    arguments = (*PUBLISHED, "-e", "NO_TERM=1", "--stop-timeout", "2", "--name", "deaf")
+    arguments = (*PUBLISHED, "-e", "NO_TERM=1", "--stop-timeout", "2", "--name", "stubborn")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
-        hanoverd.wait_live("deaf-0")
+        hanoverd.wait_live("stubborn-0")
         assert hanoverd.terminate() == 0
-        assert 2 <= hanoverd.wait_gone("deaf-0")["stop_seconds"] < 3
+        assert 2 <= hanoverd.wait_gone("stubborn-0")["stop_seconds"] < 3
 
 
 def test_a_second_signal_kills_at_once(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:

@@ -1,4 +1,4 @@
-"""The documentation is well formed, its links lead to pages that exist, and its options are those of the program."""
+"""The documentation is well formed, its links have targets, and its options are those of the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom: downwards only; and each library in the one module that is its edge."""
+"""Imports go downwards only, and each third-party library is imported in one module."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ ONLY_IN = {
     "subprocess": {"network/blocking_firewall.py"},
 }
 
-#: Plain Python, which anybody can test without a reactor.
+#: Plain Python, which is tested without a reactor.
 PURE = (
     "text/",
     "spec/",
@@ -84,7 +84,7 @@ MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"
 
 
 def imports(module: str) -> Iterator[str]:
-    """The modules that one imports, with those that it imports for types only."""
+    """The modules that a module imports, also for types only."""
     for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hanoverd.text.durations import format_duration
-
-_SHORT_ID = 12
+from hanoverd.text.short_id import short_id
 
 #: How much of a reason has room in a row.
 _SHORT_WHY = 60
@@ -118,7 +117,7 @@ def outcome(app: str, record: Mapping[str, Any]) -> str:
 
 def image_id(text: str, *, trunc: bool) -> str:
     """Return an ID as docker shows it: its first digits."""
-    return text.removeprefix("sha256:")[:_SHORT_ID] if trunc else text
+    return short_id(text) if trunc else text
 
 
 def _version(version: Mapping[str, Any], now: float) -> str:
@@ -131,7 +130,7 @@ def _origin(version: Mapping[str, Any], *, trunc: bool) -> str:
     """Return what a version was made of, and whether it is a rollback."""
     revision = version["revision"]
     kind, _, digits = revision.rpartition(":")
-    short = f"{kind and kind + ':'}{digits[:_SHORT_ID]}" if trunc else revision
+    short = f"{kind and kind + ':'}{short_id(digits)}" if trunc else revision
     source = version["source"]
     made = f"{source} ({short})" if source and short else source or short
     rollback = f"rollback to {version['rollback_to']}" if version["rollback_to"] else ""

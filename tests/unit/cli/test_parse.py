@@ -359,9 +359,9 @@ def test_hookbot_can_be_named_in_the_environment() -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_is_wrong_is_told_without_the_token(arguments: list[str], reason: str) -> None:
-    told = refusal_of_any(*arguments)
-    assert reason.replace("'/sub", '"/sub') in told
-    assert "T@" not in told
+    message = refusal_of_any(*arguments)
+    assert reason.replace("'/sub", '"/sub') in message
+    assert "T@" not in message
 
 
 def test_tokens_are_printed() -> None:

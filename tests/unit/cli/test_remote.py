@@ -1,4 +1,4 @@
-"""The commands for running daemons: how they are written, whom they find, what they show."""
+"""The commands for running daemons: their arguments, the daemons that they find, and their output."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def test_an_app_that_serves_without_a_daemon() -> None:
 
 
 def test_the_status_for_people() -> None:
-    told = status_text(STATUS, 1000.0)
+    text = status_text(STATUS, 1000.0)
     for line in (
         "web",
         "  state:     Live for 1m (paused)",
@@ -268,13 +268,13 @@ def test_the_status_for_people() -> None:
         "  firewall:  repaired 2 times",
         "  process:   77, hanoverd 1.0",
     ):
-        assert line in told.splitlines(), told
+        assert line in text.splitlines(), text
     bare = copy.deepcopy(STATUS) | {"live": None, "ports": [], "handover": None, "state": "stopping", "paused": False}
     assert status_text(bare, 0.0).splitlines()[1] == "  state:     No version is live, stopping"
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "text"),
     [
         ({"outcome": "live"}, "web: web-1 (web:2) is live after 2.5s"),
         ({"outcome": "live", "rollback_to": "web-0"}, "web: web-1 (web:2), a rollback to web-0, is live after 2.5s"),
@@ -283,8 +283,8 @@ def test_the_status_for_people() -> None:
         ({"outcome": "cancelled", "version": "", "why": "x"}, "web: the handover was cancelled after 2.5s: x"),
     ],
 )
-def test_what_a_handover_came_to(changes: dict[str, str], told: str) -> None:
-    assert outcome("web", {**RECORD, **changes}) == told
+def test_what_a_handover_came_to(changes: dict[str, str], text: str) -> None:
+    assert outcome("web", {**RECORD, **changes}) == text
 
 
 def test_they_load_none_of_the_libraries(tmp_path: Path) -> None:

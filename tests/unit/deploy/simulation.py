@@ -1,4 +1,4 @@
-"""The far side of the pure function: containers, routes and work under way, which end in whatever order a test likes.
+"""The far side of the pure function: containers, routes and work in progress, which end in whatever order a test likes.
 
 It promises what the workers promise, and not more: a flip takes time, and ignores a cancel; a cancel may come too late;
 an exit that is known may still be news to the work that it concerns.
@@ -38,7 +38,7 @@ class Container:
 
 @dataclass(eq=False)
 class Work:
-    """An effect under way, for one version (or -1).  ``stage`` is how far it has come, ``outcome`` how it will end."""
+    """An effect in progress, for one version (or -1).  ``stage`` is how far it has come, ``outcome`` how it will end."""
 
     name: str
     number: int
@@ -51,7 +51,7 @@ class Work:
 
 @dataclass
 class Simulation:
-    """``send`` is an event; ``work`` is what is under way, and ``advance`` takes one of these a step further."""
+    """``send`` is an event; ``work`` is what is in progress, and ``advance`` takes one of these a step further."""
 
     policy: Policy
     state: State = field(init=False)
@@ -63,7 +63,7 @@ class Simulation:
     newest_commit: str = "commit 0"
     #: The work for which no other version may start, without overlap.
     room: Work | None = None
-    #: The flip under way: one at a time.
+    #: The flip in progress: one at a time.
     flipping: Work | None = None
     #: From now on no source, no engine and no client does what we wait for.
     is_silent: bool = False
@@ -92,7 +92,7 @@ class Simulation:
                 )
             case ev.Flipped() if before.deploy is not None and before.deploy.number == event.number:
                 restart = self.state.restart
-                assert restart is None or restart.cancelled, "a restart goes on although a deploy is live"
+                assert restart is None or restart.cancelled, "a restart continues although a deploy is live"
             case _:
                 pass
         for effect in effects:
@@ -158,7 +158,7 @@ class Simulation:
                 self.reports.append(effect)
 
     def works(self, name: str, number: int | None = None) -> list[Work]:
-        """The work under way of this name, for this version or for all."""
+        """The work in progress of this name, for this version or for all."""
         return [one for one in self.work if one.name == name and number in (None, one.number)]
 
     def drop(self, name: str, number: int) -> None:
@@ -428,8 +428,8 @@ class Simulation:
             assert not left, f"versions {left} are forgotten at the end"
             assert not state.attempts
             for work in self.work:
-                assert work.name not in ("adopt", "engine", "attempt"), f"{work} goes on after the end"
-                assert work.name != "return" or work.stage == "flipping", f"{work} goes on after the end"
+                assert work.name not in ("adopt", "engine", "attempt"), f"{work} continues after the end"
+                assert work.name != "return" or work.stage == "flipping", f"{work} continues after the end"
 
     def is_attended(self, number: int) -> bool:
         """Whether something will happen to this version without any event from outside."""

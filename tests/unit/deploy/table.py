@@ -123,12 +123,12 @@ def candidate(number: int, **more: Any) -> Version:
 
 
 def deploy(number: int | None = 2, **more: Any) -> Attempt:
-    """A deploy under way, of this version."""
+    """A deploy in progress, of this version."""
     return replace(Attempt(7, Kind.DEPLOY, Request(("push",), Source()), number), **more)
 
 
 def restart(number: int | None = 3, **more: Any) -> Attempt:
-    """A restart of version 1 under way, as this version."""
+    """A restart of version 1 in progress, as this version."""
     return replace(Attempt(8, Kind.RESTART, restart_request(), number), **more)
 
 

@@ -15,6 +15,8 @@ from tests.unit.deploy.dummies import Calls, Result, exit_of, running
 class DummyVersions:
     """Monitors versions 1 and 2."""
 
+    app = "app"
+
     def __init__(self, events: list[object]) -> None:
         self.events = events
         self.known = {1: running(1), 2: running(2)}
@@ -46,7 +48,7 @@ class DummyNumbers:
 
 
 class Parts:
-    """An adoption under way, and its dummy neighbours."""
+    """An adoption in progress, and its dummy neighbours."""
 
     def __init__(self) -> None:
         self.events: list[object] = []

@@ -22,7 +22,7 @@ class FirewallTests(ScenarioCase):
         await until(lambda: self.world.has_logged("routes_failed"))
         await until(lambda: daemon.outcomes()[-1][1] == "failed")
         self.world.firewall.fail(program, fails=False)
-        await until(lambda: daemon.live_name and self.world.leads_to == [daemon.live_name])
+        await until(lambda: daemon.live_name and self.world.routed_versions == [daemon.live_name])
         await self.alone(str(daemon.live_name))
 
 

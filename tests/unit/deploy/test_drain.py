@@ -38,7 +38,7 @@ class DummyConntrack:
 
 
 class Draining:
-    """A drain under way."""
+    """A drain in progress."""
 
     def __init__(
         self, *counts: int | None, grace: float = 0.0, timeout: float = 60.0, signal: str | None = None

@@ -18,7 +18,7 @@ def test_a_handover_from_its_beginning_to_its_end() -> None:
     history.on_finish(ended.append)
     record.phases.append(("obtained", 0.5))
     clock.advance(3)
-    history.finish(record, CANCELLED, "told so")
+    history.finish(record, CANCELLED, "requested")
     assert ended == [record]
     assert record.json() == {
         "id": 1,
@@ -31,7 +31,7 @@ def test_a_handover_from_its_beginning_to_its_end() -> None:
         "image_id": "",
         "phases": [{"phase": "obtained", "seconds": 0.5}],
         "outcome": "cancelled",
-        "why": "told so",
+        "why": "requested",
         "took": 3.0,
         "losses": 0,
     }
@@ -56,7 +56,7 @@ def test_a_number_that_was_reserved() -> None:
     other = history.start(["other"])
     record = history.start(["deploy"], number)
     assert (number, other.id, record.id) == (1, 2, 1)
-    # It was put off, and goes on.
+    # It was put off, and continues.
     assert history.start(["deploy"], number) is record
     assert history.last is record
 

@@ -33,7 +33,7 @@ ENOUGH = 4
 
 
 class Life(RuleBasedStateMachine):
-    """Random events, and work under way that ends at random."""
+    """Random events, and work in progress that ends at random."""
 
     sim: Simulation
 
@@ -126,7 +126,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.ready_work())
     @rule(steps=st.integers(1, 6), last=st.booleans())
     def go_on(self, *, steps: int, last: bool) -> None:
-        """Work goes on undisturbed for a while, the oldest or the newest first."""
+        """Work continues undisturbed for a while, the oldest or the newest first."""
         for _ in range(steps):
             ready = self.ready_work()
             if ready:

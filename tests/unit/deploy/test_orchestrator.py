@@ -24,7 +24,7 @@ from tests.unit.deploy.table import app, command, deploy, draining, live, reinst
 
 
 class DummyWork:
-    """Notes what it is asked for; work goes on until ``finish``, and says when it is cancelled."""
+    """Notes what it is asked for; work continues until ``finish``, and says when it is cancelled."""
 
     def __init__(self, events: list[str]) -> None:
         self.events = events
@@ -396,7 +396,7 @@ def test_an_exception_in_a_worker_is_logged_and_ends_nothing() -> None:
 
 @dataclass
 class Stopped:
-    """A stop under way that waits for the last look."""
+    """A stop in progress that waits for the last look."""
 
     it: Running
     over: list[str]

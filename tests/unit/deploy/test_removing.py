@@ -20,6 +20,8 @@ WAIT = 10.0
 class DummyVersions(Calls):
     """Removes and stops as a test answers; cancelled removals have failed."""
 
+    app = "app"
+
     async def remove_or_log(self, one: Any) -> bool:
         try:
             await self.call(f"remove {one.number}")

@@ -11,7 +11,8 @@ from twisted.logger import LogLevel, capturedLogs
 
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy.history import History
-from hanoverd.deploy.report import Phases, Reporter
+from hanoverd.deploy.phases import Phases
+from hanoverd.deploy.report import Reporter
 from hanoverd.deploy.requests import Command, Request
 from hanoverd.deploy.state import Attempt, Kind
 from hanoverd.deploy.targets import Source
@@ -64,7 +65,9 @@ class Parts:
     def start(self, attempt: Attempt) -> Attempt:
         with capturedLogs() as logged:
             self.reporter.started(attempt)
-        assert texts(logged) == [f"handover: {', '.join(attempt.request.reasons)}"]
+        [line] = texts(logged)
+        assert line.startswith("app: handover ")
+        assert line.endswith(f": {', '.join(attempt.request.reasons)}")
         return attempt
 
     def report(self, effect: ef.Effect) -> list[tuple[str, str]]:
@@ -118,7 +121,7 @@ def test_a_handover_that_is_cancelled_is_recorded_with_the_reason() -> None:
     it = Parts()
     attempt = it.start(deploy())
     logged = it.report(ef.ReportCancelled(replace(attempt, cancelled="a newer one begins")))
-    assert logged == [("info", "handover cancelled: a newer one begins")]
+    assert logged == [("info", "app: handover cancelled: a newer one begins")]
     assert it.outcomes() == [(1, "cancelled", "a newer one begins")]
 
 
@@ -144,9 +147,9 @@ def test_two_handovers_have_a_record_each() -> None:
 @pytest.mark.parametrize(
     ("serving", "delay", "last"),
     [
-        (1, None, "app-1 goes on serving; waiting for the next trigger (SIGHUP)"),
-        (None, None, "no version is live; waiting for the next trigger (SIGHUP)"),
-        (None, 0.4, "no version is live; the same image is started again in 400ms"),
+        (1, None, "app: app-1 serves; waiting for the next trigger"),
+        (None, None, "app: no version is live; waiting for the next trigger"),
+        (None, 0.4, "app: no version is live; restarting the same image in 400ms"),
     ],
 )
 def test_a_failure_is_logged_with_what_serves_and_what_comes_next(
@@ -154,9 +157,9 @@ def test_a_failure_is_logged_with_what_serves_and_what_comes_next(
 ) -> None:
     it = Parts()
     attempt = it.start(deploy())
-    logged = it.report(ef.ReportFailed(attempt, 2, "app-2 failed: it exited", serving, delay))
-    assert logged == [("error", "app-2 failed: it exited"), ("info", last)]
-    assert it.outcomes() == [(1, "failed", "app-2 failed: it exited")]
+    logged = it.report(ef.ReportFailed(attempt, 2, "exited with code 3", serving, delay))
+    assert logged == [("error", "app-2: failed: exited with code 3"), ("info", last)]
+    assert it.outcomes() == [(1, "failed", "exited with code 3")]
 
 
 def test_a_failure_is_an_event_for_hooks_with_the_image_as_far_as_it_is_known() -> None:
@@ -184,8 +187,8 @@ def test_a_live_version_that_exits_is_logged_and_an_event_for_hooks() -> None:
     with capturedLogs() as logged:
         it.reporter.died(running(1), "exited with code 3", "; its last line: …", ef.CleanUpDead(1, 3, None, 0.1))
     assert texts(logged) == [
-        "app-1 was live and has exited with code 3: no version is live; the same image is started again in 100ms"
-        "; its last line: …"
+        "app-1: exited with code 3 while it was live; its last line: …",
+        "app: no version is live; restarting the same image in 100ms",
     ]
     [event] = it.hooks.notified
     assert (event.kind, event.new, event.old) == (public.DIED, public.VersionReference("app-1", "id-1"), None)
@@ -197,29 +200,33 @@ def test_a_live_version_that_exits_is_logged_with_the_one_that_takes_its_place()
     with capturedLogs() as logged:
         it.reporter.died(running(2), "exited with code 3", "", ef.CleanUpDead(2, 3, 1, None))
     assert texts(logged) == [
-        "app-2 was live and has exited with code 3: app-1 takes its place; waiting for the next trigger (SIGHUP)"
+        "app-2: exited with code 3 while it was live",
+        "app: app-1 serves; waiting for the next trigger",
     ]
 
 
 @pytest.mark.parametrize(
     ("effect", "line"),
     [
-        (ef.ReportEngineLost(deploy(None), "lost"), "lost: the handover begins again when it is back"),
+        (
+            ef.ReportEngineLost(deploy(None), "refused"),
+            "app: engine lost: refused; the handover starts again when it is back",
+        ),
         (
             ef.ReportUnhealthy(1, "refused", None, 0.2),
-            "app-1 is replaced: refused; the same image is started again in 200ms",
+            "app-1: unhealthy: refused; restarting the same image in 200ms",
         ),
         (
             ef.ReportReinstatementFailed(1, "iptables", 0.4),
-            "app-1 could not be made live again: iptables; the next try follows in 400ms",
+            "app-1: cannot be made live again: iptables; retrying in 400ms",
         ),
         (
             ef.ReportReinstatementFailed(1, "iptables", None),
-            "app-1 could not be made live again: iptables; not tried again",
+            "app-1: cannot be made live again: iptables; not retried",
         ),
         (
             ef.ReportAdoptionFailed("iptables", 0.8),
-            "what an earlier run left could not be taken over: iptables: trying again in 800ms",
+            "app: cannot take over the containers of an earlier run: iptables; retrying in 800ms",
         ),
     ],
 )
@@ -230,7 +237,7 @@ def test_trouble_is_logged_as_an_error(effect: ef.Effect, line: str) -> None:
 
 
 def test_a_trigger_that_is_held_is_logged() -> None:
-    assert Parts().report(ef.ReportHeld("push")) == [("info", "push: held, because hanoverd is paused")]
+    assert Parts().report(ef.ReportHeld("push")) == [("info", "app: held until `hanoverd resume app`: push")]
 
 
 def test_a_version_that_is_rejected_is_logged_and_an_event_for_hooks() -> None:
@@ -238,7 +245,7 @@ def test_a_version_that_is_rejected_is_logged_and_an_event_for_hooks() -> None:
     assert it.report(ef.ReportUnhealthy(1, "refused", 0, None)) == [
         (
             "error",
-            "app-1 has not settled: refused: app-0 takes its place; waiting for the next trigger (SIGHUP)",
+            "app-1: unhealthy within its settle time: refused; back to app-0",
         )
     ]
     [event] = it.hooks.notified
@@ -269,8 +276,8 @@ def test_each_phase_is_logged_and_recorded_with_its_own_time() -> None:
         it.clock.advance(0.2)
         phases.started(running(2))
     assert texts(logged) == [
-        f"app-2: obtained {RECIPE.image.name.reference} (sha256:1) in 1.5s",
-        "app-2: started at 172.17.0.2 in 200ms",
+        f"app-2: obtained {RECIPE.image.name.reference} (1) in 1.5s",
+        f"app-2: started in 200ms: {running(2).address}",
     ]
     [record] = it.history
     assert (record.version, record.old, record.image_id) == ("app-2", "app-1", "sha256:1")
@@ -281,5 +288,5 @@ def test_an_image_that_was_there_before_was_not_obtained() -> None:
     it = Parts()
     record = it.history.start(["push"])
     with capturedLogs() as logged:
-        Phases(it.clock, record, "app-2", "").has(RECIPE.image)
-    assert texts(logged) == [f"app-2: has {RECIPE.image.name.reference} (sha256:1) in 0s"]
+        Phases(it.clock, record, container(2), "").reused(RECIPE.image)
+    assert texts(logged) == [f"app-2: uses {RECIPE.image.name.reference} (1)"]

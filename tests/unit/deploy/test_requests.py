@@ -23,19 +23,19 @@ class OrderTests(ScenarioCase):
         self.assertEqual({record.id: record.outcome for record in daemon.app.history}[request], "cancelled")
 
     async def requested(self) -> tuple[Daemon, int]:
-        """A daemon that obtains for a command, deaf to a cancel for a moment."""
+        """A daemon that obtains for a command and ignores a cancel for a moment."""
         daemon = await self.started(restart="always")
         obtain = daemon.source.obtain
         obtaining: list[str] = []
 
-        async def deaf(*arguments: object) -> Image:
+        async def stubborn(*arguments: object) -> Image:
             image = await obtain(*arguments)  # type: ignore[arg-type]
             if not obtaining:
                 obtaining.append("once")
                 await shielded(sleep(REACTOR, 0.3))
             return image
 
-        self.patch(daemon.source, "obtain", deaf)
+        self.patch(daemon.source, "obtain", stubborn)
         self.world.write_app(BUILD="b")
         request = daemon.orchestrator.request("hanoverd deploy", Source())
         await until(lambda: obtaining)

@@ -205,8 +205,8 @@ def test_an_order_that_never_begins_is_reported(app: App) -> None:
     assert app.targets[-1] == Source()
     for _ in range(2):
         app.request("deploy z", Image("z"))
-    app.send(ev.CancelRequested("told so"))
-    assert app.dropped[2:] == [("deploy z", NEWER), ("deploy z", "told so")]
+    app.send(ev.CancelRequested("requested"))
+    assert app.dropped[2:] == [("deploy z", NEWER), ("deploy z", "requested")]
     assert app.state.deploy is not None
     assert app.state.deploy.number is not None
     app.is_cancelled(app.state.deploy.number)
@@ -215,12 +215,12 @@ def test_an_order_that_never_begins_is_reported(app: App) -> None:
 
 
 def test_cancel_ends_the_handover_under_way_and_forgets_the_request_that_waits(app: App) -> None:
-    app.send(ev.CancelRequested("told so"))
+    app.send(ev.CancelRequested("requested"))
     assert app.cancelled == []
     app.is_slow = True
     app.trigger("a")
     app.trigger("b")
-    app.send(ev.CancelRequested("told so"))
+    app.send(ev.CancelRequested("requested"))
     app.is_cancelled(0)
     assert (app.reasons, app.cancelled, app.state.attempts) == (["a"], [NEWER], ())
     app.trigger("c")
@@ -229,16 +229,16 @@ def test_cancel_ends_the_handover_under_way_and_forgets_the_request_that_waits(a
 
 def test_cancel_says_why(app: App) -> None:
     app.trigger("a")
-    app.send(ev.CancelRequested("told so"))
-    assert (app.cancelled, app.state.attempts) == (["told so"], ())
+    app.send(ev.CancelRequested("requested"))
+    assert (app.cancelled, app.state.attempts) == (["requested"], ())
 
 
 def test_a_restart_that_a_person_cancels_is_tried_again_as_the_policy_says(app: App) -> None:
     app.trigger("start")
     app.goes_live()
     app.live_exits()
-    app.send(ev.CancelRequested("told so"))
-    assert app.cancelled == ["told so"]
+    app.send(ev.CancelRequested("requested"))
+    assert app.cancelled == ["requested"]
     assert [timer.seconds for timer in app.timers if timer.timer is ef.TimerKind.RESTART] == [0.1, 0.2]
 
 
@@ -246,7 +246,7 @@ def test_cancel_does_not_forget_a_restart_that_waits_for_its_delay(app: App) -> 
     app.trigger("start")
     app.goes_live()
     app.send(ev.Exited(0, 1))
-    app.send(ev.CancelRequested("told so"))
+    app.send(ev.CancelRequested("requested"))
     app.send(ev.TimerExpired(ef.TimerKind.RESTART))
     assert [attempt.kind for attempt in app.begun] == [Kind.DEPLOY, Kind.RESTART]
 

@@ -235,7 +235,7 @@ async def deploy(daemon: Daemon, build: str) -> None:
 
 
 async def at_rest(daemon: Daemon) -> None:
-    """Wait until nothing is under way, and nothing is about to start."""
+    """Wait until nothing is in progress, and nothing is about to start."""
     await daemon.at_rest()
     await until(lambda: not len(daemon.orchestrator._tasks))
 

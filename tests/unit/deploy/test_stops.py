@@ -145,7 +145,7 @@ class ForkTests(ScenarioCase):
         with self.one_fork_fails("iptables-save") as failed:
             await until(lambda: failed)
         self.flush()
-        await until(lambda: self.world.leads_to == ["app-0"])
+        await until(lambda: self.world.routed_versions == ["app-0"])
         await daemon.stop()
         self.assert_nothing_left()
 

@@ -71,7 +71,7 @@ ABOUT_VERSIONS = {type(event) for event in SAMPLES if getattr(event, "number", N
 #: The phases in which no version has a role in which anything could happen to it.
 WITHOUT_VERSIONS = (Phase.STARTING, Phase.SWEEPING)
 
-#: What does not happen in a phase: the start is over, or no take-over, no sweep is under way.
+#: What does not happen in a phase: the start is over, or no take-over, no sweep is in progress.
 DOES_NOT_HAPPEN = {
     *((ev.Started, phase) for phase in Phase if phase is not Phase.STARTING),
     *((kind, phase) for kind in (ev.Adopted, ev.AdoptionFailed) for phase in (Phase.RUNNING, Phase.SWEEPING)),

@@ -61,7 +61,7 @@ TRIGGERS = [
         (start(request=Request(("push",), Source("c1"))),),
     ),
     Case(
-        "a trigger cancels the deploy under way, and waits for its end",
+        "a trigger cancels the deploy in progress, and waits for its end",
         DEPLOYING,
         PUSH,
         {"requests.reasons": ("push",), "deploy.cancelled": NEWER},
@@ -164,7 +164,10 @@ FOUND = [
         {},
     ),
     Case(
-        "a commit waits for the end of the deploy under way", DEPLOYING, ev.NewestFound("c2"), {"requests.missed": "c2"}
+        "a commit waits for the end of the deploy in progress",
+        DEPLOYING,
+        ev.NewestFound("c2"),
+        {"requests.missed": "c2"},
     ),
     Case("a commit is held while paused", PAUSED, ev.NewestFound("c2"), {"requests.held": (Held(MISSED, "c2", True),)}),
 ]
@@ -198,14 +201,14 @@ CANCELS = [
         {"restart": None, "restarts.count": 2},
         (ef.ReportCancelled(restart(None, losses=1, cancelled="as asked")), ef.StartTimer(ef.TimerKind.RESTART, 0.2)),
     ),
-    Case("a cancel changes nothing where no handover is under way", RUNNING, CANCEL, {}),
+    Case("a cancel changes nothing where no handover is in progress", RUNNING, CANCEL, {}),
     *(Case(f"a cancel changes nothing in a stop {which}", state, CANCEL, {}) for which, state in STOPS),
 ]
 
 PAUSES = [
     *always("a pause is saved", ev.Paused(), {"requests.is_paused": True}, (ef.SavePause(is_paused=True),)),
     Case(
-        "a pause holds triggers, and lets the deploy under way go on",
+        "a pause holds triggers, and lets the deploy in progress continue",
         DEPLOYING,
         ev.Paused(),
         {"requests.is_paused": True},

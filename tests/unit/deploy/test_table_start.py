@@ -20,7 +20,7 @@ FOUND = ev.Adopted(1, recipe("v1"), is_ready=True, next_number=4)
 
 CASES = [
     Case("the start takes over what was left", STARTING, ev.Started(), {"is_adopting": True}, (ef.Adopt(),)),
-    Case("a second start changes nothing while the first is under way", ADOPTING, ev.Started(), {}),
+    Case("a second start changes nothing while the first is in progress", ADOPTING, ev.Started(), {}),
     Case(
         "what serves is live at once",
         replace(ADOPTING, next_number=0),
@@ -74,7 +74,7 @@ CASES = [
         (start(),),
     ),
     Case(
-        "a pause goes on where a version serves",
+        "a pause continues where a version serves",
         replace(ADOPTING, requests=Requests(is_paused=True, held=(Held("push", None),))),
         FOUND,
         {"is_adopting": False, "phase": "running", "+1": "live", "next_live_order": LIVE_ORDER + 1},

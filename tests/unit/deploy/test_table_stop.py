@@ -1,4 +1,4 @@
-"""The transition table: the stop, with and without a live version that goes on."""
+"""The transition table: the stop, with and without a live version that continues."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ THAT_KEEPS = [
         (ef.Detach(1, serves=True), ef.Finish()),
     ),
     Case(
-        "a stop that keeps the live version leaves those that drain",
+        "a stop that keeps the live version leaves draining versions",
         app(draining(1), live(2), kept(3), policy=KEEP),
         STOP,
         {"phase": "ended", "-1": None, "-2": None},
@@ -189,7 +189,7 @@ KILLS = [
     ),
     Case("a kill at the last look kills what is being stopped", app(phase=Phase.SWEEPING), KILL, {}, (ef.Kill(),)),
     Case(
-        "a kill gives up on a version that is to be live again",
+        "a kill gives up on a version that returns",
         app(reinstating(1), stopping(9), phase=Phase.DETACHING, policy=KEEP),
         KILL,
         {"failed_reinstatements": 6, "1.role": "standby"},

@@ -76,7 +76,7 @@ EXITS = [
         (ef.RemoveRoutes(2), ef.CleanUpDead(2, 3, 1, None), ef.Reinstate(1)),
     ),
     Case(
-        "the live version exits while an earlier one returns, which goes on",
+        "the live version exits while an earlier one returns, which continues",
         app(reinstating(1), live(2, is_rejected=True, has_settled=False)),
         ev.Exited(2, 3),
         {"2.role": "stopping", "2.share": 0, "2.exit_code": 3},
@@ -297,7 +297,9 @@ TIMERS = [
         {"1.role": "stopping", "is_reinstatement_delayed": False},
         (ef.Remove(1), ef.ReportReinstatementFailed(1, "it exited", None)),
     ),
-    Case("a return that is under way is not started twice", app(reinstating(1)), ev.TimerExpired(RETURN_TIMER, 1), {}),
+    Case(
+        "a return that is in progress is not started twice", app(reinstating(1)), ev.TimerExpired(RETURN_TIMER, 1), {}
+    ),
     Case("a version that does not return is not tried", app(live()), ev.TimerExpired(RETURN_TIMER, 1), {}),
     Case(
         "a version that has been live for long enough has its restarts counted from 0",

@@ -78,13 +78,13 @@ def test_a_port_that_is_left_out_is_dockers_own(tmp_path: Path, port: str) -> No
         ({"DOCKER_HOST": "/var/run/docker.sock"}, "unix:///PATH"),
     ],
 )
-def test_what_cannot_be_used_is_told(tmp_path: Path, environ: dict[str, str], message: str) -> None:
-    with pytest.raises(EngineMisconfigured) as told:
+def test_what_cannot_be_used_is_reported(tmp_path: Path, environ: dict[str, str], message: str) -> None:
+    with pytest.raises(EngineMisconfigured) as caught:
         engine_address({"HOME": str(tmp_path), **environ})
-    assert message in str(told.value)
+    assert message in str(caught.value)
 
 
-def test_a_context_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_context_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     write_context(tmp_path, "bad", "unix:///x")
     [meta] = (tmp_path / "contexts/meta").glob("*/meta.json")
     meta.write_text("{")

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "sub" / "run").write_text("#!/bin/sh\n")
     (tmp_path / "sub" / "run").chmod(0o755)
     (tmp_path / "notes.tmp").write_text("left out")
-    (tmp_path / ".dockerignore").write_text("# what nobody needs\n*.tmp\n")
+    (tmp_path / ".dockerignore").write_text("# not needed\n*.tmp\n")
     (tmp_path / "dangling").symlink_to("nowhere")
     return tmp_path
 

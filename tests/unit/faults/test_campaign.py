@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.right import complaints
+from tests.faults.checks import problems
 
 STATUS: Mapping[str, Any] = {
     "state": "live",
@@ -39,25 +39,25 @@ def container(name: str, state: str = "running", address: str = "") -> Mapping[s
 CONTAINERS = [container("faulty-3", address="172.17.0.4"), container("faulty-2-kept", "exited")]
 
 
-def test_a_live_version_with_one_that_is_kept_is_right() -> None:
-    assert complaints(STATUS, RULES, CONTAINERS) == []
+def test_a_live_version_and_a_kept_one_are_in_order() -> None:
+    assert problems(STATUS, RULES, CONTAINERS) == []
 
 
 @pytest.mark.parametrize("name", ["faulty-2", "renamed", "faulty-2-kept-by-hand"])
-def test_a_container_that_is_left_over_is_wrong_whatever_its_name(name: str) -> None:
-    assert complaints(STATUS, RULES, [*CONTAINERS, container(name)]) == [f"{name} is left over, and running"]
+def test_a_leftover_container_is_a_problem_whatever_its_name(name: str) -> None:
+    assert problems(STATUS, RULES, [*CONTAINERS, container(name)]) == [f"{name} is left over, and running"]
 
 
-def test_a_kept_container_that_runs_or_is_not_listed_is_wrong() -> None:
+def test_a_kept_container_that_runs_or_is_not_listed_is_a_problem() -> None:
     [container_of_live, _] = CONTAINERS
-    assert complaints(STATUS, RULES, [container_of_live, container("faulty-2-kept")])
-    assert complaints({**STATUS, "kept": []}, RULES, CONTAINERS)
-    assert complaints(STATUS, RULES, [container_of_live])
+    assert problems(STATUS, RULES, [container_of_live, container("faulty-2-kept")])
+    assert problems({**STATUS, "kept": []}, RULES, CONTAINERS)
+    assert problems(STATUS, RULES, [container_of_live])
 
 
-def test_a_live_version_that_does_not_run_or_is_elsewhere_is_wrong() -> None:
-    assert "faulty-3 does not run" in complaints(STATUS, RULES, [container("faulty-2-kept", "exited")])
-    assert complaints(STATUS, RULES, [container("faulty-3", address="172.17.0.9"), CONTAINERS[1]])
+def test_a_live_version_that_does_not_run_or_is_elsewhere_is_a_problem() -> None:
+    assert "faulty-3 does not run" in problems(STATUS, RULES, [container("faulty-2-kept", "exited")])
+    assert problems(STATUS, RULES, [container("faulty-3", address="172.17.0.9"), CONTAINERS[1]])
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_a_live_version_that_does_not_run_or_is_elsewhere_is_wrong() -> None:
         RULES.replace("-A OUTPUT", "-A OUTPUT-OLD"),
     ],
 )
-def test_rules_that_are_missing_or_double_or_route_elsewhere_are_wrong(rules: str) -> None:
-    assert complaints(STATUS, rules, CONTAINERS)
+def test_rules_that_are_missing_or_double_or_route_elsewhere_are_a_problem(rules: str) -> None:
+    assert problems(STATUS, rules, CONTAINERS)
 
 
 @pytest.mark.parametrize(
     "change", [{"draining": ["faulty-2"]}, {"paused": True}, {"held": ["SIGHUP"]}, {"state": "down"}]
 )
-def test_an_app_that_still_drains_is_paused_or_down_is_wrong(change: Mapping[str, object]) -> None:
-    assert complaints({**STATUS, **change}, RULES, CONTAINERS)
+def test_an_app_that_still_drains_is_paused_or_down_is_a_problem(change: Mapping[str, object]) -> None:
+    assert problems({**STATUS, **change}, RULES, CONTAINERS)

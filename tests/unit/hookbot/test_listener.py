@@ -35,7 +35,7 @@ KEY = "the key"
 
 
 class Far(Protocol):
-    """A server that says what it is told to, and nothing of its own."""
+    """A server that sends only what a test makes it send."""
 
     def __init__(self, said: bytes, *, closes: bool) -> None:
         self.said = said
@@ -162,14 +162,14 @@ class ListenTests(TestCase):
         self.assertNotIn(make_token("another", "/sub/a"), why)
 
     async def test_what_is_no_hookbot(self) -> None:
-        for said, told in (
+        for said, reason in (
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "HTTP status 404: there is no hookbot"),
             (b"HTTP/1.1 500 Oh\r\n\r\n", "HTTP status 500: the server has an error"),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "HTTP status 200"),
             (b"SSH-2.0-OpenSSH\r\n\r\n", "the websocket was not opened"),
             (b"", "the websocket was not opened"),
         ):
-            self.assertIn(told, await self.why(self.listening(self.far(said))))
+            self.assertIn(reason, await self.why(self.listening(self.far(said))))
         self.assertEqual(self.opened, 0)
 
     async def test_nobody_at_the_port(self) -> None:
@@ -185,7 +185,7 @@ class ListenTests(TestCase):
     async def test_a_peer_that_has_died_is_found(self) -> None:
         work = self.listening(self.url(), ClientTimeouts(ping=1.0, ping_spread=0.0, pong=1.5))
         await self.until(lambda: self.opened and self.server._listeners)
-        # As if it lay on a host that has gone: what we send is taken by nobody.
+        # As if it lay on a host that has gone: nothing reads what we send.
         [connection] = self.server._listeners["a"]
         connection.transport.pauseProducing()  # type: ignore[union-attr]
         begun = time.monotonic()
@@ -283,11 +283,11 @@ class ListenerTests(SynchronousTestCase):
         self.missed += 1
 
     def refuse(self, reason: str = "refused") -> None:
-        """End the attempt that is under way."""
+        """End the attempt that is in progress."""
         self.attempts[-1].errback(HookbotError(reason))
 
     def waits(self) -> float:
-        """The seconds until the next attempt, for which the clock goes on."""
+        """The seconds until the next attempt, for which the clock continues."""
         [call] = self.clock.getDelayedCalls()
         seconds = float(call.getTime() - self.clock.seconds())
         self.clock.advance(seconds)
@@ -315,7 +315,7 @@ class ListenerTests(SynchronousTestCase):
             self.refuse(reason)
             self.waits()
         self.assertEqual(len(self.log), 3)
-        self.assertIn("no connection to hookbot at ws://hook: refused. Trying again", self.log[0])
+        self.assertIn("hookbot: no connection to ws://hook: refused; retrying", self.log[0])
 
     def test_it_is_told_whenever_the_connection_is_there(self) -> None:
         self.on_open()
@@ -329,8 +329,8 @@ class ListenerTests(SynchronousTestCase):
         for message in (b"bad", b"good"):
             self.on_message(message)
         self.on_oversize(2_000_000)
-        self.assertIn("was dropped: it should be good", self.log[1])
-        self.assertIn("a message of 2000000 bytes", self.log[2])
+        self.assertIn("dropped: it should be good", self.log[1])
+        self.assertIn("too large (2000000 bytes)", self.log[2])
         self.assertEqual(len(self.log), 3)
 
     def test_stopping_drops_the_connection_and_comes_to_an_end(self) -> None:

@@ -38,7 +38,7 @@ PUSH = {
     "ref": "refs/heads/main",
     "after": "1" * 40,
     "repository": {"full_name": "me/app"},
-    "pusher": {"name": "somebody"},
+    "pusher": {"name": "someone"},
 }
 
 
@@ -159,7 +159,7 @@ class ServerTests(TestCase):
             self.assertEqual(every.recv(5), b"a/b/c\0body")
             self.assertEqual(below.recv(5), b"a/b/c\0body")
             self.assertEqual(exact.recv(5), b"body")
-            # A topic may end in a slash itself: it is told once, in the same way.
+            # A topic may end in a slash itself: it is published once, in the same way.
             self.post("/pub/a/", b"x")
             self.assertEqual(every.recv(5), b"a/\0x")
             with pytest.raises(TimeoutError):
@@ -253,8 +253,8 @@ class ServerTests(TestCase):
             raw = self.listen("/unsafe/sub/github.com/", UNSAFE)
             for name in ("X-Hub-Signature", "X-Hub-Signature-256"):
                 self.assertEqual(self.webhook(SECRET, name=name), 200)
-                told = {"Type": "push", "Repo": "me/app", "Branch": "main", "SHA": "1" * 40, "Who": "somebody"}
-                self.assertEqual(json.loads(branch.recv(5)), told)
+                push = {"Type": "push", "Repo": "me/app", "Branch": "main", "SHA": "1" * 40, "Who": "someone"}
+                self.assertEqual(json.loads(branch.recv(5)), push)
                 topic, _, body = raw.recv(5, decode=False).partition(b"\0")
                 self.assertEqual(topic, b"/unsafe/github.com/me")
                 wrapped = json.loads(body)
@@ -276,7 +276,7 @@ class ServerTests(TestCase):
             with pytest.raises(TimeoutError):
                 branch.recv(0.3)
             self.webhook(SECRET)
-            self.assertIn("somebody", str(branch.recv(5)))
+            self.assertIn("someone", str(branch.recv(5)))
 
         return self.run_in_thread(story)
 

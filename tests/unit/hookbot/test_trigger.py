@@ -56,7 +56,7 @@ class HookbotTriggerTests(SynchronousTestCase):
         return triggers.events
 
     def push(self, branch: str, *, recursive: bool) -> None:
-        """Somebody pushes to ``branch``."""
+        """Someone pushes to ``branch``."""
         body = json.dumps({"Type": "push", "Repo": "me/app", "Branch": branch, "SHA": PUSHED, "Who": "me"}).encode()
         self.receive(f"github.com/repo/me/app/branch/{branch}\0".encode() + body if recursive else body)
 

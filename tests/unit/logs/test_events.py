@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,25 +12,8 @@ from hanoverd.logs.events import EVENTS, FIELDS
 
 PACKAGE = Path(__file__).parents[3] / "hanoverd"
 
-#: Data of a message alone, which programs get from the other fields.
-TEXT_ONLY = {
-    "how",
-    "why",
-    "so",
-    "next",
-    "cut",
-    "who",
-    "delay",
-    "wait",
-    "most",
-    "complaint",
-    "what",
-    "drained",
-    "stopped",
-}
-
-#: What ``**self._done(…)`` passes.
-TIME = {"seconds", "took"}
+#: What ``**self._took(…)`` and ``**self._image(…)`` in ``phases`` pass.
+PASSED = {"_took": {"seconds", "took"}, "_image": {"version", "image", "image_id", "seconds", "took"}}
 
 
 def log_calls() -> Iterator[tuple[str, ast.Call]]:
@@ -52,11 +36,20 @@ def event_of(call: ast.Call) -> Iterator[str]:
                     yield node.value
 
 
-def fields_of(call: ast.Call) -> set[str]:
-    fields: set[str] = set()
+def message_of(call: ast.Call) -> str:
+    """The message; "" where it is an argument of the function that logs it."""
+    message = call.args[0]
+    return message.value if isinstance(message, ast.Constant) and isinstance(message.value, str) else ""
+
+
+def names_of(call: ast.Call) -> set[str]:
+    names: set[str] = set()
     for keyword in call.keywords:
-        fields |= TIME if keyword.arg is None else {keyword.arg}
-    return fields - {"event"} - TEXT_ONLY
+        if keyword.arg is not None:
+            names.add(keyword.arg)
+        elif isinstance(keyword.value, ast.Call) and isinstance(keyword.value.func, ast.Attribute):
+            names |= PASSED[keyword.value.func.attr]
+    return names - {"event"}
 
 
 def test_every_log_call_has_an_event() -> None:
@@ -67,9 +60,23 @@ def test_the_table_names_the_events_and_their_fields() -> None:
     used: dict[str, set[str]] = defaultdict(set)
     for _, call in log_calls():
         for event in event_of(call):
-            used[event] |= fields_of(call)
-    table = {kind.id: set(kind.fields) for kind in EVENTS}
-    assert used == table
+            used[event] |= names_of(call) & set(FIELDS)
+    assert used == {kind.id: set(kind.fields) for kind in EVENTS}
+
+
+def test_what_is_no_field_is_a_part_of_the_message() -> None:
+    for place, call in log_calls():
+        if message_of(call):
+            for name in names_of(call) - set(FIELDS):
+                assert f"{{{name}}}" in message_of(call), f"{place}: {name} is neither in FIELDS nor in the message"
+
+
+def test_every_message_starts_with_its_subject() -> None:
+    for place, call in log_calls():
+        message = message_of(call)
+        assert re.match(r"(\{version\}|\{app\}|\{problem\}|[a-z]+( \{hook\}| error)?)(: |  \| )", message or "a: "), (
+            f"{place}: {message}"
+        )
 
 
 def test_each_field_is_explained() -> None:

@@ -1,4 +1,4 @@
-"""Counting the connections that are under way, with a program that stands for ``conntrack``."""
+"""Counting the connections that are in progress, with a program that stands for ``conntrack``."""
 
 from __future__ import annotations
 

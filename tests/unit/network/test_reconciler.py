@@ -84,7 +84,7 @@ class ReconcilerTests(SynchronousTestCase):
     def test_a_repair_is_logged_with_what_was_wrong_and_trouble_once_until_it_is_over(self) -> None:
         for found in (FirewallError("busy"), FirewallError("busy"), "the chain X is gone", FirewallError("busy"), None):
             self.check(found)
-        trouble = "the rules cannot be checked: busy"
-        repaired = "another program changed the firewall: the chain X is gone: repaired (number 1)"
+        trouble = "firewall: rules cannot be checked: busy"
+        repaired = "firewall: repaired a change by another program: the chain X is gone (1 repair so far)"
         self.assertEqual(self.log, [trouble, repaired, trouble])
         self.successResultOf(self.stop())

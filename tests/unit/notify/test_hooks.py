@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from twisted.internet import process, reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import LogLevel, capturedLogs, eventAsText
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -43,7 +44,7 @@ EVENT = Event(
 )
 
 
-class Told(Resource):
+class Receiver(Resource):
     """Remembers what is posted; answers with the statuses it is given, the last one for ever."""
 
     isLeaf = True  # noqa: N815
@@ -57,7 +58,7 @@ class Told(Resource):
         assert request.content is not None
         self.bodies.append(request.content.read())
         request.setResponseCode(self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0])
-        return b"as told"
+        return b"as requested"
 
 
 class HooksTests(TestCase):
@@ -107,9 +108,7 @@ class HooksTests(TestCase):
 
     async def test_a_failure_is_a_veto_where_it_is_asked_for(self) -> None:
         await self.hooks("true").require_approval(EVENT)
-        with self.assertRaisesRegex(
-            VersionFailed, "app-1 failed: the hook 'exit 3' rejected the version: exit status 3"
-        ):
+        with self.assertRaisesRegex(VersionFailed, "the hook 'exit 3' rejected the version: exit status 3"):
             await self.hooks("true", "exit 3").require_approval(EVENT)
 
     async def test_one_that_takes_too_long_is_ended(self) -> None:
@@ -134,19 +133,19 @@ class HooksTests(TestCase):
         self.assertEqual(process.reapProcessHandlers, {})
         self.assertEqual(Path(f"{self.file}.too").read_text(), "done\n")
 
-    def serve(self, *statuses: int) -> tuple[Told, str]:
+    def serve(self, *statuses: int) -> tuple[Receiver, str]:
         """A web hook, and its URL."""
-        told = Told(*statuses)
-        listening = REACTOR.listenTCP(0, Site(told), interface="127.0.0.1")
+        receiver = Receiver(*statuses)
+        listening = REACTOR.listenTCP(0, Site(receiver), interface="127.0.0.1")
         self.addCleanup(lambda: Deferred.fromCoroutine(_stopped(listening)))
-        return told, f"http://127.0.0.1:{listening.getHost().port}/secret"
+        return receiver, f"http://127.0.0.1:{listening.getHost().port}/secret"
 
     async def test_a_web_hook_is_told_as_json(self) -> None:
-        told, url = self.serve(200)
+        receiver, url = self.serve(200)
         await self.hooks(urls=(url,)).require_approval(EVENT)
-        await self.until(lambda: told.bodies)
+        await self.until(lambda: receiver.bodies)
         self.assertEqual(
-            json.loads(told.bodies[0]),
+            json.loads(receiver.bodies[0]),
             {
                 "event": "ready",
                 "app": "app",
@@ -162,20 +161,50 @@ class HooksTests(TestCase):
 
     async def test_it_is_tried_again_and_given_up_in_the_end(self) -> None:
         limits = replace(QUICK, backoff=Backoff(first=0.01, longest=0.02), attempts=4)
-        told, url = self.serve(500, 503, 204)
+        receiver, url = self.serve(500, 503, 204)
         self.hooks(urls=(url,), limits=limits).notify(EVENT)
-        await self.until(lambda: len(told.bodies) == 3)
-        told, url = self.serve(500)
+        await self.until(lambda: len(receiver.bodies) == 3)
+        receiver, url = self.serve(500)
         hooks = self.hooks(urls=(url,), limits=limits)
         hooks.notify(EVENT)
         await self.until(lambda: not hooks._requests)
-        self.assertEqual(len(told.bodies), 4)
+        self.assertEqual(len(receiver.bodies), 4)
 
     def silent(self) -> str:
         """The URL of a server that takes connections and never answers."""
         server = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(server.close)
         return f"http://127.0.0.1:{server.getsockname()[1]}/secret"
+
+    async def test_the_end_is_not_delayed_by_a_dead_webhook_and_says_what_was_not_delivered(self) -> None:
+        url = self.silent()
+        hooks = self.hooks(urls=(url,), limits=replace(QUICK, close_timeout=0.1))
+        hooks.notify(EVENT)
+        hooks.notify(EVENT)
+        started = time.monotonic()
+        with capturedLogs() as logged:
+            await hooks.close()
+        self.assertLess(time.monotonic() - started, 2)
+        dropped = [event for event in logged if event.get("event") == "notify_dropped"]
+        [line] = [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in dropped]
+        self.assertEqual(line, f"notify: 2 notifications not delivered to {url.rpartition('/')[0]}/…: hanoverd stops")
+        self.assertEqual(dropped[0]["log_level"], LogLevel.warn)
+
+    async def test_the_end_says_nothing_of_what_was_delivered(self) -> None:
+        told, url = self.serve(204)
+        hooks = self.hooks(urls=(url, self.silent()), limits=replace(QUICK, close_timeout=0.3))
+        hooks.notify(EVENT)
+        await self.until(lambda: told.bodies)
+        with capturedLogs() as logged:
+            await hooks.close()
+        self.assertEqual([event["count"] for event in logged if event.get("event") == "notify_dropped"], [1])
+
+    async def test_commands_that_are_killed_at_the_end_are_logged(self) -> None:
+        hooks = self.hooks("sleep 60", limits=replace(QUICK, close_timeout=0.1))
+        hooks.notify(EVENT)
+        with capturedLogs() as logged:
+            await hooks.close()
+        self.assertEqual([event["count"] for event in logged if event.get("event") == "hooks_killed"], [1])
 
     async def test_an_address_that_does_not_answer_fills_no_memory_and_keeps_no_command_from_running(self) -> None:
         hooks = self.hooks(f"touch {self.file}", urls=(self.silent(),), limits=replace(QUICK, requests=2))
@@ -186,12 +215,12 @@ class HooksTests(TestCase):
         await self.until(self.file.exists)
 
     async def test_commands_that_take_their_time_fill_no_memory_and_keep_no_web_hook_from_being_called(self) -> None:
-        told, url = self.serve(200)
+        receiver, url = self.serve(200)
         hooks = self.hooks("sleep 60", urls=(url,), limits=replace(QUICK, commands=2))
         for _ in range(5):
             hooks.notify(EVENT)
         self.assertEqual(len(hooks._commands), 2)
-        await self.until(lambda: len(told.bodies) == 5)
+        await self.until(lambda: len(receiver.bodies) == 5)
 
     async def test_a_reason_that_no_environment_can_hold_keeps_no_command_from_running(self) -> None:
         hooks = self.hooks(f'printf %s "$HANOVERD_REASON" > {self.file}')
@@ -204,10 +233,10 @@ class HooksTests(TestCase):
         self.assertGreater(len(f"HANOVERD_REASON={reason}\0".encode()), LONGEST_STRING - 2)
 
     async def test_a_web_hook_gets_the_whole_reason(self) -> None:
-        told, url = self.serve(200)
+        receiver, url = self.serve(200)
         self.hooks(urls=(url,)).notify(replace(EVENT, reason="ü\0" * 200_000))
-        await self.until(lambda: told.bodies)
-        self.assertEqual(json.loads(told.bodies[0])["reason"], "ü\0" * 200_000)
+        await self.until(lambda: receiver.bodies)
+        self.assertEqual(json.loads(receiver.bodies[0])["reason"], "ü\0" * 200_000)
 
     async def test_a_command_may_leave_a_process_behind(self) -> None:
         begun = time.monotonic()

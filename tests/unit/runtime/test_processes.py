@@ -156,12 +156,12 @@ class ChildrenTests(TestCase):
             await work
         state = Path("/proc", lines[0], "stat")
         for _ in range(500):
-            # It has the signal; it may take a moment over its end, and be a zombie until somebody asks after it.
+            # It has the signal; it may take a moment over its end, and be a zombie until it is waited for.
             if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
                 break
             await sleep(REACTOR, 0.01)
         else:
-            self.fail("the child goes on")
+            self.fail("the child continues")
 
     async def test_it_has_no_terminal_to_ask(self) -> None:
         ended = await run(REACTOR, ["sh", "-c", "exec < /dev/tty"], os.environ, with_children=True)

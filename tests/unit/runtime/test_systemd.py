@@ -1,4 +1,4 @@
-"""What systemd is told."""
+"""The notifications that systemd receives."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def manager() -> Iterator[socket.socket]:
         yield listening
 
 
-def told(manager: socket.socket) -> list[str]:
-    """All that it was told."""
+def received(manager: socket.socket) -> list[str]:
+    """Return all notifications so far."""
     found = []
     while True:
         try:
@@ -39,11 +39,11 @@ def test_it_is_told_of_the_beginning_the_end_and_that_we_are_alive(manager: sock
     clock = Clock()
     systemd = Systemd(clock, {"NOTIFY_SOCKET": f"@{ADDRESS}", "WATCHDOG_USEC": "60000000"})
     systemd.ready()
-    assert told(manager) == ["READY=1", "WATCHDOG=1"]
+    assert received(manager) == ["READY=1", "WATCHDOG=1"]
     clock.pump([30, 30])
     systemd.stopping()
     clock.advance(30)
-    assert told(manager) == ["WATCHDOG=1", "WATCHDOG=1", "STOPPING=1", "WATCHDOG=1"]
+    assert received(manager) == ["WATCHDOG=1", "WATCHDOG=1", "STOPPING=1", "WATCHDOG=1"]
     systemd.ended()
     assert clock.getDelayedCalls() == []
 
@@ -51,7 +51,7 @@ def test_it_is_told_of_the_beginning_the_end_and_that_we_are_alive(manager: sock
 def test_without_a_watchdog_nothing_is_repeated(manager: socket.socket) -> None:
     clock = Clock()
     Systemd(clock, {"NOTIFY_SOCKET": f"@{ADDRESS}"}).ready()
-    assert told(manager) == ["READY=1"]
+    assert received(manager) == ["READY=1"]
     assert clock.getDelayedCalls() == []
 
 

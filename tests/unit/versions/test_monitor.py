@@ -94,7 +94,7 @@ class WatchTests(TestCase):
         watch = self.watch()
         self.engine.prints(b"hello\n")
         self.assertEqual(set(self.engine.asked), {"b1"})
-        self.assertEqual(self.logged, ["app-1: hello"])
+        self.assertEqual(self.logged, ["app-1  | hello"])
         self.end(watch)
 
     # -- the end
@@ -139,10 +139,10 @@ class WatchTests(TestCase):
         self.assertEqual([since for _, since, _ in self.engine.readings], [5.0, 1000.5])
         self.engine.prints(b"three\n")
         self.assertEqual(self.logged, [
-            "app-1: one",
-            "the output of app-1 is not shown for now: no engine answers",
-            "app-1: tw",
-            "app-1: three",
+            "app-1  | one",
+            "app-1: output not shown for now: no engine answers",
+            "app-1  | tw",
+            "app-1  | three",
         ])  # fmt: skip
         self.end(watch)
 
@@ -179,7 +179,7 @@ class WatchTests(TestCase):
         for _ in range(24 * 64):
             self.engine.prints(b"x" * 16384)
         self.assertLess(time.process_time() - begun, 3)
-        self.assertEqual({len(line) for line in self.logged}, {len("app-1: ") + 16384})
+        self.assertEqual({len(line) for line in self.logged}, {len("app-1  | ") + 16384})
         self.end(watch)
         self.assertEqual((len(watch.tail), {len(line) for line in watch.tail}), (20, {1001}))
 

@@ -65,10 +65,12 @@ class FailureTests(TestCase):
     async def test_out_of_memory(self) -> None:
         # A limit of memory is not among the options yet, and the machine's own memory is not a test's to fill.
         said = await self.reason(EXIT="137", OOM="1")
-        self.assertIn("app-0 failed: it exited with code 137, killed: out of memory", said)
+        self.assertIn(
+            "exited with code 137 (out of memory: raise its memory limit, or reduce its memory use) before it", said
+        )
         self.assertIn("its last line:\n    cannot continue: exiting with 137", said)
 
     async def test_never_ready(self) -> None:
         said = await self.reason(STATUS="503")
-        self.assertRegex(said, r"app-0 failed: it was not ready within the status timeout of 1s, after \d+ probes")
+        self.assertRegex(said, r"not ready within the status timeout of 1s, after \d+ probes")
         self.assertIn("HTTP status 503", said)

@@ -13,8 +13,8 @@ from tests.faults.words import APP, CHAIN, COMMENT, IS_LIVE, KEPT
 MOST_KEPT = 3
 
 
-def complaints(status: Mapping[str, Any], rules: str, containers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what is wrong, a sentence each.
+def problems(status: Mapping[str, Any], rules: str, containers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the problems, one sentence each.
 
     ``status`` is hanoverd's, ``rules`` is the output of ``iptables-save``, and ``containers`` are all containers of the
     engine, whatever their names, as it lists them.
@@ -41,26 +41,26 @@ def name_of(container: Mapping[str, Any]) -> str:
 
 
 def _of_hanoverd(status: Mapping[str, Any]) -> list[str]:
-    wrong = []
+    found = []
     if status["draining"]:
-        wrong.append(f"{', '.join(status['draining'])} still drain")
+        found.append(f"{', '.join(status['draining'])} still drain")
     if status["paused"] or status["held"]:
-        wrong.append("hanoverd is paused")
-    return wrong
+        found.append("hanoverd is paused")
+    return found
 
 
 def _of_the_engine(
     status: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], live: str, address: str
 ) -> list[str]:
-    wrong = []
+    found = []
     states = {name_of(container): container["State"] for container in containers}
     if states.pop(live, "not there") != "running":
-        wrong.append(f"{live} does not run")
+        found.append(f"{live} does not run")
     kept = {name for name, state in states.items() if re.fullmatch(rf"{APP}-\d+{KEPT}", name) and state != "running"}
     listed = {f"{APP}-{one['number']}{KEPT}" for one in status["kept"]}
     if kept != listed or len(kept) > MOST_KEPT:
-        wrong.append(f"{sorted(kept)} are kept, and the status lists {sorted(listed)}")
-    wrong += [f"{name} is left over, and {state}" for name, state in states.items() if name not in kept]
+        found.append(f"{sorted(kept)} are kept, and the status lists {sorted(listed)}")
+    found += [f"{name} is left over, and {state}" for name, state in states.items() if name not in kept]
     addresses = [
         network["IPAddress"]
         for container in containers
@@ -68,19 +68,19 @@ def _of_the_engine(
         for network in container["NetworkSettings"]["Networks"].values()
     ]
     if address not in addresses:
-        wrong.append(f"{live} is at {addresses}, and the status says {address}")
-    return wrong
+        found.append(f"{live} is at {addresses}, and the status says {address}")
+    return found
 
 
 def _of_the_rules(saved: str, live: str, address: str) -> list[str]:
     ours = [line for line in saved.splitlines() if line.startswith("-A ") and (CHAIN in line or COMMENT in line)]
-    wrong = [f"twice: {line}" for line, count in Counter(ours).items() if count > 1]
+    found = [f"twice: {line}" for line, count in Counter(ours).items() if count > 1]
     if named(saved) != {live}:
-        wrong.append(f"the rules name {sorted(named(saved)) or 'no version'}, and {live} is live")
+        found.append(f"the rules name {sorted(named(saved)) or 'no version'}, and {live} is live")
     jumps = [line.split()[1] for line in ours if line.startswith(("-A PREROUTING ", "-A OUTPUT "))]
     if sorted(jumps) != ["OUTPUT", "PREROUTING"]:
-        wrong.append(f"the chains with jumps to ours are {sorted(jumps)}")
-    targets = {found[1] for line in ours if (found := re.search(r"--to-destination ([\d.]+):", line))}
+        found.append(f"the chains with jumps to ours are {sorted(jumps)}")
+    targets = {match[1] for line in ours if (match := re.search(r"--to-destination ([\d.]+):", line))}
     if targets != {address}:
-        wrong.append(f"the rules route to {sorted(targets)}, and {live} is at {address}")
-    return wrong
+        found.append(f"the rules route to {sorted(targets)}, and {live} is at {address}")
+    return found

@@ -1,0 +1,103 @@
+"""The phases of a handover: each is logged with the time that it took, and recorded in the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hanoverd.deploy.history import Record
+from hanoverd.spec.container import Image
+from hanoverd.text.durations import format_duration
+from hanoverd.text.short_id import short_id
+from hanoverd.versions.version import Container, Running
+
+log = Logger()
+
+
+class Phases:
+    """Logs and records the phases of one handover, which brings up the version ``container``."""
+
+    def __init__(self, clock: IReactorTime, record: Record, container: Container, old: str) -> None:
+        self._version = record.version = container.name
+        record.old = old
+        self._clock = clock
+        self._record = record
+        self._last = clock.seconds()
+
+    def obtaining(self, source: str) -> None:
+        """Log what the image is obtained from."""
+        log.info("{version}: {source}", event="obtaining", version=self._version, source=source)
+
+    def obtained(self, image: Image) -> None:
+        """Report that the image was built, pulled or loaded."""
+        log.info("{version}: obtained {image} ({short}) in {took}", event="obtained", **self._image(image))
+
+    def reused(self, image: Image) -> None:
+        """Report that the image of an earlier version is used."""
+        log.info("{version}: uses {image} ({short})", event="obtained", **self._image(image))
+
+    def rollback(self, target: str, image: Image) -> None:
+        """Report that the version repeats the earlier version ``target``."""
+        self._record.rollback_to = target
+        log.info(
+            "{version}: rollback to {target}: {image} ({short})",
+            event="rollback",
+            target=target,
+            **self._image(image),
+        )
+
+    def image_missing(self, error: Exception) -> None:
+        """Log that the image of an earlier version was removed."""
+        log.warn("{version}: {error}; obtaining it", event="image_missing", version=self._version, error=error)
+
+    def created(self) -> None:
+        """Report that the container was created."""
+        log.info("{version}: created in {took}", event="created", version=self._version, **self._took("created"))
+
+    def stopped(self, old: Running) -> None:
+        """Report that the live version ``old`` was stopped to make room for this one."""
+        log.info(
+            "{version}: stopped in {took}, before {successor} starts",
+            event="stopped",
+            version=old.name,
+            successor=self._version,
+            **self._took("stopped"),
+        )
+
+    def started(self, running: Running) -> None:
+        """Report that the container was started."""
+        log.info(
+            "{version}: started in {took}: {address}",
+            event="started",
+            version=self._version,
+            address=running.address,
+            **self._took("started"),
+        )
+
+    def ready(self) -> None:
+        """Report that the version passed its readiness check."""
+        log.info("{version}: ready in {took}", event="ready", version=self._version, **self._took("ready"))
+
+    def flipped(self) -> None:
+        """Report that new connections are routed to the version."""
+        log.info("{version}: routed in {took}", event="flipped", version=self._version, **self._took("flipped"))
+
+    def _image(self, image: Image) -> Mapping[str, object]:
+        """Record the image; returns its fields, and those of the time."""
+        self._record.image, self._record.image_id = image.name.reference, image.id
+        return {
+            "version": self._version,
+            "image": image.name.reference,
+            "image_id": image.id,
+            "short": short_id(image.id),
+            **self._took("obtained"),
+        }
+
+    def _took(self, phase: str) -> Mapping[str, object]:
+        """Record the end of a phase; returns the fields of its time."""
+        now = self._clock.seconds()
+        seconds, self._last = now - self._last, now
+        self._record.phases.append((phase, seconds))
+        return {"seconds": seconds, "took": format_duration(seconds)}
