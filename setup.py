@@ -42,6 +42,7 @@ setup(
         "autobahn>=24.4.2",
         "docker>=7.1.0",
         "requests>=2.32.2",
+        "treq>=24.9.1",
         "Twisted[tls]>=24.7.0",
         "txaio>=23.1.1",
         "urllib3>=2.0.2",

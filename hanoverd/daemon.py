@@ -35,7 +35,7 @@ from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.exit_status import exit_with
 from hanoverd.runtime.reactors import ServerReactor
 from hanoverd.runtime.running import RunningService
-from hanoverd.runtime.signals import take_signals
+from hanoverd.runtime.signals import handle_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
 from hanoverd.runtime.state_folder import number_file_of, state_folder
 from hanoverd.runtime.systemd import Systemd
@@ -89,7 +89,7 @@ class HanoverdService(RunningService):
 
     def begin(self) -> None:
         """Handle signals and requests from now on, and start the first handover."""
-        take_signals(self._reactor, lambda: self._app.orchestrator.trigger("SIGHUP"), self._stop)
+        handle_signals(self._reactor, lambda: self._app.orchestrator.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._control.start()
         self._terminal.watch()

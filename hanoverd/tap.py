@@ -50,12 +50,12 @@ def makeService(options: Options) -> IService:
     """Return the service, after its checks; exit with status 1, and a message, if a check fails."""
     from twisted.internet import reactor  # noqa: PLC0415  # the one place that imports the global reactor
 
-    from hanoverd.runtime.signals import hangups_before  # noqa: PLC0415
+    from hanoverd.runtime.signals import ignore_hangups  # noqa: PLC0415
     from hanoverd.runtime.steady_time import keep_steady_time  # noqa: PLC0415
 
     running = cast("DaemonReactor", reactor)
     keep_steady_time(reactor)
-    hangups_before()
+    ignore_hangups()
     try:
         if isinstance(options.spec, BuilderSpec) and options.spec.once:
             # A service has no exit status, so this is not one: it runs and exits here.

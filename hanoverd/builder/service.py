@@ -12,7 +12,7 @@ from hanoverd.hookbot.trigger import HookbotTrigger
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.reactors import ServiceReactor
 from hanoverd.runtime.running import RunningService
-from hanoverd.runtime.signals import take_signals
+from hanoverd.runtime.signals import handle_signals
 
 log = Logger()
 
@@ -29,7 +29,7 @@ class BuilderService(RunningService):
 
     def begin(self) -> None:
         """Handle the signals, and start the first build."""
-        take_signals(self._reactor, lambda: self._builder.trigger("SIGHUP"), self._stop)
+        handle_signals(self._reactor, lambda: self._builder.trigger("SIGHUP"), self._stop)
         self._pool.start()
         self._builder.trigger("start")
         self._hookbot.start()
@@ -55,7 +55,7 @@ def build_once(reactor: ServiceReactor, pool: Pools, builder: Builder) -> bool:
     def begin() -> None:
         pool.start()
         building = Deferred.fromCoroutine(builder.build())
-        take_signals(reactor, lambda: None, lambda _: building.cancel())
+        handle_signals(reactor, lambda: None, lambda _: building.cancel())
         building.addCallbacks(succeed, log_failure)
         building.addBoth(lambda _: reactor.stop())
 

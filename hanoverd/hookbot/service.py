@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from hanoverd.hookbot.server import Server
 from hanoverd.runtime.errors import HookbotError
 from hanoverd.runtime.reactors import ServerReactor
-from hanoverd.runtime.signals import take_signals
+from hanoverd.runtime.signals import handle_signals
 
 log = Logger()
 
@@ -56,7 +56,7 @@ class ServerService(Service):
     def startService(self) -> None:
         """Handle the signals; the server listens already."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._reactor.callWhenRunning(take_signals, self._reactor, lambda: None, lambda _: self._reactor.stop())
+        self._reactor.callWhenRunning(handle_signals, self._reactor, lambda: None, lambda _: self._reactor.stop())
         log.info("hookbot: listening at {address}", event="hookbot_serving", address=self._address)
 
     def stopService(self) -> Any:

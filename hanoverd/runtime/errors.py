@@ -1,18 +1,18 @@
-"""What can go wrong, in words for the one who runs the daemon: what happened, to what, and what to do."""
+"""The errors whose text is a message for the user: what happened, to what, why, and what to do."""
 
 from __future__ import annotations
 
 
 class HanoverdError(Exception):
-    """Anything that hanoverd can explain; its text is a message for the user."""
+    """An error that is not a bug; its text is a message for the user."""
 
 
 class UsageError(HanoverdError):
-    """The command line is wrong."""
+    """The command line is invalid."""
 
 
 class ProgramMissing(HanoverdError):
-    """A program that must be on PATH is not there."""
+    """A program that must be on PATH is missing."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -22,19 +22,19 @@ class ProgramMissing(HanoverdError):
 
 
 class ProgramNotStarted(HanoverdError):
-    """A program is there, and the system cannot start it: for want of processes, memory or file descriptors."""
+    """The system cannot start a program, for example without free memory, processes or file descriptors."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"the program {name} could not be started: {reason}")
+        super().__init__(f"cannot start the program {name}: {reason}")
         self.name = name
 
 
 class EngineError(HanoverdError):
-    """The Docker engine did not do what it was asked."""
+    """A request to the Docker engine failed."""
 
 
 class EngineMisconfigured(EngineError):
-    """What the environment says of the engine cannot be used."""
+    """The settings for the engine are invalid."""
 
 
 class EngineUnreachable(EngineError):
@@ -42,7 +42,7 @@ class EngineUnreachable(EngineError):
 
 
 class EnginePermission(EngineError):
-    """The engine is there, and this user may not talk to it."""
+    """The user has no permission to use the engine."""
 
 
 class EngineRefused(EngineError):
@@ -62,7 +62,7 @@ class NotFound(EngineRefused):
 
 
 class Conflict(EngineRefused):
-    """The name is taken, or the container is not in a state for this."""
+    """The name is in use, or the container is in the wrong state."""
 
 
 class ObtainFailed(HanoverdError):
@@ -74,23 +74,23 @@ class MissingExtra(ObtainFailed):
 
 
 class LoginFailed(ObtainFailed):
-    """The login for a registry could not be found out."""
+    """The login for a registry cannot be read."""
 
 
 class RegistryBusy(ObtainFailed):
-    """The registry wants to be asked less often."""
+    """The registry limits the rate of requests."""
 
 
 class ControlError(HanoverdError):
-    """A running hanoverd cannot be controlled, or did not do what it was told."""
+    """A running hanoverd does not answer, or a command for it failed."""
 
 
 class HookbotError(HanoverdError):
-    """There is no connection to hookbot, or none any more."""
+    """There is no connection to hookbot, or a request to it failed."""
 
 
 class NotifyFailed(HanoverdError):
-    """Somebody who wants to be told could not be."""
+    """A webhook could not be called."""
 
 
 class VersionFailed(HanoverdError):
@@ -98,7 +98,7 @@ class VersionFailed(HanoverdError):
 
 
 class NothingKept(HanoverdError):
-    """There is no such earlier version to go back to."""
+    """There is no such earlier version for a rollback."""
 
 
 class NameInUse(HanoverdError):
@@ -114,8 +114,8 @@ class FirewallError(HanoverdError):
 
 
 class PortTaken(HanoverdError):
-    """A host port belongs to another."""
+    """A host port is in use."""
 
 
 class NameTaken(HanoverdError):
-    """Another hanoverd serves an app of this name."""
+    """Another hanoverd runs an app with this name."""

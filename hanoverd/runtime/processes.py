@@ -1,4 +1,4 @@
-"""Short-lived programs, run to their end by the reactor."""
+"""Runs programs by the reactor, and waits for their end."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from hanoverd.runtime.clock import settled_or_forced
 from hanoverd.runtime.errors import ProgramMissing, ProgramNotStarted
 from hanoverd.text.lines import LineCutter
 
-#: How long a program that was asked to end may take before it is killed, in seconds.
+#: How long a program has after SIGTERM before it gets SIGKILL, in seconds.
 KILL_AFTER = 2.0
 
-#: How long the output of a program that has exited is waited for, in seconds: a child that it left behind may hold its
-#: standard output open for ever.
+#: How long to wait for the output of a program that has exited, in seconds: a child that it left may keep its standard
+#: output open.
 OUTPUT_GRACE = 0.5
 
-#: The largest number of bytes that can wait in a pipe (fs.pipe-max-size, unless the administrator has raised it).
+#: The maximum size of a pipe, in bytes (the default of fs.pipe-max-size).
 _PIPE_SIZE = 1024 * 1024
 
 
 class ProcessReactor(IReactorProcess, IReactorTime):
-    """What a reactor must be able to do to run programs here."""
+    """The parts of a reactor that run programs."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: ``code`` is its exit status, or minus the signal that ended it."""
+    """The result of a program: ``code`` is its exit status, or minus the signal that ended it."""
 
     code: int
     stdout: str
@@ -45,9 +45,9 @@ class Ended:
 
 
 def find_program(name: str, environ: Mapping[str, str]) -> str:
-    """The path of the program ``name`` as the shell would find it; fails with ``ProgramMissing``.
+    """Return the path of the program ``name`` on PATH; fails with ``ProgramMissing``.
 
-    Only PATH is searched: never the current folder, which may be somebody's repository.
+    The current folder is not searched, because it may be an untrusted repository.
     """
     path = shutil.which(name, path=environ.get("PATH", ""))
     if path is None:
@@ -65,15 +65,15 @@ async def run(
     on_line: Callable[[str], object] | None = None,
     with_children: bool = False,
 ) -> Ended:
-    """Run a program, ``argv[0]`` looked up on PATH, with ``stdin`` as its input, until it has ended.
+    """Run a program, found on PATH, with ``stdin`` as its input, and return its result when it has ended.
 
-    ``on_line`` takes what it prints, on standard output and error, line by line; then nothing of it is kept.
-    ``with_children`` is for programs that run others: they get a session of their own, so that no terminal can be
-    asked anything, and a cancel ends them all.
-    A child that the program leaves behind is not waited for: what it prints later than ``OUTPUT_GRACE`` seconds after
-    the program's exit finds a closed pipe.
-    Fails with ``ProgramMissing`` or ``ProgramNotStarted``.  A cancel sends it SIGTERM, and SIGKILL ``KILL_AFTER`` seconds
-    later; the Deferred fires, with ``CancelledError``, when the process has gone.
+    ``on_line`` takes the lines of its standard output and error; without it, the result has the output.
+    ``with_children`` is for a program that runs other programs: it gets its own session, so that none of them can ask on
+    the terminal, and a cancel ends all of them. A child that it leaves is not waited for: its output is read for
+    ``OUTPUT_GRACE`` seconds after the program's exit, then the pipe is closed.
+
+    Fails with ``ProgramMissing`` or ``ProgramNotStarted``. Cancel sends SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later;
+    the Deferred fires with ``CancelledError`` when the process has ended.
     """
     protocol = _Collector(reactor) if on_line is None else _Lines(reactor, on_line)
     program = _start(reactor, protocol, argv, environ, cwd=cwd, with_children=with_children)
@@ -81,16 +81,15 @@ async def run(
 
 
 def start_waiting(reactor: ProcessReactor, argv: Sequence[str], environ: Mapping[str, str]) -> WaitingProgram:
-    """Start a program, ``argv[0]`` looked up on PATH, before its input is known: the time that it takes to start is over
-    when the input is there.  The caller calls ``finish`` or ``abandon``.
+    """Start a program, found on PATH, before its input is known, to save its start time later.
 
-    Fails with ``ProgramMissing`` or ``ProgramNotStarted``.
+    The caller must call ``finish`` or ``abandon``. Fails with ``ProgramMissing`` or ``ProgramNotStarted``.
     """
     return _start(reactor, _Collector(reactor), argv, environ)
 
 
 class WaitingProgram:
-    """A program that runs and waits for its standard input; made by ``start_waiting``."""
+    """A running program that waits for its standard input; made by ``start_waiting``."""
 
     def __init__(self, reactor: IReactorTime, protocol: _Collector) -> None:
         self._reactor = reactor
@@ -99,14 +98,14 @@ class WaitingProgram:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the program has ended, for whatever reason."""
+        """Whether the program has ended."""
         return self._outcome.is_settled
 
     async def finish(self, stdin: str) -> Ended:
-        """Give the program ``stdin`` as its whole input, and wait until it has ended, which it may have done before.
+        """Send ``stdin`` to the program, close its input, and return its result when it has ended.
 
-        A cancel sends it SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later; the Deferred fires, with ``CancelledError``,
-        when the process has gone.
+        Cancel sends SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later; the Deferred fires with ``CancelledError`` when the
+        process has ended.
         """
         self._protocol.feed(stdin.encode())
         try:
@@ -124,9 +123,9 @@ class WaitingProgram:
         return self._outcome.get()
 
     async def abandon(self) -> None:
-        """End the program, which gets no input: SIGTERM, then SIGKILL.
+        """End the program without input, with SIGTERM, then SIGKILL; fires when it has ended.
 
-        Fires when it has gone.  Idempotent; ignores cancellation.
+        Idempotent. Ignores cancellation.
         """
         if self.has_ended:
             return
@@ -135,7 +134,7 @@ class WaitingProgram:
         try:
             await shielded(finishing)
         except CancelledError:
-            pass  # Its own, of the line before.
+            pass  # From the cancel above.
 
 
 def _start(
@@ -151,11 +150,11 @@ def _start(
     command = list(argv)
     if with_children:
         protocol.has_group = True
-        # It becomes the program: there is no process between us (setsid(1), as long as it need not fork).
+        # setsid(1) executes the program in its own process, unless it has to fork.
         command = ["setsid", program, *argv[1:]]
         program = find_program("setsid", environ)
     try:
-        # It closes its pipes where it fails.
+        # If it fails, it closes its pipes.
         reactor.spawnProcess(protocol, program, command, env=dict(environ), path=cwd)
     except (OSError, ValueError) as error:
         # ValueError: a NUL byte in an argument or in the environment.
@@ -164,7 +163,7 @@ def _start(
 
 
 class _Collector(ProcessProtocol):
-    """Feeds a program its input and keeps what it prints."""
+    """Sends a program its input, and keeps its output."""
 
     transport: Any
 
@@ -185,7 +184,7 @@ class _Collector(ProcessProtocol):
         self._pid = self.transport.pid
 
     def feed(self, stdin: bytes) -> None:
-        """Give the program its whole input."""
+        """Send the input, and close it."""
         self.transport.write(stdin)
         self.transport.closeStdin()
 
@@ -208,20 +207,20 @@ class _Collector(ProcessProtocol):
             pass
 
     def kill_group(self) -> None:
-        """Kill what is left of the program's group, if it leads one."""
+        """Kill the rest of the program's process group, if it has one."""
         if self.has_group:
             self._signal_group(signal.SIGKILL)
 
     def _signal_group(self, number: int) -> bool:
-        """Whether there is such a group."""
+        """Send a signal to the program and its children; return False if there is no such group."""
         try:
-            # Its children too, which may outlive it: the group has its number as long as any of them is there.
+            # Children may outlive the program: the group keeps its number while one of them runs.
             os.killpg(self._pid, number)
         except ProcessLookupError:
-            return False  # It has not got as far as that, or all have ended.
+            return False  # The program has not created the group yet, or all have ended.
         return True
 
-    # The output has not been read yet: processEnded follows when all pipes are closed.
+    # processEnded follows when all pipes are closed and the output was read.
     def processExited(self, reason: Failure) -> None:
         del reason
         self._grace = self._reactor.callLater(OUTPUT_GRACE, self._close_pipes)
@@ -238,14 +237,14 @@ class _Collector(ProcessProtocol):
         )
 
     def _close_pipes(self) -> None:
-        # Not loseConnection, which waits until a child that reads nothing has read all its input.
+        # Not loseConnection: it waits until the input is written, which a child may never read.
         for descriptor, pipe in list(self.transport.pipes.items()):
             if descriptor != 0:
-                self._read_what_waits(pipe)
+                self._read_rest(pipe)
             pipe.connectionLost(Failure(ConnectionDone()))
 
-    def _read_what_waits(self, pipe: Any) -> None:
-        """Read what the program itself has printed, even where the reactor has had no time for it."""
+    def _read_rest(self, pipe: Any) -> None:
+        """Read the output that is in the pipe and that the reactor has not read yet."""
         limit = self._received_bytes + _PIPE_SIZE
         while self._received_bytes < limit:
             before = self._received_bytes
@@ -255,7 +254,7 @@ class _Collector(ProcessProtocol):
 
 
 class _Lines(_Collector):
-    """Hands on what a program prints, line by line."""
+    """Passes on the output of a program, line by line."""
 
     def __init__(self, reactor: IReactorTime, on_line: Callable[[str], object]) -> None:
         super().__init__(reactor)
@@ -263,16 +262,16 @@ class _Lines(_Collector):
         self._out, self._err = LineCutter(), LineCutter()
 
     def outReceived(self, data: bytes) -> None:
-        self._hand_on(self._out.take(_with_newlines(data)))
+        self._pass_on(self._out.take(_with_newlines(data)))
 
     def errReceived(self, data: bytes) -> None:
-        self._hand_on(self._err.take(_with_newlines(data)))
+        self._pass_on(self._err.take(_with_newlines(data)))
 
     def processEnded(self, reason: Failure) -> None:
-        self._hand_on([*self._out.rest(), *self._err.rest()])
+        self._pass_on([*self._out.rest(), *self._err.rest()])
         super().processEnded(reason)
 
-    def _hand_on(self, lines: Iterable[bytes]) -> None:
+    def _pass_on(self, lines: Iterable[bytes]) -> None:
         for line in lines:
             if line.strip():
                 self._on_line(line.decode(errors="replace").rstrip())

@@ -1,4 +1,4 @@
-"""The signals that a process takes, while it starts and when it runs."""
+"""Signal handlers, while a process starts and when it runs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorFromThreads
 
 
-def hangups_before() -> None:
-    """Have SIGHUP do nothing until the service takes it: by default it would end a process that still starts.
+def ignore_hangups() -> None:
+    """Ignore SIGHUP until the service handles it: by default, it ends the process.
 
-    The handover that is due at the start makes up for those that are missed.
+    No trigger is lost, because a handover follows at the start.
     """
     signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
-def take_signals(
+def handle_signals(
     reactor: IReactorFromThreads, on_hangup: Callable[[], object], on_stop: Callable[[str], object]
 ) -> None:
-    """Have ``on_hangup`` called at each SIGHUP from now on, and ``on_stop``, with its name, at each SIGTERM and SIGINT.
+    """Call ``on_hangup`` at each SIGHUP from now on, and ``on_stop``, with the signal's name, at each SIGTERM and SIGINT.
 
-    To be called when the reactor runs: after Twisted's own handlers, which would have twistd end by the signal itself,
-    not with exit status 0.
+    Call it when the reactor runs. It replaces Twisted's own handlers, with which twistd ends by the signal instead of
+    with exit status 0.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: reactor.callFromThread(on_stop, signal.Signals(number).name))

@@ -1,11 +1,11 @@
-"""The paths of the control sockets of running daemons."""
+"""The control sockets of running daemons."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Names the folder, for the daemon and for the commands.
+#: The environment variable with the folder of the sockets.
 VARIABLE = "HANOVERD_RUNTIME_DIR"
 
 _SYSTEM = Path("/run/hanoverd")
@@ -14,8 +14,8 @@ _ENDING = ".sock"
 
 
 def runtime_folder(environ: Mapping[str, str], uid: int) -> Path:
-    """Return the folder for the socket of a daemon of user ``uid``: /run for root (file hierarchy standard), for others the
-    folder of the XDG base directory specification, else a folder in /tmp.
+    """Return the folder for the socket of a daemon of user ``uid``: in /run for root (file hierarchy standard), in
+    XDG_RUNTIME_DIR for users (XDG base directory specification), or in /tmp.
     """
     if environ.get(VARIABLE):
         return Path(environ[VARIABLE])
@@ -27,7 +27,7 @@ def runtime_folder(environ: Mapping[str, str], uid: int) -> Path:
 
 
 def searched_folders(environ: Mapping[str, str], uid: int) -> list[Path]:
-    """Return the folders where a command of user ``uid`` looks for sockets: for root, of all users who are logged in."""
+    """Return the folders in which a command of user ``uid`` searches for sockets; for root, those of all users."""
     if environ.get(VARIABLE):
         return [Path(environ[VARIABLE])]
     others = sorted(Path("/run/user").glob("*/hanoverd")) if uid == 0 else []
@@ -40,7 +40,7 @@ def socket_of(folder: Path, app: str) -> Path:
 
 
 def pause_file_of(folder: Path, app: str) -> Path:
-    """Return the path of the file that exists while an app is paused."""
+    """Return the path of the file that exists while an app's handovers are paused."""
     return folder / f"{app}.paused"
 
 

@@ -1,4 +1,4 @@
-"""The reactor's time, by a clock that nobody sets."""
+"""Makes the reactor use a monotonic clock."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def keep_steady_time(reactor: Any) -> None:
-    """Have ``reactor`` count seconds from a fixed moment, not those of the day: to be called before it has any timers.
+    """Make ``reactor`` measure time with a monotonic clock. Call it before the reactor has any timers.
 
-    Twisted takes the time of day (twisted.python.runtime).  Were the system's clock set back by an hour, every timer
-    would wait for an hour; set forward, every time limit would be over.
+    Twisted uses the time of day (twisted.python.runtime). If the system's clock is set back by an hour, each timer waits an
+    hour longer; if it is set forward, each time limit ends at once.
     """
     reactor.seconds = time.monotonic

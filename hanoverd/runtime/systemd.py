@@ -1,4 +1,4 @@
-"""Tells systemd how the service is, by the protocol of sd_notify(3)."""
+"""Notifies systemd of the state of the service, by the protocol of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from twisted.internet.task import LoopingCall
 
 
 class Systemd:
-    """The service manager that ``environ`` names; where it names none, nothing is told to nobody."""
+    """The service manager at the socket that ``environ`` names; does nothing if there is none."""
 
     def __init__(self, clock: IReactorTime, environ: Mapping[str, str]) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
-        # "@" stands for the NUL at the beginning of an abstract name (sd_notify(3)).
+        # "@" stands for the NUL byte at the start of an abstract name (sd_notify(3)).
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._alive = LoopingCall(self._tell, "WATCHDOG=1")
-        self._alive.clock = clock
+        self._watchdog_messages = LoopingCall(self._notify, "WATCHDOG=1")
+        self._watchdog_messages.clock = clock
         microseconds = environ.get("WATCHDOG_USEC", "")
         self._watchdog = int(microseconds) / 1e6 if microseconds.isdigit() else 0.0
 
     def ready(self) -> None:
-        """The service runs; from now on it tells that it is alive, twice as often as it has to."""
-        self._tell("READY=1")
+        """Notify that the service runs; from now on, send watchdog messages twice as often as necessary."""
+        self._notify("READY=1")
         if self._watchdog and self._address:
-            # Its failures are none of ours: a manager that is away will start us anew.
-            self._alive.start(self._watchdog / 2).addErrback(lambda _: None)
+            # Ignore failures: without watchdog messages, systemd restarts the service.
+            self._watchdog_messages.start(self._watchdog / 2).addErrback(lambda _: None)
 
     def stopping(self) -> None:
-        """The service ends, which may take a while; it goes on telling that it is alive."""
-        self._tell("STOPPING=1")
+        """Notify that the service stops; watchdog messages continue until it has ended."""
+        self._notify("STOPPING=1")
 
     def ended(self) -> None:
-        """There is nothing more to tell; idempotent."""
-        if self._alive.running:
-            self._alive.stop()
+        """Send no more messages. Idempotent."""
+        if self._watchdog_messages.running:
+            self._watchdog_messages.stop()
 
-    def _tell(self, state: str) -> None:
+    def _notify(self, state: str) -> None:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -46,7 +46,7 @@ class Systemd:
             try:
                 manager.sendto(state.encode(), self._address)
             except OSError:
-                pass  # It does not listen, or not now: there is nobody to complain to.
+                pass  # systemd does not listen: there is nothing that the service can do.
 
 
 def unit_name(environ: Mapping[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Standard input, where it is an interactive terminal: its end (Ctrl-D) is a wish to stop."""
+"""Standard input on an interactive terminal: its end (Ctrl-D) stops the daemon."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTim
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-#: How often a process in the background looks whether it has come to the foreground, in seconds.
-LOOK_AGAIN_AFTER = 1.0
+#: The interval at which a process in the background checks whether it is in the foreground, in seconds.
+FOREGROUND_INTERVAL = 1.0
 
 
 class TerminalReactor(IReactorFDSet, IReactorTime):
-    """What a reactor must be able to do to watch a terminal."""
+    """The parts of a reactor that read a terminal."""
 
 
 @implementer(IReadDescriptor)
 class Terminal:
-    """Reads a terminal and forgets what it reads, until its end.
+    """Reads a terminal until its end, and ignores the input.
 
-    The descriptor stays blocking: its flags are shared with the shell and with our own output.
+    The descriptor stays blocking: its flags are shared with the shell and with our output.
     """
 
     def __init__(self, reactor: TerminalReactor, descriptor: int, on_end: Callable[[], object]) -> None:
@@ -32,15 +32,15 @@ class Terminal:
         self._later: IDelayedCall | None = None
 
     def watch(self) -> None:
-        """Begin; does nothing where there is no terminal (nohup, /dev/null, a service manager)."""
+        """Start reading; does nothing without a terminal (nohup, /dev/null, a service manager)."""
         if self._is_ours():
             self._reactor.addReader(self)
         elif self._is_terminal():
-            # Reading now would stop the process (SIGTTIN, termios(3)): it runs in the background.
-            self._later = self._reactor.callLater(LOOK_AGAIN_AFTER, self.watch)
+            # In the background, reading stops the process (SIGTTIN, termios(3)).
+            self._later = self._reactor.callLater(FOREGROUND_INTERVAL, self.watch)
 
     def unwatch(self) -> None:
-        """End; idempotent."""
+        """Stop reading. Idempotent."""
         self._reactor.removeReader(self)
         if self._later is not None:
             try:
@@ -49,11 +49,11 @@ class Terminal:
                 pass
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
         return self._descriptor
 
     def doRead(self) -> None:
-        """There is something to read, or the end."""
+        """Read the input, or its end."""
         if not self._is_ours():
             self._reactor.removeReader(self)
             self.watch()
@@ -61,16 +61,16 @@ class Terminal:
         try:
             data = os.read(self._descriptor, 4096)
         except OSError:
-            data = b""  # The terminal has gone.
+            data = b""  # The terminal was closed.
         if not data:
             self._reactor.removeReader(self)
             self._on_end()
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor is done with us."""
+        """Do nothing: the reactor has removed the descriptor."""
 
     def logPrefix(self) -> str:
-        """Our name in the reactor's own messages."""
+        """Return the name for the reactor's messages."""
         return "terminal"
 
     def _is_terminal(self) -> bool:

@@ -1,11 +1,11 @@
-"""Health probes: HTTP requests to a container."""
+"""Health probes: HTTP requests to a container, with treq."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import quote
 
+from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITransport
 from twisted.python.failure import Failure
@@ -20,10 +20,6 @@ from hanoverd.versions.connect_race import ConnectReactor, RacingEndpoint
 
 #: The time limit of a probe, in seconds.
 PROBE_TIMEOUT = 5.0
-
-
-#: What a URL may contain: other characters are percent-encoded.
-_URL_CHARACTERS = "/?#[]@!$&'()*+,;=%:~"
 
 
 class ProbeTimedOut(Exception):
@@ -60,10 +56,13 @@ class Health:
         ``on_accept`` is called as soon as the port has accepted the connection.  Cancel closes the connection.
         """
         connection = _Connection(RacingEndpoint(self._reactor, address, port, self._timeout), on_accept)
-        request = Agent.usingEndpointFactory(self._reactor, connection).request(
-            b"GET",
-            f"http://{address}:{port}{quote(self._uri, safe=_URL_CHARACTERS)}".encode(),
-            Headers({"User-Agent": [f"hanoverd/{__version__}"]}),
+        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, connection))
+        request = client.get(
+            f"http://{address}:{port}{self._uri}",
+            headers=Headers({"User-Agent": [f"hanoverd/{__version__}"]}),
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,  # type: ignore[arg-type]  # treq wants the whole of a reactor
         )
         # A request that is cancelled by the timer may fail in several ways: all of them are the timeout.
         request.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_timed_out)

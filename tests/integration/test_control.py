@@ -188,7 +188,7 @@ class TestQueries:
             assert sum(phase["seconds"] for phase in first["phases"]) == pytest.approx(first["took"], abs=0.3)
             assert first["began"] == pytest.approx(time.time(), abs=60)
             assert (second["trigger"], second["outcome"], second["old"]) == ("SIGHUP", "failed", "web-0")
-            assert "it exited with code 3 before it was ready" in second["why"]
+            assert "exited with code 3 before it was ready" in second["why"]
             titles, newest, oldest = commands("history", "web").splitlines()
             assert titles.split() == ["VERSION", "IMAGE", "TRIGGER", "STARTED", "TOOK", "OUTCOME", "REASON"]
             assert newest.split()[:3] == ["web-1", "hanoverd/web:latest", "SIGHUP"]
@@ -234,7 +234,7 @@ class TestCommands:
             code, out, err = commands.end("deploy", "--wait", "web")
             assert code == 1
             assert "web: the handover to web-2 failed after" in err
-            assert "it exited with code 3 before it was ready" in err
+            assert "exited with code 3 before it was ready" in err
             assert alive(lab) == "web-1"
             assert "web: a handover starts" in commands("deploy", "web")
             eventually(lambda: len(commands.history()) == 4)

@@ -159,8 +159,8 @@ def test_invalid_messages_are_logged_and_dropped(
             ("nonsense", 'it should be JSON with Repo, Branch and SHA, not "nonsense"'),
             (push_message("--upload-pack=x"), "is not a commit"),
             (push_message("0" * 40), "the branch was deleted"),
-            (push_message(commit, Repo="me/other"), 'it is for the repo "me/other", not "me/app"'),
-            (push_message(commit, Branch="other"), 'it is for the branch "other", not "main"'),
+            (push_message(commit, Repo="me/other"), 'its repository is "me/other", not "me/app"'),
+            (push_message(commit, Branch="other"), 'its branch is "other", not "main"'),
             ("[" * 100_000, "it should be JSON"),
         ):
             publish(lab, BRANCH.replace("/sub", "/pub"), message)

@@ -51,6 +51,7 @@ ONLY_IN = {
     "docker": {"docker/blocking_engine.py"},
     "requests": {"docker/blocking_engine.py"},
     "urllib3": {"docker/blocking_engine.py"},
+    "treq": {"versions/health.py"},
     "autobahn": {"hookbot/websocket.py"},
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
@@ -142,7 +143,7 @@ def test_help_loads_none_of_the_libraries() -> None:
         "import sys; from hanoverd.cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "sys.exit(' '.join({'twisted', 'docker', 'requests', 'autobahn', 'boto3'} & set(sys.modules)) or 0)"
+        "sys.exit(' '.join({'twisted', 'docker', 'treq', 'requests', 'autobahn', 'boto3'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

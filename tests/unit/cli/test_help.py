@@ -72,7 +72,7 @@ def test_help_is_given_without_loading_twisted_or_docker() -> None:
         "from hanoverd.cli.parse import parse\n"
         "try:\n    parse(['--help'], {}, '/')\n"
         "except InfoRequested:\n    pass\n"
-        "print([name for name in ('twisted', 'docker') if name in sys.modules])\n"
+        "print([name for name in ('twisted', 'docker', 'treq') if name in sys.modules])\n"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"

@@ -292,7 +292,7 @@ def test_they_load_none_of_the_libraries(tmp_path: Path) -> None:
         "import sys; from hanoverd.cli.main import main\n"
         "try: main(['history', 'web'])\n"
         "except SystemExit: pass\n"
-        "sys.exit(' '.join({'twisted', 'docker', 'requests', 'autobahn', 'boto3'} & set(sys.modules)) or 0)"
+        "sys.exit(' '.join({'twisted', 'docker', 'treq', 'requests', 'autobahn', 'boto3'} & set(sys.modules)) or 0)"
     )
     env = {"HANOVERD_RUNTIME_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)

@@ -114,9 +114,7 @@ class NotStartedTests(TestCase):
         lowest = next(number for number in range(len(before) + 1) if number not in before)
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 2, hard))
         try:
-            with self.assertRaisesRegex(
-                ProgramNotStarted, "the program true could not be started: Too many open files"
-            ):
+            with self.assertRaisesRegex(ProgramNotStarted, "cannot start the program true: Too many open files"):
                 await run(REACTOR, ["true"], ENVIRON)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -130,7 +128,9 @@ class NotStartedTests(TestCase):
         self.patch(os, "posix_spawnp", fail)
         self.patch(os, "fork", fail)
         for folder in (None, "/"):
-            with self.assertRaisesRegex(ProgramNotStarted, "could not be started: Resource temporarily unavailable"):
+            with self.assertRaisesRegex(
+                ProgramNotStarted, "cannot start the program .*: Resource temporarily unavailable"
+            ):
                 await run(REACTOR, ["true"], ENVIRON, cwd=folder)
         self.assertEqual(open_descriptors(), before)
 
