@@ -24,7 +24,7 @@ from hanoverd.deploy.step import Step
 from hanoverd.deploy.targets import Restart
 
 #: Why handovers are cancelled at a stop.
-STOPS = "hanoverd stops"
+STOPS = "hanoverd is stopping"
 
 #: How many reinstatements a stop that keeps the live version tries.
 MAX_REINSTATEMENTS_WHILE_DETACHING = 5

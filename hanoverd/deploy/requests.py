@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hanoverd.deploy.targets import Source, Target
 
 #: Why a request is cancelled when a newer one replaces it.
-NEWER = "a newer one begins"
+NEWER = "replaced by a newer request"
 
 
 @dataclass(frozen=True)

@@ -190,9 +190,9 @@ class DesertedTests(TestCase):
         await self.refuse_everywhere(AFTER)
 
     async def hang_up_everywhere(self, phase: str) -> None:
-        """The handover restarts when the engine is back."""
-        begun_anew = await self.desert_everywhere(phase, 3, HangUp)
-        self.assertGreaterEqual(begun_anew.count(LIVE), 5)
+        """The handover starts again when the engine is back."""
+        restarted = await self.desert_everywhere(phase, 3, HangUp)
+        self.assertGreaterEqual(restarted.count(LIVE), 5)
 
     async def refuse_everywhere(self, phase: str) -> None:
         """The handover fails, as a rule."""
@@ -347,7 +347,7 @@ def is_at_rest(daemon: Daemon) -> bool:
 
 async def at_rest(daemon: Daemon) -> None:
     """Wait until nothing is in progress."""
-    await until(lambda: is_at_rest(daemon), 20.0, lambda: f"it continues and on: {daemon.orchestrator.state}")
+    await until(lambda: is_at_rest(daemon), 20.0, lambda: f"it does not come to rest: {daemon.orchestrator.state}")
 
 
 def at_request(world: World, number: int, act: Callable[[], object]) -> None:

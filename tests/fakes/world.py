@@ -146,8 +146,8 @@ class World:
         left += [call for call in REACTOR.getDelayedCalls() if "trial" not in call.func.__module__]
         self._folder.cleanup()
         assert left == [], f"left behind: {left}"
-        mistakes = [event.message for event in self.events if event.id == "internal_error"]
-        assert mistakes == [], mistakes
+        bugs = [event.message for event in self.events if event.id == "internal_error"]
+        assert bugs == [], bugs
 
     def _observe(self, event: LogEvent) -> None:
         if str(event.get("log_namespace", "")).startswith("hanoverd"):

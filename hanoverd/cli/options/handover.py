@@ -161,7 +161,7 @@ hanoverd interrupts no request: the next start with the same ``--name`` takes ov
         help="Number of earlier versions to keep for a rollback",
         text="""\
 ``hanoverd rollback`` goes back to them, one version further each time; ``hanoverd versions`` lists them. First come the
-versions that were live before the live one, if their image or settings differ, then those that were rolled back from.
+versions that were live before the live one, if their image or settings differ, then versions that were rolled back from.
 Their containers are stopped and called NAME-N-kept. Images of older versions are removed if hanoverd obtained them, no
 other container uses them and they have no other name. A stop removes the kept containers, unless ``--on-exit`` is
 ``keep``.""",

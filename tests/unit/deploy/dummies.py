@@ -77,7 +77,7 @@ class Calls:
 
 
 class Result:
-    """What a coroutine comes to: ``values`` is empty as long as it continues."""
+    """What a coroutine comes to: ``values`` is empty while it runs."""
 
     def __init__(self, work: Any) -> None:
         self.values: list[object] = []

@@ -1,4 +1,4 @@
-"""The far side of the pure function: containers, routes and work in progress, which end in whatever order a test likes.
+"""A simulation of what the pure function controls: containers, routes and work, which ends in any order that a test chooses.
 
 It promises what the workers promise, and not more: a flip takes time, and ignores a cancel; a cancel may come too late;
 an exit that is known may still be news to the work that it concerns.
@@ -116,15 +116,15 @@ class Simulation:
             case ef.CancelAttempt(number, _):
                 self.works("attempt", number)[0].is_cancelled = True
             case ef.Reinstate(number):
-                assert not self._returns(), "two versions return at once"
+                assert not self._reinstatements(), "two versions return at once"
                 # Nothing is drained that is made live again.
                 self.drop("retire", number)
-                self.work.append(Work("return", number, stage="waiting"))
+                self.work.append(Work("reinstate", number, stage="waiting"))
             case ef.CancelReinstatement(number):
-                for work in self.works("return", number):
-                    self._cancel_return(work)
+                for work in self.works("reinstate", number):
+                    self._cancel_reinstatement(work)
             case ef.RemoveRoutes(number):
-                self.work.append(Work("unroute", -1 if number is None else number))
+                self.work.append(Work("remove_routes", -1 if number is None else number))
             case ef.Retire(number, drain, _):
                 self.work.append(Work("retire", number, effect, "draining" if drain else "stopping"))
             case ef.EndDrain(number):
@@ -185,9 +185,9 @@ class Simulation:
         has_no_room = self.room not in (None, work)
         if work.name == "attempt" and work.stage == "created" and not self.policy.overlap and has_no_room:
             return True
-        if work.name == "return" and work.stage == "waiting" and has_no_room:
+        if work.name == "reinstate" and work.stage == "waiting" and has_no_room:
             return True
-        return (work.stage == "ready" or work.name in ("unroute", "sweep")) and self.flipping not in (None, work)
+        return (work.stage == "ready" or work.name in ("remove_routes", "sweep")) and self.flipping not in (None, work)
 
     def advance(self, work: Work, choose: Choose) -> None:
         """Take ``work``, which is not blocked, one step further."""
@@ -242,9 +242,9 @@ class Simulation:
         elif (way := choose(["on", "on", "on", "on", "fails", "engine"])) != "on":
             self._discard(work, _outcome(number, way))
         else:
-            self._go_on(work)
+            self._continue(work)
 
-    def _go_on(self, work: Work) -> None:
+    def _continue(self, work: Work) -> None:
         number = work.number
         match work.stage:
             case "obtaining":
@@ -311,7 +311,7 @@ class Simulation:
                 self.work.append(Work("retire", number, stage="draining" if role is Role.DRAINING else "stopping"))
         self.check()
 
-    def _return(self, work: Work, choose: Choose) -> None:
+    def _reinstate(self, work: Work, choose: Choose) -> None:
         container = self.containers.get(work.number)
         if work.stage == "flipping":
             self._finish_flip(work, choose, ev.ReinstatementFailed(work.number, "iptables"))
@@ -338,16 +338,16 @@ class Simulation:
             self._end(work)
             self.send(ev.ReinstatementFailed(work.number, "exited"))
 
-    def _cancel_return(self, work: Work) -> None:
+    def _cancel_reinstatement(self, work: Work) -> None:
         if work.stage == "flipping":
             work.is_cancelled = True
         else:
             self._end(work)
 
-    def _returns(self) -> list[Work]:
-        return [one for one in self.works("return") if not one.is_cancelled]
+    def _reinstatements(self) -> list[Work]:
+        return [one for one in self.works("reinstate") if not one.is_cancelled]
 
-    def _unroute(self, work: Work, _choose: Choose) -> None:
+    def _remove_routes(self, work: Work, _choose: Choose) -> None:
         self._end(work)
         if work.number in (-1, self.routed):
             self.routed = None
@@ -429,7 +429,7 @@ class Simulation:
             assert not state.attempts
             for work in self.work:
                 assert work.name not in ("adopt", "engine", "attempt"), f"{work} continues after the end"
-                assert work.name != "return" or work.stage == "flipping", f"{work} continues after the end"
+                assert work.name != "reinstate" or work.stage == "flipping", f"{work} continues after the end"
 
     def is_attended(self, number: int) -> bool:
         """Whether something will happen to this version without any event from outside."""
@@ -443,7 +443,7 @@ class Simulation:
             case Role.STOPPING:
                 return bool(names & {"retire", "remove"})
             case Role.REINSTATING:
-                return bool([one for one in self._returns() if one.number == number]) or any(
+                return bool([one for one in self._reinstatements() if one.number == number]) or any(
                     one.timer is ef.TimerKind.REINSTATE for one in self.timers
                 )
             case Role.STANDBY:

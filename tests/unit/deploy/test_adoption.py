@@ -1,4 +1,4 @@
-"""A hanoverd that starts takes over what an earlier one left."""
+"""A hanoverd that starts adopts the versions that an earlier one left."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_a_failure_is_sent() -> None:
     assert it.events == [ev.AdoptionFailed("no iptables")]
 
 
-def test_a_mistake_of_ours_is_logged_and_sent_as_a_failure() -> None:
+def test_a_bug_is_logged_and_sent_as_a_failure() -> None:
     it = Parts()
     with capturedLogs() as logged:
         it.calls.answer("find", ZeroDivisionError("oops"))

@@ -42,7 +42,7 @@ def test_one_that_never_began_does_not_hide_the_one_under_way() -> None:
     history = History(lambda: 0.0, clock.seconds)
     under_way = history.start(["a"])
     clock.advance(1)
-    history.finish(history.start(["b"]), CANCELLED, "a newer one begins")
+    history.finish(history.start(["b"]), CANCELLED, "replaced by a newer request")
     assert history.last is under_way
     clock.advance(1)
     history.finish(under_way, LIVE)

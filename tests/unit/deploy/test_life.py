@@ -132,11 +132,11 @@ class Life(RuleBasedStateMachine):
             if ready:
                 self.sim.advance(ready[-1 if last else 0], lambda ways: ways[0])
 
-    @precondition(lambda self: self.ready_work("attempt", "return"))
+    @precondition(lambda self: self.ready_work("attempt", "reinstate"))
     @rule(data=st.data(), steps=st.integers(1, 6))
     def bring_up(self, data: st.DataObject, steps: int) -> None:
         """One version comes up, or nearly."""
-        work = data.draw(st.sampled_from(self.ready_work("attempt", "return")))
+        work = data.draw(st.sampled_from(self.ready_work("attempt", "reinstate")))
         for _ in range(steps):
             if work in self.sim.work and not self.sim.is_blocked(work):
                 self.sim.advance(work, lambda ways: ways[0])

@@ -112,7 +112,7 @@ def test_a_version_that_was_replaced_meanwhile_is_not_reported() -> None:
     assert it.failed == []
 
 
-def test_a_mistake_of_ours_does_not_end_the_checks(no_log: Any) -> None:
+def test_a_bug_does_not_end_the_checks(no_log: Any) -> None:
     it = Checking()
     it.versions.reasons[1] = ZeroDivisionError()
     it.wait(2)

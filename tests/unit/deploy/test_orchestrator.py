@@ -197,7 +197,7 @@ def test_an_event_that_is_sent_while_another_is_handled_waits_for_its_turn() -> 
     assert it.news() == ["ReportUnhealthy", "save pause True"]
 
 
-def test_a_trigger_an_order_and_a_commit_that_was_found_are_events() -> None:
+def test_a_trigger_a_command_and_a_commit_that_was_found_are_events() -> None:
     it = parts(phase=Phase.STARTING)
     it.orchestrator.trigger("push", "c1")
     it.orchestrator.newest_found("c2")
@@ -306,7 +306,7 @@ def test_the_take_over_is_cancelled_by_a_stop() -> None:
     assert it.turn() == ["adopt cancelled", "sweep"]
 
 
-def test_a_return_is_cancelled_by_a_stop() -> None:
+def test_a_reinstatement_is_cancelled_by_a_stop() -> None:
     it = parts(draining(1), stopping(9))
     it.send(ev.Gone(9))
     it.turn()
@@ -346,7 +346,7 @@ def test_a_timer_that_is_cancelled_sends_nothing() -> None:
     it.orchestrator._run(ef.CancelTimer(ef.TimerKind.RESTART))
 
 
-# -- mistakes of ours
+# -- bugs
 
 
 def test_an_exception_in_a_transition_is_logged_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +396,7 @@ def test_an_exception_in_a_worker_is_logged_and_ends_nothing() -> None:
 
 @dataclass
 class Stopped:
-    """A stop in progress that waits for the last look."""
+    """A stop in progress that waits for the removal of what is left."""
 
     it: Running
     over: list[str]

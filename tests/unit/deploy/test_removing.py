@@ -164,7 +164,7 @@ def test_a_sweep_ignores_cancellation() -> None:
     assert result.values == [None]
 
 
-def test_a_sweep_tries_a_few_times_to_remove_the_rules_and_goes_on() -> None:
+def test_a_sweep_tries_a_few_times_to_remove_the_rules_and_continues() -> None:
     it = Parts()
     it.routes.failures = ATTEMPTS
     with capturedLogs() as logged:

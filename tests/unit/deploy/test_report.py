@@ -120,16 +120,16 @@ def test_a_handover_that_succeeds_is_recorded_with_its_time() -> None:
 def test_a_handover_that_is_cancelled_is_recorded_with_the_reason() -> None:
     it = Parts()
     attempt = it.start(deploy())
-    logged = it.report(ef.ReportCancelled(replace(attempt, cancelled="a newer one begins")))
-    assert logged == [("info", "app: handover cancelled: a newer one begins")]
-    assert it.outcomes() == [(1, "cancelled", "a newer one begins")]
+    logged = it.report(ef.ReportCancelled(replace(attempt, cancelled="replaced by a newer request")))
+    assert logged == [("info", "app: handover cancelled: replaced by a newer request")]
+    assert it.outcomes() == [(1, "cancelled", "replaced by a newer request")]
 
 
 def test_an_order_that_never_started_is_recorded_as_cancelled() -> None:
     it = Parts()
     it.history.reserve_number()
-    assert it.report(ef.ReportDropped(COMMAND, "hanoverd stops")) == []
-    assert it.outcomes() == [(1, "cancelled", "hanoverd stops")]
+    assert it.report(ef.ReportDropped(COMMAND, "hanoverd is stopping")) == []
+    assert it.outcomes() == [(1, "cancelled", "hanoverd is stopping")]
 
 
 def test_two_handovers_have_a_record_each() -> None:
@@ -258,7 +258,7 @@ def test_a_rejected_version_that_is_not_monitored_any_more_is_known_by_its_name(
     assert it.hooks.notified[0].new == public.VersionReference("app-5")
 
 
-def test_what_is_not_a_report_is_a_mistake() -> None:
+def test_what_is_not_a_report_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="not a report"):
         Parts().reporter.report(ef.Finish())
 

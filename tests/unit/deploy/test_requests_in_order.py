@@ -29,7 +29,7 @@ class App:
 
     def __init__(self) -> None:
         self.state = State(Policy(RestartPolicy("always")))
-        self.begun: list[Attempt] = []
+        self.started: list[Attempt] = []
         self.cancelled: list[str] = []
         self.dropped: list[tuple[str, str]] = []
         self.timers: list[ef.StartTimer] = []
@@ -43,7 +43,7 @@ class App:
         for effect in effects:
             match effect:
                 case ef.StartAttempt(attempt):
-                    self.begun.append(attempt)
+                    self.started.append(attempt)
                 case ef.CancelAttempt(number, why):
                     self.cancelled.append(why)
                     if not self.is_slow:
@@ -90,11 +90,11 @@ class App:
 
     @property
     def reasons(self) -> list[str]:
-        return ["+".join(attempt.request.reasons) for attempt in self.begun if attempt.kind is Kind.DEPLOY]
+        return ["+".join(attempt.request.reasons) for attempt in self.started if attempt.kind is Kind.DEPLOY]
 
     @property
     def targets(self) -> list[Target]:
-        return [attempt.request.target for attempt in self.begun if attempt.kind is Kind.DEPLOY]
+        return [attempt.request.target for attempt in self.started if attempt.kind is Kind.DEPLOY]
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def app() -> App:
     return App()
 
 
-def test_a_trigger_begins_a_handover_and_a_newer_one_begins_it_anew(app: App) -> None:
+def test_a_trigger_begins_a_handover_and_a_newer_one_starts_it_again(app: App) -> None:
     app.trigger("a")
     app.trigger("b")
     assert app.reasons == ["a", "b"]
@@ -179,10 +179,10 @@ def test_a_restart_that_was_cancelled_for_another_version_is_not_repeated(app: A
     app.live_exits()
     [number] = [attempt.number for attempt in app.state.attempts if attempt.kind is Kind.RESTART]
     app.goes_live()
-    before = len(app.timers), len(app.begun)
+    before = len(app.timers), len(app.started)
     assert number is not None
     app.is_cancelled(number)
-    assert (len(app.timers), len(app.begun)) == before
+    assert (len(app.timers), len(app.started)) == before
 
 
 def test_a_revision_is_meant_by_later_triggers_too_and_an_order_is_for_once(app: App) -> None:
@@ -248,7 +248,7 @@ def test_cancel_does_not_forget_a_restart_that_waits_for_its_delay(app: App) -> 
     app.send(ev.Exited(0, 1))
     app.send(ev.CancelRequested("requested"))
     app.send(ev.TimerExpired(ef.TimerKind.RESTART))
-    assert [attempt.kind for attempt in app.begun] == [Kind.DEPLOY, Kind.RESTART]
+    assert [attempt.kind for attempt in app.started] == [Kind.DEPLOY, Kind.RESTART]
 
 
 def test_while_paused_triggers_are_held_and_orders_and_restarts_are_not(app: App) -> None:
@@ -264,7 +264,7 @@ def test_while_paused_triggers_are_held_and_orders_and_restarts_are_not(app: App
     app.request("deploy", Source())
     app.goes_live()
     app.live_exits()
-    assert [attempt.kind for attempt in app.begun] == [Kind.DEPLOY, Kind.DEPLOY, Kind.RESTART]
+    assert [attempt.kind for attempt in app.started] == [Kind.DEPLOY, Kind.DEPLOY, Kind.RESTART]
     app.goes_live(Kind.RESTART)
     app.send(ev.Resumed())
     # Together, for what the newest of them means.
@@ -335,7 +335,7 @@ def test_after_a_stop_nothing_begins(app: App) -> None:
     assert (app.reasons, app.dropped) == (["a"], [("deploy x", STOPS)])
 
 
-def test_the_queue_alone_tells_the_reasons_once_and_the_target_of_its_order() -> None:
+def test_the_queue_alone_tells_the_reasons_once_and_the_target_of_its_command() -> None:
     requests = Requests().add_trigger("a", "abc").add_trigger("b", None).add_trigger("a", None)
     assert requests.next_request() == Request(("a", "b"), Source("abc"))
     command = Command("deploy", Image("x"), 7)

@@ -32,7 +32,7 @@ from tests.unit.deploy.table import (
     wanted,
 )
 
-STOPS = "hanoverd stops"
+STOPS = "hanoverd is stopping"
 RESTART_TIMER = ef.CancelTimer(ef.TimerKind.RESTART)
 DEPLOYING = app(live(), candidate(2), attempts=[deploy()])
 ROOMLESS = Policy(RestartPolicy("always"), overlap=False)
@@ -175,10 +175,10 @@ FLIPS = [
     ),
     Case(
         "a deploy that goes live is followed by the request that waits",
-        app(candidate(2), attempts=[deploy(cancelled="a newer one begins")], requests=waiting("push")),
+        app(candidate(2), attempts=[deploy(cancelled="replaced by a newer request")], requests=waiting("push")),
         flipped(2),
         {**first_live(2), **STARTED, "requests.reasons": ()},
-        (proved(2), RESTART_TIMER, ef.ReportLive(deploy(cancelled="a newer one begins")), ef.Prune(), start()),
+        (proved(2), RESTART_TIMER, ef.ReportLive(deploy(cancelled="replaced by a newer request")), ef.Prune(), start()),
     ),
     Case(
         "an earlier version that is live again has settled",
@@ -299,14 +299,14 @@ FAILURES = [
         (ef.ReportCancelled(restart(cancelled="another version is live")), ef.Prune()),
     ),
     Case(
-        "a failed candidate lets a stop that leaves the live version go on",
+        "a failed candidate lets a stop that leaves the live version continue",
         DETACHING,
         ev.AttemptFailed(2, "it exited"),
         {"2.role": "stopping", "deploy": None},
         (ef.ReportCancelled(deploy(cancelled=STOPS)), ef.Prune()),
     ),
     Case(
-        "a failed candidate lets a stop go on",
+        "a failed candidate lets a stop continue",
         STOPPING,
         ev.AttemptFailed(2, "it exited"),
         {"2.role": "stopping", "deploy": None},
@@ -374,14 +374,14 @@ CANCELS = [
         ),
     ),
     Case(
-        "a cancelled candidate lets a stop that leaves the live version go on",
+        "a cancelled candidate lets a stop that leaves the live version continue",
         DETACHING,
         ev.AttemptCancelled(2),
         {"2.role": "stopping", "deploy": None},
         (ef.ReportCancelled(deploy(cancelled=STOPS)), ef.Prune()),
     ),
     Case(
-        "a cancelled candidate lets a stop go on",
+        "a cancelled candidate lets a stop continue",
         STOPPING,
         ev.AttemptCancelled(2),
         {"2.role": "stopping", "deploy": None},
@@ -418,14 +418,14 @@ NAMES = [
         (ef.ReportCancelled(deploy(cancelled="as asked")), ef.Prune()),
     ),
     Case(
-        "a name that is taken lets a stop that leaves the live version go on",
+        "a name that is taken lets a stop that leaves the live version continue",
         DETACHING,
         ev.NameTaken(2, NUMBER + 3),
         {"-2": None, "deploy": None},
         (ef.ReportCancelled(deploy(cancelled=STOPS)), ef.Prune()),
     ),
     Case(
-        "a name that is taken lets a stop go on",
+        "a name that is taken lets a stop continue",
         STOPPING,
         ev.NameTaken(2, NUMBER + 3),
         {"-2": None, "deploy": None},
@@ -463,14 +463,14 @@ ENGINE = [
         (ef.ReportCancelled(deploy(cancelled="as asked")), ef.Prune()),
     ),
     Case(
-        "a lost engine lets a stop that leaves the live version go on",
+        "a lost engine lets a stop that leaves the live version continue",
         DETACHING,
         ev.EngineLost(2, "lost"),
         {"2.role": "stopping", "deploy": None},
         (ef.ReportCancelled(deploy(cancelled=STOPS)), ef.Prune()),
     ),
     Case(
-        "a lost engine lets a stop go on",
+        "a lost engine lets a stop continue",
         STOPPING,
         ev.EngineLost(2, "lost"),
         {"2.role": "stopping", "deploy": None},

@@ -31,7 +31,7 @@ CASES: list[Case] = [
     for case in table.CASES
 ]
 
-#: A version that no one knows.
+#: A version that is unknown.
 UNKNOWN = 99
 
 #: Each event; one that is about a version is about one that is not there.
@@ -71,7 +71,7 @@ ABOUT_VERSIONS = {type(event) for event in SAMPLES if getattr(event, "number", N
 #: The phases in which no version has a role in which anything could happen to it.
 WITHOUT_VERSIONS = (Phase.STARTING, Phase.SWEEPING)
 
-#: What does not happen in a phase: the start is over, or no take-over, no sweep is in progress.
+#: What does not happen in a phase: the start is over, or no adoption, no sweep is in progress.
 DOES_NOT_HAPPEN = {
     *((ev.Started, phase) for phase in Phase if phase is not Phase.STARTING),
     *((kind, phase) for kind in (ev.Adopted, ev.AdoptionFailed) for phase in (Phase.RUNNING, Phase.SWEEPING)),

@@ -36,7 +36,11 @@ AWAY = app(live(), attempts=[deploy(None, losses=1)], is_engine_lost=True)
 DETACHING = app(live(), stopping(9), phase=Phase.DETACHING)
 STOPPING = app(stopping(9), phase=Phase.STOPPING)
 SWEEPING = app(phase=Phase.SWEEPING)
-STOPS = [("that leaves the live version", DETACHING), ("of all versions", STOPPING), ("at its last look", SWEEPING)]
+STOPS = [
+    ("that leaves the live version", DETACHING),
+    ("of all versions", STOPPING),
+    ("while removing what is left", SWEEPING),
+]
 
 PUSH = ev.Triggered("push")
 CANCEL = ev.CancelRequested("as asked")
@@ -142,7 +146,7 @@ ORDERS = [
             state,
             ev.CommandReceived(command()),
             {},
-            (ef.ReportDropped(command(), "hanoverd stops"),),
+            (ef.ReportDropped(command(), "hanoverd is stopping"),),
         )
         for which, state in STOPS
     ),

@@ -19,7 +19,13 @@ STOPPING = app(phase=Phase.STOPPING, is_adopting=True)
 FOUND = ev.Adopted(1, recipe("v1"), is_ready=True, next_number=4)
 
 CASES = [
-    Case("the start takes over what was left", STARTING, ev.Started(), {"is_adopting": True}, (ef.Adopt(),)),
+    Case(
+        "the start adopts the versions that an earlier run left",
+        STARTING,
+        ev.Started(),
+        {"is_adopting": True},
+        (ef.Adopt(),),
+    ),
     Case("a second start changes nothing while the first is in progress", ADOPTING, ev.Started(), {}),
     Case(
         "what serves is live at once",
@@ -44,7 +50,7 @@ CASES = [
         (ef.Retire(1, drain=True, keep=True), ef.Retire(2, drain=True, keep=False), ef.Remove(3)),
     ),
     Case(
-        "the request that waited starts when the take-over is complete",
+        "the request that waited starts when the adoption is complete",
         replace(ADOPTING, requests=waiting("push")),
         ev.Adopted(),
         {
@@ -81,70 +87,70 @@ CASES = [
         (proved(1), ef.Prune()),
     ),
     Case(
-        "a version that serves is left, when the stop came too late for the take-over",
+        "a version that serves is left, when the stop came too late for the adoption",
         DETACHING,
         FOUND,
         {"is_adopting": False, "phase": "ended", "next_live_order": LIVE_ORDER + 1},
         (proved(1), ef.Detach(1, serves=True), ef.Finish()),
     ),
     Case(
-        "a version that serves is stopped, when the stop came too late for the take-over",
+        "a version that serves is stopped, when the stop came too late for the adoption",
         STOPPING,
         FOUND,
         {"is_adopting": False, "+1": "stopping", "next_live_order": LIVE_ORDER + 1},
         (proved(1), ef.RemoveRoutes(1), ef.Retire(1, drain=False, keep=False)),
     ),
     Case(
-        "a version that drains is stopped at once, when the stop came too late for the take-over",
+        "a version that drains is stopped at once, when the stop came too late for the adoption",
         STOPPING,
         ev.Adopted(draining=((1, True),)),
         {"is_adopting": False, "+1": "stopping", "next_live_order": LIVE_ORDER + 1},
         (ef.Retire(1, drain=True, keep=True), ef.EndDrain(1)),
     ),
     Case(
-        "a take-over that failed is tried again later, each time after a longer delay",
+        "an adoption that failed is tried again later, each time after a longer delay",
         replace(ADOPTING, failed_adoptions=3),
         ev.AdoptionFailed("no iptables"),
         {"is_adopting": False, "failed_adoptions": 4},
         (ef.ReportAdoptionFailed("no iptables", 0.8), ef.StartTimer(ef.TimerKind.ADOPT, 0.8)),
     ),
     Case(
-        "a take-over that failed does not hold up a stop that leaves the live version",
+        "an adoption that failed does not hold up a stop that leaves the live version",
         DETACHING,
         ev.AdoptionFailed("no iptables"),
         {"is_adopting": False, "phase": "ended"},
         (ef.Finish(),),
     ),
     Case(
-        "a take-over that failed does not hold up a stop",
+        "an adoption that failed does not hold up a stop",
         STOPPING,
         ev.AdoptionFailed("no iptables"),
         {"is_adopting": False, "phase": "sweeping"},
         (ef.Sweep(),),
     ),
     Case(
-        "a cancelled take-over ends a stop that leaves the live version",
+        "a cancelled adoption ends a stop that leaves the live version",
         DETACHING,
         ev.AdoptionCancelled(),
         {"is_adopting": False, "phase": "ended"},
         (ef.Finish(),),
     ),
     Case(
-        "a cancelled take-over lets a stop go on",
+        "a cancelled adoption lets a stop continue",
         STOPPING,
         ev.AdoptionCancelled(),
         {"is_adopting": False, "phase": "sweeping"},
         (ef.Sweep(),),
     ),
     Case(
-        "the take-over is tried again when its timer has run out",
+        "the adoption is tried again when its timer has run out",
         STARTING,
         ev.TimerExpired(ef.TimerKind.ADOPT),
         {"is_adopting": True},
         (ef.Adopt(),),
     ),
-    Case("the take-over is not started twice", ADOPTING, ev.TimerExpired(ef.TimerKind.ADOPT), {}),
-    Case("a complete take-over is not tried again", app(live()), ev.TimerExpired(ef.TimerKind.ADOPT), {}),
+    Case("the adoption is not started twice", ADOPTING, ev.TimerExpired(ef.TimerKind.ADOPT), {}),
+    Case("a complete adoption is not tried again", app(live()), ev.TimerExpired(ef.TimerKind.ADOPT), {}),
 ]
 
 

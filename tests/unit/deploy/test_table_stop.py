@@ -1,4 +1,4 @@
-"""The transition table: the stop, with and without a live version that continues."""
+"""The transition table: the stop, with and without a live version that keeps running."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.unit.deploy.table import (
     wanted,
 )
 
-STOPS = "hanoverd stops"
+STOPS = "hanoverd is stopping"
 KEEP = replace(ALWAYS, keep=True)
 STOP, KILL = ev.StopRequested(), ev.KillRequested()
 
@@ -44,14 +44,14 @@ OF_ALL = [
         (ef.RemoveRoutes(1), retire(1)),
     ),
     Case(
-        "a stop cancels the take-over",
+        "a stop cancels the adoption",
         app(phase=Phase.STARTING, is_adopting=True),
         STOP,
         {"phase": "stopping"},
         (ef.CancelAdoption(),),
     ),
     Case(
-        "a stop between two tries to take over looks for what is left",
+        "a stop between two attempts to adopt looks for what is left",
         app(phase=Phase.STARTING),
         STOP,
         {"phase": "sweeping"},
@@ -73,7 +73,7 @@ OF_ALL = [
         (ef.EndDrain(1),),
     ),
     Case(
-        "a stop ends a return, and stops that version",
+        "a stop ends a reinstatement, and stops that version",
         app(reinstating(1)),
         STOP,
         {"phase": "stopping", "1.role": "stopping"},
@@ -108,7 +108,7 @@ OF_ALL = [
         (ef.ReportDropped(command(), STOPS),),
     ),
     Case("a second stop changes nothing", app(stopping(1), phase=Phase.STOPPING), STOP, {}),
-    Case("a second stop changes nothing at the last look", app(phase=Phase.SWEEPING), STOP, {}),
+    Case("a second stop changes nothing while removing what is left", app(phase=Phase.SWEEPING), STOP, {}),
 ]
 
 THAT_KEEPS = [
@@ -127,7 +127,7 @@ THAT_KEEPS = [
         (ef.Detach(1, serves=False), ef.Detach(2, serves=True), ef.Finish()),
     ),
     Case(
-        "a stop that keeps the live version cancels the take-over",
+        "a stop that keeps the live version cancels the adoption",
         app(phase=Phase.STARTING, is_adopting=True, policy=KEEP),
         STOP,
         {"phase": "detaching"},
@@ -187,9 +187,15 @@ KILLS = [
         {},
         (ef.Kill(),),
     ),
-    Case("a kill at the last look kills what is being stopped", app(phase=Phase.SWEEPING), KILL, {}, (ef.Kill(),)),
     Case(
-        "a kill gives up on a version that returns",
+        "a kill while removing what is left kills what is being stopped",
+        app(phase=Phase.SWEEPING),
+        KILL,
+        {},
+        (ef.Kill(),),
+    ),
+    Case(
+        "a kill gives up on a version that is being reinstated",
         app(reinstating(1), stopping(9), phase=Phase.DETACHING, policy=KEEP),
         KILL,
         {"failed_reinstatements": 6, "1.role": "standby"},
@@ -220,7 +226,7 @@ KILLS = [
 
 END = [
     Case(
-        "the stop is complete after the last look",
+        "the stop is complete after the removal of what is left",
         app(kept(1), phase=Phase.SWEEPING),
         ev.Swept(),
         {"phase": "ended", "-1": None},

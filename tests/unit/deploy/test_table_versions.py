@@ -26,7 +26,7 @@ from tests.unit.deploy.table import (
     wanted,
 )
 
-RETURN_TIMER, RESTART_TIMER = ef.TimerKind.REINSTATE, ef.TimerKind.RESTART
+REINSTATE_TIMER, RESTART_TIMER = ef.TimerKind.REINSTATE, ef.TimerKind.RESTART
 
 #: Stops that wait for a version to stop.
 DETACHING = app(live(), stopping(9), phase=Phase.DETACHING)
@@ -76,7 +76,7 @@ EXITS = [
         (ef.RemoveRoutes(2), ef.CleanUpDead(2, 3, 1, None), ef.Reinstate(1)),
     ),
     Case(
-        "the live version exits while an earlier one returns, which continues",
+        "the live version exits while an earlier one is being reinstated, which continues",
         app(reinstating(1), live(2, is_rejected=True, has_settled=False)),
         ev.Exited(2, 3),
         {"2.role": "stopping", "2.share": 0, "2.exit_code": 3},
@@ -161,7 +161,7 @@ RETURNS = [
         app(reinstating(1), failed_reinstatements=1),
         ev.ReinstatementFailed(1, "iptables"),
         {"failed_reinstatements": 2, "is_reinstatement_delayed": True},
-        (ef.ReportReinstatementFailed(1, "iptables", 0.4), ef.StartTimer(RETURN_TIMER, 0.4, 1)),
+        (ef.ReportReinstatementFailed(1, "iptables", 0.4), ef.StartTimer(REINSTATE_TIMER, 0.4, 1)),
     ),
     Case(
         "a version that is gone cannot be made live again: it is started again",
@@ -193,7 +193,7 @@ RETURNS = [
         app(reinstating(1), phase=Phase.DETACHING, failed_reinstatements=4),
         ev.ReinstatementFailed(1, "iptables"),
         {"failed_reinstatements": 5, "is_reinstatement_delayed": True},
-        (ef.ReportReinstatementFailed(1, "iptables", 3.2), ef.StartTimer(RETURN_TIMER, 3.2, 1)),
+        (ef.ReportReinstatementFailed(1, "iptables", 3.2), ef.StartTimer(REINSTATE_TIMER, 3.2, 1)),
     ),
     Case(
         "a version that could not be made live again often enough is left as it is",
@@ -234,7 +234,7 @@ ENDS = [
         (ef.Prune(), ef.Detach(1, serves=True), ef.Finish()),
     ),
     Case(
-        "the last version that was kept is followed by the last look",
+        "the last version that was kept is followed by the removal of what is left",
         STOPPING,
         ev.Kept(9),
         {"9.role": "kept", "phase": "sweeping"},
@@ -260,7 +260,7 @@ ENDS = [
         (ef.Prune(), ef.Detach(1, serves=True), ef.Finish()),
     ),
     Case(
-        "the last version that is gone is followed by the last look",
+        "the last version that is gone is followed by the removal of what is left",
         STOPPING,
         ev.Gone(9),
         {"-9": None, "phase": "sweeping"},
@@ -284,23 +284,26 @@ TIMERS = [
         {"restarts.is_due": True},
     ),
     Case(
-        "a return whose delay is over is tried again",
+        "a reinstatement whose delay is over is tried again",
         app(reinstating(1), is_reinstatement_delayed=True, failed_reinstatements=2),
-        ev.TimerExpired(RETURN_TIMER, 1),
+        ev.TimerExpired(REINSTATE_TIMER, 1),
         {"is_reinstatement_delayed": False},
         (ef.Reinstate(1),),
     ),
     Case(
         "a version that exited before its next try is removed",
         app(reinstating(1, exit_code=3), is_reinstatement_delayed=True, policy=NEVER),
-        ev.TimerExpired(RETURN_TIMER, 1),
+        ev.TimerExpired(REINSTATE_TIMER, 1),
         {"1.role": "stopping", "is_reinstatement_delayed": False},
         (ef.Remove(1), ef.ReportReinstatementFailed(1, "it exited", None)),
     ),
     Case(
-        "a return that is in progress is not started twice", app(reinstating(1)), ev.TimerExpired(RETURN_TIMER, 1), {}
+        "a reinstatement that is in progress is not started twice",
+        app(reinstating(1)),
+        ev.TimerExpired(REINSTATE_TIMER, 1),
+        {},
     ),
-    Case("a version that does not return is not tried", app(live()), ev.TimerExpired(RETURN_TIMER, 1), {}),
+    Case("a version that does not return is not tried", app(live()), ev.TimerExpired(REINSTATE_TIMER, 1), {}),
     Case(
         "a version that has been live for long enough has its restarts counted from 0",
         app(live(), restarts=Restarts(4)),
@@ -328,7 +331,7 @@ TIMERS = [
     Case(
         "a version is tried again when its delay is over in a stop that leaves it",
         app(reinstating(1), phase=Phase.DETACHING, is_reinstatement_delayed=True, failed_reinstatements=2),
-        ev.TimerExpired(RETURN_TIMER, 1),
+        ev.TimerExpired(REINSTATE_TIMER, 1),
         {"is_reinstatement_delayed": False},
         (ef.Reinstate(1),),
     ),
@@ -336,7 +339,12 @@ TIMERS = [
         "a restart does not start in a stop that leaves the live version", DETACHING, ev.TimerExpired(RESTART_TIMER), {}
     ),
     Case("a restart does not start in a stop", STOPPING, ev.TimerExpired(RESTART_TIMER), {}),
-    Case("a restart does not start at the last look", app(phase=Phase.SWEEPING), ev.TimerExpired(RESTART_TIMER), {}),
+    Case(
+        "a restart does not start while removing what is left",
+        app(phase=Phase.SWEEPING),
+        ev.TimerExpired(RESTART_TIMER),
+        {},
+    ),
 ]
 
 #: What each of these says is about a version in one role only.

@@ -52,7 +52,7 @@ def test_a_restart_that_waits_for_the_engine_and_is_cancelled_is_tried_again() -
     assert restart_delays(effects) == [0.1, 0.2]
 
 
-def test_a_return_that_was_cancelled_too_late_is_not_live() -> None:
+def test_a_reinstatement_that_was_cancelled_too_late_is_not_live() -> None:
     returning = (*STARTED, *live(0), *live(1), ev.Exited(1, 1))
     state, _ = after(*returning)
     assert state.role(0) is Role.REINSTATING
