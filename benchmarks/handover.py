@@ -48,7 +48,7 @@ IDLE_SECONDS = 10
 SETTLE_SECONDS = 2.0
 
 #: The phases of a handover; the floor has all but the last, and is ready with its first answer.
-PHASES = ("obtained", "created", "started", "ready", "flipped")
+PHASES = ("obtained", "created", "started", "ready", "routed")
 
 #: Reads an address, and sends requests until a certain version answers; prints when, and since when that version listens, by
 #: the clock that all processes share.  The pause leaves the two processors to what is measured.

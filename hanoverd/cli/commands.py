@@ -145,8 +145,8 @@ LIST = Command(
     summary="List the apps on this host",
     usage="hanoverd list [OPTIONS]",
     about="""\
-Lists the apps on this host, also apps that serve without a running hanoverd:
-after --on-exit keep, or if hanoverd was killed.""",
+Lists the apps on this host, including apps that serve without a running
+hanoverd: after --on-exit keep, or after hanoverd was killed.""",
     options=(remote.FORMAT, remote.NO_TRUNC, remote.QUIET, HELP),
     example="  hanoverd list --format json | jq -r .live.image",
     environment=(*_RUNTIME_ENVIRONMENT, *_ENGINE_ENVIRONMENT),
@@ -195,9 +195,9 @@ VERSIONS = Command(
     summary="List an app's versions",
     usage="hanoverd versions [OPTIONS] APP",
     about="""\
-Lists the live version, the draining versions, and the versions that are kept
-for a rollback: when each was created, and what its image was made of. A version
-keeps its number for ever, and no number is used twice.""",
+Lists the live version, draining versions, and versions kept for a rollback:
+when each was created, and what its image was made of. A version keeps its
+number for ever, and no number is used twice.""",
     options=(remote.FORMAT, remote.NO_TRUNC, HELP),
     example="  hanoverd versions web",
     environment=(*_RUNTIME_ENVIRONMENT, *_ENGINE_ENVIRONMENT),

@@ -117,7 +117,7 @@ class Handovers:
                     ready = await self._versions.wait_until_ready(running)
                     phases.ready()
                     await self._hooks.require_approval(self._event(public.READY, running))
-                    flip = await self._flip(ready, phases.flipped)
+                    flip = await self._flip(ready, phases.routed)
             replaced = flip.replaced or stopped
             self._reporter.live(flip.live, replaced, self._clock.seconds() - started)
         await self._retire(replaced)

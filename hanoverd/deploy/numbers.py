@@ -18,7 +18,7 @@ class VersionNumbers:
     """The number of the next version, in a file at ``path``: it survives a stop of hanoverd, and a reboot of the host.
 
     ``next`` is 0 for an app that is new.  A file that cannot be read or written is logged, and stops nothing: numbers then
-    continue after those of the containers that the engine has.
+    continue after those of the engine's containers.
     """
 
     def __init__(self, path: Path) -> None:

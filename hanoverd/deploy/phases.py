@@ -80,9 +80,9 @@ class Phases:
         """Report that the version passed its readiness check."""
         log.info("{version}: ready in {took}", event="ready", version=self._version, **self._took("ready"))
 
-    def flipped(self) -> None:
+    def routed(self) -> None:
         """Report that new connections are routed to the version."""
-        log.info("{version}: routed in {took}", event="flipped", version=self._version, **self._took("flipped"))
+        log.info("{version}: routed in {took}", event="routed", version=self._version, **self._took("routed"))
 
     def _image(self, image: Image) -> Mapping[str, object]:
         """Record the image; returns its fields, and those of the time."""

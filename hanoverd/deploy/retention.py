@@ -167,6 +167,7 @@ class Retention:
         unneeded = [one for number, one in looked.items() if number not in {other.number for other in kept}]
         for one in unneeded:
             await self._stopper.remove(one.container)
+            log.info("{version}: removed: it is not needed for a rollback", event="pruned", version=one.container.name)
             self._unused.add(one.image)
         self._kept = [looked[one.number] for one in kept]
         for image in list(self._unused):

@@ -59,7 +59,7 @@ def rolled_back(target: Candidate) -> Recipe:
 def deployed(recipe: Recipe, source: str, live: Candidate | None, available: Sequence[Candidate]) -> Recipe:
     """Return what a deploy beside ``live`` is made of: ``recipe``, whose image was obtained from ``source``.
 
-    If no version is live, those that are available were live before.
+    If no version is live, the available versions are its predecessors.
     """
     if live is None:
         predecessors = _origins(available)
@@ -73,7 +73,7 @@ def deployed(recipe: Recipe, source: str, live: Candidate | None, available: Seq
 def worth_keeping(live: Candidate, available: Sequence[Candidate], most: int) -> list[Candidate]:
     """Return the versions to keep for rollbacks beside ``live``, at most ``most``.
 
-    First its predecessors, without those that would change nothing; then, the newest first, versions that were rolled back
+    First its predecessors, except where one would change nothing; then, the newest first, versions that were rolled back
     from.  A predecessor that is not in ``available`` may still be stopping: it is taken for another version.
     """
     kept: list[Candidate] = []

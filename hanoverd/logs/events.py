@@ -77,7 +77,7 @@ EVENTS = (
     _kind("created", "version seconds took", "The container is created."),
     _kind("started", "version address seconds took", "The container is started."),
     _kind("ready", "version seconds took", "The version passed its readiness check."),
-    _kind("flipped", "version seconds took", "New connections are routed to the version."),
+    _kind("routed", "version seconds took", "New connections are routed to the version."),
     _kind("live", "version routes seconds took", "The version serves; the time is that since the trigger."),
     _kind("cancelled", "app reason", "A handover was cancelled before its version was live."),
     _kind("failed", "version error", "A handover failed: its version did not go live."),
@@ -102,6 +102,7 @@ EVENTS = (
     _kind("stop_failed", "version error", "A version could not be stopped."),
     _kind("removed", "version connections drain_seconds stop_seconds", "A replaced version is gone."),
     _kind("kept", "version connections drain_seconds stop_seconds", "A replaced version is kept for a rollback."),
+    _kind("pruned", "version", "A kept version is removed: it equals the live one, or newer ones are enough."),
     _kind("keep_failed", "version error", "A version cannot be kept for a rollback."),
     _kind("remove_failed", "version container error", "A container could not be removed."),
     # What a version prints.

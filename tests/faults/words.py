@@ -11,7 +11,7 @@ IS_LIVE = "live"
 WENT_LIVE, FAILED = "live", "failed"
 
 #: The phases of a handover in ``hanoverd status``, in their order.
-PHASES = ("obtained", "created", "started", "ready", "flipped")
+PHASES = ("obtained", "created", "started", "ready", "routed")
 
 #: The end of the names of the stopped containers that are kept for a rollback.
 KEPT = "-kept"

@@ -183,7 +183,7 @@ class TestQueries:
             first, second = commands.history()
             assert (first["trigger"], first["outcome"], first["version"]) == ("start", "live", "web-0")
             assert [phase["phase"] for phase in first["phases"]] == [
-                *("obtained", "created", "started", "ready", "flipped")
+                *("obtained", "created", "started", "ready", "routed")
             ]
             assert sum(phase["seconds"] for phase in first["phases"]) == pytest.approx(first["took"], abs=0.3)
             assert first["began"] == pytest.approx(time.time(), abs=60)
@@ -441,7 +441,7 @@ class TestRollback:
             # Immediately: the version that was replaced still drains.
             code, _, err = commands.end("rollback", "web", "77", "--wait")
             assert code == 1
-            assert "cannot roll back: version web-77 is not kept. Kept versions: web-3 (" in err
+            assert "cannot roll back: version web-77 is not kept. Kept versions: web-3" in err
         assert lab.kept() == []
 
     def test_each_rollback_goes_further_back_also_in_the_next_hanoverd(

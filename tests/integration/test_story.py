@@ -162,7 +162,7 @@ def test_the_phases_of_a_handover_are_logged_in_their_order(lab: Lab, app_folder
         hanoverd.wait_live("logged-0")
         hanoverd.hup()
         hanoverd.wait_gone("logged-0")
-        ids = ("obtaining", "obtained", "created", "started", "ready", "flipped", "live")
+        ids = ("obtaining", "obtained", "created", "started", "ready", "routed", "live")
         found = hanoverd.events(*ids, version="logged-1")
         assert [event.id for event in found] == list(ids)
         # The last time is that of the whole handover.

@@ -1,6 +1,6 @@
 """Apps that serve without a running daemon: found by their containers and rules, and ended.
 
-An app serves on when its daemon was killed, or stopped with ``--on-exit keep``.  All of this blocks.
+An app continues to serve when its daemon was killed, or stopped with ``--on-exit keep``.  All of this blocks.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Host:
         self.problem = ""
 
     def serving(self, with_daemon: Collection[str]) -> list[AppStatus]:
-        """Return the apps that serve without a daemon; ``with_daemon`` are those that have one."""
+        """Return the apps that serve without a daemon; ``with_daemon`` are the apps that have one."""
         containers: dict[str, list[Mapping[str, Any]]] = {}
         for one in self._engine.containers_with(f"{ORCHESTRATOR}=hanoverd"):
             containers.setdefault((one["Labels"] or {}).get(APP, ""), []).append(one)
