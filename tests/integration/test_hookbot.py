@@ -343,7 +343,7 @@ class TestBuilder:
         assert '"v1"' in self.tags(lab)
         with hookbot_server(lab):
             status, out, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
-            assert (status, ": pushed in " in out) == (0, True), err + out
+            assert (status, "builder: pushed " in out) == (0, True), err + out
             (tmp_path / "docker" / "config.json").write_text("{}")
             status, out, err = run_to_end(lab, ["builder", "--once"], app_folder, environ)
             assert (status, "cannot push 127.0.0.1:5000/me/app:v1" in out) == (1, True), err + out
