@@ -12,6 +12,7 @@ from hanoverd.cli.parse import ServiceSpec, mistyped, specification
 from hanoverd.cli.secrets import SECRETS
 from hanoverd.runtime.errors import HanoverdError, UsageError
 from hanoverd.spec.programs import RemoteCommand
+from hanoverd.text.escapes import escaped
 
 USAGE_FAILED = 2
 
@@ -48,7 +49,7 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
 
 def complain(error: HanoverdError) -> None:
     """Report an error on standard error."""
-    sys.stderr.write(f"hanoverd: {error}\n")
+    sys.stderr.write(f"hanoverd: {escaped(str(error))}\n")
 
 
 def _run_remote(command: RemoteCommand) -> int:
