@@ -196,7 +196,10 @@ class Engine:
         """Make a request that streams events; fails with ``OperationFailed`` if one of them reports an error."""
         events = EventStream(on_line)
         on_event = self._in_reactor(events.take)
-        result = await self._stream(lambda engine, abort: request(engine, abort, on_event))
+        try:
+            result = await self._stream(lambda engine, abort: request(engine, abort, on_event))
+        finally:
+            events.finish()
         if events.error is not None:
             raise OperationFailed(events.error)
         return result

@@ -5,28 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hanoverd.docker.api import Event
+from hanoverd.text.lines import LONGEST_LINE, LineCutter, shortened, text_of
 
 
 class EventStream:
-    """Passes the lines of a stream on to ``on_line``, and keeps the error that the stream reports."""
+    """Passes the lines of a stream on to ``on_line``, as Docker's client prints them, and keeps the error that it reports.
+
+    Lines are the output of a build, and the progress of layers. Empty lines are left out.
+    """
 
     def __init__(self, on_line: Callable[[str], object]) -> None:
         self._on_line = on_line
+        self._output = LineCutter()
         self.error: str | None = None
 
     def take(self, event: Event) -> None:
         """Process one event."""
+        if event.get("stream"):
+            # A build prints its lines in pieces; a progress bar ends its lines by a carriage return alone.
+            data = str(event["stream"]).replace("\r", "\n").encode(errors="replace")
+            self._pass_on(self._output.take(data))
+            return
+        self.finish()
         if "error" in event:
-            self.error = str(event["error"]).strip()
+            self.error = shortened(str(event["error"]).strip(), LONGEST_LINE)
         else:
-            for line in output_lines(event):
-                self._on_line(line)
+            self._pass_on(LineCutter().take(f"{_progress(event)}\n".encode(errors="replace")))
+
+    def finish(self) -> None:
+        """Pass on the last line, which has no newline: the stream has ended. Idempotent."""
+        self._pass_on(self._output.rest())
+
+    def _pass_on(self, lines: list[bytes]) -> None:
+        for line in lines:
+            if line.strip():
+                self._on_line(text_of(line))
 
 
-def output_lines(event: Event) -> list[str]:
-    """Return the lines that Docker's client prints for an event: the output of a build, or the progress of a layer."""
-    if event.get("stream"):
-        return [line for line in str(event["stream"]).splitlines() if line.strip()]
+def _progress(event: Event) -> str:
     parts = ": ".join(str(event[key]) for key in ("id", "status") if event.get(key))
-    line = f"{parts} {event.get('progress') or ''}".strip()
-    return [line] if line else []
+    return f"{parts} {event.get('progress') or ''}".strip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -23,14 +22,12 @@ from hanoverd.runtime.errors import Conflict, EngineError, EngineRefused, Obtain
 from hanoverd.spec.build import AUTO, BUILDKIT
 from hanoverd.spec.container import APP, Image, export_body
 from hanoverd.spec.image_name import ImageName
+from hanoverd.text.lines import LineCutter, Tail, text_of
 
 DOCKERFILE = "Dockerfile"
 
 #: If a folder has this file, its image is run, and prints the build context of the final image.
 RUNTIME_DOCKERFILE = f"runtime/{DOCKERFILE}"
-
-#: How many lines of its output the error message of a failed build has.
-TAIL = 20
 
 
 def find_build_context(folder: Path, file: Path | None) -> BuildContext:
@@ -143,7 +140,12 @@ class Builds:
     async def _export(self, image: Image, tar: IO[bytes]) -> None:
         engine, app = self._context.engine, self._context.app
         container = f"{app}-runtime-context"
-        tail: deque[bytes] = deque(maxlen=TAIL)
+        tail, cutter = Tail(), LineCutter()
+
+        def take_errors(data: bytes) -> None:
+            for line in cutter.take(data):
+                tail.add(text_of(line))
+
         body = export_body(app, image.id)
         try:
             try:
@@ -151,15 +153,16 @@ class Builds:
             except Conflict:
                 await self._remove_own(container)
                 await engine.create(container, body)
-            code = await engine.run(container, tar.write, lambda data: tail.extend(data.splitlines()))
+            code = await engine.run(container, tar.write, take_errors)
         finally:
             await shielded(Deferred.fromCoroutine(self._remove_own(container)))
         if code != 0 or not tar.tell():
             reason = f"exited with code {code}" if code else "printed nothing"
-            lines = "".join(f"\n    {line.decode(errors='replace')}" for line in tail)
+            for line in cutter.rest():
+                tail.add(text_of(line))
             raise ObtainFailed(
                 f"{image.name.reference} {reason}: its folder has {RUNTIME_DOCKERFILE}, so it must print a tar, the build "
-                f"context of the final image{lines and '; its standard error:'}{lines}"
+                f"context of the final image{'; its standard error:' if tail else ''}{tail}"
             )
 
     async def _remove_own(self, container: str) -> None:
@@ -176,17 +179,16 @@ class _BuildOutput:
     def __init__(self, subject: str, progress: Progress) -> None:
         self._subject = subject
         self._progress = progress
-        self._tail: deque[str] = deque(maxlen=TAIL)
+        self._tail = Tail()
 
     def line(self, line: str) -> None:
         """Show one line."""
-        self._tail.append(line)
+        self._tail.add(line)
         self._progress(line)
 
     def failure(self, reason: str) -> ObtainFailed:
         """Return the error for a build that failed, with its last lines."""
-        lines = "".join(f"\n    {line}" for line in self._tail)
-        return ObtainFailed(f"the build of {self._subject} failed: {reason}{lines}")
+        return ObtainFailed(f"the build of {self._subject} failed: {reason}{self._tail}")
 
 
 def _pieces(file: IO[bytes], abort: Abort) -> Iterator[bytes]:

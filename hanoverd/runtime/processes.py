@@ -19,7 +19,7 @@ from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.capabilities import Keep, own_setpriv_command
 from hanoverd.runtime.clock import settled_or_forced
 from hanoverd.runtime.errors import ProgramMissing, ProgramNotStarted
-from hanoverd.text.lines import LineCutter
+from hanoverd.text.lines import LineCutter, text_of
 
 #: How long a program has after SIGTERM before it gets SIGKILL, in seconds.
 KILL_AFTER = 2.0
@@ -279,7 +279,7 @@ class _Lines(_Collector):
     def _pass_on(self, lines: Iterable[bytes]) -> None:
         for line in lines:
             if line.strip():
-                self._on_line(line.decode(errors="replace").rstrip())
+                self._on_line(text_of(line).rstrip())
 
 
 def _with_newlines(data: bytes) -> bytes:

@@ -49,8 +49,8 @@ def not_ready_error(running: Running, readiness: Readiness, seconds: float) -> V
 
 
 def _last_output(monitor: ContainerMonitor) -> str:
-    lines = monitor.tail
-    if not lines:
+    tail = monitor.tail
+    if not tail:
         return "; it printed nothing"
-    which = "its last line" if len(lines) == 1 else f"its last {len(lines)} lines"
-    return f"; {which}:" + "".join(f"\n    {line}" for line in lines)
+    which = "its last line" if len(tail) == 1 else f"its last {len(tail)} lines"
+    return f"; {which}:{tail}"

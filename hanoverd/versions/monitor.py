@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -14,12 +13,9 @@ from hanoverd.runtime.backoff import Backoff, Delays
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import settles_within, sleep, within
 from hanoverd.runtime.errors import EngineError, EngineRefused, NotFound
-from hanoverd.text.lines import LineCutter
+from hanoverd.text.lines import LineCutter, Tail, text_of
 
 log = Logger()
-
-#: How many of its last lines are kept, and how much of each, in characters.
-TAIL, TAIL_WIDTH = 20, 1000
 
 #: How long the rest of a container's output may take to arrive once the container has ended, in seconds.
 LAST_OUTPUT_WITHIN = 2.0
@@ -72,9 +68,9 @@ class ContainerMonitor:
         self._following = Deferred.fromCoroutine(self._follow())
 
     @property
-    def tail(self) -> list[str]:
-        """The last ``TAIL`` lines of output so far; long ones are cut."""
-        return list(self._output.tail)
+    def tail(self) -> Tail:
+        """The last lines of output so far."""
+        return self._output.tail
 
     async def wait_for_output(self) -> None:
         """Wait until all output of an exited container is logged, or until the time limit."""
@@ -187,7 +183,7 @@ class _Output:
     """Logs the output line by line, and keeps the last lines."""
 
     def __init__(self, name: str) -> None:
-        self.tail: deque[str] = deque(maxlen=TAIL)
+        self.tail = Tail()
         self._name = name
         self._lines = LineCutter()
 
@@ -202,6 +198,6 @@ class _Output:
             self._emit(line)
 
     def _emit(self, line: bytes) -> None:
-        text = line.rstrip(b"\r").decode(errors="replace")
-        self.tail.append(text if len(text) <= TAIL_WIDTH else f"{text[:TAIL_WIDTH]}…")
+        text = text_of(line)
+        self.tail.add(text)
         log.info("{version}  | {line}", event="output", version=self._name, line=text)

@@ -161,7 +161,7 @@ class WatchTests(TestCase):
         self.clock.advance(1)
         self.engine.prints(b"last words\n")
         self.engine.ends_output()
-        self.assertEqual(watch.tail, ["last words"])
+        self.assertEqual(list(watch.tail), ["last words"])
         self.assert_closes_at_once(watch)
 
     def test_a_log_that_cannot_be_read_is_not_asked_for_again(self) -> None:
@@ -193,7 +193,7 @@ class WatchTests(TestCase):
         self.engine.prints(b"last words")
         self.clock.advance(LAST_OUTPUT_WITHIN / 2)
         self.successResultOf(closing)
-        self.assertEqual(watch.tail, ["last words"])
+        self.assertEqual(list(watch.tail), ["last words"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_the_output_of_a_container_that_runs_on_is_not_waited_for(self) -> None:
