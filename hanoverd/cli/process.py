@@ -13,6 +13,7 @@ from hanoverd.cli.secrets import SECRETS
 from hanoverd.runtime.errors import HanoverdError, UsageError
 from hanoverd.runtime.search_path import limit_search_path
 from hanoverd.spec.programs import RemoteCommand
+from hanoverd.text.escapes import escaped
 
 USAGE_FAILED = 2
 
@@ -50,7 +51,7 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
 
 def complain(error: HanoverdError) -> None:
     """Report an error on standard error."""
-    sys.stderr.write(f"hanoverd: {error}\n")
+    sys.stderr.write(f"hanoverd: {escaped(str(error))}\n")
 
 
 def _run_remote(command: RemoteCommand) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hanoverd.docker import quirks
 from hanoverd.docker.build_context import BuildContext
+from hanoverd.runtime.capabilities import Keep
 from hanoverd.runtime.errors import ObtainFailed
 from hanoverd.runtime.processes import ProcessReactor, run
 from hanoverd.runtime.search_path import find_programs
@@ -52,7 +53,8 @@ class BuildKit:
             argv += arguments
             argv += [f"--target={options.target}"] if options.target else []
             argv += ["--no-cache"] if options.no_cache else []
-            ended = await run(self._reactor, [*argv, str(context.folder)], environ, on_line=on_line, with_children=True)
+            argv.append(str(context.folder))
+            ended = await run(self._reactor, argv, environ, on_line=on_line, with_children=True, keep=Keep.READING)
             return id_file.read_text().strip() if ended.code == 0 else None
 
     def _build_args(self, options: BuildOptions) -> tuple[list[str], Mapping[str, str]]:
