@@ -39,7 +39,7 @@ class Far:
         self.record = self.history.start(["start"])
 
     def status(self) -> AppStatus:
-        return AppStatus("far", "down", None, (), (), None, False, (), (), 0, 77, "1.0")
+        return AppStatus("far", "down", None, (), (), None, False, (), 0, (), 0, 77, "1.0")
 
     async def versions(self) -> list[VersionStatus]:
         if self.is_engine_away:
