@@ -129,7 +129,7 @@ EVENTS = (
     _kind("numbers_not_saved", "path reason", "The next version's number cannot be saved."),
     _kind("stopping", "app reason", "hanoverd stops."),
     _kind("killing", "app reason", "A second signal: what has not stopped is killed."),
-    _kind("left_running", "version", "hanoverd stops, and its live version serves on."),
+    _kind("left_running", "app version", "hanoverd stops, and its live version keeps serving."),
     _kind("sweep_failed", "app error", "hanoverd stops, and cannot check that nothing is left."),
     _kind("ended", "app", "hanoverd has stopped."),
     _kind("internal_error", "app version", "A mistake in hanoverd: please report it."),
