@@ -120,6 +120,7 @@ def test_a_dockerfile_that_links_out_of_the_folder_is_not_read(folder: Path, tar
 
 def replaced_before(monkeypatch: pytest.MonkeyPatch, replace: Callable[[], None]) -> None:
     """Replace a file after the folder was read and before the file is opened."""
+
     def replace_then_open(folder: int, name: str) -> tuple[int, os.stat_result]:
         if name == "victim":
             replace()
