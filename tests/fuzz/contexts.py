@@ -28,14 +28,14 @@ def _check_ignored(data: bytes, ignored: Ignored) -> None:
     for name in _NEEDED:
         assert not ignored.verdict(name).is_ignored, f"{name} is excluded"
     verdict = ignored.verdict(path)
-    parent = ignored.top
-    for end in [found.start() for found in re.finditer("/", path)]:
-        parent = ignored.verdict(path[:end], parent)
+    again = ignored.top
+    for end in [*(found.start() for found in re.finditer("/", path)), len(path)]:
+        again = ignored.verdict_inside(again, path[:end].rpartition("/")[2])
         ignored.may_hold_exceptions(path[:end])
-    assert ignored.verdict(path, parent) == verdict, "the verdict depends on how it is asked for"
+    assert again == verdict, "the verdict depends on how it is asked for"
     # Neither a comment nor an empty line changes anything.
-    again = Ignored.read(f"# a comment\n\n{patterns.removeprefix(chr(0xFEFF))}", needed=_NEEDED)
-    assert again.verdict(path).is_ignored == verdict.is_ignored, "a comment changes the verdict"
+    commented = Ignored.read(f"# a comment\n\n{patterns.removeprefix(chr(0xFEFF))}", needed=_NEEDED)
+    assert commented.verdict(path).is_ignored == verdict.is_ignored, "a comment changes the verdict"
 
 
 def _check_dockerfile(data: bytes, found: str | None) -> None:
