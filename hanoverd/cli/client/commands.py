@@ -234,8 +234,7 @@ def _follow(daemon: Daemon, handover: int, command: RemoteCommand) -> int:
         print(f"{app}: a handover starts (`hanoverd status {app}` shows its progress)")
         return DONE
     try:
-        for line in daemon.lines(f"/handovers/{handover}"):
-            part = json.loads(line)
+        for part in daemon.objects(f"/handovers/{handover}"):
             if "handover" in part:
                 return _print_outcome(daemon, part["handover"])
             _print(part["line"])

@@ -41,12 +41,12 @@ class Daemon:
 
     def get(self, resource: str) -> Any:
         """Return the answer to a GET request."""
-        return self._parse(self._request("GET", resource, None, ANSWER_TIMEOUT, MOST_BYTES))
+        return self._parsed(self._read(self._request("GET", resource, None, ANSWER_TIMEOUT, MOST_BYTES)))
 
     def post(self, resource: str, body: Mapping[str, object] | None = None, *, is_short: bool = True) -> Any:
         """Return the answer to a POST request; without a time limit unless it ``is_short``."""
         timeout = ANSWER_TIMEOUT if is_short else None
-        return self._parse(self._request("POST", resource, body or {}, timeout, MOST_BYTES))
+        return self._parsed(self._read(self._request("POST", resource, body or {}, timeout, MOST_BYTES)))
 
     def lines(self, resource: str) -> Iterator[str]:
         """Yield the lines of an answer as they come, until it or the daemon ends."""
@@ -59,6 +59,11 @@ class Daemon:
                     yield line.decode(errors="replace").rstrip("\n")
             except (OSError, http.client.HTTPException):
                 return  # The daemon has ended.
+
+    def objects(self, resource: str) -> Iterator[Any]:
+        """Yield the JSON objects of an answer that has one per line; see ``lines``."""
+        for line in self.lines(resource):
+            yield self._parsed(line)
 
     def refusal(self) -> str | None:
         """Return why its socket is not used; None if it can be used, or if there is none."""
@@ -121,9 +126,9 @@ class Daemon:
             except _FAILURES as error:
                 raise self._explained(error) from None
 
-    def _parse(self, answer: http.client.HTTPResponse) -> Any:
+    def _parsed(self, text: bytes | str) -> Any:
         try:
-            return json.loads(self._read(answer))
+            return json.loads(text)
         except (ValueError, RecursionError):
             raise self._no_answer("its answer is not valid JSON") from None
 
