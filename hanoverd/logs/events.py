@@ -110,6 +110,7 @@ EVENTS = (
     _kind("remove_failed", "version container error", "A container could not be removed."),
     # What a version prints.
     _kind(OUTPUT, "version line", "A version printed a line."),
+    _kind("output_dropped", "version count", "A version prints more than is logged: so many lines were dropped."),
     _kind("output_interrupted", "version error", "The output of a version is not shown for now."),
     _kind("output_unavailable", "version error", "The output of a version cannot be shown."),
     # What an earlier run left.
