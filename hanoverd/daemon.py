@@ -183,10 +183,10 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
     lock = lock_name(spec.name, folder, TrustedUsers(environ))
     if lock.ignored:
         log.warn(
-            "{app}: a process of {user}, who may not use the engine, holds the socket name that announces this app: it is ignored",
+            "{app}: the socket name that announces this app to other users is not used: {reason}",
             event="name_held",
             app=spec.name,
-            user=lock.ignored,
+            reason=lock.ignored,
         )
     held: list[HeldPort] = []
 

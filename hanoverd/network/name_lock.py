@@ -33,7 +33,7 @@ _ATTEMPTS, _INTERVAL = 5, 0.05
 class NameLock:
     """A locked name; made by ``lock_name``.
 
-    ``ignored`` describes the user who holds the abstract name without being trusted; it is "" if there is none.
+    ``ignored`` says who holds the abstract name without being trusted; it is "" if that is not so.
     """
 
     def __init__(self, path: Path, descriptor: int, announced: socket.socket | None, ignored: str) -> None:
@@ -74,7 +74,8 @@ def lock_name(app: str, folder: Path, trusted: Container[int]) -> NameLock:
         if holder is not None and holder in trusted:
             os.close(descriptor)
             raise _taken(app, "" if holder == os.geteuid() else f" as another user (uid {holder})")
-        ignored = "an unknown user" if holder is None else f"uid {holder}"
+        user = "an unknown user" if holder is None else f"uid {holder}"
+        ignored = f"a process of {user}, who may not use the engine, holds it"
     return NameLock(path, descriptor, announced, ignored)
 
 

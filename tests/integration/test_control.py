@@ -386,7 +386,7 @@ class TestAccess:
     ) -> None:
         with strangers(lab, HOLD, "hanoverd/app/web"), daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
-            assert hanoverd.events("name_held", app="web", user="uid 4321")
+            assert hanoverd.events("name_held", app="web", reason=contains("uid 4321"))
             assert commands("list", "-q") == "web\n"
             code, _, err = run_to_end(lab, ARGUMENTS, app_folder)
             assert code == 1
