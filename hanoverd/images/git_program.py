@@ -11,7 +11,8 @@ from hanoverd.images import quirks
 from hanoverd.images.git_environment import git_environment, without_secrets
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import ObtainFailed, OutputTooLong
-from hanoverd.runtime.processes import Ended, ProcessReactor, find_program, run
+from hanoverd.runtime.processes import Ended, ProcessReactor, run
+from hanoverd.runtime.search_path import find_program
 from hanoverd.spec.git_location import GitLocation
 from hanoverd.text.durations import format_duration
 from hanoverd.text.lines import TAIL, TAIL_WIDTH, shortened
