@@ -124,6 +124,10 @@ EVENTS = (
     _kind("running", "app pid", "hanoverd runs."),
     _kind("paused", "app", "Triggers are held."),
     _kind("resumed", "app", "Triggers are no longer held."),
+    _kind(
+        "name_held", "app reason", "A user who may not use the engine holds the app's socket name, which is ignored."
+    ),
+    _kind("pause_ignored", "path error", "A file that says that hanoverd is paused belongs to another user."),
     _kind("pause_not_saved", "path error", "A restart of hanoverd will forget whether it is paused."),
     _kind("numbers_unreadable", "path reason", "The file with the next version's number cannot be read."),
     _kind("numbers_behind", "path number", "Containers have higher numbers than the file says."),
