@@ -369,7 +369,7 @@ def test_tokens_are_printed() -> None:
     with pytest.raises(InfoRequested) as made:
         any_spec("hookbot", "make-tokens", "/sub/hanoverd/cwd", "wss://hook.example/pub/a", **key)
     assert str(made.value).splitlines() == [
-        "http://3c3389077ea4c81cbe7289ee7a48cde7108ab83d@localhost:8080/sub/hanoverd/cwd",
+        "ws://3c3389077ea4c81cbe7289ee7a48cde7108ab83d@localhost:8080/sub/hanoverd/cwd",
         "wss://b437bfb46b342120017f001cb3353daf6a575258@hook.example/pub/a",
     ]
 
