@@ -25,8 +25,8 @@ class FrameLimit:
 
 
 class NewestMessages:
-    """Passes messages on, ``burst`` at once and then one every ``interval`` seconds; of those that wait, only the newest
-    counts.
+    """Passes messages on, ``burst`` at once and then one every ``interval`` seconds. Only the newest message waits for its
+    turn; the others are skipped.
 
     ``on_message`` takes a message, and ``on_skipped`` the number of messages that were skipped before it.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -112,7 +113,7 @@ def _time(value: object) -> float:
     """Return a time in seconds since 1970: a push has that number, and other events have text (ISO 8601)."""
     if isinstance(value, str):
         return datetime.fromisoformat(value).timestamp()
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise TypeError("its repository.pushed_at is no time")
     return float(value)
 

@@ -1,6 +1,6 @@
 """Decides which pushes move their branch forward. Pure: times are arguments.
 
-A webhook stays valid for ever: who has a copy can send it again, with its signature, and listeners would go back to an old
+A webhook keeps its valid signature: everybody who has a copy could send it again, and listeners would go back to an old
 commit. So hookbot accepts a push only if it is news for its branch.
 """
 

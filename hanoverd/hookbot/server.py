@@ -83,7 +83,7 @@ class Server:
         return _OK
 
     def _route(self, webhook: Webhook) -> bytes:
-        """Publish the push in a webhook for its branch. The webhook itself is not published: it is valid for ever."""
+        """Publish the push in a webhook for its branch. The webhook itself is not published: a copy of it is as valid."""
         assert self._github_secret is not None  # noqa: S101  # without it, nothing is routed
         try:
             push = read_push(webhook, self._github_secret)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ class ServerService(Service):
     ) -> None:
         self._reactor = reactor
         self._server = server
-        _allow_many_connections()
         # A socket for "::" accepts IPv4, too.
         interface = host or ("::" if socket.has_ipv6 else "")
         address = f"{host or '*'}:{port}"
@@ -66,9 +64,3 @@ def _context(certificate: str, key: str) -> DefaultOpenSSLContextFactory:
     # The whole chain: clients need the intermediate certificates.
     context.getContext().use_certificate_chain_file(certificate)
     return context
-
-
-def _allow_many_connections() -> None:
-    """Raise the limit of file descriptors to the system's maximum: the lower limit is for programs that use select(2)."""
-    maximum = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))

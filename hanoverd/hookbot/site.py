@@ -70,12 +70,15 @@ class _Channel(HTTPChannel):
         self.persistent = self.persistent and not self._waitingForTransport
         super().requestDone(request)  # type: ignore[no-untyped-call]  # as above
         if not self.persistent:
-            self.close()
+            self._expect_end()
 
     def close(self) -> None:
         """Close the connection when the answer is sent, or after a moment."""
-        self._is_closing = True
         self.loseConnection()  # type: ignore[no-untyped-call]  # as above
+        self._expect_end()
+
+    def _expect_end(self) -> None:
+        self._is_closing = True
         self.setTimeout(self.site.limits.linger)  # type: ignore[no-untyped-call]  # as above
 
     def timeoutConnection(self) -> None:
@@ -119,7 +122,7 @@ class _Request(Request):
             self.channel.transport.trust()  # type: ignore[union-attr]  # a LimitedConnection
 
     def gotLength(self, length: int | None) -> None:
-        """Refuse now what has a body that nobody needs; None is for a body in chunks."""
+        """Refuse now, if the body is not needed; None is for a body in chunks."""
         self.content = BytesIO()
         if self._refused is not None:
             if length != 0:

@@ -1,4 +1,4 @@
-"""GitHub's webhooks at the hookbot server, also those that somebody sends again."""
+"""GitHub's webhooks at the hookbot server, also copies of them."""
 
 from __future__ import annotations
 
