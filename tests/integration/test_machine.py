@@ -87,7 +87,7 @@ def test_the_app_serves_through_all_that_systemd_does_to_hanoverd(
 
         killed = machine.main_pid(UNIT)
         machine.must_run("kill", "-9", str(killed))
-        eventually(lambda: machine.main_pid(UNIT) not in (0, killed) and machine.state(UNIT) == "active")
+        machine.wait(lambda: machine.main_pid(UNIT) not in (0, killed) and machine.state(UNIT) == "active", "restarted")
         push(source, "four")
         machine.must_run("systemctl", "reload", UNIT)
         serves(lab, "four")
