@@ -8,7 +8,9 @@ from hanoverd.docker.inspection import exposed_tcp_ports, proxy_ports_of
 from hanoverd.spec.ports import LOOPBACK, MOST_EXPOSED, ContainerPort, HostPort
 
 #: What an image can expose at most.
-ALL: dict[str, object] = {f"{number}/{protocol}": {} for number in range(1, 65536) for protocol in ("sctp", "tcp", "udp")}
+ALL: dict[str, object] = {
+    f"{number}/{protocol}": {} for number in range(1, 65536) for protocol in ("sctp", "tcp", "udp")
+}
 
 
 def test_the_tcp_ports_of_an_image_are_sorted_and_other_text_is_left_out() -> None:
