@@ -27,6 +27,7 @@ from hanoverd.runtime.errors import EngineError
 from hanoverd.runtime.systemd import unit_name
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.image_name import ImageName
+from hanoverd.text.decimal import parse_decimal
 
 #: The largest body of a request, in bytes.
 MOST_BYTES = 64 * 1024
@@ -125,7 +126,8 @@ class ControlServer:
 
     def _rollback(self, request: Request) -> Mapping[str, Any]:
         number = _body(request).get("version")
-        if not (number is None or isinstance(number, int)):
+        # True and False are numbers too, to Python.
+        if not (number is None or type(number) is int):
             raise Refused(400, "version must be a number")
         return {"handover": self._control.rollback(number, _reason("rollback", number))}
 
@@ -174,14 +176,15 @@ class ControlServer:
         return self._answer_later(request, self._following(send, never))
 
     def _follow(self, request: Request, text: str) -> int:
-        if not text.isascii() or not text.isdigit():
+        number = parse_decimal(text)
+        if number is None:
             raise Refused(404, "the ID of a handover is a number")
-        if not self._control.is_known(int(text)):
-            raise Refused(404, f"there is no handover {text}, or it is no longer remembered")
+        if not self._control.is_known(number):
+            raise Refused(404, f"there is no handover {number}, or it is no longer remembered")
         stream = LineStream(request, lambda count: _handover_line(left_out(count)))
 
         async def follow_handover() -> None:
-            over = Deferred.fromCoroutine(self._control.ended(int(text)))
+            over = Deferred.fromCoroutine(self._control.ended(number))
             record = await self._following(lambda entry: stream.send(_handover_line(entry)), over)
             stream.send(json.dumps({"handover": record.json()}), is_last=True)
             stream.finish()
@@ -236,9 +239,10 @@ def _number(request: Request, name: str) -> int | None:
     text = _text(request, name)
     if not text:
         return None
-    if not text.isascii() or not text.isdigit():
+    number = parse_decimal(text)
+    if number is None:
         raise Refused(400, f"{name} must be a number")
-    return int(text)
+    return number
 
 
 def _log_query(request: Request) -> LogQuery:

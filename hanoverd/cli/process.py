@@ -11,6 +11,7 @@ from hanoverd.cli.line import InfoRequested, read_line
 from hanoverd.cli.parse import ServiceSpec, mistyped, specification
 from hanoverd.cli.secrets import SECRETS
 from hanoverd.runtime.errors import HanoverdError, UsageError
+from hanoverd.runtime.search_path import limit_search_path
 from hanoverd.spec.programs import RemoteCommand
 from hanoverd.text.escapes import escaped
 
@@ -28,6 +29,7 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
     If the command line has secrets, this process first executes its program again with the secrets in its environment:
     every user of a host can list the command lines of all processes.
     """
+    limit_search_path(os.environ)
     try:
         line = read_line(arguments, os.environ, str(Path.cwd()))
         spec = specification(line, _schemes)

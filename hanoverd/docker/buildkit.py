@@ -12,6 +12,7 @@ from hanoverd.docker.build_context import BuildContext
 from hanoverd.runtime.capabilities import Keep
 from hanoverd.runtime.errors import ObtainFailed
 from hanoverd.runtime.processes import ProcessReactor, run
+from hanoverd.runtime.search_path import find_programs
 from hanoverd.spec.build import BuildOptions
 
 #: The docker command has BuildKit built in from the first version on, and needs the plugin buildx from the second on.
@@ -76,10 +77,8 @@ class BuildKit:
     async def _find(self) -> str | None:
         if self._command is not None and os.access(self._command, os.X_OK):
             return self._command
-        for folder in self._environ.get("PATH", "").split(os.pathsep):
-            # An empty entry means the current folder, which may be an untrusted repository.
-            command = f"{folder}/docker"
-            if folder.startswith("/") and os.access(command, os.X_OK) and await self._has_buildkit(command):
+        for command in find_programs("docker", self._environ):
+            if await self._has_buildkit(command):
                 self._command = command
                 return command
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from twisted.python.failure import Failure
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.capabilities import Keep, own_setpriv_command
 from hanoverd.runtime.clock import settled_or_forced
-from hanoverd.runtime.errors import ProgramMissing, ProgramNotStarted
+from hanoverd.runtime.errors import ProgramNotStarted
+from hanoverd.runtime.search_path import find_program
 from hanoverd.text.lines import LineCutter, text_of
 
 #: How long a program has after SIGTERM before it gets SIGKILL, in seconds.
@@ -43,17 +43,6 @@ class Ended:
     code: int
     stdout: str
     stderr: str
-
-
-def find_program(name: str, environ: Mapping[str, str]) -> str:
-    """Return the path of the program ``name`` on PATH; fails with ``ProgramMissing``.
-
-    The current folder is not searched, because it may be an untrusted repository.
-    """
-    path = shutil.which(name, path=environ.get("PATH", ""))
-    if path is None:
-        raise ProgramMissing(name)
-    return path
 
 
 async def run(

@@ -93,6 +93,9 @@ def status_text(status: Mapping[str, Any], now: float) -> str:
     if status["handover"] is not None:
         rows += _handover_rows(status["handover"], now)
     rows += [("held", reason) for reason in status["held"]]
+    # An older hanoverd does not count them.
+    if status.get("held_count", 0) > len(status["held"]):
+        rows.append(("", f"{status['held_count']} triggers in all"))
     rows += [("kept", _version(one, now)) for one in status["kept"]]
     if status["repairs"]:
         rows.append(("firewall", f"repaired {_times(status['repairs'])}"))

@@ -157,6 +157,7 @@ def _status(app: str, containers: Collection[Mapping[str, Any]], table: Table) -
         handover=None,
         paused=False,
         held=(),
+        held_count=0,
         kept=tuple(listed_version(app, one, "kept") for one in containers if is_kept(_name(one))),
         repairs=0,
         pid=None,

@@ -41,7 +41,7 @@ class Far:
         self.record = self.history.start(["start"])
 
     def status(self) -> AppStatus:
-        return AppStatus("far", "down", None, (), (), None, False, (), (), 0, 77, "1.0")
+        return AppStatus("far", "down", None, (), (), None, False, (), 0, (), 0, 77, "1.0")
 
     async def versions(self) -> list[VersionStatus]:
         if self.is_engine_away:
@@ -181,7 +181,7 @@ class ServerTests(TestCase):
         self.assertNotIn("ready", answer)
 
     async def test_a_query_of_the_log_that_is_wrong_is_refused(self) -> None:
-        for query in ("tail=x", "since=-1", "source=nobody", "format=xml"):
+        for query in ("tail=x", "since=-1", "source=nobody", "format=xml", f"tail={'9' * 5000}"):
             self.assertIn("400", await self.answer(f"GET /logs?{query}"))
 
     async def test_twisteds_own_messages_are_not_kept(self) -> None:
@@ -248,7 +248,7 @@ class ServerTests(TestCase):
         self.assertIn('"outcome": "live"', answer)
 
     async def test_a_handover_that_is_not_known_is_not_waited_for(self) -> None:
-        for number in ("2", "x"):
+        for number in ("2", "x", "9" * 5000):
             self.assertIn("404", await self.answer(f"GET /handovers/{number}"))
         self.assertEqual(self.log.followers, set())
 

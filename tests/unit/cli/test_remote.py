@@ -190,6 +190,7 @@ STATUS: dict[str, Any] = {
     "handover": RECORD,
     "paused": True,
     "held": ["SIGHUP"],
+    "held_count": 1200,
     "kept": [
         {
             "version": "web-7",
@@ -264,6 +265,7 @@ def test_the_status_for_people() -> None:
         "  handover:  to web-1, started 0s ago: SIGHUP",
         "             obtained in 1.2s, created in 20ms",
         "  held:      SIGHUP",
+        "             1200 triggers in all",
         "  kept:      web-7, web:0 (ef), created 10m ago, rollback to web-3, sha256:121212121212",
         "  firewall:  repaired 2 times",
         "  process:   77, hanoverd 1.0",
