@@ -29,6 +29,13 @@ class ProgramNotStarted(HanoverdError):
         self.name = name
 
 
+class OutputTooLong(HanoverdError):
+    """A program printed more than can be used, and was killed."""
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__(f"the program {name} printed more than {most // (1024 * 1024)} MiB, and was killed")
+
+
 class EngineError(HanoverdError):
     """A request to the Docker engine failed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from twisted.python.failure import Failure
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.capabilities import Keep, own_setpriv_command
 from hanoverd.runtime.clock import settled_or_forced
-from hanoverd.runtime.errors import ProgramNotStarted
+from hanoverd.runtime.errors import OutputTooLong, ProgramNotStarted
 from hanoverd.runtime.search_path import find_program
 from hanoverd.text.lines import LineCutter, text_of
 
@@ -27,6 +28,13 @@ KILL_AFTER = 2.0
 #: How long to wait for the output of a program that has exited, in seconds: a child that it left may keep its standard
 #: output open.
 OUTPUT_GRACE = 0.5
+
+#: How much output of a program is kept, in bytes; a program that prints more is killed.
+MOST_OUTPUT = 64 * 1024 * 1024
+
+#: After how many bytes of output that is passed on line by line reading pauses, and for how long, in seconds. Otherwise a
+#: program that prints without end would take all of the reactor's time.
+_BURST, _PAUSE = 64 * 1024, 0.01
 
 #: The maximum size of a pipe, in bytes (the default of fs.pipe-max-size).
 _PIPE_SIZE = 1024 * 1024
@@ -55,19 +63,21 @@ async def run(
     on_line: Callable[[str], object] | None = None,
     with_children: bool = False,
     keep: Keep = Keep.NOTHING,
+    most_output: int = MOST_OUTPUT,
 ) -> Ended:
     """Run a program, found on PATH, with ``stdin`` as its input, and return its result when it has ended.
 
-    ``on_line`` takes the lines of its standard output and error; without it, the result has the output.
+    ``on_line`` takes the lines of its standard output and error; without it, the result has the output.  A program that
+    prints more than ``most_output`` bytes is then killed.
     ``with_children`` is for a program that runs other programs: it gets its own session, so that none of them can ask on
     the terminal, and a cancel ends all of them. A child that it leaves is not waited for: its output is read for
     ``OUTPUT_GRACE`` seconds after the program's exit, then the pipe is closed.
     ``keep`` names the capabilities of this process that the program has too.
 
-    Fails with ``ProgramMissing`` or ``ProgramNotStarted``. Cancel sends SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later;
-    the Deferred fires with ``CancelledError`` when the process has ended.
+    Fails with ``ProgramMissing``, ``ProgramNotStarted`` or ``OutputTooLong``. Cancel sends SIGTERM, and SIGKILL
+    ``KILL_AFTER`` seconds later; the Deferred fires with ``CancelledError`` when the process has ended.
     """
-    protocol = _Collector(reactor) if on_line is None else _Lines(reactor, on_line)
+    protocol = _Collector(reactor, argv[0], most_output) if on_line is None else _Lines(reactor, argv[0], on_line)
     program = _start(reactor, protocol, argv, environ, cwd=cwd, with_children=with_children, keep=keep)
     return await program.finish(stdin)
 
@@ -77,7 +87,7 @@ def start_waiting(reactor: ProcessReactor, argv: Sequence[str], environ: Mapping
 
     It has all capabilities of this process. The caller must call ``finish`` or ``abandon``. Fails with ``ProgramMissing`` or ``ProgramNotStarted``.
     """
-    return _start(reactor, _Collector(reactor), argv, environ, keep=Keep.EVERYTHING)
+    return _start(reactor, _Collector(reactor, argv[0], MOST_OUTPUT), argv, environ, keep=Keep.EVERYTHING)
 
 
 class WaitingProgram:
@@ -167,9 +177,11 @@ class _Collector(ProcessProtocol):
     _pid = 0
     _grace: IDelayedCall | None = None
 
-    def __init__(self, reactor: IReactorTime) -> None:
+    def __init__(self, reactor: IReactorTime, name: str, most_output: int) -> None:
         self.ended: Deferred[Ended] = Deferred()
         self._reactor = reactor
+        self._name = name
+        self._most_output = most_output
         self._stdout: list[bytes] = []
         self._stderr: list[bytes] = []
         self._received_bytes = 0
@@ -183,8 +195,12 @@ class _Collector(ProcessProtocol):
         self.transport.closeStdin()
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # Twisted's
+        is_first_excess = self._received_bytes <= self._most_output < self._received_bytes + len(data)
         self._received_bytes += len(data)
-        super().childDataReceived(childFD, data)
+        if self._received_bytes <= self._most_output:
+            super().childDataReceived(childFD, data)
+        elif is_first_excess:
+            self.signal("KILL")
 
     def outReceived(self, data: bytes) -> None:
         self._stdout.append(data)
@@ -222,6 +238,9 @@ class _Collector(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         if self._grace is not None and self._grace.active():
             self._grace.cancel()
+        if self._received_bytes > self._most_output:
+            self.ended.errback(Failure(OutputTooLong(self._name, self._most_output)))
+            return
         self.ended.callback(
             Ended(
                 _exit_code(reason),
@@ -248,11 +267,13 @@ class _Collector(ProcessProtocol):
 
 
 class _Lines(_Collector):
-    """Passes on the output of a program, line by line."""
+    """Passes on the output of a program, line by line, with pauses if there is much."""
 
-    def __init__(self, reactor: IReactorTime, on_line: Callable[[str], object]) -> None:
-        super().__init__(reactor)
+    def __init__(self, reactor: IReactorTime, name: str, on_line: Callable[[str], object]) -> None:
+        super().__init__(reactor, name, most_output=sys.maxsize)
         self._on_line = on_line
+        self._burst = 0
+        self._resume: IDelayedCall | None = None
         self._out, self._err = LineCutter(), LineCutter()
 
     def outReceived(self, data: bytes) -> None:
@@ -261,7 +282,20 @@ class _Lines(_Collector):
     def errReceived(self, data: bytes) -> None:
         self._pass_on(self._err.take(_with_newlines(data)))
 
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        super().childDataReceived(childFD, data)
+        self._burst += len(data)
+        if self._burst >= _BURST and self._resume is None:
+            self.transport.pauseProducing()
+            self._resume = self._reactor.callLater(_PAUSE, self._read_on)
+
+    def _read_on(self) -> None:
+        self._burst, self._resume = 0, None
+        self.transport.resumeProducing()
+
     def processEnded(self, reason: Failure) -> None:
+        if self._resume is not None:
+            self._resume.cancel()
         self._pass_on([*self._out.rest(), *self._err.rest()])
         super().processEnded(reason)
 

@@ -13,11 +13,12 @@ from tempfile import TemporaryDirectory
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import TestCase
 
 from hanoverd.runtime import processes
 from hanoverd.runtime.clock import sleep
-from hanoverd.runtime.errors import ProgramMissing, ProgramNotStarted
+from hanoverd.runtime.errors import OutputTooLong, ProgramMissing, ProgramNotStarted
 from hanoverd.runtime.processes import Ended, ProcessReactor, run, start_waiting
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
@@ -64,6 +65,48 @@ class RunTests(TestCase):
     async def test_all_of_a_large_output_is_read(self) -> None:
         ended = await run(REACTOR, ["sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x"], ENVIRON)
         self.assertEqual(len(ended.stdout), 3_000_000)
+
+    async def test_a_program_that_prints_without_end_is_killed_with_its_children(self) -> None:
+        pidfile = self.folder() / "pid"
+        script = f"yes & echo $! > {pidfile}.new; mv {pidfile}.new {pidfile}; yes >&2"
+        with self.assertRaisesRegex(OutputTooLong, "the program sh printed more than 1 MiB, and was killed"):
+            await run(REACTOR, ["sh", "-c", script], ENVIRON, with_children=True, most_output=1024 * 1024)
+        state = Path("/proc", pidfile.read_text().strip(), "stat")
+        await until(lambda: not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
+
+    async def test_as_much_output_as_may_be_is_read(self) -> None:
+        ended = await run(REACTOR, ["sh", "-c", "head -c 1000 /dev/zero"], ENVIRON, most_output=1000)
+        self.assertEqual((ended.code, len(ended.stdout)), (0, 1000))
+        with self.assertRaises(OutputTooLong):
+            await run(REACTOR, ["sh", "-c", "head -c 1001 /dev/zero"], ENVIRON, most_output=1000)
+
+    async def test_lines_without_end_leave_the_reactor_its_time(self) -> None:
+        count, latest, worst = 0, REACTOR.seconds(), 0.0
+
+        def take(_line: str) -> None:
+            nonlocal count
+            count += 1
+
+        def turn() -> None:
+            nonlocal latest, worst
+            now = REACTOR.seconds()
+            latest, worst = now, max(worst, now - latest)
+
+        turning = LoopingCall(turn)
+        turning.start(0.005)
+        begun = time.process_time()
+        working = Deferred.fromCoroutine(run(REACTOR, ["yes"], ENVIRON, on_line=take))
+        await sleep(REACTOR, 1)
+        spent = time.process_time() - begun
+        turning.stop()
+        working.cancel()
+        with self.assertRaises(CancelledError):
+            await working
+        # Without pauses, 20 million lines a second keep it busy all the time.
+        self.assertGreater(count, 10_000)
+        self.assertLess(count, 4_000_000)
+        self.assertLess(worst, 0.5)
+        self.assertLess(spent, 0.95)
 
     async def test_a_program_that_does_not_read_its_input_is_no_failure(self) -> None:
         ended = await run(REACTOR, ["true"], ENVIRON, "x" * 1_000_000)
