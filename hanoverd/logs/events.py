@@ -124,13 +124,17 @@ EVENTS = (
     _kind("running", "app pid", "hanoverd runs."),
     _kind("paused", "app", "Triggers are held."),
     _kind("resumed", "app", "Triggers are no longer held."),
+    _kind(
+        "name_held", "app reason", "A user who may not use the engine holds the app's socket name, which is ignored."
+    ),
+    _kind("pause_ignored", "path error", "A file that says that hanoverd is paused belongs to another user."),
     _kind("pause_not_saved", "path error", "A restart of hanoverd will forget whether it is paused."),
     _kind("numbers_unreadable", "path reason", "The file with the next version's number cannot be read."),
     _kind("numbers_behind", "path number", "Containers have higher numbers than the file says."),
     _kind("numbers_not_saved", "path reason", "The next version's number cannot be saved."),
     _kind("stopping", "app reason", "hanoverd stops."),
     _kind("killing", "app reason", "A second signal: what has not stopped is killed."),
-    _kind("left_running", "version", "hanoverd stops, and its live version serves on."),
+    _kind("left_running", "app version", "hanoverd stops, and its live version keeps serving."),
     _kind("sweep_failed", "app error", "hanoverd stops, and cannot check that nothing is left."),
     _kind("ended", "app", "hanoverd has stopped."),
     _kind("internal_error", "app version", "A mistake in hanoverd: please report it."),
