@@ -138,7 +138,7 @@ class Conntrack:
     async def _list(self) -> _Counts:
         try:
             command = ("conntrack", "-L", "-p", "tcp")
-            ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, most_output=_LONGEST_LISTING)
+            ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=_LONGEST_LISTING)
         except ProgramMissing as error:
             self._give_up(str(error))
             return None

@@ -30,10 +30,10 @@ class ProgramNotStarted(HanoverdError):
 
 
 class OutputTooLong(HanoverdError):
-    """A program printed more than can be used, and was killed."""
+    """A program wrote too much, and was killed."""
 
-    def __init__(self, name: str, most: int) -> None:
-        super().__init__(f"the program {name} printed more than {most // (1024 * 1024)} MiB, and was killed")
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__(f"{name} wrote more than {limit} bytes, and was killed")
 
 
 class EngineError(HanoverdError):
@@ -76,6 +76,10 @@ class ObtainFailed(HanoverdError):
     """The image could not be built, pulled or loaded."""
 
 
+class CommitRefused(ObtainFailed):
+    """A trigger names a commit that may not be deployed: it is not on the branch, or older than what was deployed."""
+
+
 class MissingExtra(ObtainFailed):
     """A library that is needed to obtain the image is not installed."""
 
@@ -86,6 +90,10 @@ class LoginFailed(ObtainFailed):
 
 class RegistryBusy(ObtainFailed):
     """The registry limits the rate of requests."""
+
+
+class StateRefused(HanoverdError):
+    """A folder in which hanoverd keeps its state was not created by hanoverd, or other users can change it."""
 
 
 class ControlError(HanoverdError):

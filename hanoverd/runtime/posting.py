@@ -19,7 +19,7 @@ from twisted.web.http_headers import Headers
 from hanoverd import __version__
 from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.errors import NotifyFailed
-from hanoverd.runtime.http_client import LimitedEndpoint
+from hanoverd.runtime.limited_reads import LimitedReads
 from hanoverd.runtime.reactors import ClientReactor
 
 #: The time limit for the headers of the response, and again for its body, in seconds.
@@ -51,7 +51,7 @@ async def post(
     """
     all_headers = {"User-Agent": f"hanoverd/{__version__}", **headers}
     raw = Headers({name: [value] for name, value in all_headers.items()})
-    limited = LimitedEndpoint(endpoint)
+    limited = LimitedReads(endpoint)
     agent = Agent.usingEndpointFactory(reactor, limited)
     request = agent.request(b"POST", url.encode(), raw, FileBodyProducer(BytesIO(body)))
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +28,7 @@ KILL_AFTER = 2.0
 #: output open.
 OUTPUT_GRACE = 0.5
 
-#: How much output of a program is kept, in bytes; a program that prints more is killed.
+#: How much output of a program is kept, in bytes, unless its caller sets another limit.
 MOST_OUTPUT = 64 * 1024 * 1024
 
 #: After how many bytes of output that is passed on line by line reading pauses, and for how long, in seconds. Otherwise a
@@ -61,25 +60,30 @@ async def run(
     *,
     cwd: str | None = None,
     on_line: Callable[[str], object] | None = None,
+    on_stdout: Callable[[bytes], object] | None = None,
+    limit: int = MOST_OUTPUT,
     with_children: bool = False,
     keep: Keep = Keep.NOTHING,
-    most_output: int = MOST_OUTPUT,
 ) -> Ended:
     """Run a program, found on PATH, with ``stdin`` as its input, and return its result when it has ended.
 
-    ``on_line`` takes the lines of its standard output and error; without it, the result has the output.  A program that
-    prints more than ``most_output`` bytes is then killed.
+    ``on_line`` takes the lines of its standard output and error; without it, the result has the output. ``on_stdout`` takes
+    the pieces of the standard output instead. A program that writes more than ``limit`` bytes to the result is killed.
     ``with_children`` is for a program that runs other programs: it gets its own session, so that none of them can ask on
     the terminal, and a cancel ends all of them. A child that it leaves is not waited for: its output is read for
     ``OUTPUT_GRACE`` seconds after the program's exit, then the pipe is closed.
     ``keep`` names the capabilities of this process that the program has too.
 
-    Fails with ``ProgramMissing``, ``ProgramNotStarted`` or ``OutputTooLong``. Cancel sends SIGTERM, and SIGKILL
-    ``KILL_AFTER`` seconds later; the Deferred fires with ``CancelledError`` when the process has ended.
+    Fails with ``ProgramMissing`` or ``ProgramNotStarted``, and with ``OutputTooLong`` because of ``limit``. Cancel sends
+    SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later; the Deferred fires with ``CancelledError`` when the process has ended.
     """
-    protocol = _Collector(reactor, argv[0], most_output) if on_line is None else _Lines(reactor, argv[0], on_line)
+    protocol = _Collector(reactor) if on_line is None else _Lines(reactor, on_line)
+    protocol.on_stdout, protocol.limit = on_stdout, limit
     program = _start(reactor, protocol, argv, environ, cwd=cwd, with_children=with_children, keep=keep)
-    return await program.finish(stdin)
+    ended = await program.finish(stdin)
+    if protocol.is_over_limit:
+        raise OutputTooLong(argv[0], limit)
+    return ended
 
 
 def start_waiting(reactor: ProcessReactor, argv: Sequence[str], environ: Mapping[str, str]) -> WaitingProgram:
@@ -87,7 +91,7 @@ def start_waiting(reactor: ProcessReactor, argv: Sequence[str], environ: Mapping
 
     It has all capabilities of this process. The caller must call ``finish`` or ``abandon``. Fails with ``ProgramMissing`` or ``ProgramNotStarted``.
     """
-    return _start(reactor, _Collector(reactor, argv[0], MOST_OUTPUT), argv, environ, keep=Keep.EVERYTHING)
+    return _start(reactor, _Collector(reactor), argv, environ, keep=Keep.EVERYTHING)
 
 
 class WaitingProgram:
@@ -174,17 +178,21 @@ class _Collector(ProcessProtocol):
     #: Whether the program leads a process group.
     has_group = False
 
+    #: Takes the standard output instead of the result; and how many bytes the result may have.
+    on_stdout: Callable[[bytes], object] | None = None
+    limit: int = MOST_OUTPUT
+    is_over_limit = False
+
     _pid = 0
     _grace: IDelayedCall | None = None
 
-    def __init__(self, reactor: IReactorTime, name: str, most_output: int) -> None:
+    def __init__(self, reactor: IReactorTime) -> None:
         self.ended: Deferred[Ended] = Deferred()
         self._reactor = reactor
-        self._name = name
-        self._most_output = most_output
         self._stdout: list[bytes] = []
         self._stderr: list[bytes] = []
         self._received_bytes = 0
+        self._kept_bytes = 0
 
     def connectionMade(self) -> None:
         self._pid = self.transport.pid
@@ -195,18 +203,25 @@ class _Collector(ProcessProtocol):
         self.transport.closeStdin()
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # Twisted's
-        is_first_excess = self._received_bytes <= self._most_output < self._received_bytes + len(data)
         self._received_bytes += len(data)
-        if self._received_bytes <= self._most_output:
-            super().childDataReceived(childFD, data)
-        elif is_first_excess:
-            self.signal("KILL")
+        super().childDataReceived(childFD, data)
 
     def outReceived(self, data: bytes) -> None:
-        self._stdout.append(data)
+        if self.on_stdout is not None:
+            self.on_stdout(data)
+        else:
+            self._keep(self._stdout, data)
 
     def errReceived(self, data: bytes) -> None:
-        self._stderr.append(data)
+        self._keep(self._stderr, data)
+
+    def _keep(self, output: list[bytes], data: bytes) -> None:
+        self._kept_bytes += len(data)
+        if self._kept_bytes <= self.limit:
+            output.append(data)
+        elif not self.is_over_limit:
+            self.is_over_limit = True
+            self.signal("KILL")
 
     def signal(self, name: str) -> None:
         if self.has_group and self._signal_group(getattr(signal, f"SIG{name}")):
@@ -238,9 +253,6 @@ class _Collector(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         if self._grace is not None and self._grace.active():
             self._grace.cancel()
-        if self._received_bytes > self._most_output:
-            self.ended.errback(Failure(OutputTooLong(self._name, self._most_output)))
-            return
         self.ended.callback(
             Ended(
                 _exit_code(reason),
@@ -269,8 +281,8 @@ class _Collector(ProcessProtocol):
 class _Lines(_Collector):
     """Passes on the output of a program, line by line, with pauses if there is much."""
 
-    def __init__(self, reactor: IReactorTime, name: str, on_line: Callable[[str], object]) -> None:
-        super().__init__(reactor, name, most_output=sys.maxsize)
+    def __init__(self, reactor: IReactorTime, on_line: Callable[[str], object]) -> None:
+        super().__init__(reactor)
         self._on_line = on_line
         self._burst = 0
         self._resume: IDelayedCall | None = None

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from hanoverd import __version__
 from hanoverd.runtime.cancellation import settled
-from hanoverd.runtime.http_client import LONGEST_REASON, LimitedEndpoint
+from hanoverd.runtime.limited_reads import LONGEST_REASON, LimitedReads
 from hanoverd.text.lines import shortened
 from hanoverd.versions.connect_race import ConnectReactor, RacingEndpoint
 
@@ -43,7 +43,7 @@ class Health:
     """Sends GET requests for ``uri`` (a path that starts with ``/``) to containers.
 
     Each is sent on a connection of its own, and never through an HTTP proxy; redirects are not followed, and bodies are not
-    read. A probe takes ``timeout`` seconds at most, and reads ``LONGEST_ANSWER`` bytes at most.
+    read. A probe takes ``timeout`` seconds at most, and reads 128 KiB at most.
     """
 
     def __init__(self, reactor: ConnectReactor, uri: str, timeout: float = PROBE_TIMEOUT) -> None:
@@ -57,7 +57,7 @@ class Health:
         ``on_accept`` is called as soon as the port has accepted the connection.  Cancel closes the connection.
         """
         connection = _Connection(RacingEndpoint(self._reactor, address, port, self._timeout), on_accept)
-        limited = LimitedEndpoint(connection)
+        limited = LimitedReads(connection)
         client = HTTPClient(Agent.usingEndpointFactory(self._reactor, limited))
         request = client.get(
             f"http://{address}:{port}{self._uri}",
@@ -75,7 +75,6 @@ class Health:
         except Exception as error:  # noqa: BLE001  # every failure means that the port is not ready
             return ProbeResult(port, connection.accepted, None, f"port {port}: {limited.describe(error)}")
         finally:
-            limited.is_answered = True
             connection.close()
         status: int = response.code
         return ProbeResult(
