@@ -174,7 +174,9 @@ EVENTS = (
     _kind("hookbot_missed", "source", "What was pushed while hookbot was away is unknown."),
     _kind("hookbot_check_failed", "source error", "The source could not be asked for what was missed."),
     _kind("hookbot_serving", "address", "The hookbot server listens."),
-    _kind("listener_dropped", "peer reason", "The hookbot server dropped a listener that is too slow."),
+    _kind(
+        "listener_dropped", "peer reason", "The hookbot server dropped a listener that is too slow or sends too much."
+    ),
     _kind("push_routed", "topic", "The hookbot server published a push."),
     _kind("webhook_dropped", "error", "The hookbot server refused a webhook."),
     _kind("connection_dropped", "peer reason", "The hookbot server has too many connections, and dropped one."),
