@@ -184,6 +184,7 @@ EVENTS = (
     # The builder.
     _kind("build", "reasons", "A build starts."),
     _kind("build_obtaining", "source", "The image is built or pulled."),
+    _kind("build_running", "reason", "A message names the commit that the builder is building already."),
     _kind("pushed", "image image_id seconds took", "The image is pushed, and hookbot is notified."),
     _kind("build_cancelled", "", "A build was cancelled."),
     _kind("build_failed", "error", "A build failed."),
