@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.web.client import URI, Agent
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface import implementer
-
 from hanoverd.hookbot.endpoints import Trust, basic_authorization, hookbot_endpoint
 from hanoverd.runtime.errors import HookbotError, NotifyFailed
 from hanoverd.runtime.posting import post
@@ -21,24 +16,12 @@ async def publish(reactor: ClientReactor, url: HookbotURL, trust: Trust, body: b
 
     Fails with ``HookbotError``. Cancel closes the connection.
     """
-    agent = Agent.usingEndpointFactory(reactor, _EndpointFactory(hookbot_endpoint(reactor, url, trust)))
     headers = {"Content-Type": "text/plain"}
     if url.token:
         headers["Authorization"] = basic_authorization(url.token)
     try:
-        response = await post(reactor, agent, url.http(), headers, body)
+        response = await post(reactor, hookbot_endpoint(reactor, url, trust), url.http(), headers, body)
     except NotifyFailed as error:
         raise HookbotError(f"cannot publish to {url}: {error}") from None
     if response.status != _OK:
         raise HookbotError(f"cannot publish to {url}: HTTP status {response.status}: {response.body}")
-
-
-@implementer(IAgentEndpointFactory)
-class _EndpointFactory:
-    """Returns the same endpoint for all URLs."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002  # IAgentEndpointFactory names it
-        return self._endpoint

@@ -9,13 +9,14 @@ from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITransport
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, RequestGenerationFailed, ResponseFailed
+from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from hanoverd import __version__
 from hanoverd.runtime.cancellation import settled
+from hanoverd.runtime.limited_reads import LONGEST_REASON, LimitedReads
+from hanoverd.text.lines import shortened
 from hanoverd.versions.connect_race import ConnectReactor, RacingEndpoint
 
 #: The time limit of a probe, in seconds.
@@ -42,7 +43,7 @@ class Health:
     """Sends GET requests for ``uri`` (a path that starts with ``/``) to containers.
 
     Each is sent on a connection of its own, and never through an HTTP proxy; redirects are not followed, and bodies are not
-    read. A probe takes ``timeout`` seconds at most.
+    read. A probe takes ``timeout`` seconds at most, and reads 128 KiB at most.
     """
 
     def __init__(self, reactor: ConnectReactor, uri: str, timeout: float = PROBE_TIMEOUT) -> None:
@@ -56,7 +57,8 @@ class Health:
         ``on_accept`` is called as soon as the port has accepted the connection.  Cancel closes the connection.
         """
         connection = _Connection(RacingEndpoint(self._reactor, address, port, self._timeout), on_accept)
-        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, connection))
+        limited = LimitedReads(connection)
+        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, limited))
         request = client.get(
             f"http://{address}:{port}{self._uri}",
             headers=Headers({"User-Agent": [f"hanoverd/{__version__}"]}),
@@ -71,7 +73,7 @@ class Health:
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # every failure means that the port is not ready
-            return ProbeResult(port, connection.accepted, None, f"port {port}: {_reason(error)}")
+            return ProbeResult(port, connection.accepted, None, f"port {port}: {limited.describe(error)}")
         finally:
             connection.close()
         status: int = response.code
@@ -80,7 +82,7 @@ class Health:
         )
 
 
-@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+@implementer(IStreamClientEndpoint)
 class _Connection:
     """The connection of one probe: it calls ``on_accept`` when it is made, and can be closed."""
 
@@ -93,12 +95,7 @@ class _Connection:
     def accepted(self) -> bool:
         return self._transport is not None
 
-    def endpointForURI(self, uri: URI) -> _Connection:  # noqa: ARG002  # IAgentEndpointFactory names it
-        return self
-
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        # Otherwise Twisted logs two lines for each probe.
-        protocolFactory.noisy = False  # type: ignore[attr-defined]  # every Factory has it
         return self._endpoint.connect(protocolFactory).addCallback(self._connected)
 
     def close(self) -> None:
@@ -115,13 +112,6 @@ def _timed_out(_result: object, seconds: float) -> Failure:
     return Failure(ProbeTimedOut(f"no answer within {seconds:g} seconds"))
 
 
-def _reason(error: Exception) -> str:
-    """Return the innermost reason: Twisted's HTTP client wraps it in errors of its own."""
-    if isinstance(error, (ResponseFailed, RequestGenerationFailed)) and error.args and error.args[0]:
-        return _reason(error.args[0][0].value)
-    return str(error).strip(". ") or type(error).__name__
-
-
 def _redirect_in(response: object) -> str:
     locations = response.headers.getRawHeaders("Location", [])  # type: ignore[attr-defined]
-    return f" to {locations[0]} (redirects are not followed)" if locations else ""
+    return f" to {shortened(locations[0], LONGEST_REASON)} (redirects are not followed)" if locations else ""

@@ -11,6 +11,7 @@ from typing import Any
 from hanoverd.text.booleans import parse_boolean
 from hanoverd.text.durations import parse_duration, parse_whole_seconds
 from hanoverd.text.signals import parse_signal
+from hanoverd.text.sizes import parse_size
 
 #: No process can catch these.
 _UNCATCHABLE = ("SIGKILL", "SIGSTOP")
@@ -90,8 +91,10 @@ def _parse_catchable_signal(text: str) -> str:
 
 
 def _parse_web_hook(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", text):
-        raise ValueError("it must be a URL, https://HOST/…")
+    # Of ASCII, as HTTP takes it.  A user name would be taken for a part of the host's name, and looked up.
+    host = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    if not re.fullmatch(rf"https?://{host}(?:[/?][!-~]*)?", text):
+        raise ValueError("it must be a URL, https://HOST/…, with % escapes and without a user name")
     return text
 
 
@@ -122,6 +125,7 @@ BOOLEAN = plain(parse_boolean)
 NOT = plain(lambda text: not parse_boolean(text))
 DURATION = replace(plain(parse_duration), check=_not_negative)
 POSITIVE_DURATION = replace(DURATION, check=_positive)
+SIZE = plain(parse_size)
 WHOLE_SECONDS = plain(parse_whole_seconds)
 SIGNAL = plain(parse_signal, is_late=True)
 CATCHABLE_SIGNAL = plain(_parse_catchable_signal, is_late=True)

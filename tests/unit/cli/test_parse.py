@@ -20,6 +20,7 @@ from hanoverd.spec.handover import DrainSpec, HandoverSpec
 from hanoverd.spec.health import HealthSpec
 from hanoverd.spec.notifications import Hook, NotificationSpec
 from hanoverd.spec.ports import ContainerPort, PortRequest
+from hanoverd.spec.programs import HookbotServerSpec
 from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.retention import RetentionSpec
 from hanoverd.spec.source import SourceSpec
@@ -366,12 +367,36 @@ def test_what_is_wrong_is_told_without_the_token(arguments: list[str], reason: s
     assert "T@" not in message
 
 
+@pytest.mark.parametrize(
+    ("arguments", "host"),
+    [
+        ([], "127.0.0.1"),
+        (["--bind", ":80"], "127.0.0.1"),
+        (["--bind", ":443", "--tls-cert", "c", "--tls-key", "k"], ""),
+        (["--bind", "0.0.0.0:80"], "0.0.0.0"),
+        (["--bind", "[::]:80"], "::"),
+    ],
+)
+def test_without_tls_hookbot_listens_on_the_host_only_unless_an_address_is_given(
+    arguments: list[str], host: str
+) -> None:
+    found = any_spec("hookbot", "serve", *arguments, HOOKBOT_KEY="key")
+    assert isinstance(found, HookbotServerSpec)
+    assert (found.host, found.per_address) == (host, 100)
+
+
+def test_an_address_may_have_any_number_of_connections() -> None:
+    found = any_spec("hookbot", "serve", "--connections-per-address", "0", HOOKBOT_KEY="key")
+    assert isinstance(found, HookbotServerSpec)
+    assert found.per_address is None
+
+
 def test_tokens_are_printed() -> None:
     key = {"HOOKBOT_KEY": "key"}
     with pytest.raises(InfoRequested) as made:
         any_spec("hookbot", "make-tokens", "/sub/hanoverd/cwd", "wss://hook.example/pub/a", **key)
     assert str(made.value).splitlines() == [
-        "http://3c3389077ea4c81cbe7289ee7a48cde7108ab83d@localhost:8080/sub/hanoverd/cwd",
+        "ws://3c3389077ea4c81cbe7289ee7a48cde7108ab83d@localhost:8080/sub/hanoverd/cwd",
         "wss://b437bfb46b342120017f001cb3353daf6a575258@hook.example/pub/a",
     ]
 
@@ -412,3 +437,25 @@ def test_a_command_line_without_the_values_of_its_variables_means_the_same() -> 
 @pytest.mark.parametrize("option", ["--hookbot", "--notify"])
 def test_an_error_does_not_repeat_a_secret(option: str) -> None:
     assert "T0KEN" not in refusal_of_any(option, "ftp://T0KEN@hooks.example/x")
+
+
+def test_an_error_does_not_repeat_the_command_of_a_hook() -> None:
+    error = refusal("--hook", "born=curl -H 'Authorization: Bearer T0KEN' x")
+    assert error.startswith("write EVENT=COMMAND")
+    assert '(in --hook "born=***"' in error
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://me:T0KEN@h/x", "https://T0KEN@h/", "https://h/ü", "https://h\u2028/", "https://h:x/", "https://h/\x1b"],
+)
+def test_a_web_hook_must_be_a_url_that_can_be_asked(url: str) -> None:
+    error = refusal("--notify", url)
+    assert "without a user name" in error
+    assert "T0KEN" not in error
+
+
+@pytest.mark.parametrize("url", ["http://h", "https://h:8080/x/%20?a=b#c", "https://[::1]:1/", "https://a-b.example?x"])
+def test_a_web_hook(url: str) -> None:
+    found = spec("--notify", url)
+    assert found.notifications.urls == (url,)
