@@ -58,7 +58,7 @@ class Engine:
         return await self._call(lambda engine: engine.inspect_container(name))
 
     async def containers_with(self, label: str) -> list[Mapping[str, Any]]:
-        """Return all containers, running or not, with the label ``KEY=VALUE``."""
+        """Return all containers, running or not, that were created with the label ``KEY=VALUE``."""
         return await self._call(lambda engine: engine.containers_with(label))
 
     async def build(
