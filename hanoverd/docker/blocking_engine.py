@@ -165,6 +165,11 @@ class BlockingEngine:
             for piece in client.logs(name, stdout=True, stderr=True, stream=True, follow=True, since=since):
                 on_output(piece)
 
+    def last_output(self, name: str, lines: int) -> bytes:
+        """Return the last so many lines of the output of a container."""
+        with self._connect(f"read the output of the container {name}") as client:
+            return b"".join(client.logs(name, stdout=True, stderr=True, stream=True, follow=False, tail=lines))
+
     def run(self, name: str, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
         """Start a created container with its output attached, block until it has exited, and return its exit code."""
         with self._connect(f"run the container {name}") as client:

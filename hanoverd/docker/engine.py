@@ -132,6 +132,10 @@ class Engine:
         relay = Relay(self._reactor, on_output)
         await self._stream(lambda engine, _: engine.output(name, since, relay.send), relay)
 
+    async def last_output(self, name: str, lines: int) -> bytes:
+        """Return the last so many lines of a container's output. Cancel aborts the request."""
+        return await self._stream(lambda engine, _: engine.last_output(name, lines))
+
     async def kill(self, name: str, signal: str) -> None:
         """Send a signal to a container; fails with ``Conflict`` if it does not run."""
         await self._call(lambda engine: engine.kill(name, signal))
