@@ -17,6 +17,7 @@ from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import Image
+from hanoverd.spec.source import MAX_ARCHIVE_SIZE
 
 if TYPE_CHECKING:
     from hanoverd.docker.credentials import Credentials
@@ -61,7 +62,8 @@ class SourceContext:
     """What a source may use, and the options for all sources.
 
     ``folder`` is the current folder at the start; ``state_folder`` is for data that is kept between runs; ``pull`` is
-    ``always``, ``missing`` or ``never``, or None without ``--pull``.
+    ``always``, ``missing`` or ``never``, or None without ``--pull``. ``max_archive_size`` is the most bytes of an archive, also
+    unpacked.
     """
 
     reactor: SourceReactor
@@ -74,6 +76,7 @@ class SourceContext:
     build: BuildOptions
     pull: str | None = None
     git_protocol: str = "https"
+    max_archive_size: int = MAX_ARCHIVE_SIZE
 
 
 class ISourceKind(Interface):

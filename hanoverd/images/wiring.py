@@ -41,4 +41,5 @@ def make_source_context(
         build=spec.build,
         pull=spec.pull,
         git_protocol=spec.git_protocol,
+        max_archive_size=spec.max_archive_size,
     )

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.source_name import SourceName
 
+#: The most bytes of an archive with an image, unless the user sets a limit: images of 10 GB are rare.
+MAX_ARCHIVE_SIZE = 10 * 1024**3
+
 
 @dataclass(frozen=True)
 class SourceSpec:
     """A source of images.
 
     ``folder`` is the current folder at the start, ``state_folder`` keeps copies of repositories; both are absolute.
-    ``pull`` is None if the source decides.
+    ``pull`` is None if the source decides. ``max_archive_size`` is the most bytes of an archive, also unpacked.
     """
 
     name: SourceName
@@ -22,3 +25,4 @@ class SourceSpec:
     build: BuildOptions = field(default_factory=BuildOptions)
     pull: str | None = None
     git_protocol: str = "https"
+    max_archive_size: int = MAX_ARCHIVE_SIZE

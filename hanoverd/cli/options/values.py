@@ -11,6 +11,7 @@ from typing import Any
 from hanoverd.text.booleans import parse_boolean
 from hanoverd.text.durations import parse_duration, parse_whole_seconds
 from hanoverd.text.signals import parse_signal
+from hanoverd.text.sizes import parse_size
 
 #: No process can catch these.
 _UNCATCHABLE = ("SIGKILL", "SIGSTOP")
@@ -82,6 +83,11 @@ def _positive(seconds: float) -> None:
         raise ValueError("must be more than 0: write 30s or 5m, for example")
 
 
+def _not_empty(size: int) -> None:
+    if size == 0:
+        raise ValueError("must be more than 0: write 500m or 10g, for example")
+
+
 def _parse_catchable_signal(text: str) -> str:
     signal = parse_signal(text)
     if signal in _UNCATCHABLE:
@@ -122,6 +128,7 @@ BOOLEAN = plain(parse_boolean)
 NOT = plain(lambda text: not parse_boolean(text))
 DURATION = replace(plain(parse_duration), check=_not_negative)
 POSITIVE_DURATION = replace(DURATION, check=_positive)
+SIZE = replace(plain(parse_size), check=_not_empty)
 WHOLE_SECONDS = plain(parse_whole_seconds)
 SIGNAL = plain(parse_signal, is_late=True)
 CATCHABLE_SIGNAL = plain(_parse_catchable_signal, is_late=True)

@@ -101,6 +101,7 @@ def test_every_option_arrives() -> None:
             "--log-format=json",
             *("--build-file=Dockerfile.web", "--build-arg=A=1", "--build-arg=COLOUR", "--build-target=last"),
             *("--no-cache", "--builder=classic", "--pull=never", "--git-protocol=ssh", "--state-dir=state"),
+            "--max-archive-size=1.5g",
             "team/web:2",
             "serve",
             "--fast",
@@ -117,6 +118,7 @@ def test_every_option_arrives() -> None:
             ),
             pull="never",
             git_protocol="ssh",
+            max_archive_size=1536 * 1024**2,
         ),
         container=ContainerSpec(
             command=("serve", "--fast"),
