@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hanoverd.deploy.adoption import Adoption
 from hanoverd.deploy.drain import Drain
-from hanoverd.deploy.events import Exited, Gone, StopRequested, Unhealthy
+from hanoverd.deploy.events import Exited, Gone, PruneFailed, StopRequested, Unhealthy
 from hanoverd.deploy.handover import Handovers, Sources
 from hanoverd.deploy.history import History
 from hanoverd.deploy.liveness import Liveness
@@ -85,6 +85,7 @@ class App:
             self._retiring,
             self._newest_live,
             lambda number: send(Gone(number)),
+            lambda: send(PruneFailed()),
         )
         drain = Drain(reactor, engine, conntrack, spec.handover.drain_after_settling)
         self.retirement = Retirement(

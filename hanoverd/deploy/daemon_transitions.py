@@ -24,7 +24,7 @@ from hanoverd.deploy.effects import (
     TimerKind,
 )
 from hanoverd.deploy.state import FULL_SHARE, Phase, Role, Version
-from hanoverd.deploy.step import STABLE_AFTER, Step, backoff
+from hanoverd.deploy.step import PRUNE_RETRY_DELAY, STABLE_AFTER, Step, backoff
 from hanoverd.deploy.version_transitions import reinstatement_due
 
 
@@ -77,6 +77,12 @@ def adoption_cancelled(step: Step, _event: ev.AdoptionCancelled) -> None:
     step.set(is_adopting=False)
 
 
+def prune_failed(step: Step, _event: ev.PruneFailed) -> None:
+    """Retry the removal of old versions and images after a delay."""
+    if step.state.phase is Phase.RUNNING:
+        step.emit(StartTimer(TimerKind.PRUNE, PRUNE_RETRY_DELAY))
+
+
 def timer_expired(step: Step, event: ev.TimerExpired) -> None:
     """Do what the timer was started for, if it is still needed."""
     version = step.state.versions.get(event.number)
@@ -93,6 +99,9 @@ def timer_expired(step: Step, event: ev.TimerExpired) -> None:
         case TimerKind.SETTLED:
             if version is not None and version.role is Role.LIVE:
                 step.change(version, has_settled=True)
+        case TimerKind.PRUNE:
+            if step.state.phase is Phase.RUNNING:
+                step.emit(Prune())
 
 
 def stop_requested(step: Step, event: ev.StopRequested) -> None:

@@ -22,6 +22,8 @@ class TimerKind(Enum):
     STABLE = "stable"
     #: A version has been live for the settle time.
     SETTLED = "settled"
+    #: The next attempt to remove old versions and images.
+    PRUNE = "prune"
 
 
 @dataclass(frozen=True)

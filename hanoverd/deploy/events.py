@@ -189,6 +189,11 @@ class Gone:
 
 
 @dataclass(frozen=True)
+class PruneFailed:
+    """Old versions or images could not be removed."""
+
+
+@dataclass(frozen=True)
 class TimerExpired:
     """A timer has expired."""
 
@@ -238,6 +243,7 @@ Event = (
     | DrainEnded
     | Kept
     | Gone
+    | PruneFailed
     | TimerExpired
     | StopRequested
     | KillRequested

@@ -21,6 +21,7 @@ from hanoverd.deploy.rollback import (
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.inspection import image_in
 from hanoverd.runtime.errors import Conflict, HanoverdError, NotFound, NothingKept
+from hanoverd.runtime.report_once import ReportOnce
 from hanoverd.spec.container import Image, Recipe
 from hanoverd.spec.image_name import ImageName, is_newest_build
 from hanoverd.spec.lineage import Lineage
@@ -62,6 +63,7 @@ class Retention:
         retiring: Callable[[], Collection[int]],
         live: Callable[[], Running | None],
         on_removed: Callable[[int], object],
+        on_prune_failed: Callable[[], object],
     ) -> None:
         self._engine = engine
         self._versions = versions
@@ -71,6 +73,8 @@ class Retention:
         self._retiring = retiring
         self._live = live
         self._on_removed = on_removed
+        self._on_prune_failed = on_prune_failed
+        self._report_prune_failed = ReportOnce(self._log_prune_failed)
         self._lock = DeferredLock()
         self._unused: set[Image] = set()
         self._kept: list[Kept] = []
@@ -139,41 +143,49 @@ class Retention:
     async def prune(self) -> None:
         """Remove the kept versions and the images that are not needed beside the live version.
 
-        ``on_removed`` is called with the number of each removed version.  Never fails: what cannot be removed is tried again
-        the next time.
+        ``on_removed`` is called with the number of each removed version.  Never fails: ``on_prune_failed`` is called if
+        something could not be removed.
         """
         live = self._live()
         if live is None:
             return
         try:
-            for number in await self._lock.run(lambda: Deferred.fromCoroutine(self._prune(live))):
-                self._on_removed(number)
+            await self._lock.run(lambda: Deferred.fromCoroutine(self._prune(live)))
         except NotFound:
-            pass  # A version was replaced meanwhile, and its successor has this done again.
+            pass  # A version was replaced meanwhile, and its successor prunes again.
         except HanoverdError as error:
-            log.warn(
-                "{app}: old versions or images cannot be removed: {error}",
-                event="tidy_failed",
-                app=self._versions.app,
-                error=error,
-            )
+            self._report_prune_failed(str(error))
+            self._on_prune_failed()
+        else:
+            self._report_prune_failed.reset()
 
-    async def _prune(self, live: Running) -> tuple[int, ...]:
+    def _log_prune_failed(self, error: str) -> None:
+        log.warn(
+            "{app}: old versions or images cannot be removed: {error}",
+            event="tidy_failed",
+            app=self._versions.app,
+            error=error,
+        )
+
+    async def _prune(self, live: Running) -> None:
         looked = {one.number: one for one in await self._look()}
         available = [await self._candidate(one.container) for one in looked.values()]
         # The live version too, as the engine has it: like is compared with like.
         kept = worth_keeping(await self._candidate(live.container), available, self._most)
         needed = {live.created.image.id, *(one.recipe.image.id for one in kept)}
-        unneeded = [one for number, one in looked.items() if number not in {other.number for other in kept}]
-        for one in unneeded:
-            await self._stopper.remove(one.container)
-            log.info("{version}: removed: it is not needed for a rollback", event="pruned", version=one.container.name)
-            self._unused.add(one.image)
         self._kept = [looked[one.number] for one in kept]
+        for number in sorted(looked.keys() - {one.number for one in kept}):
+            await self._stopper.remove(looked[number].container)
+            log.info(
+                "{version}: removed: it is not needed for a rollback",
+                event="pruned",
+                version=version_name(self._versions.app, number),
+            )
+            self._unused.add(looked[number].image)
+            self._on_removed(number)
         for image in list(self._unused):
             if not image.obtained or image.id in needed or await self._dispose_of(image):
                 self._unused.discard(image)
-        return tuple(one.number for one in unneeded)
 
     async def _dispose_of(self, image: Image) -> bool:
         """Remove an image, unless it is another's; False if its turn is still to come."""

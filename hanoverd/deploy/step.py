@@ -25,6 +25,9 @@ FIRST_DELAY, LONGEST_DELAY = 0.1, 60.0
 #: After so many seconds of being live, restarts are counted from 0 again, as in Docker.
 STABLE_AFTER = 10.0
 
+#: The delay before the removal of old versions and images is retried, in seconds.
+PRUNE_RETRY_DELAY = 5.0
+
 
 class Step:
     """Collects the changes and effects of one event.  It exists during one call of ``transition`` only."""

@@ -256,6 +256,7 @@ HANDLERS: dict[type[Any], Callable[[Step, Any], None]] = {
     ev.DrainEnded: versions.drain_ended,
     ev.Kept: versions.kept,
     ev.Gone: versions.gone,
+    ev.PruneFailed: daemon.prune_failed,
     ev.TimerExpired: daemon.timer_expired,
     ev.StopRequested: daemon.stop_requested,
     ev.KillRequested: daemon.kill_requested,

@@ -105,7 +105,7 @@ class ArchiveSource:
             if download.length is not None and download.length > self._wanted.max_size:
                 raise ObtainFailed(
                     f"the archive {self._location.shown} has {format_size(download.length)}, which is more than "
-                    f"{format_size(self._wanted.max_size)}: see --max-archive-size"
+                    f"{format_size(self._wanted.max_size)}: see --archive-max-size"
                 )
             contents.version = download.version
             yield from repacked(download.stream, self._wanted, contents, abort)

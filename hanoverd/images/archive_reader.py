@@ -123,4 +123,4 @@ class UnpackedReader:
 
 def _check_size(count: int, most: int) -> None:
     if count > most:
-        raise ValueError(f"it has more than {format_size(most)}: see --max-archive-size")
+        raise ValueError(f"it has more than {format_size(most)}: see --archive-max-size")

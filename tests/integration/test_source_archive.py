@@ -132,7 +132,7 @@ class FileTests(ArchiveCase):
         context = replace(self.context(), max_archive_size=len(archive) // 2)
         for content, size in ((archive, "has "), (gzip.compress(archive, 1), "has more than ")):
             source = ArchiveSource(self.write(content), context)
-            self.assertRegex(await self.fails(self.obtain(source), ObtainFailed), f"{size}.*see --max-archive-size")
+            self.assertRegex(await self.fails(self.obtain(source), ObtainFailed), f"{size}.*see --archive-max-size")
         self.assertIsNone(self.image_id("hanoverd/sourced:v1"))
 
     async def test_a_wrong_digest_is_found_before_the_engine_has_the_whole_archive(self) -> None:

@@ -145,6 +145,8 @@ class Simulation:
                 self.work.append(Work("engine", -1))
             case ef.StopWaitingForEngine():
                 self.drop("engine", -1)
+            case ef.Prune():
+                self.work.append(Work("prune", -1))
             case ef.Sweep():
                 self.work.append(Work("sweep", -1))
             case ef.Finish():
@@ -382,6 +384,11 @@ class Simulation:
     def _engine(self, work: Work, _choose: Choose) -> None:
         self._end(work)
         self.send(ev.EngineBack())
+
+    def _prune(self, work: Work, choose: Choose) -> None:
+        self._end(work)
+        if choose(["done", "fails"]) == "fails":
+            self.send(ev.PruneFailed())
 
     def _sweep(self, work: Work, _choose: Choose) -> None:
         self._end(work)

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
+from hanoverd.deploy.effects import TimerKind
 from hanoverd.deploy.targets import Rollback
 from hanoverd.runtime.errors import NothingKept
 from hanoverd.spec.container import Image
@@ -214,6 +215,31 @@ class RetentionTests(TestCase):
             await daemon.app.retention.prune()
             world.engine.on_request = lambda *_: None
             self.assertTrue(world.has_logged("tidy_failed"))
+        finally:
+            await world.close()
+
+    async def test_what_could_not_be_removed_is_removed_later(self) -> None:
+        def hang_up(_number: int, phase: str, what: str) -> None:
+            if phase == "before" and what == "GET /containers/json":
+                refused.append(what)
+                raise HangUp
+
+        refused: list[str] = []
+        world = World()
+        try:
+            daemon = await versions(world, 1, "a", "b")
+            world.engine.on_request = hang_up
+            world.write_app(BUILD="c")
+            daemon.trigger("c")
+            await daemon.live("app-2")
+            await at_rest(daemon)
+            self.assertTrue(refused)
+            self.assertEqual(sorted(world.engine.containers), ["app-0-kept", "app-1-kept", "app-2"])
+            world.engine.on_request = lambda *_: None
+            daemon.orchestrator._timers[TimerKind.PRUNE, 0].reset(0)
+            await until(lambda: world.has_logged("pruned", version="app-0"))
+            await at_rest(daemon)
+            self.assertEqual((kept(daemon), sorted(world.engine.containers)), ([1], ["app-1-kept", "app-2"]))
         finally:
             await world.close()
 

@@ -60,6 +60,7 @@ SAMPLES: list[ev.Event] = [
     ev.DrainEnded(UNKNOWN),
     ev.Kept(UNKNOWN),
     ev.Gone(UNKNOWN),
+    ev.PruneFailed(),
     ev.TimerExpired(ef.TimerKind.SETTLED, UNKNOWN),
     ev.StopRequested(),
     ev.KillRequested(),

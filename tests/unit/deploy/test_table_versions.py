@@ -5,6 +5,7 @@ from __future__ import annotations
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy import events as ev
 from hanoverd.deploy.state import Kind, Phase, Policy, Restarts, Role
+from hanoverd.deploy.step import PRUNE_RETRY_DELAY
 from hanoverd.spec.restart import RestartPolicy
 from tests.unit.deploy.simulation import recipe
 from tests.unit.deploy.table import (
@@ -17,6 +18,7 @@ from tests.unit.deploy.table import (
     draining,
     each,
     in_role,
+    kept,
     live,
     reinstating,
     restart_request,
@@ -31,6 +33,13 @@ REINSTATE_TIMER, RESTART_TIMER = ef.TimerKind.REINSTATE, ef.TimerKind.RESTART
 #: Stops that wait for a version to stop.
 DETACHING = app(live(), stopping(9), phase=Phase.DETACHING)
 STOPPING = app(stopping(9), phase=Phase.STOPPING)
+
+NOT_RUNNING = {
+    Phase.STARTING: app(phase=Phase.STARTING, is_adopting=True),
+    Phase.DETACHING: DETACHING,
+    Phase.STOPPING: STOPPING,
+    Phase.SWEEPING: app(kept(3), phase=Phase.SWEEPING),
+}
 
 
 EXITS = [
@@ -322,6 +331,33 @@ TIMERS = [
         ev.TimerExpired(ef.TimerKind.SETTLED, 1),
         {"1.has_settled": True},
     ),
+    Case(
+        "old versions that could not be removed are removed later",
+        app(live()),
+        ev.PruneFailed(),
+        {},
+        (ef.StartTimer(ef.TimerKind.PRUNE, PRUNE_RETRY_DELAY),),
+    ),
+    Case(
+        "the removal of old versions is retried",
+        app(live()),
+        ev.TimerExpired(ef.TimerKind.PRUNE),
+        {},
+        (ef.Prune(),),
+    ),
+    *[
+        Case(f"the removal of old versions is not retried while {phase.value}", state, ev.PruneFailed(), {})
+        for phase, state in NOT_RUNNING.items()
+    ],
+    *[
+        Case(
+            f"a retry of the removal of old versions does nothing while {phase.value}",
+            state,
+            ev.TimerExpired(ef.TimerKind.PRUNE),
+            {},
+        )
+        for phase, state in NOT_RUNNING.items()
+    ],
     Case(
         "a version that was replaced does not settle",
         app(live(2), draining(1, has_settled=False)),

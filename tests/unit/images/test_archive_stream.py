@@ -371,7 +371,7 @@ def test_a_manifest_of_many_values_takes_little_memory() -> None:
 def test_the_size_is_limited_before_and_after_it_is_unpacked() -> None:
     data = tar({**docker_files("a:v1"), "x": bytes(3 * MIB)})
     assert repack(data, max_size=len(data))
-    assert "it has more than 2MiB: see --max-archive-size" in refusal(data, max_size=2 * MIB)
+    assert "it has more than 2MiB: see --archive-max-size" in refusal(data, max_size=2 * MIB)
     assert "it has more than 2MiB" in refusal(gzip.compress(data), max_size=2 * MIB)
     # Also after the end of the tar.
     assert "it has more than 4MiB" in refusal(data + bytes(4 * MIB), max_size=4 * MIB)
