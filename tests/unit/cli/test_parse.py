@@ -105,6 +105,7 @@ def test_every_option_arrives() -> None:
             *("--no-cache", "--builder=classic", "--pull=never", "--git-protocol=ssh", "--state-dir=state"),
             "--build-context-limit=2g",
             *("--git-submodules=github.com/me/*", "--git-submodules=h:8/a/b", "--git-max-size=20g"),
+            "--archive-max-size=1.5g",
             "team/web:2",
             "serve",
             "--fast",
@@ -126,6 +127,7 @@ def test_every_option_arrives() -> None:
             ),
             pull="never",
             git=GitOptions("ssh", ("github.com/me/*", "h:8/a/b"), 20 * 1024**3),
+            max_archive_size=1536 * 1024**2,
         ),
         container=ContainerSpec(
             command=("serve", "--fast"),
