@@ -103,7 +103,9 @@ def test_every_option_arrives() -> None:
             "--log-format=json",
             *("--build-file=Dockerfile.web", "--build-arg=A=1", "--build-arg=COLOUR", "--build-target=last"),
             *("--no-cache", "--builder=classic", "--pull=never", "--git-protocol=ssh", "--state-dir=state"),
+            "--build-context-limit=2g",
             *("--git-submodules=github.com/me/*", "--git-submodules=h:8/a/b", "--git-max-size=20g"),
+            "--archive-max-size=1.5g",
             "team/web:2",
             "serve",
             "--fast",
@@ -116,10 +118,16 @@ def test_every_option_arrives() -> None:
             name=SourceName("image", "team/web:2"),
             state_folder="/srv/Corner Shop/state",
             build=BuildOptions(
-                "Dockerfile.web", {"A": "1", "COLOUR": "blue"}, "last", no_cache=True, builder="classic"
+                "Dockerfile.web",
+                {"A": "1", "COLOUR": "blue"},
+                "last",
+                no_cache=True,
+                builder="classic",
+                context_limit=2 << 30,
             ),
             pull="never",
             git=GitOptions("ssh", ("github.com/me/*", "h:8/a/b"), 20 * 1024**3),
+            max_archive_size=1536 * 1024**2,
         ),
         container=ContainerSpec(
             command=("serve", "--fast"),
@@ -437,3 +445,25 @@ def test_a_command_line_without_the_values_of_its_variables_means_the_same() -> 
 @pytest.mark.parametrize("option", ["--hookbot", "--notify"])
 def test_an_error_does_not_repeat_a_secret(option: str) -> None:
     assert "T0KEN" not in refusal_of_any(option, "ftp://T0KEN@hooks.example/x")
+
+
+def test_an_error_does_not_repeat_the_command_of_a_hook() -> None:
+    error = refusal("--hook", "born=curl -H 'Authorization: Bearer T0KEN' x")
+    assert error.startswith("write EVENT=COMMAND")
+    assert '(in --hook "born=***"' in error
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://me:T0KEN@h/x", "https://T0KEN@h/", "https://h/ü", "https://h\u2028/", "https://h:x/", "https://h/\x1b"],
+)
+def test_a_web_hook_must_be_a_url_that_can_be_asked(url: str) -> None:
+    error = refusal("--notify", url)
+    assert "without a user name" in error
+    assert "T0KEN" not in error
+
+
+@pytest.mark.parametrize("url", ["http://h", "https://h:8080/x/%20?a=b#c", "https://[::1]:1/", "https://a-b.example?x"])
+def test_a_web_hook(url: str) -> None:
+    found = spec("--notify", url)
+    assert found.notifications.urls == (url,)
