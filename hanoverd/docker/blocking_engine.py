@@ -37,7 +37,7 @@ class BlockingEngine:
 
     def version(self) -> Mapping[str, Any]:
         """Return the engine's version, with ``ApiVersion`` and ``MinAPIVersion``."""
-        with self._connect("ask for its version") as client:
+        with self._connect("get the version of the Docker engine") as client:
             answer: Mapping[str, Any] = client.version(api_version=False)
             return answer
 

@@ -185,7 +185,7 @@ command of ``ready``: if it fails, the new version does not go live.""",
         name="notify",
         kind=Kind.REPEATED,
         metavar="URL",
-        help="Post each event to a web hook, as JSON",
+        help="Post each event to a webhook, as JSON",
         text="""\
 The keys are ``event``, ``app``, ``new``, ``new_id``, ``old``, ``old_id``, ``image``, ``image_id`` and ``reason``. A
 post is tried five times; a handover does not wait for it.""",
