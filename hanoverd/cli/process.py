@@ -13,7 +13,8 @@ from hanoverd.cli.secrets import SECRETS
 from hanoverd.runtime.errors import HanoverdError, UsageError
 from hanoverd.spec.programs import RemoteCommand
 
-USAGE_FAILED = 2
+#: The status of a process whose command line is wrong, as in Docker.
+USAGE_FAILED = 125
 
 #: The status of a process that SIGINT has ended, as shells report it.
 INTERRUPTED = 128 + 2
@@ -31,6 +32,8 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
         line = read_line(arguments, os.environ, str(Path.cwd()))
         spec = specification(line, _schemes)
     except InfoRequested as info:
+        for warning in info.warnings:
+            sys.stderr.write(f"hanoverd: warning: {warning}\n")
         sys.stdout.write(f"{info}\n")
         raise SystemExit(0) from None
     except UsageError as error:

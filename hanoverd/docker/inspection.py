@@ -53,7 +53,8 @@ def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
         env=_given_env(config, image, given),
         ports=tuple(port for port, _ in _ports_in(host.get("PortBindings"))),
         volumes=Volumes(tuple(host.get("Binds") or ()), tuple(anonymous)),
-        settings=settings_in(config, host, _given_settings(given)),
+        settings=_settings(config, host, given),
+        platform=str((given or {}).get("platform", "")),
     )
     labels = config.get("Labels") or {}
     return Recipe(image_in(found), options, Lineage.of_labels(labels, generation_of(labels)))
@@ -65,6 +66,13 @@ def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     except (KeyError, ValueError):
         return None
     return given
+
+
+def _settings(config: Mapping[str, Any], host: Mapping[str, Any], given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if given is not None and isinstance(given.get("settings"), dict):
+        settings: Mapping[str, Any] = given["settings"]
+        return settings
+    return settings_in(config, host, _given_settings(given))
 
 
 def _given_settings(given: Mapping[str, Any] | None) -> list[str]:

@@ -27,6 +27,13 @@ class BuildOptions:
     builder: str = AUTO
 
 
+def parse_pull(text: str) -> str:
+    """Read when to pull an image; an empty text is ``never``.  ValueError, in docker's words."""
+    if text and text not in PULLS:
+        raise ValueError(f'invalid pull option: \'{text}\': must be one of "always", "missing" or "never"')
+    return text or NEVER
+
+
 def parse_build_arg(text: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
     """Return the name and value of ``NAME=VALUE``, or of ``NAME`` with the value in ``environ``; ValueError without a name."""
     name, assigned, value = text.partition("=")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hanoverd.cli.options.option import Kind, Option, Secret
-from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, Context, Value, one_of
-from hanoverd.spec.build import BUILDERS, PULLS, parse_build_arg
+from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, Context, Value, one_of, plain
+from hanoverd.spec.build import BUILDERS, parse_build_arg, parse_pull
 
 
 def _read_build_arg(text: str, context: Context) -> tuple[str, str | None]:
@@ -18,8 +18,15 @@ PULL = Option(
     metavar="always|missing|never",
     help="Pull the image before each handover (default: missing; with --hookbot, always)",
     text="As in docker run.",
-    value=one_of(PULLS),
+    value=plain(parse_pull, is_late=True),
     place="source.pull",
+)
+
+PLATFORM = Option(
+    name="platform",
+    metavar="SYSTEM/ARCHITECTURE",
+    help="Set platform if the engine is multi-platform capable",
+    variable="DOCKER_DEFAULT_PLATFORM",
 )
 
 BUILD = (
