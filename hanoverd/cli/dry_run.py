@@ -39,7 +39,7 @@ def dry_run(given: Given, spec: AppSpec) -> str:
         "pull": spec.source.pull or MISSING,
         "source": {"kind": spec.source.name.scheme, "name": spec.source.name.text},
         "firewall": _firewall(spec, name),
-        "settings": _settings(given),
+        "settings": {**_settings(given), "name": spec.name},
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 

@@ -80,6 +80,11 @@ class ContainerSpec:
         return not str(self.settings.get(NETWORK_MODE, "")).startswith(_SHARED_NETWORKS)
 
     @property
+    def own_ports(self) -> tuple[ContainerPort, ...]:
+        """The ports to publish; none in a network namespace that is not the container's own: the engine refuses that."""
+        return self.ports if self.has_own_ports else ()
+
+    @property
     def stop_timeout(self) -> int | None:
         """The seconds between the stop signal and the kill, -1 for no limit; None leaves it to the image."""
         seconds: int | None = self.settings.get(STOP_TIMEOUT)
@@ -157,7 +162,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         "HostConfig": {
             # On loopback, each on a port of the engine's choice: a version that is not ready cannot be reached from
             # outside, and the engine still accepts what our rules send to the container's own address.
-            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in container.ports},
+            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in container.own_ports},
             "Binds": [*container.volumes.binds],
         },
     }
@@ -165,9 +170,6 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         body["Cmd"] = [*container.command]
     for place, value in container.settings.items():
         _put(body, place.split("."), value)
-    if not container.has_own_ports:
-        # The engine refuses these for a network namespace that is not the container's own.
-        _put(body, ("HostConfig", "PortBindings"), {})
     if HOSTNAME not in container.settings and _has_no_hostname(container):
         del body["Hostname"]
     return body

@@ -80,7 +80,10 @@ def parse_volume(text: str, cwd: str) -> Bind | AnonymousVolume:
         return AnonymousVolume(text)
     _check_sections(text, sections)
     source, *rest = sections
-    return Bind(":".join([resolved(source, cwd), *rest]))
+    source = resolved(source, cwd)
+    if ":" in source:
+        raise ValueError(f"invalid volume specification: '{text}': {source} has a colon: use --mount for it")
+    return Bind(":".join([source, *rest]))
 
 
 def check_volume(volume: Bind | AnonymousVolume) -> None:
@@ -176,8 +179,7 @@ def _check_sections(text: str, sections: list[str]) -> None:
 
 
 def _check_bind(text: str, sections: list[str]) -> None:
-    # A source that was made absolute can have colons itself.
-    source, target, *mode = sections if len(sections) <= _MOST_SECTIONS else [":".join(sections[:-2]), *sections[-2:]]
+    source, target, *mode = sections
     if not mode and _kinds(target) is not None:
         raise ValueError(f"invalid volume specification: '{text}': a volume without a source has no mode")
     kinds = _kinds(mode[0]) if mode else frozenset[str]()
@@ -191,8 +193,6 @@ def _check_bind(text: str, sections: list[str]) -> None:
         if "propagation" in kinds:
             raise InvalidMount(kind, "field BindOptions must not be specified (propagation is for folders)")
         check_volume_name(source)
-    if ":" in source:
-        raise ValueError(f"invalid volume specification: '{text}': {source} has a colon: use --mount for it")
 
 
 def _kinds(mode: str) -> frozenset[str] | None:
