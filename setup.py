@@ -54,6 +54,8 @@ setup(
         "unit-test": UNIT_TEST,
         "test": [
             *UNIT_TEST,
+            # Wheels exist for these only; from source it needs clang.
+            'atheris>=3; platform_machine == "x86_64" and python_version < "3.15"',
             "bcrypt",
             "moto[server]>=5",
             "mypy>=2",

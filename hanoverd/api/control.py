@@ -60,6 +60,7 @@ class Control:
             handover=None if last is None else last.json(),
             paused=state.requests.is_paused,
             held=self._held(),
+            held_count=state.requests.held_count,
             kept=tuple(self._kept(one) for one in app.retention.kept()),
             repairs=app.reconciler.repairs,
             pid=os.getpid(),
@@ -129,12 +130,16 @@ class Control:
             record = self._history.get(handover)
             if record is not None and record.is_over:
                 return record
-            ended: Deferred[Record] = Deferred(lambda _: None)
-            self._history.on_finish(lambda record, ended=ended: None if ended.called else ended.callback(record))  # type: ignore[misc]
-            await ended
+            ended: Deferred[Record] = Deferred()
+            self._history.on_finish(ended.callback)
+            try:
+                await ended
+            finally:
+                # Not before the next handover ends, if this wait was cancelled.
+                self._history.withdraw(ended.callback)
 
     def _held(self) -> tuple[str, ...]:
-        return tuple(held.reason for held in self._orchestrator.state.requests.held)
+        return tuple(dict.fromkeys(held.reason for held in self._orchestrator.state.requests.held))
 
     def _live(self, live: Running) -> LiveStatus:
         created = live.created

@@ -44,7 +44,10 @@ class LiveStatus(VersionStatus):
 
 @dataclass(frozen=True)
 class AppStatus:
-    """An app.  Without a daemon, ``pid`` is None."""
+    """An app.  Without a daemon, ``pid`` is None.
+
+    ``held`` are the reasons of the triggers that are held, the newest ones, and ``held_count`` is the number of all of them.
+    """
 
     app: str
     state: str
@@ -54,6 +57,7 @@ class AppStatus:
     handover: Mapping[str, object] | None
     paused: bool
     held: tuple[str, ...]
+    held_count: int
     kept: tuple[VersionStatus, ...]
     #: How often the rules were repaired.
     repairs: int

@@ -11,7 +11,9 @@ from hanoverd.cli.line import InfoRequested, read_line
 from hanoverd.cli.parse import ServiceSpec, mistyped, specification
 from hanoverd.cli.secrets import SECRETS
 from hanoverd.runtime.errors import HanoverdError, UsageError
+from hanoverd.runtime.search_path import limit_search_path
 from hanoverd.spec.programs import RemoteCommand
+from hanoverd.text.escapes import escaped
 
 #: The status of a process whose command line is wrong, as in Docker.
 USAGE_FAILED = 125
@@ -28,6 +30,7 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
     If the command line has secrets, this process first executes its program again with the secrets in its environment:
     every user of a host can list the command lines of all processes.
     """
+    limit_search_path(os.environ)
     try:
         line = read_line(arguments, os.environ, str(Path.cwd()))
         spec = specification(line, _schemes)
@@ -51,7 +54,7 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
 
 def complain(error: HanoverdError) -> None:
     """Report an error on standard error."""
-    sys.stderr.write(f"hanoverd: {error}\n")
+    sys.stderr.write(f"hanoverd: {escaped(str(error))}\n")
 
 
 def _run_remote(command: RemoteCommand) -> int:

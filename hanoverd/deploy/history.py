@@ -95,6 +95,11 @@ class History:
         """Call ``call`` once, when the next handover ends."""
         self._waiting.append(call)
 
+    def withdraw(self, call: Callable[[Record], object]) -> None:
+        """Do not call ``call`` any more. Idempotent."""
+        if call in self._waiting:
+            self._waiting.remove(call)
+
     def is_known(self, number: int) -> bool:
         """Whether a handover with this ID is remembered, or its number is reserved."""
         oldest = self._records[0].id if self._records else 1

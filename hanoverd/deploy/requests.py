@@ -9,6 +9,9 @@ from hanoverd.deploy.targets import Source, Target
 #: Why a request is cancelled when a newer one replaces it.
 NEWER = "replaced by a newer request"
 
+#: How many different reasons a request has, and how many different triggers are held: the newest ones.
+MOST = 20
+
 
 @dataclass(frozen=True)
 class Command:
@@ -30,11 +33,28 @@ class Request:
 
 @dataclass(frozen=True)
 class Held:
-    """A trigger that waits for ``resume``; ``is_missed``: no message reported its revision, it was found at the source."""
+    """A trigger that waits for ``resume``; ``is_missed``: no message reported its revision, it was found at the source.
+
+    ``count`` is the number of triggers that it stands for.
+    """
 
     reason: str
     revision: str | None
     is_missed: bool = False
+    count: int = 1
+
+    def is_repeated_by(self, newer: Held) -> bool:
+        """Whether ``newer`` asks for the same."""
+        return replace(newer, count=self.count) == self
+
+    def replaced_by(self, newer: Held) -> Held:
+        """Return the trigger that stands for both; the newer one wins."""
+        return Held(
+            newer.reason,
+            self.revision if newer.revision is None else newer.revision,
+            self.is_missed and newer.is_missed,
+            self.count + newer.count,
+        )
 
 
 @dataclass(frozen=True)
@@ -56,24 +76,29 @@ class Requests:
     @property
     def is_empty(self) -> bool:
         """Whether no request waits."""
-        return not self.reasons
+        return not self.reasons and self.command is None
+
+    @property
+    def held_count(self) -> int:
+        """How many triggers are held."""
+        return sum(held.count for held in self.held)
 
     def add_trigger(self, reason: str, revision: str | None) -> Requests:
         """Add a trigger, which is held while paused."""
         if self.is_paused:
-            return replace(self, held=(*self.held, Held(reason, revision)))
+            return self._hold(Held(reason, revision))
         return self.with_trigger(reason, revision)
 
     def add_command(self, command: Command) -> Requests:
         """Add a command, which is not held while paused."""
-        return replace(self._without_command(), command=command).with_reason(command.reason)
+        return replace(self, command=command)
 
     def newest_found(self, newest: str) -> Requests:
         """Note the newest revision of the source, which hookbot may not have reported; see ``catch_up``."""
         if self.is_paused:
             if newest == self.obtained and not self.held:
                 return self
-            return replace(self, held=(*self.held, Held(_missed(newest), newest, is_missed=True)))
+            return self._hold(Held(_missed(newest), newest, is_missed=True))
         return replace(self, missed=newest)
 
     def catch_up(self) -> Requests:
@@ -109,16 +134,20 @@ class Requests:
 
     def next_request(self) -> Request:
         """Return the waiting request."""
-        target = Source(self.revision) if self.command is None else self.command.target
-        return Request(tuple(dict.fromkeys(self.reasons)), target, self.command)
+        if self.command is None:
+            return Request(self.reasons, Source(self.revision))
+        reasons = dict.fromkeys((*self.reasons, self.command.reason))
+        return Request(tuple(reasons), self.command.target, self.command)
 
     def with_reason(self, reason: str) -> Requests:
         """Return the queue with one more reason for the waiting request."""
-        return replace(self, reasons=(*self.reasons, reason))
+        if reason in self.reasons:
+            return self
+        return replace(self, reasons=(*self.reasons, reason)[-MOST:])
 
     def with_trigger(self, reason: str, revision: str | None) -> Requests:
         """Return the queue with one more trigger, paused or not."""
-        requests = self._without_command()
+        requests = replace(self, command=None)
         if revision is not None:
             requests = replace(requests, revision=revision)
         if revision == requests.revision:
@@ -126,12 +155,18 @@ class Requests:
             requests = replace(requests, missed=None)
         return requests.with_reason(reason)
 
-    def _without_command(self) -> Requests:
-        if self.command is None:
-            return self
-        reasons = list(self.reasons)
-        reasons.remove(self.command.reason)
-        return replace(self, command=None, reasons=tuple(reasons))
+    def _hold(self, newer: Held) -> Requests:
+        """Hold one more trigger, without a change of the request that ``release`` makes of all of them."""
+        held = list(self.held)
+        for index, one in enumerate(held):
+            # One that names a revision may overrule those before it: it must keep its place.
+            if one.is_repeated_by(newer) and (newer.revision is None or one is held[-1]):
+                held[index] = one.replaced_by(newer)
+                return replace(self, held=tuple(held))
+        held.append(newer)
+        if len(held) > MOST:
+            held[:2] = [held[0].replaced_by(held[1])]
+        return replace(self, held=tuple(held))
 
 
 def _missed(newest: str) -> str:

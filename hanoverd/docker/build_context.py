@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hanoverd.docker.abort import Abort
-from hanoverd.docker.dockerignore import Ignored, Verdict
+from hanoverd.docker.context_walk import Found, naming, walk
+from hanoverd.docker.dockerignore import Ignored
 from hanoverd.runtime.errors import ObtainFailed
+from hanoverd.runtime.regular_files import open_entry, read_below, read_regular
+from hanoverd.text.lines import shortened
+from hanoverd.text.quoting import quoted
+from hanoverd.text.sizes import format_size
 
 IGNORE_FILE = ".dockerignore"
+
+#: The maximum size of a Dockerfile and of an ignore file, in bytes.
+LARGEST_FILE = 1024 * 1024
 
 #: The size of the pieces that are sent to the engine, in bytes.
 PIECE = 256 * 1024
 
-_END = bytes(2 * tarfile.BLOCKSIZE)
+#: For how many files with several names the first name is remembered; further ones are sent with each name.
+_MOST_LINKS = 100_000
 
-_SPECIAL_FILES = (stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK)
+#: How much of a path a message has, in characters.
+_LONGEST_SHOWN = 300
+
+_END = bytes(2 * tarfile.BLOCKSIZE)
 
 
 @dataclass(frozen=True)
@@ -40,91 +53,133 @@ class BuildContext:
         """The path of the Dockerfile in the tar; a file from elsewhere gets a reserved name."""
         return ".dockerfile.hanoverd" if Path(self.dockerfile).is_absolute() else self.dockerfile
 
-    def pack(self, abort: Abort) -> Iterator[bytes]:
+    def read_dockerfile(self) -> bytes:
+        """Return the Dockerfile. Raises ``OSError``, also if it is not a regular file, if it is a link out of the folder, or
+        if it is larger than ``LARGEST_FILE``.
+        """
+        if Path(self.dockerfile).is_absolute():
+            return read_regular(self.dockerfile_path, LARGEST_FILE)
+        return read_below(self.folder, self.dockerfile, LARGEST_FILE)
+
+    def pack(self, abort: Abort, most: int | None = None) -> Iterator[bytes]:
         """Yield the tar in pieces, like Docker's client: all files belong to root, and there are neither special files nor
         files that ``.dockerignore`` excludes.
 
-        Raises ``ObtainFailed`` if a file cannot be read, and ``EngineUnreachable`` after ``abort`` was requested.
+        Raises ``ObtainFailed`` if a file cannot be read or if the files have more than ``most`` bytes, and
+        ``EngineUnreachable`` after ``abort`` was requested.
         """
         try:
-            yield from _gathered(self._blocks(abort))
+            yield from _gathered(self._blocks(abort, most))
         except OSError as error:
             raise ObtainFailed(
-                f"cannot read the build context {self.folder}: {error}. Fix it, or exclude the file in .dockerignore"
+                f"cannot read the build context {self.folder}: {_reason(error)}. Fix it, or exclude the file in "
+                f"{IGNORE_FILE}"
             ) from error
 
     def names(self) -> Iterator[str]:
         """Yield the paths of the context, relative to it; a folder comes before its contents."""
-        ignored = self._ignored()
-        yield from _walk(self.folder, "", ignored, ignored.top)
+        for found in walk(self.folder, self.read_ignored()):
+            yield found.path
 
-    def _ignored(self) -> Ignored:
+    def read_ignored(self) -> Ignored:
+        """Return what the ignore file excludes. Fails with ``ObtainFailed`` if it cannot be read or is not valid."""
         # An ignore file for this Dockerfile takes precedence.
-        for file in (Path(f"{self.dockerfile_path}.dockerignore"), self.folder / IGNORE_FILE):
+        beside = Path(f"{self.dockerfile_path}{IGNORE_FILE}")
+        places = [(self.folder, f"{self.dockerfile}{IGNORE_FILE}"), (self.folder, IGNORE_FILE)]
+        if Path(self.dockerfile).is_absolute():
+            places[0] = (beside.parent, beside.name)
+        for folder, name in places:
             try:
-                text = file.read_text(errors="surrogateescape")
+                text = read_below(folder, name, LARGEST_FILE).decode(errors="surrogateescape")
+                return Ignored.read(text, needed=[IGNORE_FILE, self.name_in_context])
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            try:
-                return Ignored.read(text, needed=[IGNORE_FILE, self.name_in_context])
+            except OSError as error:
+                raise ObtainFailed(f"cannot read {folder / name}: {error.strerror}") from None
             except ValueError as error:
-                raise ObtainFailed(f"{file}: {error}") from None
-        return Ignored([])
+                raise ObtainFailed(f"{folder / name}: {error}") from None
+        return Ignored()
 
-    def _blocks(self, abort: Abort) -> Iterator[bytes]:
-        links: dict[tuple[int, int], str] = {}
-        for name in self.names():
+    def _blocks(self, abort: Abort, most: int | None) -> Iterator[bytes]:
+        tar = _Tar(self.folder, most)
+        for found in walk(self.folder, self.read_ignored()):
             abort.check()
-            yield from _entry(self.folder / name, name, links)
+            with naming(found.path):
+                yield from tar.entry(found)
         if Path(self.dockerfile).is_absolute():
-            yield from _entry(self.dockerfile_path, self.name_in_context, links)
+            yield from _file_of(self.name_in_context, self.read_dockerfile())
         yield _END
 
 
-def _walk(folder: Path, prefix: str, ignored: Ignored, of_parent: Verdict) -> Iterator[str]:
-    with os.scandir(folder / prefix) as listing:
-        entries: Sequence[os.DirEntry[str]] = sorted(listing, key=lambda entry: entry.name)
-    for entry in entries:
-        name = f"{prefix}{entry.name}"
-        verdict = ignored.verdict(name, of_parent)
-        if not verdict.is_ignored:
-            yield name
-        if entry.is_dir(follow_symlinks=False) and (not verdict.is_ignored or ignored.may_hold_exceptions(name)):
-            yield from _walk(folder, f"{name}/", ignored, verdict)
+class _Tar:
+    """The entries of the context ``folder``, of which all files together have at most ``most`` bytes."""
+
+    def __init__(self, folder: Path, most: int | None) -> None:
+        self._folder = folder
+        self._most = most
+        self._size = 0
+        self._links: dict[tuple[int, int], str] = {}
+
+    def entry(self, found: Found) -> Iterator[bytes]:
+        """Yield the header, content and padding of one file; nothing for a special file."""
+        status = os.stat(found.name, dir_fd=found.folder, follow_symlinks=False)
+        header = tarfile.TarInfo(found.path)
+        identity = (status.st_dev, status.st_ino)
+        if stat.S_ISLNK(status.st_mode):
+            header.type, header.linkname = tarfile.SYMTYPE, os.readlink(found.name, dir_fd=found.folder)
+        elif stat.S_ISDIR(status.st_mode):
+            header.type = tarfile.DIRTYPE
+        elif not stat.S_ISREG(status.st_mode):
+            return
+        elif status.st_nlink > 1 and identity in self._links:
+            header.type, header.linkname = tarfile.LNKTYPE, self._links[identity]
+        else:
+            yield from self._file(header, found)
+            return
+        yield _header(header, status)
+
+    def _file(self, header: tarfile.TarInfo, found: Found) -> Iterator[bytes]:
+        # The file that was opened counts: it may have been replaced since the folder was read.
+        file, status = open_entry(found.folder, found.name)
+        try:
+            header.size = status.st_size
+            self._size += status.st_size
+            if self._most is not None and self._size > self._most:
+                raise ObtainFailed(
+                    f"the build context {self._folder} is larger than {format_size(self._most)} (--build-context-limit), at "
+                    f"the file {quoted(found.path)} of {format_size(status.st_size)}: exclude what the build does not need "
+                    f"in {IGNORE_FILE}, or raise the limit"
+                )
+            if status.st_nlink > 1 and len(self._links) < _MOST_LINKS:
+                self._links[status.st_dev, status.st_ino] = found.path
+            yield _header(header, status)
+            yield from _content(file, status.st_size)
+        finally:
+            os.close(file)
 
 
-def _entry(path: Path, name: str, links: dict[tuple[int, int], str]) -> Iterator[bytes]:
-    """Yield the header, content and padding of one file."""
-    found = path.lstat()
-    if stat.S_IFMT(found.st_mode) in _SPECIAL_FILES:
-        return
+def _header(header: tarfile.TarInfo, status: os.stat_result) -> bytes:
+    header.mode = stat.S_IMODE(status.st_mode)
+    header.mtime = int(status.st_mtime)
+    return header.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def _file_of(name: str, content: bytes) -> Iterator[bytes]:
     header = tarfile.TarInfo(name)
-    header.mode = stat.S_IMODE(found.st_mode)
-    header.mtime = int(found.st_mtime)
-    content_size = 0
-    if stat.S_ISLNK(found.st_mode):
-        header.type, header.linkname = tarfile.SYMTYPE, str(path.readlink())
-    elif stat.S_ISDIR(found.st_mode):
-        header.type = tarfile.DIRTYPE
-    elif found.st_nlink > 1 and (found.st_dev, found.st_ino) in links:
-        header.type, header.linkname = tarfile.LNKTYPE, links[found.st_dev, found.st_ino]
-    else:
-        links[found.st_dev, found.st_ino] = name
-        header.size = content_size = found.st_size
+    header.size = len(content)
     yield header.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-    if content_size:
-        yield from _content(path, content_size)
+    yield content
+    yield bytes(-len(content) % tarfile.BLOCKSIZE)
 
 
-def _content(path: Path, size: int) -> Iterator[bytes]:
+def _content(file: int, size: int) -> Iterator[bytes]:
     left = size
-    with path.open("rb", buffering=0) as file:
-        # The header has the size: bytes that were appended since then are left out.
-        while left and (piece := file.read(min(PIECE, left))):
-            left -= len(piece)
-            yield piece
+    # The header has the size: bytes that were appended since then are left out.
+    while left and (piece := os.read(file, min(PIECE, left))):
+        left -= len(piece)
+        yield piece
     if left:
-        raise OSError(f"{path} became shorter while it was read")
+        raise OSError(errno.EIO, "it became shorter while it was read")
     yield bytes(-size % tarfile.BLOCKSIZE)
 
 
@@ -141,3 +196,9 @@ def _gathered(blocks: Iterator[bytes]) -> Iterator[bytes]:
             size = 0
     if gathered:
         yield b"".join(gathered)
+
+
+def _reason(error: OSError) -> str:
+    """Return the text of an error, with its file quoted: names may have escape sequences."""
+    name = "" if error.filename is None else f"{shortened(quoted(os.fsdecode(error.filename)), _LONGEST_SHOWN)}: "
+    return f"{name}{error.strerror}"

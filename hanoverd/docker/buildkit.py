@@ -9,8 +9,10 @@ from pathlib import Path
 
 from hanoverd.docker import quirks
 from hanoverd.docker.build_context import BuildContext
+from hanoverd.runtime.capabilities import Keep
 from hanoverd.runtime.errors import ObtainFailed
 from hanoverd.runtime.processes import ProcessReactor, run
+from hanoverd.runtime.search_path import find_programs
 from hanoverd.spec.build import BuildOptions
 
 #: The docker command has BuildKit built in from the first version on, and needs the plugin buildx from the second on.
@@ -51,7 +53,8 @@ class BuildKit:
             argv += arguments
             argv += [f"--target={options.target}"] if options.target else []
             argv += ["--no-cache"] if options.no_cache else []
-            ended = await run(self._reactor, [*argv, str(context.folder)], environ, on_line=on_line, with_children=True)
+            argv.append(str(context.folder))
+            ended = await run(self._reactor, argv, environ, on_line=on_line, with_children=True, keep=Keep.READING)
             return id_file.read_text().strip() if ended.code == 0 else None
 
     def _build_args(self, options: BuildOptions) -> tuple[list[str], Mapping[str, str]]:
@@ -74,10 +77,8 @@ class BuildKit:
     async def _find(self) -> str | None:
         if self._command is not None and os.access(self._command, os.X_OK):
             return self._command
-        for folder in self._environ.get("PATH", "").split(os.pathsep):
-            # An empty entry means the current folder, which may be an untrusted repository.
-            command = f"{folder}/docker"
-            if folder.startswith("/") and os.access(command, os.X_OK) and await self._has_buildkit(command):
+        for command in find_programs("docker", self._environ):
+            if await self._has_buildkit(command):
                 self._command = command
                 return command
         return None

@@ -26,6 +26,10 @@ from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.ports import LOOPBACK, ContainerPort, HostPort, Protocol
 from hanoverd.spec.volumes import Volumes
+from hanoverd.text.decimal import parse_decimal
+
+#: The lists of texts in the label ``hanoverd.given``.
+_LISTS = ("env", "unset", "volumes")
 
 
 def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
@@ -35,8 +39,8 @@ def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
 
 def generation_of(labels: Mapping[str, str] | None) -> int:
     """Return the version number in the labels of a container; -1 if it is not a version."""
-    number = (labels or {}).get(GENERATION, "")
-    return int(number) if number.isdigit() else -1
+    number = parse_decimal((labels or {}).get(GENERATION, ""))
+    return -1 if number is None else number
 
 
 def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
@@ -62,10 +66,16 @@ def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
 
 def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     try:
-        given: Mapping[str, Any] = json.loads((config.get("Labels") or {})[GIVEN])
-    except (KeyError, ValueError):
+        given = json.loads((config.get("Labels") or {})[GIVEN])
+    except (KeyError, ValueError, RecursionError):
         return None
-    return given
+    # An image can have labels of any content, and a container that hanoverd did not create has those of its image.
+    is_record = isinstance(given, dict) and "command" in given and all(map(_is_texts, map(given.get, _LISTS)))
+    return given if is_record and _is_texts(given.get("settings", [])) else None
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _settings(config: Mapping[str, Any], host: Mapping[str, Any], given: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from hanoverd.images import Progress
+from hanoverd.text.escapes import escaped_output
 
 
 def show_progress() -> Progress:
@@ -16,8 +17,8 @@ def show_progress() -> Progress:
     terminal = sys.__stderr__
     if terminal is None or not terminal.isatty():
         return _ignore
-    # \r: in some modes of a terminal, a line feed does not return to the first column.
-    return lambda line: print(f"  {line}\r", file=terminal, flush=True)
+    # What a Dockerfile prints must not control the terminal.  \r: in some modes of a terminal, a line feed does not return to the first column.
+    return lambda line: print(f"  {escaped_output(line, colour=False)}\r", file=terminal, flush=True)
 
 
 def _ignore(line: str) -> None:

@@ -22,10 +22,10 @@ from hanoverd.logs.formats import (
     as_json,
     for_file,
     for_journal,
+    for_syslog,
     for_terminal,
     is_noise,
     priority_of,
-    text_of,
 )
 
 #: twistd's own default.
@@ -41,7 +41,7 @@ def open_log(
     when it is large, and at SIGUSR1.
     """
     if twistd.get("syslog"):
-        return Syslog(twistd.get("prefix") or "", as_json if log_format == JSON else text_of)
+        return Syslog(twistd.get("prefix") or "", as_json if log_format == JSON else for_syslog)
     path, is_foreground = twistd.get("logfile"), twistd.get("nodaemon")
     if path == "-" and not is_foreground:
         sys.exit("Daemons cannot log to stdout, exiting!")
@@ -90,7 +90,7 @@ class Syslog:
     def __call__(self, event: LogEvent) -> None:
         """Write an event, one line at a time."""
         if not is_noise(event):
-            for line in self._line_of(event).splitlines():
+            for line in self._line_of(event).split("\n"):
                 syslog.syslog(priority_of(event), line)
 
 

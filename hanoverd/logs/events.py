@@ -11,6 +11,9 @@ from dataclasses import dataclass
 #: What a version printed: the one event that is the app's, not hanoverd's.
 OUTPUT = "output"
 
+#: What a hook printed.
+HOOK_OUTPUT = "hook_output"
+
 #: What a field holds, wherever it appears.
 FIELDS = {
     "address": "an IP address, or an address to listen at",
@@ -107,6 +110,7 @@ EVENTS = (
     _kind("remove_failed", "version container error", "A container could not be removed."),
     # What a version prints.
     _kind(OUTPUT, "version line", "A version printed a line."),
+    _kind("output_dropped", "version count", "A version prints more than is logged: so many lines were dropped."),
     _kind("output_interrupted", "version error", "The output of a version is not shown for now."),
     _kind("output_unavailable", "version error", "The output of a version cannot be shown."),
     # What an earlier run left.
@@ -120,6 +124,10 @@ EVENTS = (
     _kind("running", "app pid", "hanoverd runs."),
     _kind("paused", "app", "Triggers are held."),
     _kind("resumed", "app", "Triggers are no longer held."),
+    _kind(
+        "name_held", "app reason", "A user who may not use the engine holds the app's socket name, which is ignored."
+    ),
+    _kind("pause_ignored", "path error", "A file that says that hanoverd is paused belongs to another user."),
     _kind("pause_not_saved", "path error", "A restart of hanoverd will forget whether it is paused."),
     _kind("numbers_unreadable", "path reason", "The file with the next version's number cannot be read."),
     _kind("numbers_behind", "path number", "Containers have higher numbers than the file says."),
@@ -146,7 +154,7 @@ EVENTS = (
     _kind("count_failed", "reason", "Connections could not be counted this time."),
     _kind("connections_not_forgotten", "address error", "Connections to a dead version were not deleted."),
     # Hooks and notifications.
-    _kind("hook_output", "hook line", "A hook printed a line."),
+    _kind(HOOK_OUTPUT, "hook line", "A hook printed a line."),
     _kind("hook_failed", "hook command error", "A hook failed."),
     _kind("hook_skipped", "hook command count", "A hook was not run: too many are running."),
     _kind("notify_failed", "hook url error count", "An event could not be posted."),

@@ -1,4 +1,8 @@
-"""One event of the log as text: for a terminal, a file, the journal, or a program."""
+"""One event of the log as text: for a terminal, a file, the journal, or a program.
+
+Messages contain text from elsewhere: from containers, programs, the engine, other hosts. All text formats escape control
+characters here, in one place, and indent all lines of a message but the first: only hanoverd starts a line.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,18 @@ from typing import Any
 
 from twisted.logger import LogEvent, LogLevel, eventAsText, formatEvent
 
-from hanoverd.logs.events import OUTPUT, is_field
+from hanoverd.logs.events import HOOK_OUTPUT, OUTPUT, is_field
+from hanoverd.text.escapes import escaped, escaped_output
+from hanoverd.text.lines import shortened
 
 #: Returns the text of an event, without the last line feed; a message of several lines makes several.
 Format = Callable[[LogEvent], str]
 
 #: The two values of ``--log-format``.
 TEXT, JSON = "text", "json"
+
+#: How much of a message, and of one field in JSON, is shown, in characters.
+LONGEST_TEXT = 64 * 1024
 
 #: What Twisted's logger adds to an event, besides the keys that start with ``log_``.
 _TWISTED_FIELDS = frozenset({"event", "format", "isError", "message", "system", "time"})
@@ -34,15 +43,20 @@ def is_noise(event: LogEvent) -> bool:
 
 
 def text_of(event: LogEvent) -> str:
-    """Return the message, with the traceback of an internal error."""
-    return eventAsText(event, includeTimestamp=False, includeSystem=False)
+    """Return the message, with the traceback of an internal error, and without control characters and colours."""
+    kind = event.get("event")
+    if kind == OUTPUT:
+        return _output(event, _plain_text, colour=False)
+    text = shortened(eventAsText(event, includeTimestamp=False, includeSystem=False), LONGEST_TEXT)
+    return escaped_output(text, colour=False) if kind == HOOK_OUTPUT else escaped(text)
 
 
 def for_terminal(event: LogEvent, *, colour: bool) -> str:
     """Return the local time, the level unless it is info, and the message: ``14:03:21 web-3: ready in 4ms``."""
     time = f"{_local_time(event):%H:%M:%S}"
     paint = _painted if colour else _plain_text
-    return _indented(f"{paint(time, _FAINT)} {_level_word(event, paint)}{_message(event, paint)}", len(time) + 1)
+    message = _output(event, paint, colour=colour) if event.get("event") == OUTPUT else text_of(event)
+    return _indented(f"{paint(time, _FAINT)} {_level_word(event, paint)}{message}", len(time) + 1)
 
 
 def for_file(event: LogEvent) -> str:
@@ -52,13 +66,18 @@ def for_file(event: LogEvent) -> str:
 
 def without_time(event: LogEvent) -> str:
     """Return the level unless it is info, and the message."""
-    return _indented(f"{_level_word(event, _plain_text)}{text_of(event)}", 4)
+    return _indented(f"{_level_word(event, _plain_text)}{text_of(event)}", _INDENT)
 
 
 def for_journal(event: LogEvent) -> str:
     """Return the message as sd-daemon(3) says: journald takes the level from ``<N>``, and adds the time itself."""
     priority = priority_of(event)
-    return "\n".join(f"<{priority}>{line}" for line in text_of(event).splitlines() or [""])
+    return "\n".join(f"<{priority}>{line}" for line in for_syslog(event).split("\n"))
+
+
+def for_syslog(event: LogEvent) -> str:
+    """Return the message; the level and the time are not part of the text."""
+    return _indented(text_of(event), _INDENT)
 
 
 def as_json(event: LogEvent) -> str:
@@ -67,13 +86,14 @@ def as_json(event: LogEvent) -> str:
         "time": timestamp(event),
         "level": _level(event).name,
         "event": event.get("event", "other"),
-        "message": formatEvent(event),
+        "message": shortened(formatEvent(event), LONGEST_TEXT),
     }
     if "event" in event:
         shown |= fields_of(event)
     if "log_failure" in event:
-        shown["traceback"] = event["log_failure"].getTraceback()
-    return json.dumps(shown)
+        shown["traceback"] = shortened(event["log_failure"].getTraceback(), LONGEST_TEXT)
+    # JSON's own escapes leave DEL.
+    return json.dumps(shown).replace("\x7f", "\\u007f")
 
 
 def fields_of(event: LogEvent) -> dict[str, Any]:
@@ -102,6 +122,9 @@ def priority_of(event: LogEvent) -> int:
 
 _PRIORITIES = {LogLevel.debug: 7, LogLevel.info: 6, LogLevel.warn: 4, LogLevel.error: 3, LogLevel.critical: 2}
 
+#: By how many columns the lines of a message but the first are indented, in a file and in the journal.
+_INDENT = 4
+
 #: ECMA-48's codes for the rendition of text.
 _FAINT, _CYAN, _YELLOW, _RED = "2", "36", "33", "1;31"
 
@@ -121,13 +144,9 @@ def _level_word(event: LogEvent, paint: Callable[[str, str], str]) -> str:
     return "" if level < LogLevel.warn else f"{paint(level.name.upper(), _COLOURS[level])} "
 
 
-def _message(event: LogEvent, paint: Callable[[str, str], str]) -> str:
-    text = text_of(event)
-    if event.get("event") != OUTPUT:
-        return text
-    # The name in colour shows at a glance which lines are the app's.
-    name = str(event["version"])
-    return paint(name, _CYAN) + text.removeprefix(name)
+def _output(event: LogEvent, paint: Callable[[str, str], str], *, colour: bool) -> str:
+    """Return a line that a version printed; the name in colour shows at a glance which lines are the app's."""
+    return f"{paint(event['version'], _CYAN)}  | {escaped_output(event['line'], colour=colour)}"
 
 
 def _indented(text: str, columns: int) -> str:
@@ -139,10 +158,10 @@ _NOT_PLAIN = object()
 
 
 def _plain(value: object) -> object:
-    if value is None or isinstance(value, str | int | float):
+    if isinstance(value, str | BaseException | PurePath):
+        return shortened(str(value), LONGEST_TEXT)
+    if value is None or isinstance(value, int | float):
         return value
-    if isinstance(value, BaseException | PurePath):
-        return str(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

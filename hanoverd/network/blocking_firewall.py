@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hanoverd.network.firewall import RESTORE, SAVE, firewall_error
 from hanoverd.network.iptables import Table, parse_table
-from hanoverd.runtime.processes import find_program
+from hanoverd.runtime.search_path import find_program
 
 #: How long iptables may take, in seconds; it waits up to 5 for its lock.
 FIREWALL_WITHIN = 20

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from hanoverd.network.quirks import is_not_permitted
 from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.capabilities import Keep
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError, ProgramMissing
 from hanoverd.runtime.processes import ProcessReactor, run
@@ -95,7 +96,7 @@ class Conntrack:
                 command = ("conntrack", "-D", "-p", "tcp", "--reply-src", address, "--state", "SYN_SENT")
                 try:
                     # Its exit status is 1 where there was none.
-                    await run(self._reactor, command, self._environ)
+                    await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING)
                 except ProgramMissing as error:
                     self._give_up(str(error))
                 except HanoverdError as error:
@@ -132,7 +133,7 @@ class Conntrack:
 
     async def _list(self) -> _Counts:
         try:
-            ended = await run(self._reactor, ("conntrack", "-L", "-p", "tcp"), self._environ)
+            ended = await run(self._reactor, ("conntrack", "-L", "-p", "tcp"), self._environ, keep=Keep.EVERYTHING)
         except ProgramMissing as error:
             self._give_up(str(error))
             return None

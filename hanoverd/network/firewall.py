@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from hanoverd.network.iptables import NAT, Table, parse_table
 from hanoverd.network.rules import Route, RoutedVersion, find_problem, plan_removal, plan_routes, routed_version
+from hanoverd.runtime.capabilities import Keep
 from hanoverd.runtime.errors import FirewallError, HanoverdError, ProgramMissing, ProgramNotStarted
 from hanoverd.runtime.processes import ProcessReactor, WaitingProgram, run, start_waiting
 
@@ -107,7 +108,7 @@ class Firewall:
             pass  # The first failure is the one to report; ``repair`` retries.
 
     async def _save(self) -> Table:
-        ended = await run(self._reactor, SAVE, self._environ)
+        ended = await run(self._reactor, SAVE, self._environ, keep=Keep.EVERYTHING)
         if ended.code != 0:
             raise firewall_error("iptables-save", ended.code, ended.stderr)
         return parse_table(ended.stdout)

@@ -15,7 +15,7 @@ from functools import cached_property
 #: The table in which the kernel looks up where a new connection goes.
 NAT = "nat"
 
-_RULE = re.compile(r"(?:\[(\d+):(\d+)\] )?-A (\S+)(?: (.*))?")
+_RULE = re.compile(r"(?:\[([0-9]{1,20}):([0-9]{1,20})\] )?-A (\S+)(?: (.*))?")
 
 #: A word: in double quotes, with backslashes, where it holds more than letters, digits, hyphens and underscores.
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from hanoverd.network.chains import PREFIX, Chains, chains_of, is_incoming
 from hanoverd.network.iptables import Rule, Table, append, commit, declare, delete, delete_chain, insert_first
 from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, Protocol, PublishedPort
+from hanoverd.text.decimal import parse_decimal
 
 #: The comment of a rule is this and the version that it routes to.
 _COMMENT = "hanoverd: "
@@ -117,8 +118,9 @@ class PortRule:
     @property
     def container(self) -> tuple[str, ContainerPort] | None:
         """The container's address, and its port; None where it goes to the engine's proxy."""
-        address, _, number = self.to.rpartition(":")
-        return (address, ContainerPort(int(number), self.host.protocol)) if address and number.isdecimal() else None
+        address, _, text = self.to.rpartition(":")
+        number = parse_decimal(text)
+        return (address, ContainerPort(number, self.host.protocol)) if address and number is not None else None
 
 
 def plan_routes(app: str, version: str, routes: Sequence[Route], table: Table | None = None) -> str:

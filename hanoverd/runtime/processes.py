@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.capabilities import Keep, own_setpriv_command
 from hanoverd.runtime.clock import settled_or_forced
-from hanoverd.runtime.errors import ProgramMissing, ProgramNotStarted
+from hanoverd.runtime.errors import ProgramNotStarted
+from hanoverd.runtime.search_path import find_program
 from hanoverd.text.lines import LineCutter, text_of
 
 #: How long a program has after SIGTERM before it gets SIGKILL, in seconds.
@@ -44,17 +45,6 @@ class Ended:
     stderr: str
 
 
-def find_program(name: str, environ: Mapping[str, str]) -> str:
-    """Return the path of the program ``name`` on PATH; fails with ``ProgramMissing``.
-
-    The current folder is not searched, because it may be an untrusted repository.
-    """
-    path = shutil.which(name, path=environ.get("PATH", ""))
-    if path is None:
-        raise ProgramMissing(name)
-    return path
-
-
 async def run(
     reactor: ProcessReactor,
     argv: Sequence[str],
@@ -64,6 +54,7 @@ async def run(
     cwd: str | None = None,
     on_line: Callable[[str], object] | None = None,
     with_children: bool = False,
+    keep: Keep = Keep.NOTHING,
 ) -> Ended:
     """Run a program, found on PATH, with ``stdin`` as its input, and return its result when it has ended.
 
@@ -71,21 +62,22 @@ async def run(
     ``with_children`` is for a program that runs other programs: it gets its own session, so that none of them can ask on
     the terminal, and a cancel ends all of them. A child that it leaves is not waited for: its output is read for
     ``OUTPUT_GRACE`` seconds after the program's exit, then the pipe is closed.
+    ``keep`` names the capabilities of this process that the program has too.
 
     Fails with ``ProgramMissing`` or ``ProgramNotStarted``. Cancel sends SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later;
     the Deferred fires with ``CancelledError`` when the process has ended.
     """
     protocol = _Collector(reactor) if on_line is None else _Lines(reactor, on_line)
-    program = _start(reactor, protocol, argv, environ, cwd=cwd, with_children=with_children)
+    program = _start(reactor, protocol, argv, environ, cwd=cwd, with_children=with_children, keep=keep)
     return await program.finish(stdin)
 
 
 def start_waiting(reactor: ProcessReactor, argv: Sequence[str], environ: Mapping[str, str]) -> WaitingProgram:
     """Start a program, found on PATH, before its input is known, to save its start time later.
 
-    The caller must call ``finish`` or ``abandon``. Fails with ``ProgramMissing`` or ``ProgramNotStarted``.
+    It has all capabilities of this process. The caller must call ``finish`` or ``abandon``. Fails with ``ProgramMissing`` or ``ProgramNotStarted``.
     """
-    return _start(reactor, _Collector(reactor), argv, environ)
+    return _start(reactor, _Collector(reactor), argv, environ, keep=Keep.EVERYTHING)
 
 
 class WaitingProgram:
@@ -145,14 +137,16 @@ def _start(
     *,
     cwd: str | None = None,
     with_children: bool = False,
+    keep: Keep,
 ) -> WaitingProgram:
     program = find_program(argv[0], environ)
     command = list(argv)
-    if with_children:
-        protocol.has_group = True
-        # setsid(1) executes the program in its own process, unless it has to fork.
-        command = ["setsid", program, *argv[1:]]
-        program = find_program("setsid", environ)
+    # Both execute the program in their own process; setsid(1) unless it has to fork.
+    for starter in (own_setpriv_command(keep), ["setsid"] if with_children else []):
+        if starter:
+            command = [*starter, program, *command[1:]]
+            program = find_program(starter[0], environ)
+    protocol.has_group = with_children
     try:
         # If it fails, it closes its pipes.
         reactor.spawnProcess(protocol, program, command, env=dict(environ), path=cwd)

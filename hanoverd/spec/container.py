@@ -132,7 +132,8 @@ def export_body(app: str, image_id: str) -> dict[str, object]:
     """Return the body of ``POST /containers/create`` for a container that only prints the contents of an image."""
     return {
         "Image": image_id,
-        "Labels": {ORCHESTRATOR: "hanoverd", APP: app, VERSION: __version__},
+        # Without a number it is no version: the image's own labels count where these do not replace them.
+        "Labels": {ORCHESTRATOR: "hanoverd", APP: app, GENERATION: "", VERSION: __version__},
         # Its output can be large, and is read while it is written.
         "HostConfig": {"LogConfig": {"Type": "none"}},
     }
@@ -196,7 +197,7 @@ def settings_in(config: Mapping[str, Any], host: Mapping[str, Any], places: Sequ
     for place in places:
         value: Any = {**config, "HostConfig": host}
         for key in place.split("."):
-            value = (value or {}).get(key)
+            value = value.get(key) if isinstance(value, Mapping) else None
         if value not in (None, [], {}):
             found[place] = value
     return found

@@ -48,13 +48,14 @@ def parse_git(text: str, protocol: str) -> GitLocation:
     branch, _, folder = fragment.partition(":")
     if _SHORT.fullmatch(location):
         url = f"https://{location}" if protocol == "https" else f"ssh://git@{location}"
-        mirror = location
+        host, _, path = location.partition("/")
     elif found := _URL.fullmatch(location) or _SCP.fullmatch(location):
         url = location
-        mirror = f"{found['host'] or 'localhost'}/{found['path'].lstrip('/')}"
+        host, path = found["host"] or "localhost", found["path"]
     else:
         raise ValueError(f"{text!r} is not a git repository: write HOST/USER/REPO, or its URL")
-    mirror = posixpath.normpath(mirror.replace(":", "/").removesuffix("/").removesuffix(".git"))
+    # A ".." in the path does not lead out of the folder of the host, to the mirrors of others.
+    mirror = f"{host}{posixpath.normpath('/' + path.strip('/').removesuffix('.git'))}".replace(":", "/").rstrip("/")
     if not all(_PART.fullmatch(part) for part in mirror.split("/")):
         raise ValueError(f"{text!r} is not a git repository: its path has characters that names cannot have")
     return GitLocation(url, mirror, check_branch(branch) if branch else None, check_folder(folder))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hanoverd.text.decimal import parse_decimal
+
 #: Labels of a version's container.
 ORIGIN, ROLLBACK, PREDECESSORS, SOURCE = (
     "hanoverd.origin",
@@ -42,9 +44,9 @@ class Lineage:
     @classmethod
     def of_labels(cls, labels: Mapping[str, str], number: int) -> Lineage:
         """Return the lineage that the labels of version ``number`` record."""
-        origin = labels.get(ORIGIN, "")
+        origin = parse_decimal(labels.get(ORIGIN, ""))
         return cls(
-            origin=int(origin) if origin.isdecimal() else number,
+            origin=number if origin is None else origin,
             is_rollback=labels.get(ROLLBACK) == "true",
             predecessors=_numbers(labels[PREDECESSORS]) if PREDECESSORS in labels else None,
             source=labels.get(SOURCE, ""),
@@ -52,4 +54,5 @@ class Lineage:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in text.split() if word.isdecimal())
+    numbers = (parse_decimal(word) for word in text.split())
+    return tuple(number for number in numbers if number is not None)

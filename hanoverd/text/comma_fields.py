@@ -69,6 +69,6 @@ class _Record:
         """Return an error for a place: Go reports its line, and its column in bytes."""
         before = self._text[:where]
         line = self._first_line + before.count("\n")
-        column = len(before.rpartition("\n")[2].encode()) + 1
+        column = len(before.rpartition("\n")[2].encode("utf-8", "surrogateescape")) + 1
         record = f"record on line {self._first_line}; " if line != self._first_line else ""
         return ValueError(f"{record}parse error on line {line}, column {column}: {reason}")

@@ -17,10 +17,11 @@ _SHORT = {
 
 def quoted(text: str) -> str:
     """Return ``text`` in double quotes, with escapes for what cannot be printed (Go's ``strconv.Quote``)."""
-    return '"' + "".join(_escaped(char) for char in text) + '"'
+    return '"' + "".join(escape(char) for char in text) + '"'
 
 
-def _escaped(char: str) -> str:
+def escape(char: str) -> str:
+    """Return a character as it is written in quoted text: as it is if it can be printed."""
     if char in _SHORT:
         return _SHORT[char]
     if char.isprintable():

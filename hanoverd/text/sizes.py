@@ -40,3 +40,14 @@ def _split(text: str) -> tuple[str, str] | None:
     if end < 0:
         return None
     return (text[:end] if text[end] == " " else text[: end + 1]), text[end + 1 :]
+
+
+def format_size(size: int) -> str:
+    """Return a size for people, with at most one decimal: ``512B``, ``1.5MiB``, ``10GiB``."""
+    power = 0
+    number = float(size)
+    while number >= 1024 and power < len(_POWERS):
+        number /= 1024
+        power += 1
+    unit = f"{_POWERS[power - 1].upper()}iB" if power else "B"
+    return f"{number:.1f}".removesuffix(".0") + unit

@@ -103,8 +103,8 @@ def https_host(
 
 
 @contextmanager
-def ssh_host(folder: Path) -> Iterator[Host]:
-    """Serve the repositories in ``folder`` by ssh, to clients with the key of GIT_SSH_COMMAND."""
+def ssh_host(folder: Path, *, prefixed: Callable[[list[str]], list[str]] = list) -> Iterator[Host]:
+    """Serve the repositories in ``folder`` by ssh, to clients with the key of GIT_SSH_COMMAND, on the host of ``prefixed``."""
     folder.mkdir(parents=True, exist_ok=True)
     keys = folder.with_name(f"{folder.name}-ssh")
     keys.mkdir(mode=0o700)
@@ -120,17 +120,15 @@ def ssh_host(folder: Path) -> Iterator[Host]:
     (keys / "known_hosts").write_text(f"[127.0.0.1]:{port} {(keys / 'host.pub').read_text()}")
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     process = subprocess.Popen(
-        ["/usr/sbin/sshd", "-D", "-e", "-f", str(keys / "sshd_config")],
+        prefixed(["/usr/sbin/sshd", "-D", "-e", "-f", str(keys / "sshd_config")]),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     command = f"ssh -o BatchMode=yes -o IdentitiesOnly=yes -o UserKnownHostsFile={keys}/known_hosts -i {keys}/user"
     try:
         deadline = time.monotonic() + 10
-        while (
-            subprocess.run(["ssh-keyscan", "-p", str(port), "127.0.0.1"], capture_output=True, check=False).stdout
-            == b""
-        ):
+        scan = prefixed(["ssh-keyscan", "-p", str(port), "127.0.0.1"])
+        while subprocess.run(scan, capture_output=True, check=False).stdout == b"":
             assert time.monotonic() < deadline, "sshd did not come up"
             time.sleep(0.1)
         yield Host(port, folder, {"GIT_SSH_COMMAND": command})

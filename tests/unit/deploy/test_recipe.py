@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hanoverd.docker.inspection import recipe_of
-from hanoverd.spec.container import GIVEN, ContainerSpec, Image, Recipe, create_body
+from hanoverd.docker.inspection import generation_of, recipe_of
+from hanoverd.spec.container import GENERATION, GIVEN, ContainerSpec, Image, Recipe, create_body, export_body
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.ports import ContainerPort
@@ -88,3 +88,39 @@ def test_no_value_of_a_variable_is_in_a_label() -> None:
     labels: Any = create_body("web", 0, "web-0", Recipe(IMAGE, ALL))["Labels"]
     assert "a secret" not in json.dumps(labels)
     assert "WITH" in labels[GIVEN]
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "[]",
+        "[" * 100_000,
+        "null",
+        '{"command": true}',
+        '{"command": true, "env": 5, "unset": [], "volumes": []}',
+        '{"command": true, "env": [], "unset": [], "volumes": [], "settings": {}}',
+    ],
+)
+def test_a_record_that_an_image_invented_is_none(label: str) -> None:
+    found, without = inspected(ContainerSpec()), inspected(ContainerSpec())
+    found["Config"]["Labels"][GIVEN] = label
+    del without["Config"]["Labels"][GIVEN]
+    image = {"Config": OF_THE_IMAGE}
+    assert recipe_of(found, image) == recipe_of(without, image)
+
+
+def test_a_record_of_settings_that_do_not_exist_is_of_no_effect() -> None:
+    found = inspected(ContainerSpec())
+    record = json.loads(found["Config"]["Labels"][GIVEN])
+    found["Config"]["Labels"][GIVEN] = json.dumps({**record, "settings": ["Cmd.x", "StopSignal.y", ""]})
+    assert recipe_of(found, {"Config": OF_THE_IMAGE}).options == ContainerSpec()
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "\N{SUPERSCRIPT TWO}", "9" * 5000])
+def test_a_container_without_a_number_is_not_a_version(number: str) -> None:
+    assert generation_of({GENERATION: number}) == -1
+
+
+def test_a_container_that_only_prints_files_is_not_a_version_whatever_its_image_says() -> None:
+    labels: Any = export_body("web", "sha256:1")["Labels"]
+    assert generation_of({GENERATION: "5", **labels}) == -1

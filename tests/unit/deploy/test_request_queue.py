@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanoverd.deploy.requests import Command, Held, Request, Requests
+from hanoverd.deploy.requests import MOST, Command, Held, Request, Requests
 from hanoverd.deploy.targets import Image, Source
 
 COMMAND = Command("as a person asked", Image("app:2"), 1)
@@ -128,11 +128,60 @@ def test_the_end_of_a_pause_without_triggers_requests_nothing() -> None:
     assert Requests().pause().resume() == Requests()
 
 
+def test_equal_triggers_are_held_once_and_counted() -> None:
+    requests = Requests().pause()
+    for _ in range(3):
+        requests = requests.add_trigger("SIGHUP", None).add_trigger("push", "c1").newest_found("c2")
+    assert requests.held[0] == Held("SIGHUP", None, count=3)
+    assert requests.held_count == 9
+    assert requests.resume().held_count == 0
+
+
+def test_the_number_of_held_triggers_is_limited_and_the_newest_stay() -> None:
+    requests = Requests().pause()
+    for number in range(10_000):
+        requests = requests.add_trigger(f"push {number}", f"c{number}")
+    assert (len(requests.held), requests.held_count) == (MOST, 10_000)
+    assert [one.reason for one in requests.held] == [f"push {number}" for number in range(10_000 - MOST, 10_000)]
+    assert requests.resume().next_request().target == Source("c9999")
+
+
+def test_a_revision_is_not_lost_with_the_trigger_that_named_it() -> None:
+    requests = Requests(revision="c0").pause().add_trigger("push", "c1")
+    for number in range(2 * MOST):
+        requests = requests.add_trigger(f"reason {number}", None)
+    assert len(requests.held) == MOST
+    assert requests.resume().next_request().target == Source("c1")
+
+
+def test_the_number_of_reasons_of_a_request_is_limited() -> None:
+    requests = Requests()
+    for number in range(10_000):
+        requests = requests.add_trigger(f"push {number}", None).add_trigger("SIGHUP", None)
+    assert len(requests.reasons) == MOST
+    assert requests.add_command(COMMAND).next_request().reasons[-2:] == ("push 9999", COMMAND.reason)
+
+
 TRIGGERS = st.tuples(st.sampled_from(["SIGHUP", "push"]), st.sampled_from([None, "c1", "c2"]))
 
 
 @settings(deadline=None, derandomize=True, database=None)
-@given(st.lists(TRIGGERS, min_size=1), st.integers(0, 5))
+@given(st.lists(TRIGGERS, min_size=1, max_size=4 * MOST), st.integers(0, 5))
+def test_a_limit_of_the_held_triggers_changes_nothing_about_the_revision(
+    triggers: list[tuple[str, str | None]], before: int
+) -> None:
+    plain = paused = Requests()
+    for index, (reason, revision) in enumerate(triggers):
+        if index == before:
+            paused = paused.pause()
+        different = f"{reason} {index}"
+        plain, paused = plain.add_trigger(different, revision), paused.add_trigger(different, revision)
+    assert len(paused.held) <= MOST
+    assert paused.resume().next_request().target == plain.next_request().target
+
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(st.lists(TRIGGERS, min_size=1, max_size=MOST), st.integers(0, 5))
 def test_a_pause_changes_nothing_about_the_request_that_comes_in_the_end(
     triggers: list[tuple[str, str | None]], before: int
 ) -> None:

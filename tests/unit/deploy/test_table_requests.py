@@ -97,7 +97,7 @@ TRIGGERS = [
             live(),
             candidate(2),
             attempts=[deploy(cancelled=NEWER)],
-            requests=waiting(command().reason, command=command()),
+            requests=waiting(command=command()),
         ),
         PUSH,
         {"requests.reasons": ("push",), "requests.command": None},
@@ -118,7 +118,7 @@ ORDERS = [
         "a command waits until the start is complete",
         STARTING,
         ev.CommandReceived(command()),
-        {"requests.reasons": (command().reason,), "requests.command": command()},
+        {"requests.command": command()},
     ),
     Case("a command starts a deploy", RUNNING, ev.CommandReceived(command()), {**STARTED}, (start(request=BY_HAND),)),
     Case(
@@ -134,7 +134,7 @@ ORDERS = [
             live(),
             candidate(2),
             attempts=[deploy(cancelled=NEWER)],
-            requests=waiting(command().reason, command=command()),
+            requests=waiting(command=command()),
         ),
         ev.CommandReceived(command(2)),
         {"requests.command": command(2)},
@@ -179,7 +179,7 @@ FOUND = [
 CANCELS = [
     Case(
         "a cancel drops what waits for the start",
-        replace(STARTING, requests=waiting("push", command().reason, command=command())),
+        replace(STARTING, requests=waiting("push", command=command())),
         CANCEL,
         {"requests.reasons": (), "requests.command": None},
         (ef.ReportDropped(command(), "as asked"),),

@@ -59,8 +59,11 @@ def test_contents_arrive_whole_and_in_pieces_of_some_size(folder: Path) -> None:
 def test_hard_links_stay_links(folder: Path) -> None:
     os.link(folder / "sub" / "run", folder / "sub" / "walk")
     entries = packed(folder)
-    assert entries["sub/walk"].islnk()
-    assert entries["sub/walk"].linkname == "sub/run"
+    # The first of them in the folder is the file.
+    assert sorted((entries[name].islnk(), entries[name].linkname) for name in ("sub/run", "sub/walk")) in (
+        [(False, ""), (True, "sub/run")],
+        [(False, ""), (True, "sub/walk")],
+    )
 
 
 def test_names_that_are_long_or_not_utf8_arrive(folder: Path) -> None:
@@ -100,13 +103,19 @@ def test_what_is_needed_is_packed_whatever_is_ignored(folder: Path) -> None:
     assert set(packed(folder)) == {".dockerignore", "Dockerfile"}
 
 
-def test_what_may_not_be_read_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", "secret")
+def test_a_file_that_cannot_be_read_is_reported_with_its_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "sub" / "a\nb\x1b[31m").touch()
+    open_file = os.open
 
-    monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(ObtainFailed, match=r"cannot read the build context .*'secret'.*\.dockerignore"):
+    def denied(name: str, *arguments: int, **how: int) -> int:
+        if name == "a\nb\x1b[31m":
+            raise PermissionError(13, "Permission denied", name)
+        return open_file(name, *arguments, **how)
+
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(ObtainFailed, match="cannot read the build context ") as caught:
         packed(folder)
+    assert r'"sub/a\nb\x1b[31m": Permission denied. Fix it, or exclude the file in .dockerignore' in str(caught.value)
 
 
 def test_a_file_that_shrinks_meanwhile_is_told(folder: Path) -> None:
@@ -120,7 +129,7 @@ def test_a_file_that_shrinks_meanwhile_is_told(folder: Path) -> None:
 
 def test_a_bad_ignore_file_is_told_with_its_line(folder: Path) -> None:
     (folder / ".dockerignore").write_text("a\n[x\n")
-    with pytest.raises(ObtainFailed, match=r"\.dockerignore: line 2: '\[x' is not a valid pattern"):
+    with pytest.raises(ObtainFailed, match=r"\.dockerignore: line 2: the pattern is not valid: the \[ has no \]"):
         packed(folder)
 
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.logger import Logger, LogLevel, capturedLogs
 
-from hanoverd.logs.formats import as_json, for_file, for_journal, for_terminal, is_noise
+from hanoverd.logs.formats import (
+    LONGEST_TEXT,
+    as_json,
+    for_file,
+    for_journal,
+    for_syslog,
+    for_terminal,
+    is_noise,
+    without_time,
+)
 
 #: 2026-01-15 13:03:21.104 UTC.
 TIME = 1768482201.104
@@ -70,7 +80,64 @@ def test_the_lines_of_one_message_stay_together() -> None:
     event = logged("web: no\nbecause")
     assert for_terminal(event, colour=False) == "14:03:21 web: no\n         because"
     assert for_file(event) == "2026-01-15T14:03:21.104+01:00 web: no\n    because"
-    assert for_journal(event) == "<6>web: no\n<6>because"
+    assert for_journal(event) == "<6>web: no\n<6>    because"
+    assert for_syslog(event) == "web: no\n    because"
+
+
+#: What ends a line somewhere, or moves the cursor, or reorders what a line shows.
+HOSTILE = "\v\f\r\x1c\x85\u2028\u2029 web-1: live\x1b[2J\x9b1A\u202e\u2066\0"
+SHOWN = r"\v\f\r\x1c\u0085\u2028\u2029 web-1: live\x1b[2J\u009b1A\u202e\u2066\x00"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        lambda text: logged("{version}  | {line}", event="output", version="web-3", line=text),
+        lambda text: logged("hook {hook}: {line}", event="hook_output", hook="live", line=text),
+        lambda text: logged("{version}: failed: {error}", LogLevel.error, event="failed", version="web-3", error=text),
+        lambda text: logged("a plugin says {text}", text=text),
+    ],
+)
+def test_no_text_from_elsewhere_starts_a_line_or_moves_the_cursor(event: Callable[[str], Any]) -> None:
+    made = event(HOSTILE)
+    for shown in (
+        for_terminal(made, colour=False),
+        for_terminal(made, colour=True),
+        for_file(made),
+        without_time(made),
+        for_journal(made),
+        for_syslog(made),
+    ):
+        assert shown.endswith(SHOWN)
+        assert len(shown.splitlines()) == 1
+    found = as_json(made)
+    assert all(" " <= char <= "~" for char in found)
+    assert json.loads(found)["message"].endswith(HOSTILE)
+
+
+def test_only_hanoverd_starts_a_line() -> None:
+    event = logged("web: git failed: {error}", LogLevel.error, error="no\r\nweb-1: live\r\n<3>web: stopped")
+    for shown in (for_terminal(event, colour=True), for_file(event), without_time(event), for_syslog(event)):
+        first, *others = shown.split("\n")
+        assert first.endswith("web: git failed: no")
+        assert [line.startswith("    ") for line in others] == [True, True]
+    assert for_journal(event) == "<3>web: git failed: no\n<3>    web-1: live\n<3>    <3>web: stopped"
+
+
+def test_colours_of_the_app_are_for_a_terminal_and_end_with_the_line() -> None:
+    event = logged("{version}  | {line}", event="output", version="web-3", line="\033[32mweb-3\033[0m \033[1mlistens")
+    assert for_terminal(event, colour=True).endswith("  | \033[32mweb-3\033[0m \033[1mlistens\033[0m")
+    assert for_terminal(event, colour=False) == "14:03:21 web-3  | web-3 listens"
+    assert for_journal(event) == "<6>web-3  | web-3 listens"
+    assert json.loads(as_json(event))["line"] == "\033[32mweb-3\033[0m \033[1mlistens"
+
+
+def test_a_long_message_is_cut() -> None:
+    event = logged("{version}: failed: {error}", event="failed", version="web-3", error=ValueError("x" * 1_000_000))
+    assert max(len(shown) for shown in (for_file(event), for_journal(event))) < 2 * LONGEST_TEXT
+    found = json.loads(as_json(event))
+    assert found["error"] == "x" * LONGEST_TEXT + "…"
+    assert len(found["message"]) == LONGEST_TEXT + 1
 
 
 def test_json_has_the_message_and_the_fields() -> None:

@@ -18,6 +18,7 @@ from hanoverd.network.iptables import (
     insert_first,
     parse_table,
 )
+from hanoverd.network.rules import PortRule
 
 #: As iptables-save -c prints several tables.
 SAVED = """\
@@ -100,6 +101,15 @@ def test_a_comment_without_quotes_may_look_like_an_option() -> None:
 def test_a_line_of_another_form_is_left_out(line: str) -> None:
     table = parse_table(f"*nat\n:X - [0:0]\n{line}\n-A X -j Z\nCOMMIT\n")
     assert [rule.target for rule in table.rules] == ["Z"]
+
+
+def test_a_number_of_thousands_of_digits_is_no_error() -> None:
+    digits = "9" * 5000
+    text = f"*nat\n[{digits}:1] -A X -j Y\n-A X -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1:{digits}\n"
+    [rule] = parse_table(text).rules
+    read = PortRule.parse(rule)
+    assert read is not None
+    assert read.container is None
 
 
 @given(st.text(alphabet='*:-A X\n"\\!#[]0:j\x85\u2028') | st.text())

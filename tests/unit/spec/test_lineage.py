@@ -25,8 +25,9 @@ def test_a_container_of_an_older_hanoverd_is_its_own_origin_with_unknown_predece
 
 
 def test_labels_that_others_wrote_do_no_harm() -> None:
-    labels = {"hanoverd.origin": "x", "hanoverd.rollback": "?", "hanoverd.predecessors": "3 y -1"}
-    assert Lineage.of_labels(labels, 7) == Lineage(7, predecessors=(3,))
+    for no_number in ("x", "\N{SUPERSCRIPT TWO}", "9" * 5000):
+        labels = {"hanoverd.origin": no_number, "hanoverd.rollback": "?", "hanoverd.predecessors": f"3 {no_number} -1"}
+        assert Lineage.of_labels(labels, 7) == Lineage(7, predecessors=(3,))
 
 
 def test_the_label_does_not_grow_without_end() -> None:

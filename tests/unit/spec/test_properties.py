@@ -183,6 +183,19 @@ def test_a_mirror_of_a_repository_never_leaves_its_folder(text: str) -> None:
         assert posixpath.normpath(posixpath.join("/mirrors", mirror)).startswith("/mirrors/")
 
 
+@pytest.mark.parametrize("path", ["../../other/me/app", "a/../../other", "..", "a/..:../b", "~/../../b"])
+def test_a_mirror_of_a_repository_never_leaves_the_folder_of_its_host(path: str) -> None:
+    for url in (f"https://h/{path}", f"u@h:{path}"):
+        try:
+            mirror = parse_git(url, "https").mirror
+        except ValueError:
+            continue
+        assert (mirror + "/").startswith("h/")
+    for host in ("..", "h[a/..", "h:..:.."):
+        with pytest.raises(ValueError, match="is not a git repository"):
+            parse_git(f"https://{host}/me/app", "https")
+
+
 @given(st.lists(words, min_size=3, max_size=4).map("/".join), words, words, st.sampled_from(["https", "ssh"]))
 def test_the_parts_of_a_git_location_come_back(path: str, branch: str, folder: str, protocol: str) -> None:
     found = parse_git(f"{path}#{branch}:{folder}", protocol)
