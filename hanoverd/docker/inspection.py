@@ -31,6 +31,9 @@ from hanoverd.text.decimal import parse_decimal
 #: The lists of texts in the label ``hanoverd.given``.
 _LISTS = ("env", "unset", "volumes")
 
+#: Settings whose places start with this are in the ``HostConfig`` of an inspected container.
+_HOST_PREFIX = "HostConfig."
+
 
 def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
     """Return the TCP ports that an image or a container exposes, from its ``Config``."""
@@ -71,7 +74,8 @@ def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     # An image can have labels of any content, and a container that hanoverd did not create has those of its image.
     is_record = isinstance(given, dict) and "command" in given and all(map(_is_texts, map(given.get, _LISTS)))
-    return given if is_record and _is_texts(given.get("settings", [])) else None
+    settings = given.get("settings", []) if is_record else None
+    return given if isinstance(settings, dict) or _is_texts(settings) else None
 
 
 def _is_texts(value: object) -> bool:
@@ -79,10 +83,13 @@ def _is_texts(value: object) -> bool:
 
 
 def _settings(config: Mapping[str, Any], host: Mapping[str, Any], given: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    if given is not None and isinstance(given.get("settings"), dict):
-        settings: Mapping[str, Any] = given["settings"]
-        return settings
-    return settings_in(config, host, _given_settings(given))
+    if given is None or not isinstance(given.get("settings"), dict):
+        return settings_in(config, host, _given_settings(given))
+    in_label: Mapping[str, Any] = given["settings"]
+    # What gives a container power over the host is read from the container itself: an image can have labels of any
+    # content. The engine merges the rest with what the image has, so only the label says what was given.
+    found = {place: host.get(place.partition(".")[2]) for place in in_label if place.startswith(_HOST_PREFIX)}
+    return {place: found.get(place, value) for place, value in in_label.items() if found.get(place, value) is not None}
 
 
 def _given_settings(given: Mapping[str, Any] | None) -> list[str]:
