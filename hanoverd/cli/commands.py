@@ -12,7 +12,7 @@ from hanoverd.cli.options.container import GROUPS as CONTAINER_GROUPS
 from hanoverd.cli.options.handover import HANDOVER
 from hanoverd.cli.options.hookbot import BUILDER as BUILDER_OPTIONS
 from hanoverd.cli.options.hookbot import HOOKBOT, TRUST
-from hanoverd.cli.options.image import BUILD, PLATFORM, PULL, REPOSITORY
+from hanoverd.cli.options.image import BUILD, MAX_ARCHIVE_SIZE, PLATFORM, PULL, REPOSITORY
 from hanoverd.cli.options.log import LOG_FORMAT
 from hanoverd.cli.options.option import Option
 from hanoverd.cli.options.server import SERVER, TOKENS
@@ -73,6 +73,7 @@ container's command. Write the options before IMAGE, SOURCE or @.""",
         PULL,
         PLATFORM,
         *REPOSITORY,
+        MAX_ARCHIVE_SIZE,
         HOOKBOT,
         *TRUST,
         DRY_RUN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hanoverd.cli.options.option import Kind, Option, Secret
-from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, SIZE, Context, Value, one_of, plain
+from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, POSITIVE_SIZE, SIZE, Context, Value, one_of, plain
 from hanoverd.spec.build import BUILDERS, parse_build_arg, parse_pull
 from hanoverd.spec.git_options import parse_submodules
 from hanoverd.text.sizes import parse_size
@@ -38,6 +38,18 @@ PLATFORM = Option(
     metavar="SYSTEM/ARCHITECTURE",
     help="Set platform if the engine is multi-platform capable",
     variable="DOCKER_DEFAULT_PLATFORM",
+)
+
+MAX_ARCHIVE_SIZE = Option(
+    name="archive-max-size",
+    metavar="SIZE",
+    default="10g",
+    help="Maximum size of the archive that an image is loaded from",
+    text="""\
+A size as in docker run: ``500m``, ``2.5g``. It holds for the archive as it is stored, and for the archive after it was
+decompressed. A larger archive fails the handover.""",
+    value=POSITIVE_SIZE,
+    place="source.max_archive_size",
 )
 
 BUILD = (
