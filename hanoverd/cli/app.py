@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from platform import machine
 
-from hanoverd.cli.container import check_side_by_side, container_settings, inputs, refuse_windows_options
+from hanoverd.cli.container import (
+    check_side_by_side,
+    container_settings,
+    inputs,
+    refuse_windows_options,
+    unsupported,
+)
 from hanoverd.cli.given import Given, Tree
 from hanoverd.docker.proxies import proxy_variables
 from hanoverd.runtime.errors import UsageError
@@ -37,7 +43,8 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
         # The image that a message announces is newer than the one that the engine has.
         tree["source"].setdefault("pull", ALWAYS)
     complete_source(tree, given, name)
-    container["platform"] = _platform(given)
+    container["platform"] = platform = _platform(given)
+    tree.put("source.build.platform", platform)
     tree.setdefault("name", app_name_from(given.context.cwd) if name.scheme == FOLDER else name.default_app)
     check_side_by_side(given, tree["name"])
     return tree.make(AppSpec)
@@ -45,7 +52,7 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
 
 def check_with_engine_rules(given: Given, spec: AppSpec) -> list[str]:
     """Return why the engine would refuse to create the container, as far as that is known without the engine."""
-    return [*given.engine_problems(), *_duplicate_mounts(spec)]
+    return [*given.engine_problems(), *_duplicate_mounts(spec), *unsupported(given, spec.container)]
 
 
 def complete_source(tree: Tree, given: Given, name: SourceName) -> None:

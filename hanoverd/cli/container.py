@@ -8,7 +8,7 @@ from typing import Any
 
 from hanoverd.cli.given import Given
 from hanoverd.runtime.errors import UsageError
-from hanoverd.spec.container import is_own_label
+from hanoverd.spec.container import NETWORK_MODE, ContainerSpec, is_own_label
 from hanoverd.spec.names import is_version_of
 from hanoverd.spec.restart import NO, RestartPolicy
 from hanoverd.spec.run.devices import device_requests
@@ -99,6 +99,21 @@ def check_side_by_side(given: Given, app: str) -> None:
                 raise UsageError(
                     f"--{name}: {other} is a version of {app} itself: the next handover removes it. Name another container"
                 )
+
+
+def unsupported(given: Given, container: ContainerSpec) -> list[str]:
+    """Return why hanoverd itself cannot do yet what the options ask for."""
+    problems = []
+    if given.value("attach"):
+        problems.append("--attach: not supported yet: both streams of the output are logged")
+    if given.value("cidfile"):
+        problems.append("--cidfile: not supported yet: `hanoverd status` shows the ID of the live container")
+    if not container.has_own_ports:
+        problems.append(
+            f"--network {container.settings[NETWORK_MODE]}: not supported yet: use a network in which the container has an "
+            "address of its own"
+        )
+    return problems
 
 
 def _container_in(text: str) -> str:

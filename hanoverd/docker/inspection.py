@@ -164,11 +164,15 @@ def addresses_of(found: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the IPv4 addresses of a container, inspected or listed, one for each network that it is connected to."""
     # Per network: the address at the top is gone from the engine's API 1.52.
     networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
-    return tuple(network["IPAddress"] for network in networks.values() if network.get("IPAddress"))
+    mode = (found.get("HostConfig") or {}).get("NetworkMode")
+    # The network that --network named first comes first; the engine lists them in the order of their names.
+    first = [network for name, network in networks.items() if mode in (name, network.get("NetworkID"))]
+    others = [network for network in networks.values() if network not in first]
+    return tuple(network["IPAddress"] for network in (*first, *others) if network.get("IPAddress"))
 
 
 def address_of(found: Mapping[str, Any]) -> str:
-    """Return the first IPv4 address of a container; VersionFailed if it has none."""
+    """Return the IPv4 address of a container in its first network that has one; VersionFailed if it has none."""
     addresses = addresses_of(found)
     if addresses:
         return addresses[0]

@@ -17,7 +17,7 @@ PULLS = ALWAYS, MISSING, NEVER = ("always", "missing", "never")
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """A build.
+    """A build, or a pull: ``platform`` is for both, and empty for the engine's own.
 
     ``file`` is the Dockerfile, None for the one in the context.  ``args`` maps the names of build arguments to their
     values, None for an argument that stays unset.  ``target`` is the stage to build, None for the last.  The files of a
@@ -28,6 +28,7 @@ class BuildOptions:
     args: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     target: str | None = None
     no_cache: bool = False
+    platform: str = ""
     builder: str = AUTO
     context_limit: int = CONTEXT_LIMIT
 

@@ -114,8 +114,7 @@ NETWORK = (
         help="Connect the container to a network",
         text="""\
 ``NETWORK``, or ``name=NETWORK,alias=NAME,driver-opt=KEY=VALUE,gw-priority=N``. Traffic goes to the first network.
-Several networks need Docker 25 or newer. ``host`` and ``container:NAME`` need ``--disable-overlap``, because two
-versions cannot share the ports of one network namespace; no rules are needed then.""",
+Several networks need Docker 25 or newer. ``host``, ``none`` and ``container:NAME`` are not supported yet.""",
         value=plain(parse_network),
         synonyms=("net",),
     ),

@@ -18,17 +18,13 @@ PROCESS = (
         letter="a",
         kind=Kind.REPEATED,
         metavar="STREAM",
-        help="Log only STDOUT, or only STDERR, of each version",
-        text="In docker run, it attaches the terminal. Without it, hanoverd logs both.",
+        help="Not supported yet: both streams of the output are logged",
         value=Value(lambda text, _: parse_stream(text)),
     ),
     Option(
         name="cidfile",
         metavar="FILE",
-        help="Write the ID of the live container to a file",
-        text="""\
-The file must not exist. It is replaced whenever a version goes live, and removed when hanoverd stops the live
-version.""",
+        help="Not supported yet: hanoverd status shows the ID of the live container",
     ),
     Option(
         name="detach",
