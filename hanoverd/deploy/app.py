@@ -69,15 +69,10 @@ class App:
         state = State(_policy(spec), requests=Requests(is_paused=paused.exists), next_number=numbers.next)
         self.orchestrator = Orchestrator(reactor, state, self.history)
         send = self.orchestrator.send
+        options = partial(current_options, spec.container, environ)
         health, ready_timeout = Health(reactor, spec.health.uri), spec.health.ready_timeout
         self.versions = versions = Versions(
-            reactor,
-            engine,
-            health,
-            spec.name,
-            partial(current_options, spec.container, environ),
-            ready_timeout,
-            limits.last_output,
+            reactor, engine, health, spec.name, options, ready_timeout, limits.last_output
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
