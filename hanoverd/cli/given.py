@@ -6,6 +6,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from hanoverd.cli.options.option import Kind, Option, Secret
 from hanoverd.cli.options.values import Context
+from hanoverd.cli.secrets import masked
 from hanoverd.runtime.errors import UsageError
 from hanoverd.text.quoting import quoted
 
@@ -51,7 +52,7 @@ class Given:
             try:
                 self._values[option.name].append(option.value.read(text, self.context))
             except ValueError as error:
-                shown = "" if option.secret in (Secret.ALL, Secret.TOKEN) else f" {quoted(text)}"
+                shown = "" if option.secret in (Secret.ALL, Secret.IN_URL) else f" {quoted(text)}"
                 raise UsageError(f"invalid argument{shown} for {quoted(option.flags)} flag: {error}") from None
         self.line.append((option, text))
 
@@ -108,7 +109,9 @@ class Given:
         try:
             return option.value.read(text, self.context)
         except ValueError as error:
-            raise UsageError(f"{error} (in --{option.name} {quoted(text)}, which takes {option.metavar})") from None
+            raise UsageError(
+                f"{error} (in --{option.name} {quoted(masked(option, text))}, which takes {option.metavar})"
+            ) from None
 
 
 def _check(option: Option, value: Any) -> None:
