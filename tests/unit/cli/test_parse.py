@@ -16,10 +16,12 @@ from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import ContainerSpec
+from hanoverd.spec.git_options import GitOptions
 from hanoverd.spec.handover import DrainSpec, HandoverSpec
 from hanoverd.spec.health import HealthSpec
 from hanoverd.spec.notifications import Hook, NotificationSpec
 from hanoverd.spec.ports import ContainerPort, PortRequest
+from hanoverd.spec.programs import HookbotServerSpec
 from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.retention import RetentionSpec
 from hanoverd.spec.source import SourceSpec
@@ -46,7 +48,7 @@ def refusal_of_any(*arguments: str, **environ: str) -> str:
     return str(caught.value)
 
 
-FOLDER = SourceSpec(SourceName("folder", "."), folder="/srv/Corner Shop", state_folder="/srv/Corner Shop")
+FOLDER = SourceSpec(SourceName("folder", "."), folder="/srv/Corner Shop")
 
 
 def refusal(*arguments: str) -> str:
@@ -102,6 +104,7 @@ def test_every_option_arrives() -> None:
             "--log-format=json",
             *("--build-file=Dockerfile.web", "--build-arg=A=1", "--build-arg=COLOUR", "--build-target=last"),
             *("--no-cache", "--builder=classic", "--pull=never", "--git-protocol=ssh", "--state-dir=state"),
+            *("--git-submodules=github.com/me/*", "--git-submodules=h:8/a/b", "--git-max-size=20g"),
             "team/web:2",
             "serve",
             "--fast",
@@ -117,7 +120,7 @@ def test_every_option_arrives() -> None:
                 "Dockerfile.web", {"A": "1", "COLOUR": "blue"}, "last", no_cache=True, builder="classic"
             ),
             pull="never",
-            git_protocol="ssh",
+            git=GitOptions("ssh", ("github.com/me/*", "h:8/a/b"), 20 * 1024**3),
         ),
         container=ContainerSpec(
             command=("serve", "--fast"),
@@ -365,12 +368,36 @@ def test_what_is_wrong_is_told_without_the_token(arguments: list[str], reason: s
     assert "T@" not in message
 
 
+@pytest.mark.parametrize(
+    ("arguments", "host"),
+    [
+        ([], "127.0.0.1"),
+        (["--bind", ":80"], "127.0.0.1"),
+        (["--bind", ":443", "--tls-cert", "c", "--tls-key", "k"], ""),
+        (["--bind", "0.0.0.0:80"], "0.0.0.0"),
+        (["--bind", "[::]:80"], "::"),
+    ],
+)
+def test_without_tls_hookbot_listens_on_the_host_only_unless_an_address_is_given(
+    arguments: list[str], host: str
+) -> None:
+    found = any_spec("hookbot", "serve", *arguments, HOOKBOT_KEY="key")
+    assert isinstance(found, HookbotServerSpec)
+    assert (found.host, found.per_address) == (host, 100)
+
+
+def test_an_address_may_have_any_number_of_connections() -> None:
+    found = any_spec("hookbot", "serve", "--connections-per-address", "0", HOOKBOT_KEY="key")
+    assert isinstance(found, HookbotServerSpec)
+    assert found.per_address is None
+
+
 def test_tokens_are_printed() -> None:
     key = {"HOOKBOT_KEY": "key"}
     with pytest.raises(InfoRequested) as made:
         any_spec("hookbot", "make-tokens", "/sub/hanoverd/cwd", "wss://hook.example/pub/a", **key)
     assert str(made.value).splitlines() == [
-        "http://3c3389077ea4c81cbe7289ee7a48cde7108ab83d@localhost:8080/sub/hanoverd/cwd",
+        "ws://3c3389077ea4c81cbe7289ee7a48cde7108ab83d@localhost:8080/sub/hanoverd/cwd",
         "wss://b437bfb46b342120017f001cb3353daf6a575258@hook.example/pub/a",
     ]
 
