@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 
 from hanoverd.api.status import NO_DAEMON
 from hanoverd.cli.client.without_daemon import Host
+from hanoverd.network import name_lock
 from hanoverd.network.name_lock import lock_name
 from hanoverd.runtime.errors import ControlError, EngineUnreachable
 from tests.fakes.world import APP, until
@@ -14,6 +16,11 @@ from tests.unit.deploy.scenario import ScenarioCase
 
 class WithoutDaemonTests(ScenarioCase):
     """An app that a daemon left serving."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        # All tests of this machine share the abstract names.
+        self.patch(name_lock, "_name", lambda app: f"hanoverd/test/{os.getpid()}/{app}")
 
     def host(self) -> Host:
         """Return this host, as a command sees it."""
