@@ -11,10 +11,17 @@ import json
 import socket
 from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hanoverd.cli.client.unix_connection import AnswerTooLarge, UnixConnection, Untrusted, check_socket
+from hanoverd.cli.client.unix_connection import (
+    AnswerTooLarge,
+    UnixConnection,
+    Untrusted,
+    check_socket,
+    folder_problem,
+)
 from hanoverd.docker.access import TrustedUsers
 from hanoverd.network.name_lock import is_name_locked
 from hanoverd.runtime.errors import ControlError
@@ -25,6 +32,9 @@ ANSWER_TIMEOUT = 10.0
 
 #: The largest answer that is not a stream, and the longest line of a stream, in bytes.
 MOST_BYTES = 16 * 1024 * 1024
+
+#: How many files of a folder are looked at: another user can fill a folder of their own.
+_MOST_FILES = 10_000
 
 _OK, _PIECE = 200, 64 * 1024
 
@@ -163,7 +173,15 @@ def running_daemons(environ: Mapping[str, str], uid: int) -> tuple[list[Daemon],
     found: dict[str, Daemon] = {}
     problems = []
     for folder in searched_folders(environ, uid):
-        for path in _sockets(folder):
+        sockets = _sockets(folder)
+        problem = folder_problem(folder, trusted)
+        if problem is not None:
+            if any(app_of(path) for path in sockets):
+                problems.append(
+                    f"{folder} is not searched for apps, because another user could answer in their names: {problem}"
+                )
+            continue
+        for path in sockets:
             app = app_of(path)
             if app is None or app in found:
                 continue
@@ -218,6 +236,6 @@ def refused(app: str, why: str) -> str:
 
 def _sockets(folder: Path) -> Sequence[Path]:
     try:
-        return sorted(folder.iterdir())
+        return sorted(islice(folder.iterdir(), _MOST_FILES))
     except OSError:
         return []
