@@ -23,7 +23,7 @@ from hanoverd.cli.client.unix_connection import (
     folder_problem,
 )
 from hanoverd.docker.access import TrustedUsers
-from hanoverd.network.name_lock import is_name_locked
+from hanoverd.network.name_lock import if_unlocked
 from hanoverd.runtime.errors import ControlError
 from hanoverd.runtime.sockets import app_of, searched_folders, socket_of
 
@@ -98,12 +98,13 @@ class Daemon:
                 return False
         return True
 
-    def remove_socket(self) -> None:
-        """Remove the socket, which its daemon left when it was killed; one of another user stays."""
-        try:
-            self._path.unlink(missing_ok=True)
-        except OSError:
-            return
+    def remove_stale_socket(self) -> None:
+        """Remove the socket if its daemon was killed; one of another user stays.  Call it while the app's name is locked."""
+        if not self.is_running():
+            try:
+                self._path.unlink(missing_ok=True)
+            except OSError:
+                return
 
     def _request(
         self,
@@ -191,9 +192,9 @@ def running_daemons(environ: Mapping[str, str], uid: int) -> tuple[list[Daemon],
                 problems.append(refused(app, refusal))
             elif daemon.is_running():
                 found[app] = daemon
-            elif not is_name_locked(app, folder, trusted):
-                # A daemon locks the name before it listens: this is not one that starts.
-                daemon.remove_socket()
+            else:
+                # A daemon locks the name before it listens: one that starts keeps its socket.
+                if_unlocked(app, folder, trusted, daemon.remove_stale_socket)
     return [found[app] for app in sorted(found)], problems
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from hanoverd.network import name_lock
 from hanoverd.network.abstract_names import hold_name, holder_of
-from hanoverd.network.name_lock import NameLock, is_name_locked, lock_name
+from hanoverd.network.name_lock import NameLock, if_unlocked, is_name_locked, lock_name
 from hanoverd.runtime import private_files
 from hanoverd.runtime.errors import NameTaken
 
@@ -144,6 +144,20 @@ def test_a_check_at_the_same_moment_does_not_keep_it_from_starting(tmp_path: Pat
         release.start()
         lock(tmp_path).close()
         release.join()
+
+
+def test_what_needs_an_unlocked_name_locks_it_meanwhile(tmp_path: Path) -> None:
+    done: list[bool] = []
+    if_unlocked(NAME, tmp_path, OWN, lambda: done.append(is_name_locked(NAME, tmp_path, OWN)))
+    assert done == [True]
+    assert list(tmp_path.iterdir()) == []
+    with closing(lock(tmp_path)):
+        if_unlocked(NAME, tmp_path, OWN, lambda: done.append(False))
+    with running(HOLD, f"hanoverd/app/{NAME}"):
+        if_unlocked(NAME, tmp_path, OWN, lambda: done.append(False))
+        if_unlocked(NAME, tmp_path, (), lambda: done.append(True))
+    if_unlocked(NAME, tmp_path / "missing", OWN, lambda: done.append(False))
+    assert done == [True, True]
 
 
 @pytest.mark.parametrize("bad", ["link", "folder", "fifo"])
