@@ -22,7 +22,7 @@ from collections.abc import Callable, Container
 from pathlib import Path
 
 from hanoverd.network.abstract_names import hold_name, holder_of
-from hanoverd.runtime.errors import NameTaken
+from hanoverd.runtime.errors import ControlError, NameTaken
 from hanoverd.runtime.private_files import make_folder, open_file
 from hanoverd.runtime.sockets import VARIABLE, lock_file_of
 
@@ -52,7 +52,8 @@ class NameLock:
 def lock_name(app: str, folder: Path, trusted: Container[int]) -> NameLock:
     """Lock the app's name until ``close``; ``folder`` is hanoverd's own, ``trusted`` has the users who may use the engine.
 
-    Fails with ``NameTaken`` if another process has locked it, or if the folder cannot be used. Blocks for a moment.
+    Fails with ``NameTaken`` if another process has locked it, and with ``ControlError`` if the folder cannot be used. Blocks
+    for a moment.
     """
     path = lock_file_of(folder, app)
     try:
@@ -60,7 +61,7 @@ def lock_name(app: str, folder: Path, trusted: Container[int]) -> NameLock:
         make_folder(folder, 0o755 if os.geteuid() == 0 else 0o700)
         descriptor = _lock_file(path)
     except OSError as error:
-        raise NameTaken(
+        raise ControlError(
             f"cannot lock the name {app} with the file {path}: {error.strerror}: set {VARIABLE} to a folder that only "
             "this user may write to"
         ) from None
