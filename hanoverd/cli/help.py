@@ -58,8 +58,7 @@ def reference() -> str:
 
 
 _REFERENCE = """\
-.. This page is generated from the options' definitions:
-   .venv-tests/bin/python -m hanoverd.cli.help > docs/options.rst
+.. This page is generated from the options' definitions: scripts/generate
 
 Options
 =======

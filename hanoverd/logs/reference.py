@@ -9,7 +9,7 @@ from hanoverd.logs.events import EVENTS, FIELDS, LogKind
 
 _INTRODUCTION = """\
 .. This page is generated from the table of events:
-   .venv-tests/bin/python -m hanoverd.logs.reference > docs/log-events.rst
+   scripts/generate
 
 Events of the log
 =================

@@ -23,7 +23,7 @@ from tests.lab.host import Lab
 SOURCES = (
     *("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.rst", "CHANGELOG.rst"),
     *("CONTRIBUTING.rst", "SECURITY.rst", "requirements.lock", "requirements-all.lock"),
-    *("docs", "systemd", "hanoverd", "twisted"),
+    *("docs", "systemd", "share", "hanoverd", "twisted"),
 )
 
 

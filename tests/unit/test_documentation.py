@@ -10,7 +10,9 @@ import docutils.core
 import pytest
 
 from hanoverd.cli.commands import COMMANDS, DAEMON
+from hanoverd.cli.completion import bash, fish, zsh
 from hanoverd.cli.help import reference
+from hanoverd.cli.manual import manual
 from hanoverd.logs.reference import reference as log_reference
 
 PROJECT = Path(__file__).parents[2]
@@ -35,12 +37,25 @@ def test_links_within_the_project_lead_to_something(page: Path) -> None:
 
 def test_the_option_reference_is_generated_from_the_options() -> None:
     page = (PROJECT / "docs" / "options.rst").read_text()
-    assert page == reference(), "run: .venv-tests/bin/python -m hanoverd.cli.help > docs/options.rst"
+    assert page == reference(), "run: scripts/generate"
 
 
 def test_the_reference_of_log_events_is_generated_from_their_table() -> None:
     page = (PROJECT / "docs" / "log-events.rst").read_text()
-    assert page == log_reference(), "run: .venv-tests/bin/python -m hanoverd.logs.reference > docs/log-events.rst"
+    assert page == log_reference(), "run: scripts/generate"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("share/man/man1/hanoverd.1", manual()),
+        ("share/bash-completion/completions/hanoverd", bash()),
+        ("share/zsh/site-functions/_hanoverd", zsh()),
+        ("share/fish/vendor_completions.d/hanoverd.fish", fish()),
+    ],
+)
+def test_what_is_installed_beside_the_program_is_generated_from_the_options(path: str, text: str) -> None:
+    assert (PROJECT / path).read_text() == text, "run: scripts/generate"
 
 
 def test_every_page_of_the_documentation_is_linked_from_the_readme() -> None:
