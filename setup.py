@@ -14,7 +14,7 @@ EXTRAS = {
 ALL = [requirement for requirements in EXTRAS.values() for requirement in requirements]
 
 #: What the unit tests need.
-UNIT_TEST = [*ALL, "cryptography", "docutils", "hypothesis>=6.100", "pytest>=9", "pytest-xdist>=3.8", "websockets>=14"]
+UNIT_TEST = [*ALL, "docutils", "hypothesis>=6.100", "packaging", "pytest>=9.0.3", "pytest-xdist>=3.8", "websockets>=14"]
 
 
 def version() -> str:
@@ -38,15 +38,21 @@ setup(
     # twisted.plugins is Twisted's own namespace: a folder without __init__.py, to which each package adds a file.
     packages=[*find_packages(include=["hanoverd", "hanoverd.*"]), "twisted.plugins"],
     package_data={"hanoverd": ["py.typed"]},
+    # The oldest versions without a known vulnerability: tests/unit/test_requirements.py has the reasons.
     install_requires=[
         "autobahn>=24.4.2",
         "docker>=7.1.0",
-        "requests>=2.32.2",
+        "requests>=2.33.0",
         "treq>=24.9.1",
-        "Twisted[tls]>=24.7.0",
+        "Twisted[tls]>=26.4.0",
         "txaio>=23.1.1",
-        "urllib3>=2.0.2",
+        "urllib3>=2.7.0",
         "zope.interface>=7.0.3",
+        # Not used directly: these come with Twisted[tls] and requests, which would accept older ones.
+        "certifi>=2024.7.4",
+        "cryptography>=50.0.0",
+        "idna>=3.15",
+        "pyOpenSSL>=26.4.0",
     ],
     extras_require={
         **EXTRAS,
@@ -61,11 +67,11 @@ setup(
             "mypy>=2",
             "mypy-zope>=1.0.14",
             "ruff>=0.15",
-            "setuptools>=65",
+            "setuptools>=83.0.0",
             "types-docker",
             "types-docutils",
             "types-requests",
-            "wheel",
+            "wheel>=0.46.2",
         ],
     },
     entry_points={"console_scripts": ["hanoverd = hanoverd.cli.main:main"]},

@@ -17,6 +17,7 @@ from hanoverd.api.control_socket import listen
 from hanoverd.api.server import ControlServer
 from hanoverd.deploy.app import App, AppReactor
 from hanoverd.deploy.handover import Sources
+from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
@@ -178,7 +179,15 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
     context = make_source_context(spec.source, spec.name, environ, reactor, engine)
     source = open_source(spec.source.name, context)
     source.check()
-    lock = lock_name(spec.name)
+    folder = runtime_folder(environ, os.geteuid())
+    lock = lock_name(spec.name, folder, TrustedUsers(environ))
+    if lock.ignored:
+        log.warn(
+            "{app}: the socket name that announces this app to other users is not used: {reason}",
+            event="name_held",
+            app=spec.name,
+            reason=lock.ignored,
+        )
     held: list[HeldPort] = []
 
     def release() -> None:
@@ -204,7 +213,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             ),
             ports,
             Hooks(reactor, environ, spec.notifications),
-            pause_file_of(runtime_folder(environ, os.geteuid()), spec.name),
+            pause_file_of(folder, spec.name),
             number_file_of(state_folder(environ, os.geteuid()), spec.name),
         )
         hookbot = _hookbot_trigger(spec, reactor, source, app)

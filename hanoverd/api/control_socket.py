@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from twisted.internet.interfaces import IListeningPort, IReactorUNIX
 from twisted.web.server import Request, Site
 
 from hanoverd.runtime.errors import ControlError
+from hanoverd.runtime.private_files import make_folder
 from hanoverd.runtime.sockets import VARIABLE, runtime_folder, socket_of
 
 _OWNER_ONLY = 0o600
@@ -26,18 +26,23 @@ _CREDENTIALS = "3i"
 def listen(reactor: IReactorUNIX, environ: Mapping[str, str], app: str, site: Site) -> IListeningPort:
     """Serve ``site`` on the socket of ``app``, and replace one that a killed daemon left.  Closing it removes it.
 
-    Fails with ``ControlError``.
+    The caller holds the app's name.  Fails with ``ControlError``.
     """
     folder = runtime_folder(environ, os.geteuid())
     path = socket_of(folder, app)
     try:
-        folder.mkdir(mode=0o755 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-        _check_owner(folder)
+        make_folder(folder, 0o755 if os.geteuid() == 0 else 0o700)
         _remove_stale(path, app)
-        return reactor.listenUNIX(str(path), site, mode=_OWNER_ONLY)  # type: ignore[arg-type]  # a Site is a Factory
+        # With its final mode from the start.
+        before = os.umask(~_OWNER_ONLY & 0o777)
+        try:
+            return reactor.listenUNIX(str(path), site, mode=_OWNER_ONLY)  # type: ignore[arg-type]  # a Site is a Factory
+        finally:
+            os.umask(before)
     except (OSError, CannotListenError) as error:
         raise ControlError(
-            f"cannot create the control socket {path}: {error}: set {VARIABLE} to a folder that this user may write to"
+            f"cannot create the control socket {path}: {getattr(error, 'strerror', None) or error}: set {VARIABLE} to a folder "
+            "that only this user may write to"
         ) from None
 
 
@@ -49,24 +54,21 @@ def is_allowed(request: Request) -> bool:
     return uid in (0, os.geteuid())
 
 
-def _check_owner(folder: Path) -> None:
-    """Refuse the folder of another user, who could replace the socket."""
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()):
-        raise ControlError(f"{folder} belongs to another user: set {VARIABLE} to a folder of your own")
-
-
 def _remove_stale(path: Path, app: str) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
+        # The connect must not wait where the listener does not accept.
+        connection.setblocking(False)  # noqa: FBT003  # Python's
         try:
             connection.connect(str(path))
+        except BlockingIOError:
+            pass
         except FileNotFoundError:
             return
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
-    # A daemon in this network namespace would hold the app's name.
+    # A hanoverd of this version would hold the lock of the app's name.
     raise ControlError(
-        f"a hanoverd that serves an app named {app} in another network namespace listens on {path}: give this one "
-        f"another --name, or set {VARIABLE} to another folder"
+        f"another process listens on {path}: a hanoverd of an older version that serves an app named {app}, or another program. "
+        f"Stop it (`hanoverd stop {app}`), give this one another --name, or set {VARIABLE} to another folder"
     )

@@ -20,8 +20,9 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import is_allowed
+from hanoverd.api.line_stream import LineStream
 from hanoverd.logs.formats import JSON, TEXT
-from hanoverd.logs.recent import APP, DAEMON, Entry, LogQuery, RecentLog
+from hanoverd.logs.recent import APP, DAEMON, Entry, LogQuery, RecentLog, left_out
 from hanoverd.runtime.errors import EngineError
 from hanoverd.runtime.systemd import unit_name
 from hanoverd.runtime.tasks import Tasks
@@ -30,10 +31,6 @@ from hanoverd.text.decimal import parse_decimal
 
 #: The largest body of a request, in bytes.
 MOST_BYTES = 64 * 1024
-
-#: How many lines may wait for a client that does not read them, before the connection is aborted.
-MOST_WAITING = 1000
-
 
 T = TypeVar("T")
 
@@ -169,7 +166,7 @@ class ControlServer:
         if not query.follow:
             request.finish()
             return NOT_DONE_YET
-        stream = _Stream(request)
+        stream = LineStream(request, lambda count: query.line(left_out(count)))
 
         def send(entry: Entry) -> None:
             if query.is_wanted(entry):
@@ -184,12 +181,13 @@ class ControlServer:
             raise Refused(404, "the ID of a handover is a number")
         if not self._control.is_known(number):
             raise Refused(404, f"there is no handover {number}, or it is no longer remembered")
-        stream = _Stream(request)
+        stream = LineStream(request, lambda count: _handover_line(left_out(count)))
 
         async def follow_handover() -> None:
             over = Deferred.fromCoroutine(self._control.ended(number))
-            record = await self._following(lambda entry: stream.send(json.dumps({"line": entry.text})), over)
-            stream.send(json.dumps({"handover": record.json()}))
+            record = await self._following(lambda entry: stream.send(_handover_line(entry)), over)
+            stream.send(json.dumps({"handover": record.json()}), is_last=True)
+            stream.finish()
             _finish(request)
 
         return self._answer_later(request, follow_handover())
@@ -218,42 +216,12 @@ class ControlServer:
         return NOT_DONE_YET
 
 
-class _Stream:
-    """Sends lines as fast as the client reads them; aborts the connection of one that does not."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self._waiting: list[str] = []
-        self._is_full = False
-        self._abort: Callable[[], None] = request.transport.abortConnection  # type: ignore[union-attr]  # there is one
-        request.registerProducer(self, True)  # noqa: FBT003  # Twisted's: it pushes
-
-    def send(self, line: str) -> None:
-        """Send a line."""
-        self._waiting.append(line)
-        if not self._is_full:
-            self.resumeProducing()
-        elif len(self._waiting) > MOST_WAITING:
-            self._abort()
-
-    def pauseProducing(self) -> None:
-        """Hold lines back: the connection is full."""
-        self._is_full = True
-
-    def resumeProducing(self) -> None:
-        """Send what was held back."""
-        self._is_full = False
-        lines, self._waiting = self._waiting, []
-        for line in lines:
-            self._request.write(f"{line}\n".encode())
-
-    def stopProducing(self) -> None:
-        """The connection has ended."""
-        self._is_full = True
-
-
 def _reason(verb: str, detail: object) -> str:
     return f"hanoverd {verb}" if detail is None else f"hanoverd {verb} ({detail})"
+
+
+def _handover_line(entry: Entry) -> str:
+    return json.dumps({"line": entry.text})
 
 
 def _body(request: Request) -> Mapping[str, Any]:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from hanoverd.runtime.private_files import make_folder, read_file, replace_file
 from hanoverd.runtime.report_once import ReportOnce
 
 log = Logger()
 
 #: The file holds one decimal number; a longer one was not written by hanoverd.
 _MOST_DIGITS = 18
+_MOST_BYTES = 64
 
 
 class VersionNumbers:
@@ -45,7 +47,7 @@ class VersionNumbers:
 
     def _read(self) -> int:
         try:
-            text = self._path.read_text(errors="replace").strip()
+            text = read_file(self._path, _MOST_BYTES).decode(errors="replace").strip()
         except FileNotFoundError:
             return 0
         except OSError as error:
@@ -57,12 +59,9 @@ class VersionNumbers:
         return int(text)
 
     def _write(self) -> None:
-        # In one step: a reader, and a host that crashes, see the old number or the new one.
-        new = self._path.with_name(f"{self._path.name}.new")
         try:
-            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            new.write_text(f"{self.next}\n")
-            new.replace(self._path)
+            make_folder(self._path.parent, 0o755)
+            replace_file(self._path, f"{self.next}\n".encode())
         except OSError as error:
             self._report_unwritable(str(error.strerror))
         else:

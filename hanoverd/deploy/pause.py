@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from twisted.logger import Logger
+
+from hanoverd.runtime.private_files import exists, open_file
 
 log = Logger()
 
@@ -17,14 +20,23 @@ class PauseFile:
 
     @property
     def exists(self) -> bool:
-        """Whether hanoverd was paused."""
-        return self._path.exists()
+        """Whether hanoverd was paused.  A file that another user created does not count, and is logged."""
+        try:
+            return exists(self._path)
+        except OSError as error:
+            log.warn(
+                "pause: {path} is ignored: {error}",
+                event="pause_ignored",
+                path=self._path,
+                error=error.strerror,
+            )
+            return False
 
     def save(self, *, is_paused: bool) -> None:
         """Create or remove the file.  A failure is logged: the pause of this process is not affected."""
         try:
             if is_paused:
-                self._path.touch(mode=0o600)
+                os.close(open_file(self._path, os.O_RDWR | os.O_CREAT))
             else:
                 self._path.unlink(missing_ok=True)
         except OSError as error:

@@ -61,7 +61,8 @@ class Held:
 class Requests:
     """The queue, with one request at most: a newer one is merged with the waiting one, or replaces it.
 
-    ``revision`` is the commit of the last trigger that named one; it counts for later triggers without a commit too.
+    ``revision`` is the commit of the last trigger that named one; it counts for later triggers without a commit too, until
+    a command deploys the newest one.
     ``obtained`` is the revision that was obtained last.  ``missed`` was found at the source after a lost connection to hookbot.
     """
 
@@ -91,7 +92,9 @@ class Requests:
 
     def add_command(self, command: Command) -> Requests:
         """Add a command, which is not held while paused."""
-        return replace(self, command=command)
+        # The newest revision is newer than the one that a trigger has named: later triggers must not go back to it.
+        revision = None if command.target == Source() else self.revision
+        return replace(self, command=command, revision=revision)
 
     def newest_found(self, newest: str) -> Requests:
         """Note the newest revision of the source, which hookbot may not have reported; see ``catch_up``."""

@@ -72,8 +72,9 @@ class Retirement:
         await self._versions.stop_monitoring(number, keeps_running=True)
         if running is not None and serves:
             log.info(
-                "{version}: left running (--on-exit keep)",
+                "{version}: keeps serving without hanoverd (--on-exit keep); `hanoverd stop {app}` stops it",
                 event="left_running",
+                app=self._versions.app,
                 version=running.name,
             )
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from threading import Semaphore
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
@@ -17,6 +15,7 @@ from hanoverd.docker.api import BuildRequest, Login, OnEvent, choose_api_version
 from hanoverd.docker.blocking_engine import BlockingEngine
 from hanoverd.docker.event_stream import EventStream
 from hanoverd.docker.pools import Pools
+from hanoverd.docker.relay import Relay, RelayReactor
 from hanoverd.runtime.cancellation import settled, shielded
 from hanoverd.runtime.clock import settled_or_forced
 from hanoverd.runtime.errors import EngineError, NotFound, OperationFailed
@@ -30,11 +29,8 @@ OnLine = Callable[[str], object]
 #: container after a request was aborted and after we have looked for the container; an answer leaves no doubt.
 CANCEL_GRACE = 10.0
 
-#: How many events of a build, or pieces of output, a thread may pass to the reactor before it waits.
-MAX_IN_TRANSIT = 100
 
-
-class EngineReactor(IReactorTime, IReactorFromThreads):
+class EngineReactor(RelayReactor):
     """The parts of a reactor that the engine needs."""
 
 
@@ -108,8 +104,8 @@ class Engine:
         ``on_stdout`` is called in the thread, ``on_stderr`` in the reactor's thread. Cancel ends the wait; the caller
         removes the container.
         """
-        on_stderr = self._in_reactor(on_stderr)
-        return await self._stream(lambda engine, _: engine.run(name, on_stdout, on_stderr))
+        relay = Relay(self._reactor, on_stderr)
+        return await self._stream(lambda engine, _: engine.run(name, on_stdout, relay.send), relay)
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container, and return its ID. After a failure or a cancel it may exist: remove it by name."""
@@ -133,8 +129,8 @@ class Engine:
 
     async def follow_output(self, name: str, since: float | None, on_output: Callable[[bytes], object]) -> None:
         """Pass the output of a container, from the Unix time ``since`` or its start, to ``on_output`` until it exits."""
-        on_output = self._in_reactor(on_output)
-        await self._stream(lambda engine, _: engine.output(name, since, on_output))
+        relay = Relay(self._reactor, on_output)
+        await self._stream(lambda engine, _: engine.output(name, since, relay.send), relay)
 
     async def kill(self, name: str, signal: str) -> None:
         """Send a signal to a container; fails with ``Conflict`` if it does not run."""
@@ -189,15 +185,24 @@ class Engine:
     async def _call(self, request: Callable[[BlockingEngine], T]) -> T:
         return await self._in_thread(self._pools.requests, lambda engine, _: request(engine), CANCEL_GRACE)
 
-    async def _stream(self, request: Callable[[BlockingEngine, Abort], T]) -> T:
-        return await self._in_thread(self._pools.streams, request)
+    async def _stream(self, request: Callable[[BlockingEngine, Abort], T], relay: Relay[Any] | None = None) -> T:
+        """Make a request that may take any time; what it has sent to ``relay`` is delivered before its result."""
+
+        def work(engine: BlockingEngine, abort: Abort) -> T:
+            try:
+                return request(engine, abort)
+            finally:
+                if relay is not None:
+                    relay.flush()
+
+        return await self._in_thread(self._pools.streams, work)
 
     async def _operation(self, request: Callable[[BlockingEngine, Abort, OnEvent], T], on_line: OnLine) -> T:
         """Make a request that streams events; fails with ``OperationFailed`` if one of them reports an error."""
         events = EventStream(on_line)
-        on_event = self._in_reactor(events.take)
+        relay = Relay(self._reactor, events.take)
         try:
-            result = await self._stream(lambda engine, abort: request(engine, abort, on_event))
+            result = await self._stream(lambda engine, abort: request(engine, abort, relay.send), relay)
         finally:
             events.finish()
         if events.error is not None:
@@ -223,20 +228,3 @@ class Engine:
             # The engine may have been replaced by one that supports other versions of the API.
             self._api_version = None
             raise
-
-    def _in_reactor(self, take: Callable[[T], object]) -> Callable[[T], None]:
-        """Return a function for a thread, which calls ``take`` in the reactor's thread, in order and before the result of the
-        thread's work.
-        """
-        # A container that prints faster than we log has to wait: its output must not fill the memory.
-        room = Semaphore(MAX_IN_TRANSIT)
-
-        def take_in_reactor(item: T) -> None:
-            room.release()
-            take(item)
-
-        def pass_on(item: T) -> None:
-            room.acquire()
-            self._reactor.callFromThread(take_in_reactor, item)
-
-        return pass_on

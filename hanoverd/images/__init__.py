@@ -6,7 +6,7 @@ Here: how to build, pull or load an image. Not here: when, and what runs with it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,7 @@ from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import Image
+from hanoverd.spec.git_options import GitOptions
 
 if TYPE_CHECKING:
     from hanoverd.docker.credentials import Credentials
@@ -73,7 +74,7 @@ class SourceContext:
     state_folder: Path
     build: BuildOptions
     pull: str | None = None
-    git_protocol: str = "https"
+    git: GitOptions = field(default_factory=GitOptions)
 
 
 class ISourceKind(Interface):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hanoverd.docker.engine import Engine, EngineReactor
 from hanoverd.docker.pools import Pools
 from hanoverd.images import SourceContext, SourceReactor
 from hanoverd.runtime.reactors import ServiceReactor
+from hanoverd.runtime.state_folder import state_folder
 from hanoverd.spec.source import SourceSpec
 
 #: The maximum number of threads for each kind of request to the engine. Each running version, also a draining one, uses
@@ -37,8 +39,8 @@ def make_source_context(
         environ=environ,
         app=app,
         folder=Path(spec.folder),
-        state_folder=Path(spec.state_folder),
+        state_folder=Path(spec.state_folder) if spec.state_folder else state_folder(environ, os.geteuid()),
         build=spec.build,
         pull=spec.pull,
-        git_protocol=spec.git_protocol,
+        git=spec.git,
     )

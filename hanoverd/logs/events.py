@@ -27,6 +27,7 @@ FIELDS = {
     "error": "the message of an error",
     "target": "the version that a rollback returns to",
     "handover": "the number of a handover, as `hanoverd history` lists it",
+    "holder": "a process, in words",
     "hook": "the event of a hook, as --hook names it",
     "image": "the name of an image",
     "image_id": "the ID of an image",
@@ -41,6 +42,7 @@ FIELDS = {
     "reasons": "what triggered it: a list",
     "restart_seconds": "the time until the next start, in seconds; null: not started again",
     "retry_seconds": "the time until the next try, in seconds; null: not tried again",
+    "revision": "a commit",
     "routes": "host ports and where they lead, as text",
     "seconds": "how long it took, in seconds",
     "serving": "the version that serves; null: none",
@@ -110,6 +112,7 @@ EVENTS = (
     _kind("remove_failed", "version container error", "A container could not be removed."),
     # What a version prints.
     _kind(OUTPUT, "version line", "A version printed a line."),
+    _kind("output_dropped", "version count", "A version prints more than is logged: so many lines were dropped."),
     _kind("output_interrupted", "version error", "The output of a version is not shown for now."),
     _kind("output_unavailable", "version error", "The output of a version cannot be shown."),
     # What an earlier run left.
@@ -123,13 +126,17 @@ EVENTS = (
     _kind("running", "app pid", "hanoverd runs."),
     _kind("paused", "app", "Triggers are held."),
     _kind("resumed", "app", "Triggers are no longer held."),
+    _kind(
+        "name_held", "app reason", "A user who may not use the engine holds the app's socket name, which is ignored."
+    ),
+    _kind("pause_ignored", "path error", "A file that says that hanoverd is paused belongs to another user."),
     _kind("pause_not_saved", "path error", "A restart of hanoverd will forget whether it is paused."),
     _kind("numbers_unreadable", "path reason", "The file with the next version's number cannot be read."),
     _kind("numbers_behind", "path number", "Containers have higher numbers than the file says."),
     _kind("numbers_not_saved", "path reason", "The next version's number cannot be saved."),
     _kind("stopping", "app reason", "hanoverd stops."),
     _kind("killing", "app reason", "A second signal: what has not stopped is killed."),
-    _kind("left_running", "version", "hanoverd stops, and its live version serves on."),
+    _kind("left_running", "app version", "hanoverd stops, and its live version keeps serving."),
     _kind("sweep_failed", "app error", "hanoverd stops, and cannot check that nothing is left."),
     _kind("ended", "app", "hanoverd has stopped."),
     _kind("internal_error", "app version", "A mistake in hanoverd: please report it."),
@@ -138,6 +145,8 @@ EVENTS = (
     _kind("engine_lost", "app error", "The engine went away during a handover, which starts again."),
     _kind("engine_failed", "app error", "The engine answers with an error."),
     _kind("registry_busy", "image error retry_seconds", "A registry limits requests; hanoverd tries again."),
+    _kind("commit_refused", "error revision", "A trigger names a commit that is not deployed; another one is."),
+    _kind("lock_waiting", "path seconds took holder", "Another process holds the lock of a repository's copy."),
     _kind("image_removed", "app image image_id", "An image that is not needed is removed."),
     _kind("tidy_failed", "app error", "Old versions or images could not be removed."),
     # The network.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
 from hanoverd.logs.events import OUTPUT
 from hanoverd.logs.formats import as_json, is_noise, timestamp, without_time
+from hanoverd.text.counting import counted
 
-#: How many entries are kept.
-MOST = 2000
+#: How many entries are kept, and how much memory they may take, in bytes.
+MOST, MOST_BYTES = 2000, 8 * 1024 * 1024
 
 #: Where an entry comes from: printed by a version of the app, or logged by hanoverd.
 APP, DAEMON = "app", "daemon"
@@ -28,6 +31,11 @@ class Entry:
     source: str
     text: str
     json: str
+
+    @property
+    def size(self) -> int:
+        """The memory that its text takes, in bytes."""
+        return sys.getsizeof(self.text) + sys.getsizeof(self.json)
 
     def stamped(self) -> str:
         """Return the text with the time before it."""
@@ -67,10 +75,13 @@ class LogQuery:
 
 @implementer(ILogObserver)
 class RecentLog:
-    """Keeps the last ``MOST`` entries from ``start`` on; ``followers`` are called with each new one."""
+    """Keeps the last entries from ``start`` on, at most ``MOST`` of them and ``MOST_BYTES``; ``followers`` are called with
+    each new one.
+    """
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=MOST)
+        self._entries: deque[Entry] = deque()
+        self._size = 0
         self.followers: set[Callable[[Entry], object]] = set()
 
     @property
@@ -90,8 +101,22 @@ class RecentLog:
         """Keep an event, and pass it to the followers."""
         if is_noise(event):
             return
-        source = APP if event.get("event") == OUTPUT else DAEMON
-        entry = Entry(event["log_time"], timestamp(event), source, without_time(event), as_json(event))
+        entry = _entry(event)
         self._entries.append(entry)
+        self._size += entry.size
+        while len(self._entries) > MOST or self._size > MOST_BYTES:
+            self._size -= self._entries.popleft().size
         for follower in list(self.followers):
             follower(entry)
+
+
+def left_out(count: int) -> Entry:
+    """Return the entry that says, to a client that reads too slowly, how many it did not get."""
+    entries = counted(count, "entry", "entries")
+    message = f"{entries} left out: this client reads too slowly"
+    return _entry({"log_time": time.time(), "log_level": LogLevel.warn, "log_format": message})
+
+
+def _entry(event: LogEvent) -> Entry:
+    source = APP if event.get("event") == OUTPUT else DAEMON
+    return Entry(event["log_time"], timestamp(event), source, without_time(event), as_json(event))

@@ -29,6 +29,13 @@ class ProgramNotStarted(HanoverdError):
         self.name = name
 
 
+class OutputTooLong(HanoverdError):
+    """A program wrote too much, and was killed."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__(f"{name} wrote more than {limit} bytes, and was killed")
+
+
 class EngineError(HanoverdError):
     """A request to the Docker engine failed."""
 
@@ -69,6 +76,10 @@ class ObtainFailed(HanoverdError):
     """The image could not be built, pulled or loaded."""
 
 
+class CommitRefused(ObtainFailed):
+    """A trigger names a commit that may not be deployed: it is not on the branch, or older than what was deployed."""
+
+
 class MissingExtra(ObtainFailed):
     """A library that is needed to obtain the image is not installed."""
 
@@ -79,6 +90,10 @@ class LoginFailed(ObtainFailed):
 
 class RegistryBusy(ObtainFailed):
     """The registry limits the rate of requests."""
+
+
+class StateRefused(HanoverdError):
+    """A folder in which hanoverd keeps its state was not created by hanoverd, or other users can change it."""
 
 
 class ControlError(HanoverdError):

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.capabilities import Keep, own_setpriv_command
 from hanoverd.runtime.clock import settled_or_forced
-from hanoverd.runtime.errors import ProgramNotStarted
+from hanoverd.runtime.errors import OutputTooLong, ProgramNotStarted
 from hanoverd.runtime.search_path import find_program
 from hanoverd.text.lines import LineCutter, text_of
 
@@ -53,23 +53,30 @@ async def run(
     *,
     cwd: str | None = None,
     on_line: Callable[[str], object] | None = None,
+    on_stdout: Callable[[bytes], object] | None = None,
+    limit: int | None = None,
     with_children: bool = False,
     keep: Keep = Keep.NOTHING,
 ) -> Ended:
     """Run a program, found on PATH, with ``stdin`` as its input, and return its result when it has ended.
 
-    ``on_line`` takes the lines of its standard output and error; without it, the result has the output.
+    ``on_line`` takes the lines of its standard output and error; without it, the result has the output. ``on_stdout`` takes
+    the pieces of the standard output instead. A program that writes more than ``limit`` bytes to the result is killed.
     ``with_children`` is for a program that runs other programs: it gets its own session, so that none of them can ask on
     the terminal, and a cancel ends all of them. A child that it leaves is not waited for: its output is read for
     ``OUTPUT_GRACE`` seconds after the program's exit, then the pipe is closed.
     ``keep`` names the capabilities of this process that the program has too.
 
-    Fails with ``ProgramMissing`` or ``ProgramNotStarted``. Cancel sends SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later;
-    the Deferred fires with ``CancelledError`` when the process has ended.
+    Fails with ``ProgramMissing`` or ``ProgramNotStarted``, and with ``OutputTooLong`` because of ``limit``. Cancel sends
+    SIGTERM, and SIGKILL ``KILL_AFTER`` seconds later; the Deferred fires with ``CancelledError`` when the process has ended.
     """
     protocol = _Collector(reactor) if on_line is None else _Lines(reactor, on_line)
+    protocol.on_stdout, protocol.limit = on_stdout, limit
     program = _start(reactor, protocol, argv, environ, cwd=cwd, with_children=with_children, keep=keep)
-    return await program.finish(stdin)
+    ended = await program.finish(stdin)
+    if protocol.is_over_limit:
+        raise OutputTooLong(argv[0], limit or 0)
+    return ended
 
 
 def start_waiting(reactor: ProcessReactor, argv: Sequence[str], environ: Mapping[str, str]) -> WaitingProgram:
@@ -164,6 +171,11 @@ class _Collector(ProcessProtocol):
     #: Whether the program leads a process group.
     has_group = False
 
+    #: Takes the standard output instead of the result; and how many bytes the result may have.
+    on_stdout: Callable[[bytes], object] | None = None
+    limit: int | None = None
+    is_over_limit = False
+
     _pid = 0
     _grace: IDelayedCall | None = None
 
@@ -173,6 +185,7 @@ class _Collector(ProcessProtocol):
         self._stdout: list[bytes] = []
         self._stderr: list[bytes] = []
         self._received_bytes = 0
+        self._kept_bytes = 0
 
     def connectionMade(self) -> None:
         self._pid = self.transport.pid
@@ -187,10 +200,21 @@ class _Collector(ProcessProtocol):
         super().childDataReceived(childFD, data)
 
     def outReceived(self, data: bytes) -> None:
-        self._stdout.append(data)
+        if self.on_stdout is not None:
+            self.on_stdout(data)
+        else:
+            self._keep(self._stdout, data)
 
     def errReceived(self, data: bytes) -> None:
-        self._stderr.append(data)
+        self._keep(self._stderr, data)
+
+    def _keep(self, output: list[bytes], data: bytes) -> None:
+        self._kept_bytes += len(data)
+        if self.limit is None or self._kept_bytes <= self.limit:
+            output.append(data)
+        elif not self.is_over_limit:
+            self.is_over_limit = True
+            self.signal("KILL")
 
     def signal(self, name: str) -> None:
         if self.has_group and self._signal_group(getattr(signal, f"SIG{name}")):

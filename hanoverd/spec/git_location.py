@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 #: The full name of a commit, by SHA-1 or SHA-256.
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -13,52 +14,109 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BAD_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
 
 #: One part of a path: a host, a user, a repository.
-_PART = re.compile(r"[A-Za-z0-9_~][A-Za-z0-9_.~+-]*")
+PART = r"[A-Za-z0-9_~][A-Za-z0-9_.~+-]*"
 
-_SHORT = re.compile(rf"{_PART.pattern}(?::\d+)?(?:/{_PART.pattern}){{2,}}")
-_SCP = re.compile(rf"(?P<user>\w[\w.-]*)@(?P<host>{_PART.pattern}):(?P<path>[^:].*)")
-_URL = re.compile(r"(?P<scheme>https?|ssh|git|file)://(?:(?P<user>[^@/]*)@)?(?P<host>[^/]*)(?P<path>/.*)")
+#: File names have 255 bytes at most; ".git" and a lock's ending follow.
+_LONGEST_PART = 200
+
+_SHORT = re.compile(rf"{PART}(?::\d+)?(?:/{PART}){{2,}}")
+_SCP = re.compile(rf"(?P<user>\w[\w.-]*)@(?P<host>{PART}):(?P<path>[^:].*)")
+_URL = re.compile(r"(?P<scheme>https?|ssh|git|file)://(?:(?P<user>[^@/]*)@)?(?P<host>[^/@]*)(?P<path>/.*)")
+
+
+#: The schemes whose user name and password git sends in HTTP headers.
+_HTTP = ("http", "https")
+
+
+@dataclass(frozen=True)
+class Login:
+    """The user name and the password that the URL of a repository has, decoded; None: git asks a credential helper."""
+
+    user: str
+    password: str | None
 
 
 @dataclass(frozen=True)
 class GitLocation:
-    """A repository at ``url``.
+    """A repository at ``url``, which has no secret: the user name and password of an http(s) URL are in ``login``.
 
     Its copy is stored under ``mirror`` (``HOST/USER/REPO``).  ``branch`` is None for the default branch.  ``folder`` is
     the folder to build, "" for the top of the repository.
     """
 
-    url: str = field(repr=False)
+    url: str
     mirror: str
     branch: str | None
     folder: str
+    login: Login | None = field(default=None, repr=False)
 
     @property
     def shown(self) -> str:
-        """The repository in messages: without the password that its URL can have."""
+        """The repository in messages: its URL without a user name."""
         return re.sub(r"//[^@/]*@", "//", self.url)
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of the URL, as git names it: https, ssh, file and so on."""
+        found = _URL.fullmatch(self.url)
+        return found["scheme"] if found else "ssh"
+
+    @property
+    def host_url(self) -> str:
+        """The URL of the host, without the path of the repository."""
+        return re.match(r"(?:\w+://)?[^/]*", self.url)[0]  # type: ignore[index]  # it always matches
 
 
 def parse_git(text: str, protocol: str) -> GitLocation:
-    """Read ``HOST/USER/REPO`` (by ``protocol``, https or ssh) or the URL of a repository; ValueError.
+    """Read ``HOST/USER/REPO`` (by ``protocol``, https or ssh) or the URL of a repository.
 
-    ``#BRANCH:FOLDER`` can follow, as in ``docker build``.
+    ``#BRANCH:FOLDER`` can follow, as in ``docker build``. Raises ValueError, without what may be a password.
     """
     location, _, fragment = text.partition("#")
     branch, _, folder = fragment.partition(":")
+    login = None
     if _SHORT.fullmatch(location):
         url = f"https://{location}" if protocol == "https" else f"ssh://git@{location}"
-        host, _, path = location.partition("/")
-    elif found := _URL.fullmatch(location) or _SCP.fullmatch(location):
+        mirror = location
+    elif (found := _URL.fullmatch(location)) and (found["host"] or found["scheme"] == "file"):
+        mirror = f"{found['host'] or 'localhost'}/{found['path'].lstrip('/')}"
+        login, url = _split_login(found)
+    elif found := _SCP.fullmatch(location):
         url = location
-        host, path = found["host"] or "localhost", found["path"]
+        mirror = f"{found['host']}/{found['path'].lstrip('/')}"
     else:
-        raise ValueError(f"{text!r} is not a git repository: write HOST/USER/REPO, or its URL")
-    # A ".." in the path does not lead out of the folder of the host, to the mirrors of others.
-    mirror = f"{host}{posixpath.normpath('/' + path.strip('/').removesuffix('.git'))}".replace(":", "/").rstrip("/")
-    if not all(_PART.fullmatch(part) for part in mirror.split("/")):
-        raise ValueError(f"{text!r} is not a git repository: its path has characters that names cannot have")
-    return GitLocation(url, mirror, check_branch(branch) if branch else None, check_folder(folder))
+        raise ValueError(f"{_without_login(text)!r} is not a git repository: write HOST/USER/REPO, or its URL")
+    mirror = mirror.replace(":", "/").removesuffix("/").removesuffix(".git")
+    parts = [part for part in mirror.split("/") if part]
+    if not all(re.fullmatch(PART, part) and len(part) <= _LONGEST_PART for part in parts):
+        raise ValueError(
+            f"{_without_login(text)!r} is not a git repository: its path has characters that names cannot have, or a part "
+            f"of more than {_LONGEST_PART} characters"
+        )
+    return GitLocation(url, "/".join(parts), check_branch(branch) if branch else None, check_folder(folder), login)
+
+
+def _split_login(found: re.Match[str]) -> tuple[Login | None, str]:
+    """Return the login of a URL, and the URL without it; the user name of an ssh URL stays, because it is no secret."""
+    scheme, userinfo = found["scheme"], found["user"]
+    user, colon, password = (userinfo or "").partition(":")
+    if scheme in _HTTP:
+        login = Login(unquote(user), unquote(password) if colon else None) if userinfo else None
+        if login is not None and re.search(r"[\0\r\n]", f"{login.user}{login.password}"):
+            # git refuses them too: they would be further lines of what it asks a credential helper.
+            raise ValueError(
+                f"the user name or password in the URL of {found['host']} has a character that it cannot have"
+            )
+        return login, f"{scheme}://{found['host']}{found['path']}"
+    if colon:
+        raise ValueError(
+            f"the URL of {found['host']} has a password, which {scheme} does not use: remove it, or use https"
+        )
+    return None, found[0]
+
+
+def _without_login(text: str) -> str:
+    return re.sub(r"(^|//)[^#]*@", r"\1***@", text)
 
 
 def check_branch(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hanoverd.spec.build import BuildOptions
+from hanoverd.spec.git_options import GitOptions
 from hanoverd.spec.source_name import SourceName
 
 
@@ -13,12 +14,12 @@ class SourceSpec:
     """A source of images.
 
     ``folder`` is the current folder at the start, ``state_folder`` keeps copies of repositories; both are absolute.
-    ``pull`` is None if the source decides.
+    ``state_folder`` is None for the folder of the user or the system. ``pull`` is None if the source decides.
     """
 
     name: SourceName
     folder: str
-    state_folder: str
+    state_folder: str | None = None
     build: BuildOptions = field(default_factory=BuildOptions)
     pull: str | None = None
-    git_protocol: str = "https"
+    git: GitOptions = field(default_factory=GitOptions)

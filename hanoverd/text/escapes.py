@@ -10,29 +10,32 @@ import re
 
 from hanoverd.text.quoting import escape
 
-#: C0 but for tab and newline, DEL, C1, the separators of lines and paragraphs, what sets the direction of text
+#: C0 but for tab and newline, DEL and C1, the separators of lines and paragraphs and what sets the direction of text
 #: (Unicode Standard Annex 9: embeddings, overrides and isolates), and what no encoding has (surrogates).
-_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_RANGES = ((0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0x2028, 0x202E), (0x2066, 0x2069), (0xD800, 0xDFFF))
 
+_ESCAPES = {code: escape(chr(code)) for first, last in _RANGES for code in range(first, last + 1)}
+_ESCAPES_AND_NEWLINE = {**_ESCAPES, ord("\n"): "\\n"}
+
+_CONTROLS = "".join(f"{chr(first)}-{chr(last)}" for first, last in _RANGES)
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _CONTROL_OR_NEWLINE = re.compile(f"[\n{_CONTROLS}]")
 
 #: Sets a colour or another rendition (SGR of ECMA-48). It prints nothing, and does not move the cursor.
-_RENDITION = "\x1b\\[[0-9;:]{0,64}m"
-
-_RENDITION_OR_CONTROL = re.compile(f"({_RENDITION})|[\n{_CONTROLS}]")
+_RENDITION = re.compile("(\x1b\\[[0-9;:]{0,64}m)")
 
 _RESET = "\x1b[0m"
 
 
 def escaped(text: str) -> str:
     """Return ``text``, which may have several lines, with escapes for control characters. Lines end at a newline only."""
-    return _CONTROL.sub(_escape, text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    return text.translate(_ESCAPES) if _CONTROL.search(text) else text
 
 
 def escaped_line(text: str) -> str:
     """Return ``text`` on one line, with escapes for control characters and newlines."""
-    return _CONTROL_OR_NEWLINE.sub(_escape, text)
+    return text.translate(_ESCAPES_AND_NEWLINE) if _CONTROL_OR_NEWLINE.search(text) else text
 
 
 def escaped_output(line: str, *, colour: bool) -> str:
@@ -41,18 +44,12 @@ def escaped_output(line: str, *, colour: bool) -> str:
 
     They end with the line.
     """
-    # In one pass: what is left when a sequence was taken out must not become another sequence.
-    shown, count = _RENDITION_OR_CONTROL.subn(_keep_rendition if colour else _drop_rendition, line)
-    return f"{shown}{_RESET}" if colour and count and "\x1b" in shown else shown
-
-
-def _escape(match: re.Match[str]) -> str:
-    return escape(match[0])
-
-
-def _keep_rendition(match: re.Match[str]) -> str:
-    return match[1] or escape(match[0])
-
-
-def _drop_rendition(match: re.Match[str]) -> str:
-    return "" if match[1] else escape(match[0])
+    if not _CONTROL_OR_NEWLINE.search(line):
+        return line
+    # Every second part is a rendition.  The others are escaped before they are joined: what is left when a sequence was
+    # taken out must not become another sequence.
+    parts = _RENDITION.split(line)
+    parts[::2] = map(escaped_line, parts[::2])
+    if not colour:
+        return "".join(parts[::2])
+    return "".join([*parts, _RESET]) if len(parts) > 1 else parts[0]

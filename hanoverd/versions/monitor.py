@@ -13,7 +13,8 @@ from hanoverd.runtime.backoff import Backoff, Delays
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import settles_within, sleep, within
 from hanoverd.runtime.errors import EngineError, EngineRefused, NotFound
-from hanoverd.text.lines import LineCutter, Tail, text_of
+from hanoverd.text.lines import Tail
+from hanoverd.versions.output import Output
 
 log = Logger()
 
@@ -61,7 +62,7 @@ class ContainerMonitor:
         self._id = container_id
         self._name = name
         self._since = since
-        self._output = _Output(name)
+        self._output = Output(clock, name)
         self._is_reading = False
         self._ending = Deferred.fromCoroutine(self._wait())
         self.exit = Outcome(self._ending)
@@ -177,27 +178,3 @@ class ContainerMonitor:
             if self._clock.seconds() - begun > BACKOFF.longest:
                 delays.reset()
             await sleep(self._clock, delays.next())
-
-
-class _Output:
-    """Logs the output line by line, and keeps the last lines."""
-
-    def __init__(self, name: str) -> None:
-        self.tail = Tail()
-        self._name = name
-        self._lines = LineCutter()
-
-    def add(self, data: bytes) -> None:
-        """Add a piece of the output, which may end within a line."""
-        for line in self._lines.take(data):
-            self._emit(line)
-
-    def finish(self) -> None:
-        """Log the rest as a line: the output has ended."""
-        for line in self._lines.rest():
-            self._emit(line)
-
-    def _emit(self, line: bytes) -> None:
-        text = text_of(line)
-        self.tail.add(text)
-        log.info("{version}  | {line}", event="output", version=self._name, line=text)

@@ -10,6 +10,7 @@ from typing import Any
 from hanoverd.docker.credentials import Credentials
 from hanoverd.images import SourceContext
 from hanoverd.spec.build import BuildOptions
+from hanoverd.spec.git_options import GitOptions
 
 
 def source_context(
@@ -22,6 +23,7 @@ def source_context(
     pull: str | None = None,
     environ: Mapping[str, str] | None = None,
     state_folder: Path | None = None,
+    git: GitOptions | None = None,
 ) -> SourceContext:
     """Return the context that hanoverd provides, without logins."""
     environ = {"PATH": os.environ["PATH"], "HOME": "/nowhere", **(environ or {})}
@@ -35,4 +37,5 @@ def source_context(
         state_folder=state_folder or folder,
         build=build or BuildOptions(),
         pull=pull,
+        git=git or GitOptions(),
     )

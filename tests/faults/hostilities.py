@@ -91,12 +91,12 @@ def spoiled_handover(site: Site, trigger: Callable[[], object] | None = None, ou
 def git_host(behaviour: str, site: Site) -> str:
     """A git host misbehaves at a fetch; it must not have a file removed that git did not create."""
     run_with(site, GIT)
-    mirror = site.state / "src" / "127.0.0.1" / str(GIT_PORT) / "app" / "mirror.git"
-    canary = mirror.parents[1] / "index.lock"
+    repository = next(site.state.glob("mirrors/**/repository"))
+    canary = repository.parents[1] / "index.lock"
     canary.touch()
     os.utime(canary, (0, 0))
     site.git_host.kill()
-    with hostile(site, "git", GIT_PORT, behaviour, CANARY=f"{mirror}/../../index.lock"):
+    with hostile(site, "git", GIT_PORT, behaviour, CANARY=f"{repository}/../../index.lock"):
         spoiled_handover(site)
     assert canary.exists(), "the host has removed a file"
     canary.unlink()

@@ -457,7 +457,7 @@ class Site:
         left = [name_of(container) for container in self._containers()]
         left += [line for line in self._rules().splitlines() if CHAIN in line or COMMENT in line]
         left += [str(path) for path in (*self.lab.runtime.iterdir(), *self._temporary.iterdir())]
-        left += [str(path) for path in self.state.glob("src/**/checkouts/*")]
+        left += [str(path) for path in self.state.glob("mirrors/**/checkouts/*")]
         # These are the engine, with its parts, and the site's own helpers.
         ours = (str(self.lab.folder), "docker-registry", "git daemon", "git-daemon", "hookbot")
         return left + [

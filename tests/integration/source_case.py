@@ -24,6 +24,7 @@ from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import Image
+from hanoverd.spec.git_options import GitOptions
 from tests.fakes.source_context import source_context
 from tests.lab.host import Lab
 from tests.lab.images import BASE
@@ -65,12 +66,13 @@ class SourceCase(TestCase):
         *,
         build: BuildOptions | None = None,
         pull: str | None = None,
+        git: GitOptions | None = None,
         environ: Mapping[str, str] | None = None,
         app: str = "sourced",
     ) -> SourceContext:
         """Return the context of a source."""
         environ = {"DOCKER_HOST": self.lab.docker_host, "HOME": self.home, **(environ or {})}
-        return source_context(REACTOR, self.engine, self.folder, app, build=build, pull=pull, environ=environ)
+        return source_context(REACTOR, self.engine, self.folder, app, build=build, pull=pull, git=git, environ=environ)
 
     async def obtain(self, source: Source, revision: str | None = None) -> Image:
         """Obtain the image."""

@@ -9,7 +9,8 @@ import socket
 import stat
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from tests.integration.asking import ask, eventually, hostname, names
 from tests.integration.conftest import StartDaemon
 from tests.lab.clients import Clients
-from tests.lab.daemon import environment, twistd
+from tests.lab.daemon import environment, run_to_end, twistd
 from tests.lab.events import contains
 from tests.lab.host import Lab
 from tests.lab.images import write_app
@@ -365,6 +366,47 @@ class TestAccess:
             assert "web: this hanoverd belongs to another user" in err
             assert not commands.status()["paused"]
 
+    def test_another_user_cannot_answer_in_the_name_of_an_app(self, lab: Lab, commands: Commands) -> None:
+        with strangers(lab, ANSWER, str(lab.runtime / "web.sock")):
+            for command in (("deploy", "web"), ("deploy", "web", "--wait"), ("logs", "web"), ("pause", "web")):
+                code, out, err = commands.end(*command)
+                assert (code, out) == (1, "")
+                assert "web: its control socket is not used, because another user could answer in its name: " in err
+                assert "belongs to uid 4321" in err
+            # The engine and the rules say what this app is.
+            code, out, err = commands.end("status", "web")
+            assert (code, out) == (1, "")
+            assert "there is no app web" in err
+            code, out, err = commands.end("list", "-q")
+            assert (code, out) == (0, "")
+            assert "its control socket is not used" in err
+
+    def test_another_user_cannot_keep_hanoverd_from_starting(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with strangers(lab, HOLD, "hanoverd/app/web"), daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
+            hanoverd.wait_live("web-0")
+            assert hanoverd.events("name_held", app="web", reason=contains("uid 4321"))
+            assert commands("list", "-q") == "web\n"
+            code, _, err = run_to_end(lab, ARGUMENTS, app_folder)
+            assert code == 1
+            assert "a hanoverd that serves an app named web is running already" in err
+
+    def test_the_same_app_of_a_user_of_the_engine_is_noticed(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, capable: dict[str, str]
+    ) -> None:
+        os.chmod(lab.engine.socket, 0o666)
+        (lab.folder / "other").mkdir(mode=0o755)
+        try:
+            with daemon(*ARGUMENTS, cwd=app_folder, env=capable, as_user=OTHER_USER) as hanoverd:
+                hanoverd.wait_live("web-0")
+                env = {"HANOVERD_RUNTIME_DIR": str(lab.folder / "other")}
+                code, _, err = run_to_end(lab, ("--name", "web"), app_folder, env)
+                assert code == 1
+                assert "an app named web is running already as another user (uid 4321)" in err
+        finally:
+            os.chmod(lab.engine.socket, 0o660)
+
     def test_an_unknown_app_is_reported(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
@@ -396,6 +438,51 @@ class TestAccess:
             assert raw(lab, b"\x16\x03\x01 what\r\n\r\n").split()[1:2] == [b"400"]
             assert len(commands.history()) == 1
             assert alive(lab) == "web-0"
+
+
+#: Listens on a socket, and claims that everything worked.
+ANSWER = """
+import os, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+server.listen()
+print("ready", flush=True)
+while True:
+    peer, _ = server.accept()
+    with peer:
+        if peer.recv(65536):
+            print("asked", flush=True)
+            body = b'{"handover": 1, "line": "\\\\u001b[2Jweb: web-9 is live", "paused": true}\\n'
+            peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+"""
+
+#: Holds an abstract name.
+HOLD = """
+import socket, sys
+held = socket.socket(socket.AF_UNIX)
+held.bind("\\0" + sys.argv[1])
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def strangers(lab: Lab, program: str, *arguments: str) -> Iterator[None]:
+    """A program of a user who may not use the engine, on the lab's host; it must not be asked anything."""
+    with subprocess.Popen(
+        lab.in_host([*OTHER_USER, "/usr/bin/python3", "-c", program, *arguments]),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield
+        finally:
+            process.kill()
+            assert process.stdout.read() == ""
 
 
 def raw(lab: Lab, request: bytes) -> bytes:

@@ -138,16 +138,30 @@ def test_a_push_reaches_the_clients_without_a_lost_request(
 def test_a_message_selects_the_commit_and_sighup_deploys_it_again(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
-    commits = [hosted.push(name) for name in ("one", "two", "three")]
+    first = hosted.push("one")
     with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
-        assert version(lab) == "three"
-        assert publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commits[1])) == "OK\n"
-        hanoverd.wait_event("trigger", reasons=[f"lab pushed {commits[1][:12]}"])
+        assert version(lab) == "one"
+        second, third = (hosted.push(name) for name in ("two", "three"))
+        assert publish(lab, BRANCH.replace("/sub", "/pub"), push_message(second)) == "OK\n"
+        hanoverd.wait_event("trigger", reasons=[f"lab pushed {second[:12]}"])
         hanoverd.wait_live("app-1")
         assert version(lab) == "two"
         hanoverd.hup()
         hanoverd.wait_live("app-2")
         assert version(lab) == "two"
+        publish(lab, BRANCH.replace("/sub", "/pub"), push_message(third))
+        hanoverd.wait_live("app-3")
+        # Old messages that are sent again, and a commit that is on no branch.
+        for commit, reason in (
+            (first, "is older than"),
+            (second, "is older than"),
+            ("1" * 40, "is not on branch main"),
+        ):
+            before = hanoverd.position
+            publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commit))
+            hanoverd.wait_event("failed", error=contains(reason), after=before)
+            hanoverd.wait_event("waiting", serving="app-3", after=before)
+        assert version(lab) == "three"
 
 
 def test_invalid_messages_are_logged_and_dropped(
@@ -200,14 +214,17 @@ def test_a_push_while_hookbot_was_away_is_deployed_later(
 def test_a_burst_of_messages_deploys_the_newest_commit(
     lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
 ) -> None:
-    commits = [hosted.push(f"v{number}") for number in range(5)]
+    hosted.push("first")
     with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
+        commits = [hosted.push(f"v{number}") for number in range(5)]
+        # The last ones are sent again, and older than the newest.
         for commit in (commits * 4)[:-2]:
             publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commit))
-        wanted = (commits * 4)[:-2][-1]
-        eventually(lambda: version(lab) == f"v{commits.index(wanted)}")
+        eventually(lambda: version(lab) in ("v2", "v4"))
+        publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commits[4]))
+        eventually(lambda: version(lab) == "v4")
         eventually(lambda: len(lab.containers("app")) == 1)
-        assert len(hanoverd.events("live")) <= 4
+        assert len(hanoverd.events("live")) <= 5
 
 
 def test_an_image_pushed_while_hookbot_was_away_is_deployed_later(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from hanoverd import __version__
 from tests.integration.asking import ask
@@ -20,7 +22,8 @@ from tests.lab.host import Lab
 #: The files of hanoverd, without tests and environments.
 SOURCES = (
     *("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.rst", "CHANGELOG.rst"),
-    *("CONTRIBUTING.rst", "docs", "systemd", "hanoverd", "twisted"),
+    *("CONTRIBUTING.rst", "SECURITY.rst", "requirements.lock", "requirements-all.lock"),
+    *("docs", "systemd", "hanoverd", "twisted"),
 )
 
 
@@ -119,5 +122,37 @@ def test_the_source_distribution_has_the_documentation_and_the_license(sources: 
         names = {name.partition("/")[2] for name in tar.getnames()}
     pages = {f"docs/{page.name}" for page in (PROJECT / "docs").glob("*.rst")}
     units = {f"systemd/{unit.name}" for unit in (PROJECT / "systemd").iterdir()}
-    assert {"LICENSE", "README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst", *pages, *units} <= names
+    texts = {"LICENSE", "README.rst", "CHANGELOG.rst", "CONTRIBUTING.rst", "SECURITY.rst"}
+    assert {*texts, "requirements.lock", "requirements-all.lock", *pages, *units} <= names
     assert "twisted/plugins/hanoverd_plugin.py" in names
+
+
+def test_the_documented_installation_takes_exactly_what_is_locked(sources: Path, tmp_path: Path) -> None:
+    commands = re.findall(r"/opt/hanoverd/bin/(pip install .*)", (PROJECT / "README.rst").read_text())
+    assert [command.split()[2] for command in commands] == ["--require-hashes", "--no-deps"]
+    folder = tmp_path / "fresh"
+    venv.create(folder, with_pip=True)
+    for command in commands:
+        pip = [str(folder / "bin" / "python"), "-m", *command.split(), "--quiet"]
+        done = subprocess.run(pip, cwd=sources, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    run(folder / "bin" / "python", "-m", "pip", "check")
+    assert run(folder / "bin" / "hanoverd", "--version") == f"hanoverd {__version__}\n"
+    lock = re.findall(r"^(\S+)==(\S+)", (PROJECT / "requirements.lock").read_text(), re.MULTILINE)
+    listed = run(folder / "bin" / "python", "-m", "pip", "freeze", "--exclude", "hanoverd").split()
+    installed = {(canonicalize_name(name), version) for name, version in (line.split("==") for line in listed)}
+    assert installed <= set(lock)
+    assert len(installed) > 20
+
+
+def test_a_package_with_another_content_is_refused(sources: Path, bin_folder: Path) -> None:
+    lock = (sources / "requirements.lock").read_text()
+    [entry] = re.findall(r"^txaio==.*?(?=^\S)", lock, re.MULTILINE | re.DOTALL)
+    (sources / "same.lock").write_text(entry)
+    (sources / "changed.lock").write_text(re.sub(r"sha256:\S{8}", "sha256:00000000", entry))
+    options = ["--quiet", "--no-deps", "--ignore-installed", "--dry-run", "--require-hashes", "-r"]
+    pip = [str(bin_folder / "python"), "-m", "pip", "install", *options]
+    for name, is_accepted in (("same.lock", True), ("changed.lock", False)):
+        done = subprocess.run([*pip, name], cwd=sources, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is is_accepted, done.stderr
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr

@@ -47,3 +47,14 @@ def test_a_handover_reads_as_a_story(app_folder: Path, daemon: StartDaemon) -> N
         assert all(found), ([line for line, match in zip(story, found, strict=True) if not match], log)
         positions = [match.start() for match in found if match]
         assert positions == sorted(positions), log
+
+
+def test_a_stop_that_keeps_the_app_says_what_serves_and_how_to_stop_it(app_folder: Path, daemon: StartDaemon) -> None:
+    arguments = ("-p", "8080:80", "--name", "web")
+    with daemon(*arguments, "--on-exit", "keep", cwd=app_folder, log_format="text") as hanoverd:
+        eventually(lambda: "web-0: live" in hanoverd.log())
+        assert hanoverd.terminate() == 0
+        line = r"web-0: keeps serving without hanoverd \(--on-exit keep\); `hanoverd stop web` stops it"
+        assert re.search(f"{TIME} {line}$", hanoverd.log(), re.MULTILINE), hanoverd.log()
+    with daemon(*arguments, cwd=app_folder) as hanoverd:
+        hanoverd.wait_live("web-1")

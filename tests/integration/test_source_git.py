@@ -10,8 +10,9 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from hanoverd.images.git import GitSource
 from hanoverd.runtime.clock import sleep
-from hanoverd.runtime.errors import UsageError
+from hanoverd.runtime.errors import CommitRefused, UsageError
 from hanoverd.spec.build import BuildOptions
+from hanoverd.spec.git_options import GitOptions
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.git import PASSWORD, USER, Host, Repository, https_host, ssh_host
 from tests.lab.images import BASE
@@ -32,15 +33,27 @@ class GitCase(SourceCase):
         self.addCleanup(serving.__exit__, None, None, None)
         return host
 
-    def source(self, host: Host, text: str = "", *, build: BuildOptions | None = None, **environ: str) -> GitSource:
+    def source(
+        self,
+        host: Host,
+        text: str = "",
+        *,
+        build: BuildOptions | None = None,
+        git: GitOptions | None = None,
+        **environ: str,
+    ) -> GitSource:
         """Return a source of the repository."""
-        context = self.context(build=build, environ={**host.environ, **environ}, app="app")
+        context = self.context(build=build, git=git, environ={**host.environ, **environ}, app="app")
         return GitSource(f"{host.name}/me/app{text}", context)
 
     @property
     def checkouts(self) -> list[Path]:
         """Return the present checkouts."""
-        return [path for path in self.folder.glob("src/**/checkouts/*") if path.is_dir()]
+        return [path for path in self.folder.glob("mirrors/**/checkouts/*") if path.is_dir()]
+
+    def mirror(self, host: Host) -> Path:
+        """Return the folder of the copy of the repository."""
+        return self.folder / f"mirrors/127.0.0.1/{host.port}/me/app.git"
 
 
 class GitTests(GitCase):
@@ -51,7 +64,7 @@ class GitTests(GitCase):
         image = await self.obtain(source)
         self.assertEqual((self.label(image), image.revision), ("one", first))
         self.assertEqual(image.name.reference, "hanoverd/app:v1.0")
-        self.assertTrue((self.folder / f"src/127.0.0.1/{host.port}/me/app/mirror.git").is_dir())
+        self.assertTrue((self.mirror(host) / "repository").is_dir())
         second = self.app.commit({"Dockerfile": TINY % "two"})
         self.assertEqual(await source.newest(), second)
         image = await self.obtain(source)
@@ -62,15 +75,28 @@ class GitTests(GitCase):
     async def test_a_message_selects_the_commit_even_if_the_branch_has_moved(self) -> None:
         host = self.host()
         first = self.app.commit({"Dockerfile": TINY % "one"})
-        self.app.commit({"Dockerfile": TINY % "two"})
+        second = self.app.commit({"Dockerfile": TINY % "two"})
+        self.app.commit({"Dockerfile": TINY % "three"})
         source = self.source(host, "#main")
-        self.assertEqual(self.label(await self.obtain(source, first)), "one")
-        # On no branch any more, after a forced push.
+        self.assertEqual(self.label(await self.obtain(source, second)), "two")
+        # The head is new, so an old message does not hide it.
+        self.assertEqual(self.label(await self.obtain(source, first)), "three")
+        self.assertIn("is older than", await self.fails(self.obtain(source, first), CommitRefused))
+
+    async def test_a_commit_that_is_not_on_the_branch_is_refused(self) -> None:
+        host = self.host()
+        first = self.app.commit({"Dockerfile": TINY % "one"})
+        source = self.source(host, "#main")
+        await self.obtain(source)
+        pulled = self.app.commit({"Dockerfile": TINY % "pulled"}, branch="pulled")
+        self.app.git("push", "--quiet", "origin", "pulled:refs/pull/1/head")
+        self.assertIn("is not on branch main", await self.fails(self.obtain(source, pulled), CommitRefused))
+        # After a forced push, the branch decides.
         self.app.git("checkout", "--quiet", "--orphan", "other")
         third = self.app.commit({"Dockerfile": TINY % "three"}, branch="other")
         self.app.git("push", "--quiet", "--force", "origin", "other:main")
-        self.assertEqual(self.label(await self.obtain(source)), "three")
-        self.assertEqual(self.label(await self.obtain(source, first)), "one")
+        self.assertEqual(self.label(await self.obtain(source, third)), "three")
+        self.assertIn("is not on branch main", await self.fails(self.obtain(source, first), CommitRefused))
         self.assertEqual(await source.newest(), third)
 
     async def test_the_default_branch_and_one_of_its_folders_are_built(self) -> None:
@@ -101,7 +127,8 @@ class GitTests(GitCase):
         self.app.git("submodule", "--quiet", "add", str(part.bare), "part")
         self.app.git("config", "--file", ".gitmodules", "submodule.part.url", "../part")
         self.app.commit({})
-        source = self.source(host, "#main")
+        self.assertIn("add --git-submodules 127", await self.fails(self.obtain(self.source(host, "#main"))))
+        source = self.source(host, "#main", git=GitOptions(submodules=(f"{host.name}/me/*",)))
         await self.obtain(source)
         part.bare.rename(part.bare.with_name("gone"))
         self.app.commit({"more": "x"})
@@ -112,7 +139,7 @@ class GitTests(GitCase):
         self.app.commit({"Dockerfile": TINY % "one"})
         self.assertIn("has no branch none", await self.fails(self.obtain(self.source(host, "#none"))))
         missing = "1" * 40
-        self.assertIn("git fetch of https://127", await self.fails(self.obtain(self.source(host), missing)))
+        self.assertIn("is on no branch", await self.fails(self.obtain(self.source(host), missing)))
         elsewhere = GitSource(f"{host.name}/me/nothing", self.context(environ=host.environ))
         self.assertIn("not found", await self.fails(self.obtain(elsewhere)))
 
@@ -164,7 +191,7 @@ class GitTests(GitCase):
         self.app.commit({"Dockerfile": TINY % "one"})
         (self.hosted / "stall").touch()
         work = Deferred.fromCoroutine(self.obtain(self.source(host, "#main")))
-        await self.until(lambda: any(self.folder.glob("src/**/lock")))
+        await self.until(lambda: any(self.folder.glob("mirrors/**/lock")))
         await sleep(REACTOR, 0.5)
         self.assertLess(await self.cancelled(work), 3)
         (self.hosted / "stall").unlink()
@@ -192,7 +219,7 @@ class GitTests(GitCase):
         self.app.commit({"Dockerfile": TINY % "one"})
         source = self.source(host, "#main")
         await self.obtain(source)
-        folder = self.folder / f"src/127.0.0.1/{host.port}/me/app/checkouts"
+        folder = self.mirror(host) / "checkouts"
         (folder / "0123456789ab-999999999-0").mkdir()
         (folder / f"0123456789ab-{os.getpid()}-999").mkdir()
         await self.obtain(source)
@@ -204,7 +231,7 @@ class GitTests(GitCase):
         source = self.source(host, "#main")
         await self.obtain(source)
         self.app.commit({"Dockerfile": TINY % "two"})
-        lock = self.folder / f"src/127.0.0.1/{host.port}/me/app/mirror.git/refs/heads/main.lock"
+        lock = self.mirror(host) / "repository/refs/hanoverd/main.lock"
         lock.touch()
         work = Deferred.fromCoroutine(self.obtain(source))
         await sleep(REACTOR, 2)

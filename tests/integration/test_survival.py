@@ -190,7 +190,7 @@ class TestOnExitKeep:
             first.wait_live("kept-0")
             clients = load(lab)
             assert first.terminate() == 0
-            assert first.events("left_running", version="kept-0")
+            assert first.events("left_running", app="kept", version="kept-0")
         for number in (1, 2):
             time.sleep(0.5)
             assert names(lab.containers("kept")) == [f"kept-{number - 1}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -27,6 +28,16 @@ def test_systemd_accepts_a_unit(name: str, tmp_path: Path) -> None:
     command = [str(shutil.which("systemd-analyze")), "verify", "--man=no", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_confines_its_service(name: str) -> None:
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(PROJECT / "systemd" / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    exposure = re.search(r"Overall exposure level for \S+: (\d+\.\d)", done.stdout)
+    assert exposure is not None, done.stdout
+    print(f"{name}: {exposure[1]}")
+    assert float(exposure[1]) <= 4.0, done.stdout
 
 
 def test_a_service_manager_is_notified(lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlencode
 
 from hanoverd.cli.client.connection import Daemon, daemon_of, find_daemon, running_daemons
@@ -26,6 +26,7 @@ from hanoverd.cli.client.tables import (
 from hanoverd.runtime.errors import ControlError, HanoverdError
 from hanoverd.runtime.sockets import pause_file_of, searched_folders, socket_of
 from hanoverd.spec.programs import RemoteCommand
+from hanoverd.text.escapes import escaped
 from hanoverd.text.quoting import quoted
 
 if TYPE_CHECKING:
@@ -48,11 +49,22 @@ def run_remote(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> 
     if command.verb == "list":
         return _list(command, environ, uid)
     if command.verb in _WITHOUT_DAEMON:
-        daemon = find_daemon(command.app, environ, uid)
+        daemon, problems = find_daemon(command.app, environ, uid)
+        _warn(problems)
         if daemon is None:
             return _WITHOUT_DAEMON[command.verb](_host(environ), command, environ, uid)
         return _VERBS[command.verb](daemon, command)
     return _VERBS[command.verb](daemon_of(command.app, environ, uid), command)
+
+
+def _print(text: str, *, file: TextIO | None = None, end: str = "\n") -> None:
+    """Print what a daemon, or the engine, has answered: it may contain anything."""
+    print(escaped(text), file=file, end=end, flush=True)
+
+
+def _warn(problems: Iterable[str]) -> None:
+    for problem in problems:
+        _print(f"hanoverd: {problem}", file=sys.stderr)
 
 
 def _host(environ: Mapping[str, str]) -> Host:
@@ -63,27 +75,28 @@ def _host(environ: Mapping[str, str]) -> Host:
 
 
 def _list(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
-    daemons = running_daemons(environ, uid)
+    daemons, problems = running_daemons(environ, uid)
+    _warn(problems)
     statuses, status = [], DONE
     for daemon in daemons:
         try:
             statuses.append(daemon.get("/status"))
         except ControlError as error:
-            print(f"hanoverd: {error}", file=sys.stderr)
+            _warn([str(error)])
             status = FAILED
     try:
         host = _host(environ)
         statuses += [one.json() for one in host.serving({daemon.app for daemon in daemons})]
     except HanoverdError as error:
-        print(f"hanoverd: apps that serve without a hanoverd are not listed: {error}", file=sys.stderr)
+        _warn([f"apps that serve without a hanoverd are not listed: {error}"])
     statuses.sort(key=lambda one: str(one["app"]))
     if command.quiet:
-        print(*(one["app"] for one in statuses), sep="\n", end="\n" if statuses else "")
+        _print("".join(f"{one['app']}\n" for one in statuses), end="")
     elif command.json:
         print(json_lines(statuses), end="\n" if statuses else "")
     else:
         now = time.time()
-        print(table(LIST_TITLES, [list_row(one, now, trunc=command.trunc) for one in statuses]))
+        _print(table(LIST_TITLES, [list_row(one, now, trunc=command.trunc) for one in statuses]))
     return status
 
 
@@ -98,9 +111,10 @@ def _status(daemon: Daemon, command: RemoteCommand) -> int:
             if status != before:
                 print(json.dumps(status), flush=True)
         elif sys.stdout.isatty():
-            print(f"{_CLEAR}{status_text(status, time.time())}", flush=True)
+            print(_CLEAR, end="")
+            _print(status_text(status, time.time()))
         elif status != before:
-            print(status_text(status, time.time()), flush=True)
+            _print(status_text(status, time.time()))
         before = status
         time.sleep(WATCH_INTERVAL)
 
@@ -111,12 +125,12 @@ def _status_without_daemon(host: Host, command: RemoteCommand, _environ: Mapping
         raise _unknown(command.app)
     _print_status(status.json(), command)
     if host.problem:
-        print(f"hanoverd: the ports are unknown: {host.problem}", file=sys.stderr)
+        _warn([f"the ports are unknown: {host.problem}"])
     return DONE
 
 
 def _print_status(status: Mapping[str, Any], command: RemoteCommand) -> int:
-    print(json.dumps(status, indent=2) if command.json else status_text(status, time.time()))
+    _print(json.dumps(status, indent=2) if command.json else status_text(status, time.time()))
     return DONE
 
 
@@ -140,7 +154,7 @@ def _print_versions(versions: list[dict[str, Any]], command: RemoteCommand) -> i
         print(json_lines(versions), end="\n" if versions else "")
     else:
         now = time.time()
-        print(table(VERSION_TITLES, [version_row(one, now, trunc=command.trunc) for one in versions]))
+        _print(table(VERSION_TITLES, [version_row(one, now, trunc=command.trunc) for one in versions]))
     return DONE
 
 
@@ -153,7 +167,7 @@ def _stop(daemon: Daemon, command: RemoteCommand) -> int:
         raise
     print(f"{command.app}: stopped")
     if answer["unit"]:
-        print(f"{command.app}: if systemd starts it again, run `systemctl stop {answer['unit']}`", file=sys.stderr)
+        _print(f"{command.app}: if systemd starts it again, run `systemctl stop {answer['unit']}`", file=sys.stderr)
     return DONE
 
 
@@ -174,7 +188,7 @@ def _stop_without_daemon(host: Host, command: RemoteCommand, environ: Mapping[st
     remove_files(path(folder, command.app) for folder in folders for path in (socket_of, pause_file_of))
     if not removed:
         raise _unknown(command.app)
-    print(f"{command.app}: stopped, without a hanoverd: removed {', '.join(removed)}")
+    _print(f"{command.app}: stopped, without a hanoverd: removed {', '.join(removed)}")
     return DONE
 
 
@@ -186,7 +200,7 @@ def _history(daemon: Daemon, command: RemoteCommand) -> int:
         now = time.time()
         # The newest first, as in docker's own lists.
         rows = [history_row(record, now, trunc=command.trunc) for record in reversed(records)]
-        print(table(history_titles(trunc=command.trunc), rows))
+        _print(table(history_titles(trunc=command.trunc), rows))
     return DONE
 
 
@@ -200,7 +214,7 @@ def _logs(daemon: Daemon, command: RemoteCommand) -> int:
         "format": "json" if command.json else "text",
     }
     for line in daemon.lines(f"/logs?{urlencode({name: value for name, value in query.items() if value is not None})}"):
-        print(line, flush=True)
+        _print(line)
     return DONE
 
 
@@ -220,11 +234,10 @@ def _follow(daemon: Daemon, handover: int, command: RemoteCommand) -> int:
         print(f"{app}: a handover starts (`hanoverd status {app}` shows its progress)")
         return DONE
     try:
-        for line in daemon.lines(f"/handovers/{handover}"):
-            part = json.loads(line)
+        for part in daemon.objects(f"/handovers/{handover}"):
             if "handover" in part:
                 return _print_outcome(daemon, part["handover"])
-            print(part["line"], flush=True)
+            _print(part["line"])
     except KeyboardInterrupt:
         print(
             f"{app}: the handover continues in hanoverd: `hanoverd status {app}` shows it, `hanoverd cancel {app}` "
@@ -237,7 +250,7 @@ def _follow(daemon: Daemon, handover: int, command: RemoteCommand) -> int:
 
 def _print_outcome(daemon: Daemon, record: Mapping[str, Any]) -> int:
     is_live = record["outcome"] == "live"
-    print(outcome(daemon.app, record), file=sys.stdout if is_live else sys.stderr)
+    _print(outcome(daemon.app, record), file=sys.stdout if is_live else sys.stderr)
     return DONE if is_live else FAILED
 
 
@@ -247,7 +260,7 @@ def _cancel(daemon: Daemon, _command: RemoteCommand) -> int:
         raise ControlError(f"{daemon.app}: there is no handover to cancel")
     if record["outcome"] == "live":
         raise ControlError(f"{daemon.app}: too late: {record['version']} is live (`hanoverd rollback {daemon.app}`)")
-    print(outcome(daemon.app, record))
+    _print(outcome(daemon.app, record))
     return DONE
 
 
@@ -260,7 +273,7 @@ def _pause(daemon: Daemon, _command: RemoteCommand) -> int:
 def _resume(daemon: Daemon, _command: RemoteCommand) -> int:
     held = daemon.post("/resume")["held"]
     result = f"a handover starts, for {', '.join(map(quoted, held))}" if held else "no trigger was held"
-    print(f"{daemon.app}: resumed: {result}")
+    _print(f"{daemon.app}: resumed: {result}")
     return DONE
 
 

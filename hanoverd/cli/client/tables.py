@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hanoverd.text.durations import format_duration
+from hanoverd.text.escapes import escaped_line
 from hanoverd.text.short_id import short_id
 
 #: How much of a reason has room in a row.
@@ -15,7 +16,7 @@ _SHORT_WHY = 60
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return columns, each as wide as its widest cell, with three blanks between them."""
-    lines = [list(titles), *([cell or "-" for cell in row] for row in rows)]
+    lines = [list(titles), *([escaped_line(cell) or "-" for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     return "\n".join(
         "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines

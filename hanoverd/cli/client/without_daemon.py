@@ -5,6 +5,7 @@ An app continues to serve when its daemon was killed, or stopped with ``--on-exi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,6 +15,7 @@ from typing import Any
 from hanoverd import __version__
 from hanoverd.api.status import NO_DAEMON, AppStatus, LiveStatus, VersionStatus, listed_version
 from hanoverd.docker.abort import Abort
+from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.api import choose_api_version
 from hanoverd.docker.blocking_engine import BlockingEngine
@@ -23,6 +25,7 @@ from hanoverd.network.iptables import Table, parse_table
 from hanoverd.network.name_lock import is_name_locked, lock_name
 from hanoverd.network.rules import Route, plan_removal, published_ports, routed_version
 from hanoverd.runtime.errors import ControlError, HanoverdError, NameTaken, NotFound
+from hanoverd.runtime.sockets import runtime_folder
 from hanoverd.spec.container import APP, ORCHESTRATOR, app_label
 from hanoverd.spec.names import is_kept
 
@@ -41,6 +44,8 @@ class Host:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self._folder = runtime_folder(environ, os.geteuid())
+        self._trusted = TrustedUsers(environ)
         self._address = engine_address(environ)
         self._api_version = choose_api_version(BlockingEngine(self._address, "1.24", Abort()).version())
         self._engine = self._make_engine()
@@ -54,7 +59,10 @@ class Host:
         apps = [
             app
             for app in sorted(containers)
-            if app and app not in with_daemon and any(map(_is_serving, containers[app])) and not is_name_locked(app)
+            if app
+            and app not in with_daemon
+            and any(map(_is_serving, containers[app]))
+            and not is_name_locked(app, self._folder, self._trusted)
         ]
         if not apps:
             return []
@@ -80,11 +88,11 @@ class Host:
         Holds the app's name meanwhile.  Fails with ``ControlError`` if a daemon holds it, and with ``HanoverdError``.
         """
         try:
-            lock = lock_name(app)
-        except NameTaken:
+            lock = lock_name(app, self._folder, self._trusted)
+        except NameTaken as error:
             raise ControlError(
-                f"a hanoverd that serves {app} runs, but its socket was not found: stop it as its own user, or with its "
-                "HANOVERD_RUNTIME_DIR"
+                f"cannot stop {app} without its hanoverd, and the socket of one was not found: stop it as its own user, or "
+                f"with its HANOVERD_RUNTIME_DIR ({error})"
             ) from None
         with closing(lock):
             removed = self._unroute(app)

@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hanoverd.cli.options.option import Kind, Option, Secret
-from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, Context, Value, one_of
+from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, Context, Value, one_of, plain
 from hanoverd.spec.build import BUILDERS, PULLS, parse_build_arg
+from hanoverd.spec.git_options import parse_submodules
+from hanoverd.text.sizes import parse_size
+
+_LEAST_SIZE = 1024 * 1024
 
 
 def _read_build_arg(text: str, context: Context) -> tuple[str, str | None]:
     return parse_build_arg(text, context.environ)
+
+
+def _parse_max_size(text: str) -> int:
+    size = parse_size(text)
+    if size < _LEAST_SIZE:
+        raise ValueError("it must be 1m or more")
+    return size
 
 
 PULL = Option(
@@ -80,13 +91,37 @@ REPOSITORY = (
 With https, git asks its credential helpers for a login; with ssh, the user is ``git``, and ssh uses its agent and
 keys. Nothing asks for a password on the terminal. ``GIT_SSH_COMMAND`` and git's configuration apply.""",
         value=one_of(("https", "ssh")),
-        place="source.git_protocol",
+        place="source.git.protocol",
+    ),
+    Option(
+        name="git-submodules",
+        kind=Kind.REPEATED,
+        metavar="HOST/USER/REPO",
+        help="Repository that submodules may come from (default: commits with submodules are refused)",
+        text="""\
+``HOST/USER/*`` allows all repositories of a user. ``none`` leaves the folders of submodules empty. A submodule is
+fetched with the same login as the repository, and whoever can push to the repository chooses its submodules: allow only
+what these people may read.""",
+        value=plain(parse_submodules),
+        place="source.git.submodules",
+    ),
+    Option(
+        name="git-max-size",
+        metavar="SIZE",
+        default="10g",
+        help="Largest copy of a repository, and largest total size of the files of a commit",
+        text="As in ``--memory``: a number with b, k, m or g. git may use a quarter of it as memory, 2 GiB at least.",
+        value=plain(_parse_max_size),
+        place="source.git.max_size",
     ),
     Option(
         name="state-dir",
         metavar="FOLDER",
-        default=".",
-        help="Folder for the copies of repositories, in src/",
+        help="Folder for the copies of repositories (default: /var/lib/hanoverd, or ~/.local/state/hanoverd)",
+        text="""\
+The copies are in its folder ``mirrors``, which only hanoverd's user can enter. hanoverd refuses a ``mirrors`` that it
+has not created itself on this machine, and folders in which other users can replace it. The environment variable
+``HANOVERD_STATE_DIR`` changes the default, and ``XDG_STATE_HOME`` does for users other than root.""",
         value=FOLDER,
         place="source.state_folder",
     ),

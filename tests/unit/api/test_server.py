@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import tempfile
 from pathlib import Path
@@ -17,10 +18,11 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
-from hanoverd.api.server import MOST_WAITING, ControlServer
+from hanoverd.api.line_stream import MOST_WAITING
+from hanoverd.api.server import ControlServer
 from hanoverd.api.status import AppStatus, VersionStatus
 from hanoverd.deploy.history import LIVE, History, Record
-from hanoverd.logs.recent import MOST, RecentLog
+from hanoverd.logs.recent import MOST, MOST_BYTES, RecentLog
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ControlError, EngineUnreachable
 
@@ -138,6 +140,12 @@ class ServerTests(TestCase):
             [f"entry {MOST + 8}", "    of two lines", f"entry {MOST + 9}", "    of two lines"],
         )
 
+    async def test_the_entries_that_are_kept_have_a_size(self) -> None:
+        for _ in range(300):
+            log.info("{version}  | {line}", event="output", version="web-1", line="x" * 100_000)
+        self.assertLess(sum(entry.size for entry in self.log.entries), MOST_BYTES)
+        self.assertGreater(sum(entry.size for entry in self.log.entries), MOST_BYTES / 2)
+
     async def test_the_log_is_filtered_by_its_source(self) -> None:
         log.info("web-3: ready in 4ms", event="ready", version="web-3")
         log.info("{version}  | {line}", event="output", version="web-3", line="listens")
@@ -189,15 +197,39 @@ class ServerTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         self.assertIn("KeyError: 'what'", self.log.entries[-1].text)
 
-    async def test_who_follows_and_does_not_read_is_given_up(self) -> None:
-        connection = await deferToThread(self.connect, "GET /logs?follow=1&tail=0")
+    async def flood(self, lines: int) -> int:
+        """Log long lines, with turns of the reactor between them; return how many bytes."""
+        for number in range(lines):
+            log.info("{version}  | {line}", event="output", version="web-1", line="x" * 10_000)
+            if number % 10 == 0:
+                await sleep(REACTOR, 0)
+        return lines * 10_000
+
+    async def test_who_follows_and_does_not_read_fills_no_memory_and_learns_what_was_left_out(self) -> None:
+        for query in ("", "&format=json"):
+            connection = await deferToThread(self.connect, f"GET /logs?follow=1&tail=0&source=app{query}")
+            await self.until(lambda: self.log.followers)
+            self.assertGreater(await self.flood(1000), 5 * MOST_WAITING)
+            answer = await deferToThread(read_until, connection, "this client reads too slowly")
+            left_out = re.search(r"(\d+) entries left out", answer)
+            assert left_out is not None
+            self.assertLess(len(answer), 4 * MOST_WAITING)
+            self.assertEqual(len(re.findall("web-1  . x{10000}", answer)) + int(left_out[1]), 1000)
+            # It follows on.
+            log.info("{version}  | {line}", event="output", version="web-1", line="the next line")
+            await deferToThread(read_until, connection, "the next line")
+            connection.close()
+            await self.until(lambda: not self.log.followers)
+
+    async def test_who_waits_for_a_handover_and_reads_slowly_learns_its_outcome(self) -> None:
+        connection = await deferToThread(self.connect, "GET /handovers/1")
         await self.until(lambda: self.log.followers)
-        for _ in range(20):
-            for _ in range(MOST_WAITING // 4):
-                log.info("x" * 1000)
-            await sleep(REACTOR, 0)
-        await self.until(lambda: not self.log.followers)
-        connection.close()
+        await self.flood(1000)
+        self.far.history.finish(self.far.record, LIVE)
+        answer = await deferToThread(read_all, connection)
+        self.assertIn(" left out: this client reads too slowly", answer)
+        self.assertIn('"outcome": "live"', answer)
+        self.assertLess(len(answer), 3 * MOST_WAITING)
 
     async def test_who_follows_and_goes_away_is_forgotten(self) -> None:
         for request in ("GET /logs?follow=1", "GET /handovers/1"):
@@ -228,17 +260,30 @@ class ServerTests(TestCase):
         self.assertFalse(self.path.exists())
 
     async def test_one_socket_one_daemon(self) -> None:
-        with self.assertRaisesRegex(ControlError, "an app named far in another network namespace listens on"):
+        with self.assertRaisesRegex(
+            ControlError, "another process listens on .*far.sock: a hanoverd of an older version"
+        ):
             await deferToThread(listen, REACTOR, self.environ, "far", None)  # type: ignore[arg-type]
         self.assertIn("200 OK", await self.answer("GET /status"))
 
     async def test_where_no_socket_can_be_made(self) -> None:
-        with self.assertRaisesRegex(ControlError, "set HANOVERD_RUNTIME_DIR to a folder that this user may write to"):
+        with self.assertRaisesRegex(
+            ControlError, "set HANOVERD_RUNTIME_DIR to a folder that only this user may write to"
+        ):
             listen(REACTOR, {"HANOVERD_RUNTIME_DIR": "/proc/nothing"}, "far", None)  # type: ignore[arg-type]
 
 
 def read_all(connection: socket.socket) -> str:
     answer = b""
     while data := connection.recv(65536):
+        answer += data
+    return answer.decode()
+
+
+def read_until(connection: socket.socket, text: str) -> str:
+    answer = b""
+    while text.encode() not in answer[-65536 - len(text) :]:
+        data = connection.recv(65536)
+        assert data, "the answer has ended"
         answer += data
     return answer.decode()

@@ -15,6 +15,7 @@ from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import ContainerSpec
+from hanoverd.spec.git_options import GitOptions
 from hanoverd.spec.handover import DrainSpec, HandoverSpec
 from hanoverd.spec.health import HealthSpec
 from hanoverd.spec.notifications import Hook, NotificationSpec
@@ -45,7 +46,7 @@ def refusal_of_any(*arguments: str, **environ: str) -> str:
     return str(caught.value)
 
 
-FOLDER = SourceSpec(SourceName("folder", "."), folder="/srv/Corner Shop", state_folder="/srv/Corner Shop")
+FOLDER = SourceSpec(SourceName("folder", "."), folder="/srv/Corner Shop")
 
 
 def refusal(*arguments: str) -> str:
@@ -101,6 +102,7 @@ def test_every_option_arrives() -> None:
             "--log-format=json",
             *("--build-file=Dockerfile.web", "--build-arg=A=1", "--build-arg=COLOUR", "--build-target=last"),
             *("--no-cache", "--builder=classic", "--pull=never", "--git-protocol=ssh", "--state-dir=state"),
+            *("--git-submodules=github.com/me/*", "--git-submodules=h:8/a/b", "--git-max-size=20g"),
             "team/web:2",
             "serve",
             "--fast",
@@ -116,7 +118,7 @@ def test_every_option_arrives() -> None:
                 "Dockerfile.web", {"A": "1", "COLOUR": "blue"}, "last", no_cache=True, builder="classic"
             ),
             pull="never",
-            git_protocol="ssh",
+            git=GitOptions("ssh", ("github.com/me/*", "h:8/a/b"), 20 * 1024**3),
         ),
         container=ContainerSpec(
             command=("serve", "--fast"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from hanoverd.cli.client.connection import daemon_of, running_daemons
 from hanoverd.cli.client.tables import history_row, list_row, outcome, status_text, table, version_row
 from hanoverd.cli.parse import mistyped, parse
-from hanoverd.network.name_lock import is_name_locked, lock_name
+from hanoverd.network.name_lock import lock_name
 from hanoverd.runtime.errors import ControlError, UsageError
 from hanoverd.runtime.sockets import runtime_folder, searched_folders
 from hanoverd.spec.app import AppSpec
@@ -99,11 +100,16 @@ def test_where_sockets_are() -> None:
     assert str(runtime_folder({}, 0)) == "/run/hanoverd"
     assert str(runtime_folder({"XDG_RUNTIME_DIR": "/run/user/7"}, 0)) == "/run/hanoverd"
     assert str(runtime_folder({"XDG_RUNTIME_DIR": "/run/user/7"}, 7)) == "/run/user/7/hanoverd"
-    assert str(runtime_folder({}, 7)) == "/tmp/hanoverd-7"
+    # Never in /tmp, where another user could create it first.
+    assert str(runtime_folder({"HOME": "/home/me"}, 7)) == "/home/me/.local/state/hanoverd/run"
     assert str(runtime_folder({"HANOVERD_RUNTIME_DIR": "/x"}, 7)) == "/x"
-    assert [str(folder) for folder in searched_folders({"XDG_RUNTIME_DIR": "/r"}, 7)] == [
+    assert [str(folder) for folder in searched_folders({"XDG_RUNTIME_DIR": "/r", "XDG_STATE_HOME": "/s"}, 7)] == [
         "/r/hanoverd",
         "/run/hanoverd",
+        # As in a cron job, and of an older version.
+        "/run/user/7/hanoverd",
+        "/s/hanoverd/run",
+        "/tmp/hanoverd-7",
     ]
     assert [str(folder) for folder in searched_folders({"HANOVERD_RUNTIME_DIR": "/x"}, 0)] == ["/x"]
 
@@ -123,26 +129,21 @@ def test_the_socket_of_a_daemon_that_was_killed_is_removed(tmp_path: Path) -> No
             pass
         (tmp_path / "api.paused").touch()
         assert (tmp_path / "gone.sock").exists()
-        assert [daemon.app for daemon in running_daemons(environ, 0)] == ["api"]
+        daemons, problems = running_daemons(environ, 0)
+        assert ([daemon.app for daemon in daemons], problems) == (["api"], [])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["api.paused", "api.sock"]
 
 
 def test_the_socket_of_a_daemon_that_starts_stays(tmp_path: Path) -> None:
     environ = {"HANOVERD_RUNTIME_DIR": str(tmp_path)}
-    (tmp_path / "unit-test.sock").touch()
-    with lock_name("unit-test"):
-        assert running_daemons(environ, 0) == []
-        assert (tmp_path / "unit-test.sock").exists()
-    assert running_daemons(environ, 0) == []
-    assert not (tmp_path / "unit-test.sock").exists()
-
-
-def test_whether_a_name_is_locked() -> None:
-    assert not is_name_locked("unit-test")
-    with lock_name("unit-test"):
-        assert is_name_locked("unit-test")
-        assert not is_name_locked("test")
-        assert not is_name_locked("unit")
+    app = f"unit-test-{os.getpid()}"
+    with listening(tmp_path / f"{app}.sock"):
+        pass
+    with closing(lock_name(app, tmp_path, (0,))):
+        assert running_daemons(environ, 0) == ([], [])
+        assert (tmp_path / f"{app}.sock").exists()
+    assert running_daemons(environ, 0) == ([], [])
+    assert not (tmp_path / f"{app}.sock").exists()
 
 
 @contextmanager

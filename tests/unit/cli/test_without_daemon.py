@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from hanoverd.api.status import NO_DAEMON
 from hanoverd.cli.client.without_daemon import Host
 from hanoverd.network.name_lock import lock_name
@@ -15,7 +17,13 @@ class WithoutDaemonTests(ScenarioCase):
 
     def host(self) -> Host:
         """Return this host, as a command sees it."""
-        return Host({**self.world.firewall.environ, "DOCKER_HOST": f"unix://{self.world.engine.socket}"})
+        return Host(
+            {
+                **self.world.firewall.environ,
+                "DOCKER_HOST": f"unix://{self.world.engine.socket}",
+                "HANOVERD_RUNTIME_DIR": str(self.world.folder / "own"),
+            }
+        )
 
     async def left_with_a_kept_version(self) -> None:
         """Leave ``app-1`` serving, and ``app-0`` kept."""
@@ -40,7 +48,7 @@ class WithoutDaemonTests(ScenarioCase):
     async def test_one_that_has_a_daemon_is_not_among_them(self) -> None:
         await self.left_running()
         self.assertEqual(self.host().serving([APP]), [])
-        with lock_name(APP):
+        with closing(lock_name(APP, self.world.folder / "run", (0,))):
             # Its socket is in another folder.
             self.assertEqual(self.host().serving(()), [])
         self.host().end(APP)
@@ -64,7 +72,12 @@ class WithoutDaemonTests(ScenarioCase):
 
     async def test_it_is_not_ended_while_a_daemon_has_its_name(self) -> None:
         await self.left_running()
-        with lock_name(APP), self.assertRaisesRegex(ControlError, "a hanoverd that serves app runs, but its socket"):
+        with (
+            closing(lock_name(APP, self.world.folder / "run", (0,))),
+            self.assertRaisesRegex(
+                ControlError, "cannot stop app without its hanoverd, and the socket of one was not found"
+            ),
+        ):
             self.host().end(APP)
         self.assert_alone("app-0")
         self.host().end(APP)

@@ -50,6 +50,12 @@ def test_an_order_that_is_replaced_takes_its_own_reason_only() -> None:
     assert requests.next_request().reasons == (COMMAND.reason, "push")
 
 
+def test_after_an_order_for_the_newest_revision_an_older_one_no_longer_counts() -> None:
+    requests = Requests().add_trigger("push", "c1").add_command(Command("deploy", Source(), 1)).cleared()
+    assert requests.add_trigger("SIGHUP", None).next_request().target == Source()
+    assert Requests().add_trigger("push", "c1").add_command(COMMAND).revision == "c1"
+
+
 def test_a_cleared_queue_forgets_the_order_too() -> None:
     requests = Requests().add_command(COMMAND).cleared()
     assert (requests.is_empty, requests.command) == (True, None)

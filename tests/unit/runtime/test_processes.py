@@ -17,7 +17,7 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.runtime import processes
 from hanoverd.runtime.clock import sleep
-from hanoverd.runtime.errors import ProgramMissing, ProgramNotStarted
+from hanoverd.runtime.errors import OutputTooLong, ProgramMissing, ProgramNotStarted
 from hanoverd.runtime.processes import Ended, ProcessReactor, run, start_waiting
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
@@ -64,6 +64,19 @@ class RunTests(TestCase):
     async def test_all_of_a_large_output_is_read(self) -> None:
         ended = await run(REACTOR, ["sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x"], ENVIRON)
         self.assertEqual(len(ended.stdout), 3_000_000)
+
+    async def test_a_program_that_prints_more_than_the_limit_is_killed_with_its_children(self) -> None:
+        for command in ("yes", "yes >&2", "sh -c yes; true"):
+            with self.assertRaisesRegex(OutputTooLong, "sh wrote more than 100000 bytes"):
+                await run(REACTOR, ["sh", "-c", command], ENVIRON, limit=100_000, with_children=True)
+        ended = await run(REACTOR, ["sh", "-c", "head -c 100000 /dev/zero"], ENVIRON, limit=100_000)
+        self.assertEqual((ended.code, len(ended.stdout)), (0, 100_000))
+
+    async def test_standard_output_can_be_taken_in_pieces(self) -> None:
+        pieces: list[bytes] = []
+        command = ["sh", "-c", "echo error >&2; head -c 300000 /dev/zero"]
+        ended = await run(REACTOR, command, ENVIRON, on_stdout=pieces.append, limit=10)
+        self.assertEqual((ended.stdout, ended.stderr, len(b"".join(pieces))), ("", "error\n", 300_000))
 
     async def test_a_program_that_does_not_read_its_input_is_no_failure(self) -> None:
         ended = await run(REACTOR, ["true"], ENVIRON, "x" * 1_000_000)

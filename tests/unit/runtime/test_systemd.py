@@ -65,5 +65,5 @@ def test_where_there_is_no_manager_nothing_happens(environ: dict[str, str]) -> N
 
 def test_the_unit_says_what_readme_says() -> None:
     unit = (Path(__file__).parents[3] / "systemd" / "hanoverd@.service").read_text()
-    for line in ("Type=notify", "WatchdogSec=", "ExecReload=/bin/kill -HUP $MAINPID", "--on-exit keep"):
+    for line in ("Type=notify", "WatchdogSec=", "hanoverd deploy %i --wait", "--on-exit keep"):
         assert line in unit

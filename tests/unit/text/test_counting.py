@@ -12,3 +12,7 @@ from hanoverd.text.counting import counted
 )
 def test_one_is_singular_and_everything_else_is_plural(number: int, text: str) -> None:
     assert counted(number, "connection") == text
+
+
+def test_a_noun_may_have_a_plural_of_its_own() -> None:
+    assert [counted(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
