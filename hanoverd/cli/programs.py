@@ -50,9 +50,11 @@ def server_spec(given: Given) -> HookbotServerSpec:
     if (cert is None) != (key is None):
         raise UsageError("--tls-cert and --tls-key need each other")
     return HookbotServerSpec(
-        host=host.strip("[]"),
+        # Tokens must not cross a network in the clear by accident.
+        host=host.strip("[]") or ("127.0.0.1" if cert is None else ""),
         port=int(port),
         tls=None if cert is None else (cert, key),
+        per_address=given.value("connections-per-address") or None,
         key=_secret(given, "HOOKBOT_KEY", _KEY),
         github_secret=_secret(given, "HOOKBOT_GITHUB_SECRET", _GITHUB_SECRET) if given.value("router") else None,
         log_format=given.value("log-format"),

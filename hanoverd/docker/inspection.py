@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from hanoverd.runtime.errors import VersionFailed
@@ -24,7 +25,7 @@ from hanoverd.spec.container import (
 )
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.lineage import Lineage
-from hanoverd.spec.ports import LOOPBACK, ContainerPort, HostPort, Protocol
+from hanoverd.spec.ports import LOOPBACK, MOST_EXPOSED, ContainerPort, HostPort, Protocol
 from hanoverd.spec.volumes import Volumes
 from hanoverd.text.decimal import parse_decimal
 
@@ -33,8 +34,11 @@ _LISTS = ("env", "unset", "volumes")
 
 
 def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
-    """Return the TCP ports that an image or a container exposes, from its ``Config``."""
-    return tuple(sorted(port for port, _ in _ports_in(config.get("ExposedPorts")) if port.protocol is Protocol.TCP))
+    """Return the TCP ports that an image or a container exposes, from its ``Config``; only some if it exposes more than
+    ``MOST_EXPOSED``, but more than that.
+    """
+    ports = (port for port, _ in _ports_in(config.get("ExposedPorts")) if port.protocol is Protocol.TCP)
+    return tuple(sorted(islice(ports, MOST_EXPOSED + 1)))
 
 
 def generation_of(labels: Mapping[str, str] | None) -> int:
@@ -115,10 +119,10 @@ def created_at(found: Mapping[str, Any]) -> float:
 
 def proxy_ports_of(found: Mapping[str, Any]) -> dict[ContainerPort, HostPort]:
     """Return the ports of a container that the engine published, each with the one where the engine's proxy listens."""
+    # The exposed ports are there too, without bindings: an image may expose all that there are.
+    published = {text: bindings for text, bindings in (found["NetworkSettings"]["Ports"] or {}).items() if bindings}
     return {
-        port: HostPort(LOOPBACK, int(bindings[0]["HostPort"]), port.protocol)
-        for port, bindings in _ports_in(found["NetworkSettings"]["Ports"])
-        if bindings
+        port: HostPort(LOOPBACK, int(bindings[0]["HostPort"]), port.protocol) for port, bindings in _ports_in(published)
     }
 
 

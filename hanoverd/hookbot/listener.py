@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from hanoverd.hookbot.flood import NewestMessages
 from hanoverd.runtime.backoff import Backoff, Delays
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HookbotError
@@ -21,6 +22,12 @@ log = Logger()
 
 #: The waits between two attempts to connect, and by which share each of them varies at random.
 BACKOFF, JITTER = Backoff(first=1.0, longest=60.0), 0.2
+
+#: How long a connection has to last, in seconds, so that the next wait is the first one again.
+STABLE = 10.0
+
+#: How many messages count at once, and how many seconds pass for each further one.
+BURST, INTERVAL = 20, 1.0
 
 
 class Connect(Protocol):
@@ -40,7 +47,8 @@ class Connect(Protocol):
 class Listener:
     """Keeps a connection to a hookbot; messages call it ``shown``.
 
-    ``on_message`` takes each message, and raises ValueError for an invalid one. ``on_open`` is called for each new
+    ``on_message`` takes each message, and raises ValueError for an invalid one; of messages that arrive too fast, it takes
+    the newest. ``on_open`` is called for each new
     connection: messages that were published before it are lost.
     """
 
@@ -56,6 +64,8 @@ class Listener:
         self._shown = shown
         self._connect = connect
         self._on_message = on_message
+        self._messages = NewestMessages(clock, BURST, INTERVAL, self._take, self._skipped)
+        self._opened_at: float | None = None
         self._on_open = on_open
         self._running = Tasks()
         self._delays = Delays(BACKOFF)
@@ -68,20 +78,24 @@ class Listener:
     async def stop(self) -> None:
         """Drop the connection; fires when it is closed."""
         await self._running.stop()
+        self._messages.stop()
 
     async def _run(self) -> None:
         while True:
+            self._opened_at = None
             try:
-                reason = await self._connect(self._opened, self._take, self._oversized)
+                reason = await self._connect(self._opened, self._messages.add, self._oversized)
             except HookbotError as error:
                 reason = str(error)
             self._report(reason)
+            # Not when it opens: a server that closes each connection must not be asked, nor the source, all the time.
+            if self._opened_at is not None and self._clock.seconds() - self._opened_at >= STABLE:
+                self._delays.reset()
             delay = self._delays.next() * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
             await sleep(self._clock, delay)
 
     def _opened(self) -> None:
-        # Not at the TCP connection: a host that only accepts connections must not be asked more often.
-        self._delays.reset()
+        self._opened_at = self._clock.seconds()
         self._report.reset()
         log.info("hookbot: connected to {url}", event="hookbot_connected", url=self._shown)
         self._on_open()
@@ -96,6 +110,14 @@ class Listener:
                 url=self._shown,
                 error=error,
             )
+
+    def _skipped(self, count: int) -> None:
+        log.warn(
+            "hookbot: {count} messages from {url} skipped: they arrived too fast, and the newest counts",
+            event="hookbot_messages_skipped",
+            count=count,
+            url=self._shown,
+        )
 
     def _oversized(self, size: int) -> None:
         log.error(

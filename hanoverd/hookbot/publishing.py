@@ -9,11 +9,15 @@ from zope.interface import implementer
 
 from hanoverd.hookbot.endpoints import Trust, basic_authorization, hookbot_endpoint
 from hanoverd.runtime.errors import HookbotError, NotifyFailed
+from hanoverd.runtime.limited_reads import LimitedReads
 from hanoverd.runtime.posting import post
 from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.spec.hookbot import HookbotURL
 
 _OK = 200
+
+#: The longest response, in bytes: hookbot answers with a line.
+_LONGEST_RESPONSE = 64 * 1024
 
 
 async def publish(reactor: ClientReactor, url: HookbotURL, trust: Trust, body: bytes) -> None:
@@ -21,7 +25,8 @@ async def publish(reactor: ClientReactor, url: HookbotURL, trust: Trust, body: b
 
     Fails with ``HookbotError``. Cancel closes the connection.
     """
-    agent = Agent.usingEndpointFactory(reactor, _EndpointFactory(hookbot_endpoint(reactor, url, trust)))
+    endpoint = LimitedReads(hookbot_endpoint(reactor, url, trust), _LONGEST_RESPONSE)
+    agent = Agent.usingEndpointFactory(reactor, _EndpointFactory(endpoint))
     headers = {"Content-Type": "text/plain"}
     if url.token:
         headers["Authorization"] = basic_authorization(url.token)

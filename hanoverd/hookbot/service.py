@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 from pathlib import Path
 from typing import Any
@@ -32,22 +31,12 @@ class ServerService(Service):
     ) -> None:
         self._reactor = reactor
         self._server = server
-        _allow_many_connections()
         # A socket for "::" accepts IPv4, too.
         interface = host or ("::" if socket.has_ipv6 else "")
         address = f"{host or '*'}:{port}"
-        site: Any = server.site()  # a factory; Twisted's types do not say so
         try:
-            if tls is None:
-                listening = reactor.listenTCP(port, site, interface=interface)
-            else:
-                for file in tls:
-                    Path(file).open("rb").close()
-                context = DefaultOpenSSLContextFactory(tls[1], tls[0])
-                context.cacheContext()
-                # The whole chain: clients need the intermediate certificates.
-                context.getContext().use_certificate_chain_file(tls[0])
-                listening = reactor.listenSSL(port, site, context, interface=interface)
+            factory: Any = server.factory(_context(*tls) if tls else None)  # Twisted's types do not say so
+            listening = reactor.listenTCP(port, factory, interface=interface)
         except Exception as error:  # noqa: BLE001  # CannotListenError, OSError, and OpenSSL's errors
             raise HookbotError(f"cannot serve hookbot at {address}: {error}") from None
         self._listening: IListeningPort = listening
@@ -66,7 +55,12 @@ class ServerService(Service):
         return stopping.addCallback(lambda _: self._server.drop_all())
 
 
-def _allow_many_connections() -> None:
-    """Raise the limit of file descriptors to the system's maximum: the lower limit is for programs that use select(2)."""
-    maximum = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
+def _context(certificate: str, key: str) -> DefaultOpenSSLContextFactory:
+    """Return the context of a server's TLS connections; fails with OSError, and with OpenSSL's errors."""
+    for file in (certificate, key):
+        Path(file).open("rb").close()
+    context = DefaultOpenSSLContextFactory(key, certificate)
+    context.cacheContext()
+    # The whole chain: clients need the intermediate certificates.
+    context.getContext().use_certificate_chain_file(certificate)
+    return context

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import re
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
@@ -21,49 +20,18 @@ from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from hanoverd import __version__
-from hanoverd.hookbot.endpoints import (
-    CONNECT_TIMEOUT,
-    Trust,
-    basic_authorization,
-    hookbot_endpoint,
-)
+from hanoverd.hookbot.endpoints import Trust, basic_authorization, hookbot_endpoint
+from hanoverd.hookbot.flood import FrameLimit
+from hanoverd.hookbot.limits import ClientTimeouts, ServerTimeouts
+from hanoverd.hookbot.open_failure import open_failure
 from hanoverd.hookbot.protocol import MAX_MESSAGE_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER
 from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.errors import HookbotError
 from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.spec.hookbot import HookbotURL, decoded_path
 
-#: autobahn's reason for an HTTP status other than 101, which it does not provide as a number. autobahn 26.10.2.
-_UPGRADE_FAILED = re.compile(r"upgrade failed \[(\d+)\]")
-
-_MEANINGS = {
-    401: "the token is for another path, or made with another key: make one with `hanoverd hookbot make-tokens`",
-    404: "there is no hookbot at this address, or a proxy does not forward to it",
-    400: f"an unsafe topic needs the header {UNSAFE_HEADER}",
-}
-
-
-@dataclass(frozen=True)
-class ClientTimeouts:
-    """Times in seconds: ``open`` is the time limit for opening the websocket. The client sends a ping after ``ping``
-    seconds, up to ``ping_spread`` more or less at random, and drops the connection without an answer within ``pong``. The
-    defaults find a dead server within 40 seconds, as hookbot's own client does.
-    """
-
-    open: float = CONNECT_TIMEOUT
-    ping: float = 15.0
-    ping_spread: float = 5.0
-    pong: float = 19.0
-
-
-@dataclass(frozen=True)
-class ServerTimeouts:
-    """Times in seconds, as for the client; the server has more time."""
-
-    open: float = CONNECT_TIMEOUT
-    ping: float = 30.0
-    pong: float = 30.0
-
+#: The longest head of a server's response, in bytes.
+_LONGEST_HEAD = 16 * 1024
 
 _CLIENT_TIMEOUTS, _SERVER_TIMEOUTS = ClientTimeouts(), ServerTimeouts()
 
@@ -100,7 +68,7 @@ async def listen(
         # Only a pong counts: a server may still send although it no longer receives.
         autoPingRestartOnAnyTraffic=False,
     )
-    client = _Client(on_open, on_message, on_oversize)
+    client = _Client(on_open, on_message, on_oversize, FrameLimit(*timeouts.frames))
     factory.protocol = lambda: client  # type: ignore[assignment]  # it is only ever called
     try:
         await settled(hookbot_endpoint(reactor, url, trust, timeouts.open).connect(factory))
@@ -116,20 +84,40 @@ class _Client(WebSocketClientProtocol):
     """A client's connection to a server."""
 
     def __init__(
-        self, on_open: Callable[[], object], on_message: Callable[[bytes], object], on_oversize: Callable[[int], object]
+        self,
+        on_open: Callable[[], object],
+        on_message: Callable[[bytes], object],
+        on_oversize: Callable[[int], object],
+        frames: FrameLimit,
     ) -> None:
         super().__init__()
+        self._frames = frames
         self.ended: Deferred[str] = Deferred()
         self._on_open = on_open
         self._on_whole_message = on_message
         self._on_oversize = on_oversize
         self._was_opened = False
-        self._pieces: list[bytes] = []
+        self._message = bytearray()
         self._size = 0
 
     def drop(self) -> None:
         """Close the connection without waiting for the server."""
         _abort(getattr(self, "transport", None))
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read, unless the head of the server's response does not end."""
+        if not self._was_opened and len(self.data) > _LONGEST_HEAD:
+            self.failHandshake(f"the head of its response is longer than {_LONGEST_HEAD} bytes")
+        else:
+            super().dataReceived(data)
+
+    def onFrameBegin(self) -> None:
+        """Count the frame."""
+        if self._frames.allows(self.factory.reactor.seconds()):
+            super().onFrameBegin()
+        else:
+            self.wasNotCleanReason = "the server sends too many frames"
+            self.dropConnection(abort=True)
 
     def failHandshake(self, reason: str) -> None:
         """Keep the reason: autobahn only logs it."""
@@ -146,7 +134,7 @@ class _Client(WebSocketClientProtocol):
     def onMessageBegin(self, isBinary: bool) -> None:  # noqa: FBT001  # autobahn's
         """Start a message."""
         del isBinary
-        self._pieces.clear()
+        self._message.clear()
         self._size = 0
 
     def onMessageFrameBegin(self, length: int) -> None:
@@ -156,9 +144,9 @@ class _Client(WebSocketClientProtocol):
         """Collect the data, unless the message is too large."""
         self._size += len(payload)
         if self._size <= MAX_MESSAGE_BYTES:
-            self._pieces.append(bytes(payload))
+            self._message += payload
         else:
-            self._pieces.clear()
+            self._message.clear()
 
     def onMessageFrameEnd(self) -> None:
         """End a frame."""
@@ -168,8 +156,8 @@ class _Client(WebSocketClientProtocol):
         if self._size > MAX_MESSAGE_BYTES:
             self._on_oversize(self._size)
         else:
-            self._on_whole_message(b"".join(self._pieces))
-        self._pieces.clear()
+            self._on_whole_message(bytes(self._message))
+        self._message.clear()
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: FBT001  # autobahn's
         """Report why the connection has ended."""
@@ -181,20 +169,12 @@ class _Client(WebSocketClientProtocol):
         if self._was_opened:
             self.ended.callback(why)
         else:
-            self.ended.errback(HookbotError(_open_failure(why)))
+            self.ended.errback(HookbotError(open_failure(why)))
 
 
 def _abort(transport: Any) -> None:
     if transport is not None:
         transport.abortConnection()
-
-
-def _open_failure(why: str) -> str:
-    status = _UPGRADE_FAILED.search(why)
-    if status is None:
-        return f"the websocket was not opened: {why}"
-    meaning = _MEANINGS.get(int(status[1]), "the server has an error, or it is not a hookbot")
-    return f"HTTP status {status[1]}: {meaning}"
 
 
 @implementer(IPushProducer)
@@ -205,18 +185,25 @@ class Connection(WebSocketServerProtocol):
     opened: Callable[[Connection], object]
     closed: Callable[[Connection], object]
 
+    #: Limits what the listener sends.
+    frames: FrameLimit
+
     #: Whether the listener has not yet received the last message.
     is_behind = False
 
     #: Messages that wait until the listener is no longer behind.
-    waiting: list[Any]
+    waiting: deque[Any]
+
+    #: How many bytes wait, and how many the last message had that did not wait.
+    waiting_bytes = 0
+    _last_bytes = 0
 
     def onConnect(self, request: Any) -> None:
         """Keep the path of the topic."""
         del request
         # Not autobahn's path, which ends at a ";".
         self.path = decoded_path(self.http_request_uri.partition("?")[0].encode("iso-8859-1"))
-        self.waiting = []
+        self.waiting = deque()
 
     def onOpen(self) -> None:
         """Report that the websocket is open."""
@@ -225,20 +212,48 @@ class Connection(WebSocketServerProtocol):
         self.registerProducer(self, streaming=True)
         self.opened(self)
 
+    def onFrameBegin(self) -> None:
+        """Count the frame: a listener has nothing to send but pings and pongs."""
+        if self.frames.allows(self.factory.reactor.seconds()):
+            super().onFrameBegin()
+        else:
+            self.wasNotCleanReason = "the listener sends too many frames"
+            self.dropConnection(abort=True)
+
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: FBT001  # autobahn's
         """Ignore messages from listeners."""
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer, unless the answer would have to wait: a later ping is answered (RFC 6455, 5.5.3)."""
+        if not self.is_behind:
+            super().onPing(payload)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: FBT001  # autobahn's
         """Report that the connection is closed."""
         del wasClean, code, reason
         self.closed(self)
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes the listener has not received, at most."""
+        return self.waiting_bytes + self._last_bytes if self.is_behind else 0
+
     def send(self, message: Any) -> None:
         """Send a prepared message, now or when the listener is no longer behind."""
         if self.is_behind:
             self.waiting.append(message)
+            self.waiting_bytes += len(message.payload)
         else:
-            self.sendPreparedMessage(message)
+            self._send_now(message)
+
+    def _send_now(self, message: Any) -> None:
+        self._last_bytes = len(message.payload)
+        self.sendPreparedMessage(message)
+
+    def forget(self) -> None:
+        """Forget the messages that wait."""
+        self.waiting.clear()
+        self.waiting_bytes = 0
 
     def drop(self) -> None:
         """Close the connection at once."""
@@ -254,7 +269,9 @@ class Connection(WebSocketServerProtocol):
         """Send the waiting messages: the socket's buffer is empty."""
         self.is_behind = False
         while self.waiting and not self.is_behind:
-            self.sendPreparedMessage(self.waiting.pop(0))
+            message = self.waiting.popleft()
+            self.waiting_bytes -= len(message.payload)
+            self._send_now(message)
 
     def stopProducing(self) -> None:
         """Do nothing: the connection is closed."""
@@ -265,14 +282,22 @@ def serve_websockets(
     opened: Callable[[Connection], object],
     closed: Callable[[Connection], object],
     timeouts: ServerTimeouts = _SERVER_TIMEOUTS,
+    frames: tuple[int, float] = (100, 30.0),
 ) -> tuple[IResource, Callable[[bytes], Any]]:
     """Return a resource that upgrades requests to websockets, and a function that prepares a message for any number of them.
 
-    ``opened`` and ``closed`` are called with each connection.
+    ``opened`` and ``closed`` are called with each connection. A listener may send so many ``frames``, within so many
+    seconds.
     """
+
+    def connection() -> Connection:
+        made = Connection()
+        made.opened, made.closed, made.frames = opened, closed, FrameLimit(*frames)
+        return made
+
     factory = WebSocketServerFactory(reactor=reactor)
     factory.noisy = False
-    factory.protocol = lambda: _with_callbacks(Connection(), opened, closed)  # type: ignore[assignment]  # as above
+    factory.protocol = connection  # type: ignore[assignment]  # as above
     # Listeners send only pongs.
     factory.setProtocolOptions(
         maxMessagePayloadSize=4096,
@@ -285,8 +310,3 @@ def serve_websockets(
     )
     resource: IResource = WebSocketResource(factory)
     return resource, lambda body: factory.prepareMessage(body, isBinary=True)
-
-
-def _with_callbacks(connection: Connection, opened: Callable[..., object], closed: Callable[..., object]) -> Connection:
-    connection.opened, connection.closed = opened, closed
-    return connection

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+from dataclasses import replace
 from functools import partial
 
 from hanoverd.hookbot.endpoints import load_trust
+from hanoverd.hookbot.limits import ServerLimits
 from hanoverd.hookbot.server import Server
 from hanoverd.hookbot.service import ServerService
 from hanoverd.hookbot.trigger import HookbotTrigger, TriggerTarget
@@ -13,6 +16,9 @@ from hanoverd.images import Source
 from hanoverd.runtime.reactors import ClientReactor, ServerReactor
 from hanoverd.spec.hookbot import HookbotSpec
 from hanoverd.spec.programs import HookbotServerSpec
+
+#: How many file descriptors the server needs besides its connections: the log, the reactor's own.
+_OTHER_DESCRIPTORS = 100
 
 
 def make_hookbot_trigger(
@@ -25,5 +31,17 @@ def make_hookbot_trigger(
 
 def assemble_server(spec: HookbotServerSpec, reactor: ServerReactor) -> ServerService:
     """Return the server, which listens already; fails with ``HookbotError``."""
-    server = Server(reactor, spec.key, spec.github_secret)
+    limits = ServerLimits(per_address=spec.per_address)
+    limits = replace(limits, connections=min(limits.connections, _file_descriptors() - _OTHER_DESCRIPTORS))
+    server = Server(reactor, spec.key, spec.github_secret, limits)
     return ServerService(reactor, server, spec.host, spec.port, spec.tls)
+
+
+def _file_descriptors() -> int:
+    """Raise the limit of file descriptors to the system's maximum, and return it.
+
+    The lower limit is for programs that use select(2), see setrlimit(2).
+    """
+    maximum = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
+    return maximum

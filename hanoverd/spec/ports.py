@@ -18,6 +18,9 @@ from ipaddress import IPv4Address, IPv6Address
 #: The highest number of a port.
 HIGHEST_PORT = 65535
 
+#: How many TCP ports an image may expose for hanoverd to probe them all, if none is published.
+MOST_EXPOSED = 64
+
 #: An address of either family.
 IPAddress = IPv4Address | IPv6Address
 

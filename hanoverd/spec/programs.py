@@ -24,11 +24,15 @@ class BuilderSpec:
 
 @dataclass(frozen=True)
 class HookbotServerSpec:
-    """A hookbot server.  An empty ``host`` means all addresses; ``tls`` are the files of the certificate and its key."""
+    """A hookbot server.  An empty ``host`` means all addresses; ``tls`` are the files of the certificate and its key.
+
+    ``per_address`` is how many connections one address may have; None: any number.
+    """
 
     host: str
     port: int
     tls: tuple[str, str] | None = None
+    per_address: int | None = None
     key: str = field(default="", repr=False)
     github_secret: str | None = field(default=None, repr=False)
     log_format: str = TEXT

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hanoverd.docker.engine import Engine
 from hanoverd.runtime.errors import EngineError, VersionFailed
+from hanoverd.spec.ports import ContainerPort
 from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 from hanoverd.versions.monitor import ContainerMonitor
 from hanoverd.versions.readiness import Readiness
 from hanoverd.versions.version import Container, Running
+
+#: How many exposed ports a message names.
+_MOST_SHOWN = 10
 
 
 async def describe_exit(engine: Engine, container: Container, monitor: ContainerMonitor) -> tuple[str, str]:
@@ -40,11 +46,18 @@ def not_ready_error(running: Running, readiness: Readiness, seconds: float) -> V
     created = running.created
     hint = ""
     if created.image.ports and not set(created.ports) <= set(created.image.ports):
-        hint = f" (the image exposes {', '.join(str(port.number) for port in created.image.ports)})"
+        hint = f" (the image exposes {_shown(created.image.ports)})"
     return VersionFailed(
         f"not ready within the status timeout of {format_duration(seconds)}, after "
         f"{counted(readiness.probes, 'probe')}; the last at {running.address}: {readiness.describe()}{hint}"
         f"{_last_output(running.monitor)}"
+    )
+
+
+def _shown(ports: Sequence[ContainerPort]) -> str:
+    """Return the first ports; an image may expose all that there are."""
+    return ", ".join(
+        [*(str(port.number) for port in ports[:_MOST_SHOWN]), *(["…"] if len(ports) > _MOST_SHOWN else [])]
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITransport
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, RequestGenerationFailed, ResponseFailed
 from twisted.web.http_headers import Headers
@@ -16,10 +16,17 @@ from zope.interface import implementer
 
 from hanoverd import __version__
 from hanoverd.runtime.cancellation import settled
+from hanoverd.text.lines import shortened
 from hanoverd.versions.connect_race import ConnectReactor, RacingEndpoint
 
 #: The time limit of a probe, in seconds.
 PROBE_TIMEOUT = 5.0
+
+#: How much of an answer is read until its headers are complete, in bytes.
+LONGEST_HEADERS = 64 * 1024
+
+#: How much of an answer's text a summary has, in characters.
+_MOST_SHOWN = 200
 
 
 class ProbeTimedOut(Exception):
@@ -42,7 +49,7 @@ class Health:
     """Sends GET requests for ``uri`` (a path that starts with ``/``) to containers.
 
     Each is sent on a connection of its own, and never through an HTTP proxy; redirects are not followed, and bodies are not
-    read. A probe takes ``timeout`` seconds at most.
+    read. A probe takes ``timeout`` seconds at most, and reads ``LONGEST_HEADERS`` bytes at most.
     """
 
     def __init__(self, reactor: ConnectReactor, uri: str, timeout: float = PROBE_TIMEOUT) -> None:
@@ -71,7 +78,8 @@ class Health:
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # every failure means that the port is not ready
-            return ProbeResult(port, connection.accepted, None, f"port {port}: {_reason(error)}")
+            reason = connection.problem or shortened(_reason(error), _MOST_SHOWN)
+            return ProbeResult(port, connection.accepted, None, f"port {port}: {reason}")
         finally:
             connection.close()
         status: int = response.code
@@ -82,12 +90,20 @@ class Health:
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
 class _Connection:
-    """The connection of one probe: it calls ``on_accept`` when it is made, and can be closed."""
+    """The connection of one probe: it calls ``on_accept`` when it is made, and can be closed.
+
+    It is aborted if the app sends more than ``LONGEST_HEADERS`` before it is closed, as Twisted's HTTP client reads headers,
+    and answers before the last one (1xx), without end.
+    """
 
     def __init__(self, endpoint: IStreamClientEndpoint, on_accept: Callable[[], object]) -> None:
         self._endpoint = endpoint
         self._on_accept = on_accept
-        self._transport: ITransport | None = None
+        self._transport: ITCPTransport | None = None
+        self._received_bytes = 0
+        self._is_closed = False
+        #: Why the connection was aborted, "" if it was not.
+        self.problem = ""
 
     @property
     def accepted(self) -> bool:
@@ -102,13 +118,27 @@ class _Connection:
         return self._endpoint.connect(protocolFactory).addCallback(self._connected)
 
     def close(self) -> None:
+        self._is_closed = True
         if self._transport is not None:
             self._transport.loseConnection()
 
     def _connected(self, protocol: IProtocol) -> IProtocol:
         self._transport = protocol.transport  # type: ignore[attr-defined]  # every Protocol has one
+        take = protocol.dataReceived
+
+        def take_limited(data: bytes) -> None:
+            take(data)
+            self._received(len(data))
+
+        protocol.dataReceived = take_limited  # type: ignore[method-assign]  # the client has no hook for it
         self._on_accept()
         return protocol
+
+    def _received(self, count: int) -> None:
+        self._received_bytes += count
+        if self._received_bytes > LONGEST_HEADERS and self._transport is not None and not self._is_closed:
+            self.problem = f"its answer has more than {LONGEST_HEADERS // 1024} KiB of headers"
+            self._transport.abortConnection()
 
 
 def _timed_out(_result: object, seconds: float) -> Failure:
@@ -124,4 +154,4 @@ def _reason(error: Exception) -> str:
 
 def _redirect_in(response: object) -> str:
     locations = response.headers.getRawHeaders("Location", [])  # type: ignore[attr-defined]
-    return f" to {locations[0]} (redirects are not followed)" if locations else ""
+    return f" to {shortened(locations[0], _MOST_SHOWN)} (redirects are not followed)" if locations else ""

@@ -32,6 +32,7 @@ from hanoverd.runtime.errors import (
 )
 from hanoverd.spec.container import ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.names import version_name
+from hanoverd.spec.ports import MOST_EXPOSED, ContainerPort
 from hanoverd.versions.failures import describe_exit, exit_error, not_ready_error
 from hanoverd.versions.health import Health
 from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN, ContainerMonitor
@@ -108,12 +109,7 @@ class Versions:
         if recipe.lineage.origin is None:
             recipe = replace(recipe, lineage=replace(recipe.lineage, origin=number))
         self._listed.pop(number, None)
-        ports = tuple(dict.fromkeys(recipe.options.ports)) or image.ports
-        if not ports:
-            raise VersionFailed(
-                f"no port is published, and the image {image.name.reference} exposes none, so "
-                "nothing can show that it is ready: publish the port that it serves with --publish"
-            )
+        ports = tuple(dict.fromkeys(recipe.options.ports)) or _probed_ports(image)
         try:
             container_id = await self._engine.create(
                 container.name, create_body(self.app, number, container.name, recipe)
@@ -265,6 +261,21 @@ class Versions:
         listed = [(_container(one), one) for one in await self._engine.containers_with(app_label(self.app))]
         self._listed = {container.number: container for container, _ in listed}
         return listed
+
+
+def _probed_ports(image: Image) -> tuple[ContainerPort, ...]:
+    """Return the ports of an image to probe if none is published; VersionFailed for none, or too many."""
+    if not image.ports:
+        raise VersionFailed(
+            f"no port is published, and the image {image.name.reference} exposes none, so "
+            "nothing can show that it is ready: publish the port that it serves with --publish"
+        )
+    if len(image.ports) > MOST_EXPOSED:
+        raise VersionFailed(
+            f"no port is published, and the image {image.name.reference} exposes more than {MOST_EXPOSED} TCP ports, which "
+            "are too many to probe: publish the port that it serves with --publish"
+        )
+    return image.ports
 
 
 def _forget(failure: Failure) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
 from urllib.parse import urlsplit
 
-from hanoverd.hookbot.github import PushMessage, push_message
+from hanoverd.hookbot.github import Push, Webhook, read_push
 from hanoverd.hookbot.protocol import read_message
 from hanoverd.hookbot.tokens import is_valid_token, make_token, url_with_token
 from hanoverd.spec.git_location import check_commit
@@ -18,28 +17,22 @@ from tests.fuzz.target import Target, text_of
 _SECRET = "GitHub's secret"
 
 
-def _push(data: bytes) -> PushMessage | None:
+def _push(data: bytes) -> Push | None:
     """Read a webhook, by its first byte: one that GitHub signed, or any other."""
     if data[:1] != b"s":
-        return push_message(data, _SECRET)
-    payload = data[1:]
-    wrapped = {
-        "Delivery": "1",
-        "Event": "push",
-        "Payload": base64.b64encode(payload).decode(),
-        "Signature256": "sha256=" + hmac.new(_SECRET.encode(), payload, hashlib.sha256).hexdigest(),
-    }
-    return push_message(json.dumps(wrapped).encode(), _SECRET)
+        return read_push(Webhook(data, "push", signature256=text_of(data)), _SECRET)
+    signature = "sha256=" + hmac.new(_SECRET.encode(), data[1:], hashlib.sha256).hexdigest()
+    return read_push(Webhook(data[1:], "push", signature256=signature), _SECRET)
 
 
-def _check_push(data: bytes, push: PushMessage | None) -> None:
+def _check_push(data: bytes, push: Push | None) -> None:
     if push is None:
         return
     assert data[:1] == b"s", "a webhook without a signature was published"
     assert push.topic.startswith("github.com/repo/")
     # A server sends it to the listeners of the topic, and of the folders above it.
     push.topic.encode("utf-8", "surrogateescape")
-    fields = json.loads(push.body)
+    fields = json.loads(push.message)
     assert push.topic == f"github.com/repo/{fields['Repo']}/branch/{fields['Branch']}"
 
 
@@ -85,7 +78,7 @@ def _check_path(data: bytes, result: tuple[HookbotURL, Subscription | None]) -> 
         assert is_valid_token("key", url.path, make_token("key", folder))
         assert not is_valid_token("key", f"{folder}x\0", make_token("key", f"{folder}y"))
     if "://" not in (text := text_of(data)):
-        assert url_with_token(text, "key", "wss://h")[0] == token
+        assert url_with_token(f"/{text.lstrip('/')}", "key", "wss://h")[0] == token
     if subscription is not None:
         repr(subscription)
         assert url.topic
@@ -96,7 +89,19 @@ WEBHOOK = Target(
     _push,
     _check_push,
     refusals=(ValueError,),
-    words=('"ref":', "refs/heads/", '"after":', '"repository":', '"full_name":', '"pusher":', "\\ud800", '"Payload":'),
+    words=(
+        *(
+            '"ref":',
+            "refs/heads/",
+            '"before":',
+            '"after":',
+            '"repository":',
+            '"full_name":',
+            '"pushed_at":',
+            '"pusher":',
+        ),
+        "\\ud800",
+    ),
 )
 
 MESSAGE = Target(

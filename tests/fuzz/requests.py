@@ -120,11 +120,11 @@ def _no_tracebacks() -> Iterator[None]:
         failures[0].raiseException()
 
 
-def _answer(site: Site, data: bytes) -> bytes:
+def _answer(site: Any, data: bytes) -> bytes:
     """Send ``data`` on a connection, close it, and return the answers."""
     site.reactor = Clock()
     transport = _Transport(peerAddress=UNIXAddress(None) if site.logPrefix() == "control" else None)
-    transport.protocol = site.buildProtocol(cast("Any", None))
+    transport.protocol = site.buildProtocol(None)
     with _no_tracebacks():
         transport.protocol.makeConnection(transport)
         head, blank, rest = data.partition(_BLANK_LINE)
@@ -140,7 +140,7 @@ def _ask_hookbot(data: bytes) -> bytes:
     server = Server(Clock(), _KEY, "secret")
     target = re.match(rb"\S+ ([^ ?]*)", data)
     path = target[1].decode("utf-8", "surrogateescape") if target else "/"
-    answer = _answer(server.site(), data.replace(_TOKEN, make_token(_KEY, path).encode()))
+    answer = _answer(server.factory(), data.replace(_TOKEN, make_token(_KEY, path).encode()))
     server.drop_all()
     return answer
 

@@ -119,6 +119,18 @@ def test_an_image_without_ports_fails_the_handover(lab: Lab, tmp_path: Path, dae
         hanoverd.wait_event("failed", version="portless-0", error=contains("hanoverd/portless:latest exposes none"))
 
 
+def test_an_image_that_exposes_all_ports_is_not_probed_without_a_published_port(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
+    dockerfile = app_folder / "Dockerfile"
+    dockerfile.write_text(f"{dockerfile.read_text()}EXPOSE 1-65535 1-65535/udp\n")
+    with daemon("--name", "wide", cwd=app_folder) as hanoverd:
+        hanoverd.wait_event("failed", version="wide-0", error=contains("exposes more than 64 TCP ports"))
+    with daemon("-p", "8080:80", "--name", "wide", cwd=app_folder) as hanoverd:
+        assert hanoverd.wait_live("wide-1")["seconds"] < 10
+        assert hostname(lab.in_client, URL.format(lab.host_ip)) == "wide-1"
+
+
 def test_a_foreign_container_of_the_same_name_is_left_alone(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     lab.docker("POST", "/containers/create?name=taken-0", {"Image": BASE, "Cmd": ["sh"]})
     try:

@@ -6,12 +6,14 @@ import hashlib
 import hmac
 import json
 import sys
+import time
 import urllib.request
 
 url, secret, name = sys.argv[1:]
 for line in sys.stdin:
     before, after, ref = line.split()
-    push = {"ref": ref, "before": before, "after": after, "repository": {"full_name": name}, "pusher": {"name": "lab"}}
+    repository = {"full_name": name, "pushed_at": int(time.time())}
+    push = {"ref": ref, "before": before, "after": after, "repository": repository, "pusher": {"name": "lab"}}
     body = json.dumps(push).encode()
     headers = {
         "Content-Type": "application/json",

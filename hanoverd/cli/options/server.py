@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, one_of
+from hanoverd.cli.options.values import BOOLEAN, number, one_of
 
 SERVER = (
     Option(
@@ -11,10 +11,23 @@ SERVER = (
         letter="b",
         metavar="[HOST]:PORT",
         default=":8080",
-        help="Address to listen on",
+        help="Address to listen on; without HOST: all with TLS, else 127.0.0.1",
+        text="""\
+Without TLS, tokens and messages are readable on their way. So without HOST, hookbot then listens at 127.0.0.1 only, for a
+front end on the same host. ``0.0.0.0:8080`` is all IPv4 addresses, ``[::]:8080`` all addresses.""",
     ),
     Option(name="tls-cert", metavar="FILE", help="Certificate and chain (PEM), to serve https and wss"),
     Option(name="tls-key", metavar="FILE", help="Key of the certificate (PEM)"),
+    Option(
+        name="connections-per-address",
+        metavar="NUMBER",
+        default="100",
+        value=number(0),
+        help="Connections that one address may have; 0: any number",
+        text="""\
+Raise it if many listeners, or a front end, reach hookbot from one address. A network of IPv6 (/64) counts as one address.
+Loopback addresses have no limit. In all, there may be 10,000 connections.""",
+    ),
     Option(
         name="router",
         kind=Kind.REPEATED,

@@ -20,6 +20,7 @@ from hanoverd.spec.handover import DrainSpec, HandoverSpec
 from hanoverd.spec.health import HealthSpec
 from hanoverd.spec.notifications import Hook, NotificationSpec
 from hanoverd.spec.ports import ContainerPort, PortRequest
+from hanoverd.spec.programs import HookbotServerSpec
 from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.retention import RetentionSpec
 from hanoverd.spec.source import SourceSpec
@@ -366,12 +367,36 @@ def test_what_is_wrong_is_told_without_the_token(arguments: list[str], reason: s
     assert "T@" not in message
 
 
+@pytest.mark.parametrize(
+    ("arguments", "host"),
+    [
+        ([], "127.0.0.1"),
+        (["--bind", ":80"], "127.0.0.1"),
+        (["--bind", ":443", "--tls-cert", "c", "--tls-key", "k"], ""),
+        (["--bind", "0.0.0.0:80"], "0.0.0.0"),
+        (["--bind", "[::]:80"], "::"),
+    ],
+)
+def test_without_tls_hookbot_listens_on_the_host_only_unless_an_address_is_given(
+    arguments: list[str], host: str
+) -> None:
+    found = any_spec("hookbot", "serve", *arguments, HOOKBOT_KEY="key")
+    assert isinstance(found, HookbotServerSpec)
+    assert (found.host, found.per_address) == (host, 100)
+
+
+def test_an_address_may_have_any_number_of_connections() -> None:
+    found = any_spec("hookbot", "serve", "--connections-per-address", "0", HOOKBOT_KEY="key")
+    assert isinstance(found, HookbotServerSpec)
+    assert found.per_address is None
+
+
 def test_tokens_are_printed() -> None:
     key = {"HOOKBOT_KEY": "key"}
     with pytest.raises(InfoRequested) as made:
         any_spec("hookbot", "make-tokens", "/sub/hanoverd/cwd", "wss://hook.example/pub/a", **key)
     assert str(made.value).splitlines() == [
-        "http://3c3389077ea4c81cbe7289ee7a48cde7108ab83d@localhost:8080/sub/hanoverd/cwd",
+        "ws://3c3389077ea4c81cbe7289ee7a48cde7108ab83d@localhost:8080/sub/hanoverd/cwd",
         "wss://b437bfb46b342120017f001cb3353daf6a575258@hook.example/pub/a",
     ]
 

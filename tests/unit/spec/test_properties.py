@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import hashlib
 import hmac
@@ -16,7 +15,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from hanoverd.hookbot.github import push_message
+from hanoverd.hookbot.github import Webhook, read_push
 from hanoverd.hookbot.protocol import read_message
 from hanoverd.hookbot.tokens import is_valid_token, url_with_token
 from hanoverd.spec.environment import last_of_each_name, parse_variable
@@ -271,10 +270,13 @@ def test_a_message_is_read_or_refused_with_a_value_error(topic: str, message: by
         assert commit in (None, "a" * 40)
 
 
+_PUSHED = {"full_name": "me/app", "pushed_at": 1_700_000_000}
+
 _github = st.fixed_dictionaries(
     {
-        "repository": _perhaps(st.just({"full_name": "me/app"})),
+        "repository": _perhaps(st.just(_PUSHED)),
         "ref": _perhaps(st.just("refs/heads/main")),
+        "before": _perhaps(st.just("b" * 40)),
         "after": _perhaps(st.just("a" * 40)),
     },
     optional={"pusher": _perhaps(st.just({"name": "someone"}))},
@@ -282,17 +284,20 @@ _github = st.fixed_dictionaries(
 
 
 @given(_perhaps(_github), st.sampled_from(["push", "ping"]))
-@example({"repository": {"full_name": "me/app"}, "ref": "refs/heads/main", "after": "a" * 40, "pusher": "me"}, "push")
-def test_a_signed_webhook_is_routed_or_ignored_or_refused_with_a_value_error(payload: object, event: str) -> None:
+@example({"repository": _PUSHED, "ref": "refs/heads/x", "before": "b", "after": "a", "pusher": "me"}, "push")
+@example(
+    {"repository": {"full_name": "me/app", "pushed_at": 10**400}, "ref": "refs/heads/x", "before": "", "after": ""},
+    "push",
+)
+def test_a_signed_webhook_is_a_push_or_ignored_or_refused_with_a_value_error(payload: object, event: str) -> None:
     raw = json.dumps(payload).encode()
     signature = hmac.new(b"secret", raw, hashlib.sha256).hexdigest()
-    wrapped = {"Event": event, "Payload": base64.b64encode(raw).decode(), "Signature256": f"sha256={signature}"}
     with suppress(ValueError):
-        route = push_message(json.dumps(wrapped).encode(), "secret")
-        assert route is None or event == "push"
+        push = read_push(Webhook(raw, event, signature256=f"sha256={signature}"), "secret")
+        assert push is None or event == "push"
 
 
-@given(_messages)
-def test_an_unsigned_webhook_is_refused(body: bytes) -> None:
+@given(st.binary(), st.sampled_from(["push", "ping"]), any_text)
+def test_an_unsigned_webhook_is_refused(body: bytes, event: str, signature: str) -> None:
     with pytest.raises(ValueError):
-        push_message(body, "secret")
+        read_push(Webhook(body, event, signature, signature), "secret")

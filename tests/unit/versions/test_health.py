@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IPullProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from zope.interface import implementer
 
 from hanoverd.versions.health import Health, ProbeResult
 
@@ -20,19 +23,31 @@ HOST = "127.0.0.1"
 
 
 class App(Factory):
-    """Answers each request with ``answer``, if there is one; counts its connections, and keeps what they have sent."""
+    """Answers each request with ``answer``, if there is one, and then with ``endless`` again and again; counts its
+    connections, and keeps what they have sent.
+    """
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes, endless: bytes) -> None:
         self.answer = answer
+        self.endless = endless
+        self.sent = 0
         self.received: list[bytes] = []
+        self.conversations: list[_Conversation] = []
         self.asked: Deferred[None] = Deferred()
         self.closed: Deferred[None] = Deferred()
 
     def buildProtocol(self, _address: IAddress | None) -> _Conversation:
         self.received.append(b"")
-        return _Conversation(self)
+        self.conversations.append(_Conversation(self))
+        return self.conversations[-1]
+
+    def drip(self, data: bytes) -> None:
+        """Send a little more."""
+        for conversation in self.conversations:
+            conversation.transport.write(data)  # type: ignore[union-attr]
 
 
+@implementer(IPullProducer)
 class _Conversation(Protocol):
     def __init__(self, app: App) -> None:
         self._app = app
@@ -42,6 +57,15 @@ class _Conversation(Protocol):
         if b"\r\n\r\n" in self._app.received[-1]:
             self.transport.write(self._app.answer)  # type: ignore[union-attr]
             self._app.asked.callback(None)
+            if self._app.endless:
+                self.transport.registerProducer(self, False)  # type: ignore[union-attr]
+
+    def resumeProducing(self) -> None:
+        self._app.sent += len(self._app.endless)
+        self.transport.write(self._app.endless)  # type: ignore[union-attr]
+
+    def stopProducing(self) -> None:
+        """The connection is lost."""
 
     def connectionLost(self, _reason: Failure = connectionDone) -> None:
         self._app.closed.callback(None)
@@ -50,9 +74,9 @@ class _Conversation(Protocol):
 class ProbeTests(TestCase):
     """Against real sockets."""
 
-    def listen(self, answer: bytes) -> tuple[App, int]:
+    def listen(self, answer: bytes, endless: bytes = b"") -> tuple[App, int]:
         """An app, and the port that it listens on until the test is over."""
-        app = App(answer)
+        app = App(answer, endless)
         port = REACTOR.listenTCP(0, app, interface=HOST)
         self.addCleanup(port.stopListening)
         address: IPv4Address = port.getHost()
@@ -93,6 +117,51 @@ class ProbeTests(TestCase):
         await app.closed
         summary = f"port {port}: no answer within 0.1 seconds"
         self.assertEqual(found, ProbeResult(port, accepts=True, status=None, summary=summary))
+
+    async def test_headers_without_end_are_not_read(self) -> None:
+        for endless in (b"X-Header: yes\r\n", b"X-Header: " + b"y" * 16_000 + b"\r\n", b" folded\r\n"):
+            app, port = self.listen(b"HTTP/1.1 200 OK\r\nX-Header: yes\r\n", endless)
+            begun = time.monotonic()
+            found = await self.probe(port)
+            self.assertLess(time.monotonic() - begun, 3)
+            await app.closed
+            summary = f"port {port}: its answer has more than 64 KiB of headers"
+            self.assertEqual(found, ProbeResult(port, accepts=True, status=None, summary=summary))
+            # What the kernel's buffers took is all that was sent in vain.
+            self.assertLess(app.sent, 64 * 1024 * 1024)
+
+    async def test_answers_before_the_last_one_without_end_are_not_read(self) -> None:
+        app, port = self.listen(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        found = await self.probe(port)
+        await app.closed
+        self.assertEqual(found.summary, f"port {port}: its answer has more than 64 KiB of headers")
+
+    async def test_a_body_without_end_is_not_read(self) -> None:
+        for encoding in (b"", b"Transfer-Encoding: chunked\r\n"):
+            app, port = self.listen(b"HTTP/1.1 200 OK\r\n" + encoding + b"\r\n", b"1\r\ny\r\n" * 1000)
+            found = await self.probe(port)
+            await app.closed
+            self.assertEqual(found.status, 200)
+
+    async def test_long_headers_are_no_failure(self) -> None:
+        _, port = self.listen(b"HTTP/1.1 200 OK\r\n" + b"X-Header: yes\r\n" * 4000 + b"\r\n" + b"y" * 100_000)
+        self.assertEqual((await self.probe(port)).status, 200)
+
+    async def test_an_answer_that_comes_byte_by_byte_is_left_when_the_time_is_over(self) -> None:
+        app, port = self.listen(b"HTTP/1.1 200 OK\r\nX: ")
+        dripping = LoopingCall(lambda: app.drip(b"y"))
+        dripping.start(0.01)
+        self.addCleanup(dripping.stop)
+        begun = time.monotonic()
+        found = await self.probe(port, timeout=0.3)
+        self.assertLess(time.monotonic() - begun, 3)
+        self.assertEqual(found.summary, f"port {port}: no answer within 0.3 seconds")
+
+    async def test_what_the_app_says_is_cut(self) -> None:
+        _, port = self.listen(b"HTTP/1.1 301 Moved\r\nLocation: /" + b"y" * 10_000 + b"\r\n\r\n")
+        self.assertLess(len((await self.probe(port)).summary), 300)
+        _, port = self.listen(b"HTTP/1.1 " + b"y " * 5_000 + b"\r\n\r\n")
+        self.assertLess(len((await self.probe(port)).summary), 300)
 
     async def test_a_cancel_drops_the_connection(self) -> None:
         app, port = self.listen(b"")
