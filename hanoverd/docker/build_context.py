@@ -38,10 +38,15 @@ _END = bytes(2 * tarfile.BLOCKSIZE)
 
 @dataclass(frozen=True)
 class BuildContext:
-    """The folder and its Dockerfile: a path relative to the folder, or an absolute path to a file elsewhere."""
+    """The folder and its Dockerfile: a path relative to the folder, or an absolute path to a file elsewhere.
+
+    The Dockerfile and the ignore file can be links to other files of the folder, or of ``repository``, the folder that it
+    belongs to.
+    """
 
     folder: Path
     dockerfile: str
+    repository: Path | None = None
 
     @property
     def dockerfile_path(self) -> Path:
@@ -59,7 +64,7 @@ class BuildContext:
         """
         if Path(self.dockerfile).is_absolute():
             return read_regular(self.dockerfile_path, LARGEST_FILE)
-        return read_below(self.folder, self.dockerfile, LARGEST_FILE)
+        return self._read(self.folder / self.dockerfile)
 
     def pack(self, abort: Abort, most: int | None = None) -> Iterator[bytes]:
         """Yield the tar in pieces, like Docker's client: all files belong to root, and there are neither special files nor
@@ -84,21 +89,24 @@ class BuildContext:
     def read_ignored(self) -> Ignored:
         """Return what the ignore file excludes. Fails with ``ObtainFailed`` if it cannot be read or is not valid."""
         # An ignore file for this Dockerfile takes precedence.
-        beside = Path(f"{self.dockerfile_path}{IGNORE_FILE}")
-        places = [(self.folder, f"{self.dockerfile}{IGNORE_FILE}"), (self.folder, IGNORE_FILE)]
-        if Path(self.dockerfile).is_absolute():
-            places[0] = (beside.parent, beside.name)
-        for folder, name in places:
+        for path in (Path(f"{self.dockerfile_path}{IGNORE_FILE}"), self.folder / IGNORE_FILE):
             try:
-                text = read_below(folder, name, LARGEST_FILE).decode(errors="surrogateescape")
+                text = self._read(path).decode(errors="surrogateescape")
                 return Ignored.read(text, needed=[IGNORE_FILE, self.name_in_context])
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                raise ObtainFailed(f"cannot read {folder / name}: {error.strerror}") from None
+                raise ObtainFailed(f"cannot read {path}: {error.strerror}") from None
             except ValueError as error:
-                raise ObtainFailed(f"{folder / name}: {error}") from None
+                raise ObtainFailed(f"{path}: {error}") from None
         return Ignored()
+
+    def _read(self, path: Path) -> bytes:
+        boundary = self.repository or self.folder
+        if not path.is_relative_to(boundary):
+            # The user has named a Dockerfile elsewhere.
+            boundary = path.parent
+        return read_below(boundary, os.fspath(path.relative_to(boundary)), LARGEST_FILE)
 
     def _blocks(self, abort: Abort, most: int | None) -> Iterator[bytes]:
         tar = _Tar(self.folder, most)

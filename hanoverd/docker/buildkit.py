@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,13 @@ from hanoverd.spec.build import BuildOptions
 
 #: The docker command has BuildKit built in from the first version on, and needs the plugin buildx from the second on.
 _BUILT_IN_SINCE, _PLUGIN_SINCE = (18, 9), (23, 0)
+
+#: Variables that the docker command, its plugins and its libraries use themselves.
+_STEERING = re.compile(
+    r"DOCKER_(API_VERSION|AUTH_CONFIG|BUILDKIT|CERT_PATH|CLI_\w+|CONFIG|CONTENT_TRUST\w*|CONTEXT|CUSTOM_HEADERS)"
+    r"|DOCKER_(DEFAULT_PLATFORM|HOST|TLS|TLS_VERIFY)|(BUILDKIT|BUILDX|LD|OTEL|XDG)_\w+|SSL_CERT_(DIR|FILE)"
+    r"|GODEBUG|GOTRACEBACK|HOME|PATH|SSH_AUTH_SOCK|TMPDIR"
+)
 
 
 class BuildKit:
@@ -60,13 +68,14 @@ class BuildKit:
     def _build_args(self, options: BuildOptions) -> tuple[list[str], Mapping[str, str]]:
         """Return the arguments and the environment of the docker command.
 
-        The values of build arguments are in the environment, where other users cannot see them.
+        The values of build arguments are in the environment, where other users cannot see them: without a value,
+        ``--build-arg`` takes it from there (https://docs.docker.com/reference/cli/docker/buildx/build/#build-arg).
         """
         arguments, environ = [], dict(self._environ)
         for name, value in options.args.items():
             if value is None:
                 continue
-            if name in self._environ or name.startswith(("DOCKER", "BUILD")):
+            if environ.get(name) != value and _STEERING.fullmatch(name):
                 # The docker command would use the variable itself.
                 arguments.append(f"--build-arg={name}={value}")
             else:

@@ -45,9 +45,11 @@ class _Level:
     waiting: bytearray = field(default_factory=bytearray)
 
     def add(self, name: str) -> None:
+        """Add a folder to visit."""
         self.waiting += os.fsencode(name) + b"/"
 
     def next(self) -> str:
+        """Remove and return the name of a folder to visit."""
         begin = self.waiting.rfind(b"/", 0, -1) + 1
         name = os.fsdecode(bytes(self.waiting[begin:-1]))
         del self.waiting[begin:]

@@ -16,30 +16,34 @@ _HEREDOC = re.compile(r"(?:^|\s)\d*<<-?(['\"]?)[A-Za-z_][\w.]*\1(?=\s|$)")
 
 
 def buildkit_only(text: str) -> str | None:
-    """Return the first part of a Dockerfile that needs BuildKit, as "RUN --mount, line 3"; None if there is none."""
-    lines = text.removeprefix("\ufeff").splitlines()
+    """Return the first part of a Dockerfile that needs BuildKit, as "RUN --mount, line 3"; None if there is none.
+
+    The result quotes nothing of the Dockerfile. The time is linear in its size.
+    """
+    lines = text.removeprefix("\ufeff").split("\n")
     escape = "\\"
     for number, line in enumerate(lines, 1):
         directive = _DIRECTIVE.fullmatch(line.strip())
         if directive is None:
             break
         if directive[1].lower() == "syntax":
-            return f"# syntax={directive[2]}, line {number}"
+            return f"# syntax=, line {number}"
         if directive[1].lower() == "escape":
             escape = directive[2]
-    begins, instruction = 0, ""
+    begins = 0
+    parts: list[str] = []
     for number, line in enumerate(lines, 1):
-        if not instruction:
+        if not parts:
             begins = number
-        if line.lstrip().startswith("#") or (instruction and not line.strip()):
+        if line.lstrip().startswith("#") or (parts and not line.strip()):
             continue
-        continued = line.rstrip().endswith(escape)
-        instruction += f" {line.rstrip().removesuffix(escape) if continued else line}"
-        if continued:
+        ended = line.rstrip()
+        parts.append(ended.removesuffix(escape))
+        if ended.endswith(escape):
             continue
-        if reason := _needs(instruction.split()):
+        if reason := _needs(" ".join(parts).split()):
             return f"{reason}, line {begins}"
-        instruction = ""
+        parts = []
     return None
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
-
-from twisted.internet.defer import Deferred
 
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.api import BuildRequest
@@ -16,33 +14,39 @@ from hanoverd.docker.build_context import PIECE, BuildContext
 from hanoverd.docker.buildkit import BuildKit
 from hanoverd.docker.dockerfile import buildkit_only
 from hanoverd.images import Progress, SourceContext
+from hanoverd.images.first_stage import RUNTIME_DOCKERFILE, FirstStage
 from hanoverd.images.obtained import image_of
-from hanoverd.runtime.cancellation import shielded
-from hanoverd.runtime.errors import Conflict, EngineError, EngineRefused, ObtainFailed, OperationFailed
+from hanoverd.runtime.errors import EngineRefused, ObtainFailed, OperationFailed
+from hanoverd.runtime.regular_files import open_below
 from hanoverd.spec.build import AUTO, BUILDKIT
-from hanoverd.spec.container import APP, Image, export_body
+from hanoverd.spec.container import Image
 from hanoverd.spec.image_name import ImageName
-from hanoverd.text.lines import LineCutter, Tail, text_of
+from hanoverd.text.lines import Tail
+from hanoverd.text.sizes import format_size
 
 DOCKERFILE = "Dockerfile"
 
-#: If a folder has this file, its image is run, and prints the build context of the final image.
-RUNTIME_DOCKERFILE = f"runtime/{DOCKERFILE}"
+#: How much of the output of a build is shown, in bytes.
+MOST_OUTPUT = 16 * 1024 * 1024
 
 
-def find_build_context(folder: Path, file: Path | None) -> BuildContext:
-    """Return the build context ``folder`` with the Dockerfile ``file``, which may be elsewhere (None: the folder's own)."""
+def find_build_context(folder: Path, file: Path | None, repository: Path | None = None) -> BuildContext:
+    """Return the build context ``folder`` with the Dockerfile ``file``, which may be elsewhere (None: the folder's own).
+
+    ``repository`` is the folder that both belong to.
+    """
     if file is None:
-        return BuildContext(folder, DOCKERFILE)
+        return BuildContext(folder, DOCKERFILE, repository)
     absolute = Path(os.path.normpath(folder / file))
-    return BuildContext(folder, str(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute))
+    dockerfile = absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute
+    return BuildContext(folder, str(dockerfile), repository)
 
 
-def check_dockerfile(build_context: BuildContext) -> None:
-    """Fail with ``ObtainFailed`` if the Dockerfile cannot be read."""
+def read_dockerfile(build_context: BuildContext) -> str:
+    """Return the Dockerfile; fails with ``ObtainFailed`` if it cannot be read, without a word of its content."""
     path = build_context.dockerfile_path
     try:
-        path.open("rb").close()
+        return build_context.read_dockerfile().decode(errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         if path == build_context.folder / DOCKERFILE:
             raise ObtainFailed(
@@ -50,8 +54,24 @@ def check_dockerfile(build_context: BuildContext) -> None:
                 "--build-file, or give an image (`hanoverd IMAGE`)"
             ) from None
         raise ObtainFailed(f"there is no Dockerfile {path} for {build_context.folder}") from None
-    except OSError as error:
+    except PermissionError as error:
         raise ObtainFailed(f"cannot read {path}: {error.strerror}: hanoverd runs as user {os.geteuid()}") from None
+    except OSError as error:
+        raise ObtainFailed(f"cannot read {path}: {error.strerror}") from None
+
+
+def has_two_stages(folder: Path) -> bool:
+    """Return whether the output of the folder's image is the build context of the final image.
+
+    Fails with ``ObtainFailed`` if the file that says so is not a regular file of the folder.
+    """
+    try:
+        with open_below(folder, RUNTIME_DOCKERFILE):
+            return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ObtainFailed(f"cannot read {folder / RUNTIME_DOCKERFILE}: {error.strerror}") from None
 
 
 class Builds:
@@ -61,6 +81,7 @@ class Builds:
         self._context = context
         self._options = context.build
         self._buildkit = BuildKit(context.reactor, context.environ)
+        self._first_stage = FirstStage(context)
 
     async def build(
         self, build_context: BuildContext, name: ImageName, progress: Progress, revision: str | None = None
@@ -72,7 +93,7 @@ class Builds:
         container.
         """
         image = await self._build_folder(build_context, name, progress, revision)
-        if not (build_context.folder / RUNTIME_DOCKERFILE).is_file():
+        if not has_two_stages(build_context.folder):
             return image
         runtime = ImageName(f"{name.repository}-runtime", name.tag)
         return await self._build_output(image, runtime, progress, revision)
@@ -80,9 +101,9 @@ class Builds:
     async def _build_folder(
         self, build_context: BuildContext, name: ImageName, progress: Progress, revision: str | None
     ) -> Image:
-        check_dockerfile(build_context)
+        dockerfile = read_dockerfile(build_context)
         output = _BuildOutput(str(build_context.folder), progress)
-        if await self._wants_buildkit(build_context):
+        if await self._wants_buildkit(build_context, dockerfile):
             image_id = await self._buildkit.build(build_context, name.reference, self._options, output.line)
             if image_id is None:
                 raise output.failure("docker build exited with an error")
@@ -95,7 +116,8 @@ class Builds:
             no_cache=self._options.no_cache,
             logins=await self._context.credentials.all(),
         )
-        return await self._build_classic(build_context.pack, request, name, output, revision)
+        pack = partial(build_context.pack, most=self._options.context_limit or None)
+        return await self._build_classic(pack, request, name, output, revision)
 
     async def _build_classic(
         self,
@@ -114,10 +136,10 @@ class Builds:
             raise output.failure("the engine interrupted it")
         return image_of(found, name, revision)
 
-    async def _wants_buildkit(self, build_context: BuildContext) -> bool:
+    async def _wants_buildkit(self, build_context: BuildContext, dockerfile: str) -> bool:
         if self._options.builder != AUTO:
             return self._options.builder == BUILDKIT
-        reason = buildkit_only(build_context.dockerfile_path.read_text(errors="replace"))
+        reason = buildkit_only(dockerfile)
         if reason is None:
             return False
         if not await self._buildkit.is_available():
@@ -129,48 +151,10 @@ class Builds:
 
     async def _build_output(self, image: Image, name: ImageName, progress: Progress, revision: str | None) -> Image:
         """Run an image, and build its output, a tar."""
-        # In a file: only the exit code of the container says whether the tar is complete.
-        with tempfile.TemporaryFile() as tar:
-            await self._export(image, tar)
-            tar.seek(0)
+        async with self._first_stage.output(image) as tar:
             output = _BuildOutput(f"the output of {image.name.reference}", progress)
             request = BuildRequest(tag=name.reference, logins=await self._context.credentials.all())
             return await self._build_classic(lambda abort: _pieces(tar, abort), request, name, output, revision)
-
-    async def _export(self, image: Image, tar: IO[bytes]) -> None:
-        engine, app = self._context.engine, self._context.app
-        container = f"{app}-runtime-context"
-        tail, cutter = Tail(), LineCutter()
-
-        def take_errors(data: bytes) -> None:
-            for line in cutter.take(data):
-                tail.add(text_of(line))
-
-        body = export_body(app, image.id)
-        try:
-            try:
-                await engine.create(container, body)
-            except Conflict:
-                await self._remove_own(container)
-                await engine.create(container, body)
-            code = await engine.run(container, tar.write, take_errors)
-        finally:
-            await shielded(Deferred.fromCoroutine(self._remove_own(container)))
-        if code != 0 or not tar.tell():
-            reason = f"exited with code {code}" if code else "printed nothing"
-            for line in cutter.rest():
-                tail.add(text_of(line))
-            raise ObtainFailed(
-                f"{image.name.reference} {reason}: its folder has {RUNTIME_DOCKERFILE}, so it must print a tar, the build "
-                f"context of the final image{'; its standard error:' if tail else ''}{tail}"
-            )
-
-    async def _remove_own(self, container: str) -> None:
-        """Remove the container, or one that an earlier run has left."""
-        try:
-            await self._context.engine.remove_if(container, APP, self._context.app)
-        except EngineError:
-            pass  # The engine does not answer: the next start of hanoverd finds the container by its label.
 
 
 class _BuildOutput:
@@ -180,11 +164,17 @@ class _BuildOutput:
         self._subject = subject
         self._progress = progress
         self._tail = Tail()
+        self._left = MOST_OUTPUT
 
     def line(self, line: str) -> None:
-        """Show one line."""
+        """Show one line, unless the build has printed too much."""
         self._tail.add(line)
+        if self._left <= 0:
+            return
+        self._left -= len(line) + 1
         self._progress(line)
+        if self._left <= 0:
+            self._progress(f"the build printed more than {format_size(MOST_OUTPUT)}: the rest is not shown")
 
     def failure(self, reason: str) -> ObtainFailed:
         """Return the error for a build that failed, with its last lines."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanoverd.images import Progress, SourceContext
-from hanoverd.images.building import Builds, check_dockerfile, find_build_context
+from hanoverd.images.building import Builds, find_build_context, read_dockerfile
 from hanoverd.spec.container import Image
 from hanoverd.spec.image_name import built_name
 
@@ -23,8 +23,8 @@ class FolderSource:
         return f"build {self._build_context.folder}"
 
     def check(self) -> None:
-        """Fail with ``ObtainFailed`` if there is no Dockerfile."""
-        check_dockerfile(self._build_context)
+        """Fail with ``ObtainFailed`` if there is no Dockerfile, or if it cannot be read."""
+        read_dockerfile(self._build_context)
 
     async def obtain(self, progress: Progress, revision: str | None = None) -> Image:
         """Build the folder as it is now; a folder has no revisions."""

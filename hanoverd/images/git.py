@@ -53,7 +53,7 @@ class GitSource:
             # A symbolic link in the repository must not make the build read another folder of this host.
             if not folder.is_dir() or not folder.resolve().is_relative_to(checkout.resolve()):
                 raise ObtainFailed(f"{self._location.shown} has no folder {self._location.folder} at {commit}")
-            build_context = find_build_context(folder, None if self._file is None else folder / self._file)
+            build_context = find_build_context(folder, None if self._file is None else folder / self._file, checkout)
             if not build_context.dockerfile_path.resolve().is_relative_to(checkout.resolve()):
                 raise ObtainFailed(
                     f"the Dockerfile {build_context.dockerfile} of {self._location.shown} is a link to a file outside it"

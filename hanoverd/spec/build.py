@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 #: The builder: the engine's classic one, BuildKit through the docker command, or the one that the Dockerfile needs.
 BUILDERS = AUTO, CLASSIC, BUILDKIT = ("auto", "classic", "buildkit")
 
+#: The default of ``context_limit``: 16 GiB.
+CONTEXT_LIMIT = 16 << 30
+
 #: When to pull an image, as in docker run.
 PULLS = ALWAYS, MISSING, NEVER = ("always", "missing", "never")
 
@@ -17,7 +20,8 @@ class BuildOptions:
     """A build.
 
     ``file`` is the Dockerfile, None for the one in the context.  ``args`` maps the names of build arguments to their
-    values, None for an argument that stays unset.  ``target`` is the stage to build, None for the last.
+    values, None for an argument that stays unset.  ``target`` is the stage to build, None for the last.  The files of a
+    build context have at most ``context_limit`` bytes together, 0 for no limit.
     """
 
     file: str | None = None
@@ -25,6 +29,7 @@ class BuildOptions:
     target: str | None = None
     no_cache: bool = False
     builder: str = AUTO
+    context_limit: int = CONTEXT_LIMIT
 
 
 def parse_build_arg(text: str, environ: Mapping[str, str]) -> tuple[str, str | None]:

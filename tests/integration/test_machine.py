@@ -64,7 +64,7 @@ def test_the_app_serves_through_all_that_systemd_does_to_hanoverd(
     push(source, "one")
     ssh = "ssh -i /etc/hanoverd/keys/user -o IdentitiesOnly=yes -o UserKnownHostsFile=/etc/hanoverd/keys/known_hosts"
     hook = shlex.quote("live=grep ^Cap /proc/self/status")
-    options = f"--publish 8080:80 --status-timeout 20s --hook {hook} {url}"
+    options = f"--publish 8080:80 --status-timeout 10s --hook {hook} {url}"
     machine.write("/etc/hanoverd/shop.env", environment_file({"OPTIONS": options, "GIT_SSH_COMMAND": ssh}))
     machine.must_run("systemctl", "start", UNIT)
     try:

@@ -6,6 +6,7 @@ import os
 import subprocess
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.build_context import BuildContext
@@ -146,6 +147,12 @@ class TwoStageTests(FolderCase):
             self.assertRegex((await self.fails(self.build())).replace("\n", " "), message)
             self.assertEqual(self.containers(), [])
 
+    async def test_output_without_end_is_cut_off_at_the_limit(self) -> None:
+        self.dockerfile(TWO_STAGES.format('["busybox", "yes"]'))
+        message = await self.fails(self.build(BuildOptions(context_limit=5 << 20)))
+        self.assertIn("hanoverd/sourced:latest printed more than 5MiB (--build-context-limit)", message)
+        self.assertEqual(self.containers(), [])
+
     async def test_a_cancelled_two_stage_build_leaves_nothing(self) -> None:
         self.dockerfile(TWO_STAGES.format('["busybox", "sleep", "60"]'))
         work = self.build()
@@ -160,6 +167,72 @@ class TwoStageTests(FolderCase):
         self.dockerfile(TWO_STAGES.format(PRINTS))
         await self.build()
         self.assertEqual(self.containers(), [])
+
+
+class HostileTests(FolderCase):
+    """Folders whose author wants to read, fill or stop what is not theirs."""
+
+    async def test_patterns_that_take_a_regular_expression_half_a_minute_do_not_stop_the_reactor(self) -> None:
+        self.dockerfile(TINY % "matched")
+        (self.folder / ".dockerignore").write_text(f"{'*a' * 6}\n{'**/' * 8}x\n")
+        (self.folder / ("a" * 200 + "b")).touch()
+        (self.folder / "/".join("a" * 40)).mkdir(parents=True)
+        gaps = [0.0]
+        last = REACTOR.seconds()
+
+        def tick() -> None:
+            nonlocal last
+            now = REACTOR.seconds()
+            gaps.append(now - last)
+            last = now
+
+        ticking = LoopingCall(tick)
+        ended = ticking.start(0.01)
+        self.assertEqual(self.label(await self.build()), "matched")
+        ticking.stop()
+        await ended
+        self.assertLess(max(gaps), 2)
+
+    async def test_very_deep_folders_are_built(self) -> None:
+        self.dockerfile(f"{TINY % 'deep'}COPY Dockerfile /\n")
+        here = os.open(self.folder, os.O_RDONLY)
+        for _ in range(1100):
+            os.mkdir("d", dir_fd=here)
+            here, above = os.open("d", os.O_RDONLY, dir_fd=here), here
+            os.close(above)
+        os.close(here)
+        try:
+            self.assertEqual(self.label(await self.build()), "deep")
+        finally:
+            # The standard library needs a level of its own stack for each.
+            subprocess.run(["rm", "-r", str(self.folder / "d")], check=True)
+
+    async def test_links_out_of_the_folder_are_not_read(self) -> None:
+        self.dockerfile(TINY % "x")
+        for name in (".dockerignore", "Dockerfile.dockerignore", "runtime", "Dockerfile"):
+            (self.folder / name).unlink(missing_ok=True)
+            (self.folder / name).symlink_to("/etc" if name == "runtime" else "/etc/passwd")
+            message = await self.fails(self.build())
+            self.assertIn("it is a symbolic link out of the folder", message)
+            self.assertNotIn("root:", message)
+            if name != "Dockerfile":
+                (self.folder / name).unlink()
+
+    async def test_a_huge_sparse_file_is_refused(self) -> None:
+        self.dockerfile(TINY % "x")
+        with (self.folder / "huge").open("wb") as file:
+            file.truncate(1 << 40)
+        self.assertIn('larger than 16GiB (--build-context-limit), at the file "huge"', await self.fails(self.build()))
+
+    async def test_values_of_build_arguments_are_not_in_the_list_of_processes(self) -> None:
+        self.dockerfile(f"FROM {BASE}\nARG TOKEN\nRUN --mount=type=tmpfs,target=/t busybox sleep 61\n")
+        options = BuildOptions(args={"TOKEN": "hidden-1", "BUILD_KEY": "hidden-2", "DOCKER_PASSWORD": "hidden-3"})
+        work = self.build(options, TOKEN="hidden-1")
+        await self.until(lambda: "sleep 61" in "".join(self.progress))
+        listed = subprocess.run(["ps", "ax", "-ww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        await self.cancelled(work)
+        self.assertIn("--build-arg=TOKEN", listed)
+        self.assertNotIn("hidden-", listed)
 
 
 class ContextTests(SourceCase):

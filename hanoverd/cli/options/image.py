@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hanoverd.cli.options.option import Kind, Option, Secret
-from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, Context, Value, one_of, plain
+from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, SIZE, Context, Value, one_of, plain
 from hanoverd.spec.build import BUILDERS, PULLS, parse_build_arg
 from hanoverd.spec.git_options import parse_submodules
 from hanoverd.text.sizes import parse_size
@@ -78,6 +78,17 @@ Docker 23 and newer need its buildx plugin. ``auto`` uses the classic builder un
 ``# syntax=``, ``RUN --mount``, ``COPY --link``, ``<<EOF`` and so on.""",
         value=one_of(BUILDERS),
         place="source.build.builder",
+    ),
+    Option(
+        name="build-context-limit",
+        metavar="SIZE",
+        default="16g",
+        help="Maximum size of a build context; 0 for no limit",
+        text="""\
+Of the files that the classic builder is sent, and of the output of the first of two stages. It keeps a folder from
+filling the disk of the host. BuildKit copies only the files that the Dockerfile uses, and has no limit here.""",
+        value=SIZE,
+        place="source.build.context_limit",
     ),
 )
 

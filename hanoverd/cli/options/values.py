@@ -11,6 +11,7 @@ from typing import Any
 from hanoverd.text.booleans import parse_boolean
 from hanoverd.text.durations import parse_duration, parse_whole_seconds
 from hanoverd.text.signals import parse_signal
+from hanoverd.text.sizes import parse_size
 
 #: No process can catch these.
 _UNCATCHABLE = ("SIGKILL", "SIGSTOP")
@@ -122,6 +123,7 @@ BOOLEAN = plain(parse_boolean)
 NOT = plain(lambda text: not parse_boolean(text))
 DURATION = replace(plain(parse_duration), check=_not_negative)
 POSITIVE_DURATION = replace(DURATION, check=_positive)
+SIZE = plain(parse_size)
 WHOLE_SECONDS = plain(parse_whole_seconds)
 SIGNAL = plain(parse_signal, is_late=True)
 CATCHABLE_SIGNAL = plain(_parse_catchable_signal, is_late=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from hanoverd.docker.dockerignore import Ignored
 from hanoverd.docker.globs import Globs, tokens
 from tests.unit.docker.reference import Reference, expression
+from tests.unit.docker.timing import seconds
 from tests.unit.strategies import text_like
 
 #: Few characters, so that patterns often match: with and without a meaning in a class.
@@ -71,16 +71,6 @@ _clean = st.lists(st.sampled_from(["a", "b", "*", "**", "a*", "?", "[^a]b", "*b*
 def test_the_verdict_is_that_of_the_regular_expressions(patterns: list[tuple[str, bool]], path: str) -> None:
     text = "\n".join(f"{'!' if is_exception else ''}{pattern}" for pattern, is_exception in patterns)
     assert Ignored.read(text).verdict(path).is_ignored == Reference(patterns).is_ignored(path)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return the shortest time of three that ``work`` needs."""
-    found = []
-    for _ in range(3):
-        begun = time.thread_time()
-        work()
-        found.append(time.thread_time() - begun)
-    return min(found)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,21 @@ def test_a_dockerfile_that_links_out_of_the_folder_is_not_read(folder: Path, tar
         BuildContext(folder, "web").read_dockerfile()
 
 
+def test_in_a_repository_both_can_link_to_other_files_of_it_only(folder: Path) -> None:
+    repository = folder.parent
+    (repository / "common").mkdir()
+    (repository / "common" / "Dockerfile").write_text("FROM common\n")
+    (repository / "common" / "ignored").write_text("*.tmp\n")
+    (folder / "Dockerfile").unlink()
+    (folder / "Dockerfile").symlink_to("../common/Dockerfile")
+    (folder / ".dockerignore").symlink_to("../common/ignored")
+    context = BuildContext(folder, "Dockerfile", repository)
+    assert context.read_dockerfile() == b"FROM common\n"
+    assert context.read_ignored().verdict("x.tmp").is_ignored
+    with pytest.raises(OSError, match="it is a symbolic link out of the folder"):
+        BuildContext(folder, "Dockerfile", repository / "app").read_dockerfile()
+
+
 def replaced_before(monkeypatch: pytest.MonkeyPatch, replace: Callable[[], None]) -> None:
     """Replace a file after the folder was read and before the file is opened."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,24 @@ def test_where_there_is_no_manager_nothing_happens(environ: dict[str, str]) -> N
     systemd.ended()
 
 
+PROJECT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("unit", sorted((PROJECT / "systemd").iterdir()), ids=lambda unit: unit.name)
+def test_the_file_with_the_secrets_is_created_for_root_only(unit: Path) -> None:
+    text = unit.read_text()
+    [file] = re.findall(r"^EnvironmentFile=-?(\S+)$", text, re.MULTILINE)
+    assert f"`install -D -m 600 /dev/null {file.replace('%i', 'shop')}`" in text
+
+
+@pytest.mark.parametrize("page", ["running.rst", "deploy-on-push.rst"])
+def test_no_example_creates_such_a_file_for_everybody(page: str) -> None:
+    for example in re.findall(r"(?:^    .*\n|^\n)+", (PROJECT / "docs" / page).read_text(), re.MULTILINE):
+        for file in re.findall(r"cat > (/etc/hanoverd/\S+)", example):
+            assert re.search(rf"install -D -m 600 /dev/null {file}|umask 077", example), example
+
+
 def test_the_unit_says_what_readme_says() -> None:
-    unit = (Path(__file__).parents[3] / "systemd" / "hanoverd@.service").read_text()
+    unit = (PROJECT / "systemd" / "hanoverd@.service").read_text()
     for line in ("Type=notify", "WatchdogSec=", "hanoverd deploy %i --wait", "--on-exit keep"):
         assert line in unit
