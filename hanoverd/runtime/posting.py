@@ -7,20 +7,26 @@ from io import BytesIO
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, FileBodyProducer
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, FileBodyProducer
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent
+from twisted.web.iweb import IAgent, IAgentEndpointFactory
+from zope.interface import implementer
 
 from hanoverd import __version__
 from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.errors import NotifyFailed
+from hanoverd.runtime.limited_reads import LimitedReads
 from hanoverd.runtime.reactors import ClientReactor
 
 #: The time limit for the headers of the response, and again for its body, in seconds.
 TIMEOUT = 30.0
+
+#: The longest response of a webhook, in bytes; the connection is dropped when it sends more.
+LONGEST_RESPONSE = 64 * 1024
 
 #: How many bytes of the response's body are kept for messages.
 MOST_KEPT = 200
@@ -59,7 +65,8 @@ async def post(clock: IReactorTime, agent: IAgent, url: str, headers: dict[str, 
 async def post_event(reactor: ClientReactor, url: str, event: bytes) -> None:
     """POST an event as JSON to a webhook; fails with ``NotifyFailed`` unless the status is 2xx."""
     try:
-        response = await post(reactor, Agent(reactor), url, {"Content-Type": "application/json"}, event)
+        agent = Agent.usingEndpointFactory(reactor, _LimitedEndpoints(reactor))
+        response = await post(reactor, agent, url, {"Content-Type": "application/json"}, event)
     except NotifyFailed as error:
         raise NotifyFailed(f"cannot notify {shown(url)}: {error}") from None
     if response.status not in _SUCCESS:
@@ -70,6 +77,22 @@ def shown(url: str) -> str:
     """Return ``url`` for the log, without its path and query: they may be the secret that allows to post there."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+
+
+@implementer(IAgentEndpointFactory)
+class _LimitedEndpoints:
+    """The endpoints of an ordinary ``Agent``, with a limit for what is received."""
+
+    def __init__(self, reactor: ClientReactor) -> None:
+        self._reactor = reactor
+        self._policy = BrowserLikePolicyForHTTPS()
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """Return the endpoint for a URL."""
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(self._reactor, uri.host, uri.port)
+        if uri.scheme == b"https":
+            endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
+        return LimitedReads(endpoint, LONGEST_RESPONSE)
 
 
 class _BodyReader(Protocol):

@@ -17,10 +17,14 @@ from twisted.web.client import Agent, BrowserLikePolicyForHTTPS
 
 from hanoverd.hookbot.endpoints import load_trust
 from hanoverd.runtime.clock import sleep
-from hanoverd.runtime.posting import post
+from hanoverd.runtime.errors import NotifyFailed
+from hanoverd.runtime.posting import post, post_event
 from tests.lab.certificates import write_certificates
 
 REACTOR: Any = reactor
+
+#: More than the client reads, and the buffers of two sockets hold, in bytes.
+MOST_SENT = 32 * 1024 * 1024
 
 
 class StallingServer(threading.Thread):
@@ -41,6 +45,46 @@ class StallingServer(threading.Thread):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             self.answered.set()
             self.released.wait(20)
+
+
+class FloodingServer(threading.Thread):
+    """Answers one request with ``start`` and then ``piece``, until the client closes the connection."""
+
+    def __init__(self, start: bytes, piece: bytes) -> None:
+        super().__init__()
+        self.sent = 0
+        self._start, self._piece = start, piece
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/"
+
+    def run(self) -> None:
+        with self._server, self._server.accept()[0] as connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + self._start)
+            try:
+                # Not for ever, should nobody close it.
+                while self.sent < 2 * MOST_SENT:
+                    connection.sendall(self._piece)
+                    self.sent += len(self._piece)
+            except OSError:
+                pass
+
+
+class EventTests(TestCase):
+    async def test_endless_headers_are_not_kept(self) -> None:
+        server = FloodingServer(b"", b"X-Header: value\r\n" * 1000)
+        server.start()
+        with self.assertRaisesRegex(NotifyFailed, "cannot notify http://127.0.0.1"):
+            await post_event(REACTOR, server.url, b"{}")
+        server.join()
+        self.assertLess(server.sent, MOST_SENT)
+
+    async def test_of_an_endless_body_only_the_beginning_is_received(self) -> None:
+        server = FloodingServer(b"\r\n", b"x" * 10_000)
+        server.start()
+        await post_event(REACTOR, server.url, b"{}")
+        server.join()
+        self.assertLess(server.sent, MOST_SENT)
 
 
 class PostTests(TestCase):
