@@ -11,6 +11,8 @@ NAMES = (
     "git host: message that names a lock",
     "git host: flood of messages",
     "registry: wrong blobs",
+    "archive server: extended header of 300 MiB",
+    "archive server: index that refers to itself",
     "hookbot: endless headers",
     "hookbot: empty fragments",
     "webhook: endless headers",
