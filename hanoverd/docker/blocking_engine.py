@@ -18,6 +18,7 @@ from hanoverd.docker.abort import Abort, watch_sockets
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.api import BuildRequest, Event, Login, OnEvent
 from hanoverd.docker.failures import connection_failure
+from hanoverd.docker.inspection import names_its_image
 from hanoverd.docker.streams import PIECE, events, frames
 from hanoverd.runtime.errors import Conflict, EngineRefused, NotFound
 
@@ -55,10 +56,13 @@ class BlockingEngine:
             return answer
 
     def containers_with(self, label: str) -> list[Mapping[str, Any]]:
-        """Return all containers, running or not, with the label ``KEY=VALUE``."""
+        """Return all containers, running or not, that were created with the label ``KEY=VALUE``.
+
+        Those that have it from their image are left out: an image can have any label, and may be anybody's.
+        """
         with self._connect("list the containers") as client:
-            answer: list[Mapping[str, Any]] = client.containers(all=True, filters={"label": [label]})
-            return answer
+            listed: list[Mapping[str, Any]] = client.containers(all=True, filters={"label": [label]})
+            return [one for one in listed if names_its_image(one) or not _has_label(client, one["ImageID"], label)]
 
     # -- images
 
@@ -161,6 +165,11 @@ class BlockingEngine:
             for piece in client.logs(name, stdout=True, stderr=True, stream=True, follow=True, since=since):
                 on_output(piece)
 
+    def last_output(self, name: str, lines: int) -> bytes:
+        """Return the last so many lines of the output of a container."""
+        with self._connect(f"read the output of the container {name}") as client:
+            return b"".join(client.logs(name, stdout=True, stderr=True, stream=True, follow=False, tail=lines))
+
     def run(self, name: str, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
         """Start a created container with its output attached, block until it has exited, and return its exit code."""
         with self._connect(f"run the container {name}") as client:
@@ -229,6 +238,9 @@ class _Connection:
         self._abort.forget()
         if isinstance(error, _FAILURES):
             self._raise(error)
+        if isinstance(error, (KeyError, TypeError)) and isinstance(error.__context__, requests.HTTPError):
+            # docker-py expects a message in each answer with an error status.
+            self._raise(error.__context__)
 
     def _open(self) -> docker.APIClient:
         tls: docker.tls.TLSConfig | bool = False
@@ -248,11 +260,22 @@ class _Connection:
 
     def _raise(self, error: Exception) -> NoReturn:
         action = f"cannot {self._action}"
-        if isinstance(error, docker.errors.APIError) and error.response is not None:
+        if isinstance(error, (docker.errors.APIError, requests.HTTPError)) and error.response is not None:
             status = error.response.status_code
             kind = {404: NotFound, 409: Conflict}.get(status, EngineRefused)
-            raise kind(action, status, str(error.explanation or error).strip()) from error
+            # Not the text of the error: it has the URL, with the values of build arguments.
+            reason = str(getattr(error, "explanation", None) or "").strip() or f"{status} {error.response.reason}"
+            raise kind(action, status, reason) from error
         raise connection_failure(action, self._address, error) from error
+
+
+def _has_label(client: docker.APIClient, image: str, label: str) -> bool:
+    try:
+        found = client.inspect_image(image)
+    except docker.errors.NotFound:
+        return False  # It was removed by force.
+    key, _, value = label.partition("=")
+    return ((found.get("Config") or {}).get("Labels") or {}).get(key) == value
 
 
 class _Client(docker.APIClient):
