@@ -93,7 +93,7 @@ def parse_git(text: str, protocol: str) -> GitLocation:
         raise ValueError(f"{_without_login(text)!r} is not a git repository: write HOST/USER/REPO, or its URL")
     mirror = mirror.replace(":", "/").removesuffix("/").removesuffix(".git")
     parts = [part for part in mirror.split("/") if part]
-    if not all(re.fullmatch(PART, part) and len(part) <= _LONGEST_PART for part in parts):
+    if not parts or not all(re.fullmatch(PART, part) and len(part) <= _LONGEST_PART for part in parts):
         raise ValueError(
             f"{_without_login(text)!r} is not a git repository: its path has characters that names cannot have, or a part "
             f"of more than {_LONGEST_PART} characters"
