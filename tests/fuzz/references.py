@@ -9,13 +9,16 @@ import re
 from hanoverd.spec.git_location import GitLocation, check_branch, parse_git
 from hanoverd.spec.git_submodules import parse_gitmodules, submodule_location
 from hanoverd.spec.image_name import ImageName
-from hanoverd.spec.mounts import parse_mount
+from hanoverd.spec.mounts import check_mount, parse_mount
 from hanoverd.spec.ports import PortRequest, check_conflicts, parse_publish
 from hanoverd.spec.source_name import SourceName, parse_source
-from hanoverd.spec.volumes import AnonymousVolume, Bind, Volumes, check_mount_points, parse_volume
+from hanoverd.spec.volumes import AnonymousVolume, Bind, Volumes, check_mount_points, check_volume, parse_volume
 from tests.fuzz.target import Target, text_of
 
 _CWD = "/srv/app"
+
+#: The password of a private repository, which no input has.
+_PASSWORD = "b39f1c7e5d"
 
 _SCHEMES = ("folder", "image", "git", "docker-archive")
 
@@ -51,7 +54,7 @@ def _check_git(data: bytes, found: GitLocation) -> None:
 
 def _read_submodules(data: bytes) -> list[GitLocation]:
     """Read a list of submodules, as git prints it, of a private repository."""
-    parent = parse_git("https://user:secret@h/me/app", "https")
+    parent = parse_git(f"https://user:{_PASSWORD}@h/me/app", "https")
     found = []
     for url in parse_gitmodules(text_of(data)).values():
         try:
@@ -66,7 +69,7 @@ def _check_submodules(_: bytes, found: list[GitLocation]) -> None:
         _check_git(b"", location)
         assert location.protocol in ("https", "ssh"), location.url
         # The login of the repository is for its own host only.
-        assert location.login is None or location.login.password != "secret" or location.host_url == "https://h"
+        assert location.login is None or location.login.password != _PASSWORD or location.host_url == "https://h"
 
 
 def _check_publish(_: bytes, found: tuple[PortRequest, ...]) -> None:
@@ -79,7 +82,13 @@ def _check_publish(_: bytes, found: tuple[PortRequest, ...]) -> None:
 
 def _read_mount(data: bytes) -> object:
     text = text_of(data)
-    return parse_mount(text, _CWD) if "=" in text else parse_volume(text, _CWD)
+    if "=" in text:
+        mount = parse_mount(text, _CWD)
+        check_mount(mount)
+        return mount
+    volume = parse_volume(text, _CWD)
+    check_volume(volume)
+    return volume
 
 
 def _check_mount(_: bytes, found: object) -> None:
