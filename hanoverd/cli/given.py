@@ -108,7 +108,9 @@ class Given:
         try:
             return option.value.read(text, self.context)
         except ValueError as error:
-            raise UsageError(f"{error} (in --{option.name} {quoted(text)}, which takes {option.metavar})") from None
+            name, assigned, _ = text.partition("=")
+            shown = f"{name}=***" if option.secret is Secret.AFTER_EQUALS and assigned else text
+            raise UsageError(f"{error} (in --{option.name} {quoted(shown)}, which takes {option.metavar})") from None
 
 
 def _check(option: Option, value: Any) -> None:

@@ -6,7 +6,7 @@ through its ``Abort``. All calls fail with ``EngineError`` or its subclasses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import docker
@@ -16,9 +16,10 @@ from docker.auth import encode_header
 
 from hanoverd.docker.abort import Abort, watch_sockets
 from hanoverd.docker.address import EngineAddress
-from hanoverd.docker.api import BuildRequest, Login, OnEvent
+from hanoverd.docker.api import BuildRequest, Event, Login, OnEvent
 from hanoverd.docker.event_stream import error_text
 from hanoverd.docker.failures import connection_failure
+from hanoverd.docker.streams import PIECE, events, frames
 from hanoverd.runtime.errors import Conflict, EngineRefused, NotFound
 
 #: The time limit for the answer to a request that does not wait for a container, in seconds.
@@ -242,7 +243,7 @@ class _Connection:
                 ca_cert=str(files.ca) if files.ca else None,
                 verify=files.verify,
             )
-        client = docker.APIClient(self._address.url, version=self._api_version, timeout=ANSWER_TIMEOUT, tls=tls)
+        client = _Client(self._address.url, version=self._api_version, timeout=ANSWER_TIMEOUT, tls=tls)
         # The engine is on this host or network: do not use the proxy of the environment.
         client.trust_env = False
         client.hooks["response"].append(_limit_error)
@@ -259,9 +260,21 @@ class _Connection:
         raise connection_failure(action, self._address, error) from error
 
 
+class _Client(docker.APIClient):
+    """docker-py's client, with readers that do not take a whole frame or event into memory."""
+
+    def _stream_helper(self, response: requests.Response, decode: bool = False) -> Iterator[Event]:  # noqa: ARG002, FBT001, FBT002
+        self._raise_for_status(response)  # type: ignore[attr-defined]  # the type stubs lack it
+        return events(response.raw.stream(PIECE, decode_content=False))
+
+    def _multiplexed_response_stream_helper(self, response: requests.Response) -> Iterator[bytes]:
+        # A container may print nothing for any time.
+        self._disable_socket_timeout(self._get_raw_response_socket(response))  # type: ignore[attr-defined]  # as above
+        return frames(response.raw.read)
+
+
 def _limit_error(response: requests.Response, **_: object) -> None:
     """Read the content of an error answer, at most ``MAX_ERROR`` bytes: requests would read all of it."""
     if response.status_code >= requests.codes.bad_request:
         response._content = response.raw.read(MAX_ERROR, decode_content=True)  # noqa: SLF001
         response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
-

@@ -32,6 +32,10 @@ _OPEN = re.compile(r" (?:SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT) src=\S+ [^\n]
 _Counts = Mapping[str, int] | None
 
 
+#: How long a list of connections may be, in bytes: about 200 each, and a host can track millions.
+_LONGEST_LISTING = 1024 * 1024 * 1024
+
+
 class _Listing:
     """One run of ``conntrack -L``, which may not have started yet, and its waiters."""
 
@@ -133,7 +137,8 @@ class Conntrack:
 
     async def _list(self) -> _Counts:
         try:
-            ended = await run(self._reactor, ("conntrack", "-L", "-p", "tcp"), self._environ, keep=Keep.EVERYTHING)
+            command = ("conntrack", "-L", "-p", "tcp")
+            ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=_LONGEST_LISTING)
         except ProgramMissing as error:
             self._give_up(str(error))
             return None

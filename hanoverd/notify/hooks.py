@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from hanoverd.notify.hook_command import HookCommand
 from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.cancellation import Outcome, shielded
-from hanoverd.runtime.clock import TimedOut, settles_within, within
+from hanoverd.runtime.clock import settles_within
 from hanoverd.runtime.errors import HanoverdError, VersionFailed
 from hanoverd.runtime.posting import post_event, shown
-from hanoverd.runtime.processes import Ended, ProcessReactor, run
+from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.spec.events import Event
-from hanoverd.spec.notifications import Hook, NotificationSpec
+from hanoverd.spec.notifications import NotificationSpec
 from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 
@@ -69,18 +70,18 @@ class Hooks:
 
     def notify(self, event: Event) -> None:
         """Start the commands for ``event``, and post it to the webhooks. Failures are logged."""
-        for hook in self._hooks:
-            if hook.event == event.kind:
-                if len(self._commands) < self._limits.commands:
-                    self._commands.start(self._run_and_log(hook, event))
-                else:
-                    log.error(
-                        "hook {hook}: not run: {count} commands are still running ({command})",
-                        event="hook_skipped",
-                        hook=event.kind,
-                        command=hook.command,
-                        count=len(self._commands),
-                    )
+        for command in self._commands_for(event):
+            if len(self._commands) < self._limits.commands:
+                self._commands.start(command.run_and_log(event))
+            else:
+                log.error(
+                    "hook {name}: not run: {count} commands are still running",
+                    event="hook_skipped",
+                    name=command.name,
+                    hook=event.kind,
+                    position=command.position,
+                    count=len(self._commands),
+                )
         self._post_to_all(event)
 
     async def require_approval(self, event: Event) -> None:
@@ -89,11 +90,10 @@ class Hooks:
         Fails with ``VersionFailed`` if a command fails: it rejects the version. Cancel ends the command.
         """
         self._post_to_all(event)
-        for hook in self._hooks:
-            if hook.event == event.kind:
-                failure = await self._run(hook, event)
-                if failure is not None:
-                    raise VersionFailed(f"the hook {hook.command!r} rejected the version: {failure}")
+        for command in self._commands_for(event):
+            failure = await command.run(event)
+            if failure is not None:
+                raise VersionFailed(f"the hook {command.name} rejected the version: {failure}")
 
     async def close(self) -> None:
         """Wait a few seconds for unfinished commands and requests, then cancel them; fires when none is left.
@@ -137,35 +137,12 @@ class Hooks:
         await self._commands.settled()
         await self._requests.settled()
 
-    async def _run_and_log(self, hook: Hook, event: Event) -> None:
-        failure = await self._run(hook, event)
-        if failure is not None:
-            log.error(
-                "hook {hook}: failed: {error} ({command})",
-                event="hook_failed",
-                hook=event.kind,
-                command=hook.command,
-                error=failure,
-            )
-
-    async def _run(self, hook: Hook, event: Event) -> str | None:
-        """Run a command and log its output; return why it failed, None if it succeeded."""
-        work: Deferred[Ended] = Deferred.fromCoroutine(
-            run(
-                self._reactor,
-                ["sh", "-c", hook.command],
-                {**self._environ, **event.environment()},
-                on_line=lambda line: log.info("hook {hook}: {line}", event="hook_output", hook=event.kind, line=line),
-                with_children=True,
-            )
-        )
-        try:
-            ended = await within(self._reactor, self._limits.command_timeout, work)
-        except TimedOut:
-            return f"killed: it did not end within {format_duration(self._limits.command_timeout)}"
-        except HanoverdError as error:
-            return str(error)
-        return _failure(ended.code)
+    def _commands_for(self, event: Event) -> list[HookCommand]:
+        hooks = [hook for hook in self._hooks if hook.event == event.kind]
+        return [
+            HookCommand(self._reactor, self._environ, hook, position, len(hooks), self._limits.command_timeout)
+            for position, hook in enumerate(hooks, 1)
+        ]
 
     def _post_to_all(self, event: Event) -> None:
         for url in self._urls:
@@ -202,9 +179,3 @@ class Hooks:
             )
         finally:
             self._undelivered[url] -= 1
-
-
-def _failure(code: int) -> str | None:
-    if code < 0:
-        return f"ended by signal {-code}"
-    return f"exit status {code}" if code else None

@@ -28,6 +28,13 @@ KILL_AFTER = 2.0
 #: output open.
 OUTPUT_GRACE = 0.5
 
+#: How much output of a program is kept, in bytes, unless its caller sets another limit.
+MOST_OUTPUT = 64 * 1024 * 1024
+
+#: After how many bytes of output that is passed on line by line reading pauses, and for how long, in seconds. Otherwise a
+#: program that prints without end would take all of the reactor's time.
+_BURST, _PAUSE = 64 * 1024, 0.01
+
 #: The maximum size of a pipe, in bytes (the default of fs.pipe-max-size).
 _PIPE_SIZE = 1024 * 1024
 
@@ -54,7 +61,7 @@ async def run(
     cwd: str | None = None,
     on_line: Callable[[str], object] | None = None,
     on_stdout: Callable[[bytes], object] | None = None,
-    limit: int | None = None,
+    limit: int = MOST_OUTPUT,
     with_children: bool = False,
     keep: Keep = Keep.NOTHING,
 ) -> Ended:
@@ -75,7 +82,7 @@ async def run(
     program = _start(reactor, protocol, argv, environ, cwd=cwd, with_children=with_children, keep=keep)
     ended = await program.finish(stdin)
     if protocol.is_over_limit:
-        raise OutputTooLong(argv[0], limit or 0)
+        raise OutputTooLong(argv[0], limit)
     return ended
 
 
@@ -173,7 +180,7 @@ class _Collector(ProcessProtocol):
 
     #: Takes the standard output instead of the result; and how many bytes the result may have.
     on_stdout: Callable[[bytes], object] | None = None
-    limit: int | None = None
+    limit: int = MOST_OUTPUT
     is_over_limit = False
 
     _pid = 0
@@ -210,7 +217,7 @@ class _Collector(ProcessProtocol):
 
     def _keep(self, output: list[bytes], data: bytes) -> None:
         self._kept_bytes += len(data)
-        if self.limit is None or self._kept_bytes <= self.limit:
+        if self._kept_bytes <= self.limit:
             output.append(data)
         elif not self.is_over_limit:
             self.is_over_limit = True
@@ -272,11 +279,13 @@ class _Collector(ProcessProtocol):
 
 
 class _Lines(_Collector):
-    """Passes on the output of a program, line by line."""
+    """Passes on the output of a program, line by line, with pauses if there is much."""
 
     def __init__(self, reactor: IReactorTime, on_line: Callable[[str], object]) -> None:
         super().__init__(reactor)
         self._on_line = on_line
+        self._burst = 0
+        self._resume: IDelayedCall | None = None
         self._out, self._err = LineCutter(), LineCutter()
 
     def outReceived(self, data: bytes) -> None:
@@ -285,7 +294,20 @@ class _Lines(_Collector):
     def errReceived(self, data: bytes) -> None:
         self._pass_on(self._err.take(_with_newlines(data)))
 
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        super().childDataReceived(childFD, data)
+        self._burst += len(data)
+        if self._burst >= _BURST and self._resume is None:
+            self.transport.pauseProducing()
+            self._resume = self._reactor.callLater(_PAUSE, self._read_on)
+
+    def _read_on(self) -> None:
+        self._burst, self._resume = 0, None
+        self.transport.resumeProducing()
+
     def processEnded(self, reason: Failure) -> None:
+        if self._resume is not None:
+            self._resume.cancel()
         self._pass_on([*self._out.rest(), *self._err.rest()])
         super().processEnded(reason)
 

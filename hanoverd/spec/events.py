@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from hanoverd.text.escapes import escaped
+
 OBTAINED, READY, LIVE, FAILED, DRAINED, DIED = ("obtained", "ready", "live", "failed", "drained", "died")
 KINDS = (OBTAINED, READY, LIVE, FAILED, DRAINED, DIED)
 
@@ -17,11 +19,11 @@ class VersionReference:
     id: str = ""
 
 
-#: The longest ``NAME=VALUE`` that a program can be given, in bytes with the final NUL (MAX_ARG_STRLEN, execve(2)), on a
-#: system with pages of 4 KiB, the smallest.
-LONGEST_STRING = 128 * 1024
+#: The longest reason, and the longest of the other values, in bytes. The system takes at least 128 KiB for the environment
+#: and the arguments of a program (execve(2)), and webhooks take at least 100 KiB.
+LONGEST_REASON, LONGEST_VALUE = 32 * 1024, 4 * 1024
 
-_CUT = " … (cut: too long for an environment variable)"
+_CUT = " … (cut) … "
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,19 @@ class Event:
     reason: str = ""
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables for a command. NUL bytes are replaced, and values that are too long are cut."""
-        return {name: _fitting(name, value) for name, value in self._values().items()}
+        """Return the environment variables for a command.
+
+        Control characters are escaped, and values that are too long are cut: what an app has printed last must not keep the
+        command from running.
+        """
+        longest = {"HANOVERD_REASON": LONGEST_REASON}
+        return {name: _fitting(value, longest.get(name, LONGEST_VALUE)) for name, value in self._values().items()}
 
     def json(self) -> bytes:
-        """Return the body of the request to a webhook."""
-        body = {name.removeprefix("HANOVERD_").lower(): value for name, value in self._values().items()}
-        return json.dumps(body).encode()
+        """Return the body of the request to a webhook, with the same values."""
+        body = {name.removeprefix("HANOVERD_").lower(): value for name, value in self.environment().items()}
+        # In UTF-8: escapes would make it longer.
+        return json.dumps(body, ensure_ascii=False).encode()
 
     def _values(self) -> dict[str, str]:
         return {
@@ -61,9 +69,12 @@ class Event:
         }
 
 
-def _fitting(name: str, value: str) -> str:
-    raw = value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace")
-    room = LONGEST_STRING - len(f"{name}=\0")
-    if len(raw) <= room:
+def _fitting(value: str, longest: int) -> str:
+    """Return ``value`` without control characters and, if it is too long, without its middle."""
+    raw = escaped(value).encode()
+    if len(raw) <= longest:
         return raw.decode()
-    return raw[: room - len(_CUT.encode())].decode(errors="ignore") + _CUT
+    # The last lines of output say more than the first.
+    begin = longest // 4
+    end = len(raw) - (longest - begin - len(_CUT.encode()))
+    return f"{raw[:begin].decode(errors='ignore')}{_CUT}{raw[end:].decode(errors='ignore')}"

@@ -9,10 +9,10 @@ from hanoverd.spec.events import KINDS
 
 @dataclass(frozen=True)
 class Hook:
-    """A shell command for one kind of event."""
+    """A shell command for one kind of event; it may hold secrets."""
 
     event: str
-    command: str
+    command: str = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -7,26 +7,20 @@ from dataclasses import dataclass
 
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITransport
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, RequestGenerationFailed, ResponseFailed
+from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from hanoverd import __version__
 from hanoverd.runtime.cancellation import settled
+from hanoverd.runtime.limited_reads import LONGEST_REASON, LimitedReads
 from hanoverd.text.lines import shortened
 from hanoverd.versions.connect_race import ConnectReactor, RacingEndpoint
 
 #: The time limit of a probe, in seconds.
 PROBE_TIMEOUT = 5.0
-
-#: How much of an answer is read until its headers are complete, in bytes.
-LONGEST_HEADERS = 64 * 1024
-
-#: How much of an answer's text a summary has, in characters.
-_MOST_SHOWN = 200
 
 
 class ProbeTimedOut(Exception):
@@ -49,7 +43,7 @@ class Health:
     """Sends GET requests for ``uri`` (a path that starts with ``/``) to containers.
 
     Each is sent on a connection of its own, and never through an HTTP proxy; redirects are not followed, and bodies are not
-    read. A probe takes ``timeout`` seconds at most, and reads ``LONGEST_HEADERS`` bytes at most.
+    read. A probe takes ``timeout`` seconds at most, and reads 128 KiB at most.
     """
 
     def __init__(self, reactor: ConnectReactor, uri: str, timeout: float = PROBE_TIMEOUT) -> None:
@@ -63,7 +57,8 @@ class Health:
         ``on_accept`` is called as soon as the port has accepted the connection.  Cancel closes the connection.
         """
         connection = _Connection(RacingEndpoint(self._reactor, address, port, self._timeout), on_accept)
-        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, connection))
+        limited = LimitedReads(connection)
+        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, limited))
         request = client.get(
             f"http://{address}:{port}{self._uri}",
             headers=Headers({"User-Agent": [f"hanoverd/{__version__}"]}),
@@ -78,8 +73,7 @@ class Health:
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # every failure means that the port is not ready
-            reason = connection.problem or shortened(_reason(error), _MOST_SHOWN)
-            return ProbeResult(port, connection.accepted, None, f"port {port}: {reason}")
+            return ProbeResult(port, connection.accepted, None, f"port {port}: {limited.describe(error)}")
         finally:
             connection.close()
         status: int = response.code
@@ -88,70 +82,36 @@ class Health:
         )
 
 
-@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+@implementer(IStreamClientEndpoint)
 class _Connection:
-    """The connection of one probe: it calls ``on_accept`` when it is made, and can be closed.
-
-    It is aborted if the app sends more than ``LONGEST_HEADERS`` before it is closed, as Twisted's HTTP client reads headers,
-    and answers before the last one (1xx), without end.
-    """
+    """The connection of one probe: it calls ``on_accept`` when it is made, and can be closed."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, on_accept: Callable[[], object]) -> None:
         self._endpoint = endpoint
         self._on_accept = on_accept
-        self._transport: ITCPTransport | None = None
-        self._received_bytes = 0
-        self._is_closed = False
-        #: Why the connection was aborted, "" if it was not.
-        self.problem = ""
+        self._transport: ITransport | None = None
 
     @property
     def accepted(self) -> bool:
         return self._transport is not None
 
-    def endpointForURI(self, uri: URI) -> _Connection:  # noqa: ARG002  # IAgentEndpointFactory names it
-        return self
-
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        # Otherwise Twisted logs two lines for each probe.
-        protocolFactory.noisy = False  # type: ignore[attr-defined]  # every Factory has it
         return self._endpoint.connect(protocolFactory).addCallback(self._connected)
 
     def close(self) -> None:
-        self._is_closed = True
         if self._transport is not None:
             self._transport.loseConnection()
 
     def _connected(self, protocol: IProtocol) -> IProtocol:
         self._transport = protocol.transport  # type: ignore[attr-defined]  # every Protocol has one
-        take = protocol.dataReceived
-
-        def take_limited(data: bytes) -> None:
-            take(data)
-            self._received(len(data))
-
-        protocol.dataReceived = take_limited  # type: ignore[method-assign]  # the client has no hook for it
         self._on_accept()
         return protocol
-
-    def _received(self, count: int) -> None:
-        self._received_bytes += count
-        if self._received_bytes > LONGEST_HEADERS and self._transport is not None and not self._is_closed:
-            self.problem = f"its answer has more than {LONGEST_HEADERS // 1024} KiB of headers"
-            self._transport.abortConnection()
 
 
 def _timed_out(_result: object, seconds: float) -> Failure:
     return Failure(ProbeTimedOut(f"no answer within {seconds:g} seconds"))
 
 
-def _reason(error: Exception) -> str:
-    """Return the innermost reason: Twisted's HTTP client wraps it in errors of its own."""
-    if isinstance(error, (ResponseFailed, RequestGenerationFailed)) and error.args and error.args[0]:
-        return _reason(error.args[0][0].value)
-    return str(error).strip(". ") or type(error).__name__
-
-
 def _redirect_in(response: object) -> str:
     locations = response.headers.getRawHeaders("Location", [])  # type: ignore[attr-defined]
-    return f" to {shortened(locations[0], _MOST_SHOWN)} (redirects are not followed)" if locations else ""
+    return f" to {shortened(locations[0], LONGEST_REASON)} (redirects are not followed)" if locations else ""

@@ -180,6 +180,7 @@ HANOVERD_REASON. The output is logged. A command that runs for more than 60 s is
 command of ``ready``: if it fails, the new version does not go live.""",
         value=plain(parse_hook, is_late=True),
         place="notifications.hooks",
+        secret=Secret.AFTER_EQUALS,
     ),
     Option(
         name="notify",

@@ -96,8 +96,10 @@ def _parse_catchable_signal(text: str) -> str:
 
 
 def _parse_web_hook(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", text):
-        raise ValueError("it must be a URL, https://HOST/…")
+    # Of ASCII, as HTTP takes it.  A user name would be taken for a part of the host's name, and looked up.
+    host = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+    if not re.fullmatch(rf"https?://{host}(?:[/?][!-~]*)?", text):
+        raise ValueError("it must be a URL, https://HOST/…, with % escapes and without a user name")
     return text
 
 

@@ -439,3 +439,25 @@ def test_a_command_line_without_the_values_of_its_variables_means_the_same() -> 
 @pytest.mark.parametrize("option", ["--hookbot", "--notify"])
 def test_an_error_does_not_repeat_a_secret(option: str) -> None:
     assert "T0KEN" not in refusal_of_any(option, "ftp://T0KEN@hooks.example/x")
+
+
+def test_an_error_does_not_repeat_the_command_of_a_hook() -> None:
+    error = refusal("--hook", "born=curl -H 'Authorization: Bearer T0KEN' x")
+    assert error.startswith("write EVENT=COMMAND")
+    assert '(in --hook "born=***"' in error
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://me:T0KEN@h/x", "https://T0KEN@h/", "https://h/ü", "https://h\u2028/", "https://h:x/", "https://h/\x1b"],
+)
+def test_a_web_hook_must_be_a_url_that_can_be_asked(url: str) -> None:
+    error = refusal("--notify", url)
+    assert "without a user name" in error
+    assert "T0KEN" not in error
+
+
+@pytest.mark.parametrize("url", ["http://h", "https://h:8080/x/%20?a=b#c", "https://[::1]:1/", "https://a-b.example?x"])
+def test_a_web_hook(url: str) -> None:
+    found = spec("--notify", url)
+    assert found.notifications.urls == (url,)

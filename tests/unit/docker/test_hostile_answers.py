@@ -16,8 +16,8 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.engine import Engine
-from hanoverd.docker.streams import LONGEST_EVENT
 from hanoverd.docker.pools import Pools
+from hanoverd.docker.streams import LONGEST_EVENT
 from hanoverd.runtime.errors import EngineRefused, OperationFailed
 from hanoverd.text.lines import LONGEST_LINE
 
@@ -104,7 +104,9 @@ class HostileAnswerTests(TestCase):
         await self.engine.negotiate()
         self.answer(200, {"status": "Pulling"}, {"errorDetail": {"message": SHOUT}, "error": SHOUT})
         tracemalloc.start()
-        with self.assertRaisesRegex(OperationFailed, "an event of more than 1024 KiB, which begins with .*no") as raised:
+        with self.assertRaisesRegex(
+            OperationFailed, "an event of more than 1024 KiB, which begins with .*no"
+        ) as raised:
             await self.pull()
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -74,9 +74,9 @@ def test_what_is_no_field_is_a_part_of_the_message() -> None:
 def test_every_message_starts_with_its_subject() -> None:
     for place, call in log_calls():
         message = message_of(call)
-        assert re.match(r"(\{version\}|\{app\}|\{problem\}|[a-z]+( \{hook\}| error)?)(: |  \| )", message or "a: "), (
-            f"{place}: {message}"
-        )
+        assert re.match(
+            r"(\{version\}|\{app\}|\{problem\}|[a-z]+( \{(hook|name)\}| error)?)(: |  \| )", message or "a: "
+        ), f"{place}: {message}"
 
 
 def test_each_field_is_explained() -> None:

@@ -21,11 +21,13 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from hanoverd.logs.formats import as_json
+from hanoverd.notify.hook_command import LIMIT
 from hanoverd.notify.hooks import HookLimits, Hooks
 from hanoverd.runtime.backoff import Backoff
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import VersionFailed
-from hanoverd.spec.events import LONGEST_STRING, Event, VersionReference
+from hanoverd.spec.events import LONGEST_REASON, Event, VersionReference
 from hanoverd.spec.notifications import Hook, NotificationSpec, parse_hook
 
 REACTOR: Any = reactor
@@ -108,7 +110,7 @@ class HooksTests(TestCase):
 
     async def test_a_failure_is_a_veto_where_it_is_asked_for(self) -> None:
         await self.hooks("true").require_approval(EVENT)
-        with self.assertRaisesRegex(VersionFailed, "the hook 'exit 3' rejected the version: exit status 3"):
+        with self.assertRaisesRegex(VersionFailed, r"the hook ready \(2 of 2\) rejected the version: exit status 3"):
             await self.hooks("true", "exit 3").require_approval(EVENT)
 
     async def test_one_that_takes_too_long_is_ended(self) -> None:
@@ -222,21 +224,61 @@ class HooksTests(TestCase):
         self.assertEqual(len(hooks._commands), 2)
         await self.until(lambda: len(receiver.bodies) == 5)
 
-    async def test_a_reason_that_no_environment_can_hold_keeps_no_command_from_running(self) -> None:
+    async def test_a_value_that_no_environment_can_hold_keeps_no_command_from_running(self) -> None:
         hooks = self.hooks(f'printf %s "$HANOVERD_REASON" > {self.file}')
-        await hooks.require_approval(replace(EVENT, reason="core dumped\0 at 7"))
-        self.assertEqual(self.file.read_text(), "core dumped\N{REPLACEMENT CHARACTER} at 7")
-        await hooks.require_approval(replace(EVENT, reason="ü" * 200_000))
-        reason = self.file.read_text()
-        self.assertTrue(reason.startswith("ü" * 60_000))
-        self.assertTrue(reason.endswith("ü … (cut: too long for an environment variable)"))
-        self.assertGreater(len(f"HANOVERD_REASON={reason}\0".encode()), LONGEST_STRING - 2)
+        await hooks.require_approval(replace(EVENT, reason="core dumped\0 at 7\udc80\x1b[2J"))
+        self.assertEqual(self.file.read_text(), r"core dumped\x00 at 7\udc80\x1b[2J")
+        huge = "x" * 1_000_000
+        await hooks.require_approval(
+            Event("ready", huge, VersionReference(huge, huge), VersionReference(huge, huge), huge, huge, huge)
+        )
+        self.assertEqual(len(self.file.read_bytes()), LONGEST_REASON)
 
-    async def test_a_web_hook_gets_the_whole_reason(self) -> None:
+    async def test_a_web_hook_gets_text_that_every_receiver_takes(self) -> None:
         receiver, url = self.serve(200)
-        self.hooks(urls=(url,)).notify(replace(EVENT, reason="ü\0" * 200_000))
+        huge = "ü\0\udc80\u2028" * 200_000
+        self.hooks(urls=(url,)).notify(
+            Event("ready", huge, VersionReference(huge, huge), VersionReference(huge, huge), huge, huge, huge)
+        )
         await self.until(lambda: receiver.bodies)
-        self.assertEqual(json.loads(receiver.bodies[0])["reason"], "ü\0" * 200_000)
+        self.assertLess(len(receiver.bodies[0]), 100_000)
+        reason = json.loads(receiver.bodies[0])["reason"]
+        self.assertEqual(reason[:20], r"ü\x00\udc80\u2028ü\x")
+        self.assertTrue(reason.endswith(r"ü\x00\udc80\u2028"))
+
+    async def test_a_hook_that_prints_too_much_is_logged_in_part(self) -> None:
+        hooks = self.hooks("yes | head -n 50000; head -c 300k /dev/zero; printf '\\nthe end\\n'")
+        with capturedLogs() as logged:
+            await hooks.require_approval(EVENT)
+        lines = [event["line"] for event in logged if event.get("event") == "hook_output"]
+        self.assertLess(len(lines), 2 * LIMIT.lines_at_once)
+        self.assertGreaterEqual(len(lines), LIMIT.lines_at_once)
+        [dropped] = [event for event in logged if event.get("event") == "hook_output_dropped"]
+        # 19 parts of the line without an end.
+        self.assertEqual(len(lines) + dropped["count"], 50_000 + 19 + 1)
+
+    async def test_a_hook_that_prints_without_end_is_killed_in_time(self) -> None:
+        hooks = self.hooks("yes", limits=HookLimits(command_timeout=0.5))
+        begun = time.monotonic()
+        with self.assertRaisesRegex(
+            VersionFailed, "the hook ready rejected the version: killed: it did not end within 500ms"
+        ):
+            await hooks.require_approval(EVENT)
+        self.assertLess(time.monotonic() - begun, 5)
+
+    async def test_no_message_has_the_command_which_may_hold_a_secret(self) -> None:
+        hooks = self.hooks("exit 3 # T0KEN", "exit 4 # T0KEN", "sleep 60 # T0KEN", limits=replace(QUICK, commands=2))
+        with capturedLogs() as logged:
+            hooks.notify(EVENT)
+            await self.until(lambda: len(hooks._commands) == 0)
+            with self.assertRaises(VersionFailed) as caught:
+                await hooks.require_approval(EVENT)
+        shown = [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in logged]
+        self.assertEqual(str(caught.exception), "the hook ready (1 of 3) rejected the version: exit status 3")
+        self.assertIn("hook ready (3 of 3): not run: 2 commands are still running", shown)
+        self.assertIn("hook ready (2 of 3): failed: exit status 4", shown)
+        self.assertFalse([event for event in logged if "T0KEN" in as_json(event)])
+        self.assertNotIn("T0KEN", repr(NotificationSpec((Hook("ready", "T0KEN"),), ("https://h/T0KEN",))))
 
     async def test_a_command_may_leave_a_process_behind(self) -> None:
         begun = time.monotonic()

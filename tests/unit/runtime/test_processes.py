@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import TestCase
 
 from hanoverd.runtime import processes
@@ -77,6 +78,34 @@ class RunTests(TestCase):
         command = ["sh", "-c", "echo error >&2; head -c 300000 /dev/zero"]
         ended = await run(REACTOR, command, ENVIRON, on_stdout=pieces.append, limit=10)
         self.assertEqual((ended.stdout, ended.stderr, len(b"".join(pieces))), ("", "error\n", 300_000))
+
+    async def test_lines_without_end_leave_the_reactor_its_time(self) -> None:
+        count, latest, worst = 0, REACTOR.seconds(), 0.0
+
+        def take(_line: str) -> None:
+            nonlocal count
+            count += 1
+
+        def turn() -> None:
+            nonlocal latest, worst
+            now = REACTOR.seconds()
+            latest, worst = now, max(worst, now - latest)
+
+        turning = LoopingCall(turn)
+        turning.start(0.005)
+        begun = time.process_time()
+        working = Deferred.fromCoroutine(run(REACTOR, ["yes"], ENVIRON, on_line=take))
+        await sleep(REACTOR, 1)
+        spent = time.process_time() - begun
+        turning.stop()
+        working.cancel()
+        with self.assertRaises(CancelledError):
+            await working
+        # Without pauses, 20 million lines a second keep it busy all the time.
+        self.assertGreater(count, 10_000)
+        self.assertLess(count, 4_000_000)
+        self.assertLess(worst, 0.5)
+        self.assertLess(spent, 0.95)
 
     async def test_a_program_that_does_not_read_its_input_is_no_failure(self) -> None:
         ended = await run(REACTOR, ["true"], ENVIRON, "x" * 1_000_000)

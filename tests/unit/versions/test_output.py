@@ -10,14 +10,7 @@ from twisted.logger import capturedLogs, eventAsText
 from twisted.trial.unittest import TestCase
 
 from hanoverd.text.lines import LONGEST_LINE, TAIL, TAIL_WIDTH
-from hanoverd.versions.output import (
-    BYTES_AT_ONCE,
-    BYTES_PER_SECOND,
-    LINES_AT_ONCE,
-    LINES_PER_SECOND,
-    REPORT_AFTER,
-    Output,
-)
+from hanoverd.versions.output import LIMIT, REPORT_AFTER, Output
 
 
 class OutputTests(TestCase):
@@ -52,9 +45,9 @@ class OutputTests(TestCase):
         self.assertEqual((len(self.output.tail), {len(line) for line in self.output.tail}), (TAIL, {TAIL_WIDTH + 1}))
 
     def test_a_flood_is_logged_in_part_and_its_last_lines_are_kept(self) -> None:
-        events = self.logged(b"y\n" * (LINES_AT_ONCE + 500) + b"last words\n", REPORT_AFTER)
+        events = self.logged(b"y\n" * (LIMIT.lines_at_once + 500) + b"last words\n", REPORT_AFTER)
         *lines, report = events
-        self.assertEqual(len(lines), LINES_AT_ONCE)
+        self.assertEqual(len(lines), LIMIT.lines_at_once)
         self.assertEqual((report["event"], report["count"], report["version"]), ("output_dropped", 501, "app-1"))
         self.assertEqual(
             eventAsText(report, includeTimestamp=False, includeSystem=False),
@@ -66,29 +59,29 @@ class OutputTests(TestCase):
 
     def test_a_flood_of_long_lines_is_logged_in_part(self) -> None:
         size = LONGEST_LINE - 1
-        events = self.logged((b"x" * size + b"\n") * (BYTES_AT_ONCE // size + 10), REPORT_AFTER)
-        self.assertEqual(sum(len(event["line"]) for event in events[:-1]), BYTES_AT_ONCE // size * size)
+        events = self.logged((b"x" * size + b"\n") * (LIMIT.bytes_at_once // size + 10), REPORT_AFTER)
+        self.assertEqual(sum(len(event["line"]) for event in events[:-1]), LIMIT.bytes_at_once // size * size)
         self.assertEqual(events[-1]["count"], 10)
         self.clock.advance(1)
         self.assertEqual(
-            len(self.logged((b"x" * size + b"\n") * 10_000)), min(6 * BYTES_PER_SECOND, BYTES_AT_ONCE) // size
+            len(self.logged((b"x" * size + b"\n") * 10_000)), min(6 * LIMIT.bytes, LIMIT.bytes_at_once) // size
         )
         self.finished()
 
     def test_after_a_flood_there_is_room_for_so_much_a_second(self) -> None:
-        self.logged(b"y\n" * LINES_AT_ONCE)
+        self.logged(b"y\n" * LIMIT.lines_at_once)
         self.clock.advance(1)
-        self.assertEqual(len(self.logged(b"y\n" * (LINES_PER_SECOND + 7))), LINES_PER_SECOND)
+        self.assertEqual(len(self.logged(b"y\n" * (LIMIT.lines + 7))), LIMIT.lines)
         # The rest is reported when the output ends or is interrupted.
         [report] = self.finished()
         self.assertEqual(report["count"], 7)
         self.clock.advance(3600)
-        self.assertEqual(len(self.logged(b"y\n" * LINES_AT_ONCE)), LINES_AT_ONCE)
+        self.assertEqual(len(self.logged(b"y\n" * LIMIT.lines_at_once)), LIMIT.lines_at_once)
 
     def test_a_flood_is_reported_again_and_again_but_not_for_each_line(self) -> None:
-        self.logged(b"y\n" * LINES_AT_ONCE)
-        events = [event for _ in range(30) for event in self.logged(b"y\n" * 3 * LINES_PER_SECOND, 1)]
+        self.logged(b"y\n" * LIMIT.lines_at_once)
+        events = [event for _ in range(30) for event in self.logged(b"y\n" * 3 * LIMIT.lines, 1)]
         reports = [event for event in events if event["event"] == "output_dropped"]
         self.assertEqual(len(reports), 30 / REPORT_AFTER)
         reports += self.finished()
-        self.assertEqual(sum(report["count"] for report in reports) + len(events) - 6, 30 * 3 * LINES_PER_SECOND)
+        self.assertEqual(sum(report["count"] for report in reports) + len(events) - 6, 30 * 3 * LIMIT.lines)
