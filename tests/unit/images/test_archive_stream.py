@@ -256,7 +256,10 @@ def test_a_blob_with_a_wrong_digest_is_refused(algorithm: str) -> None:
     assert repack(tar(files))
 
 
-@pytest.mark.parametrize("name", ["blobs/md5/" + "0" * 32, "blobs/sha256/x", "blobs/sha256", "blobs/sha256/../x"])
+@pytest.mark.parametrize(
+    "name",
+    ["blobs/md5/" + "0" * 32, "blobs/sha256/x", "blobs/sha256", "blobs/md5", "blobs/\udcff/", "blobs/sha256/../x"],
+)
 def test_a_blob_whose_digest_cannot_be_checked_is_refused(name: str) -> None:
     message = refusal(tar({**oci_files("a:v1"), name: b""}))
     assert "is no blob with a SHA-256" in message or "it has an entry with the name" in message
