@@ -137,10 +137,13 @@ class FileTests(ArchiveCase):
 
     async def test_an_archive_that_is_too_large_is_not_loaded(self) -> None:
         archive = await self.saved("large", "lab/archived")
-        context = replace(self.context(), max_archive_size=len(archive) // 2)
-        for content, size in ((archive, "has "), (gzip.compress(archive, 1), "has more than ")):
-            source = ArchiveSource(self.write(content), context)
-            self.assertRegex(await self.fails(self.obtain(source), ObtainFailed), f"{size}.*see --archive-max-size")
+        half, more = len(archive) // 2, len(archive) + 1024**2
+        for content, size, message in (
+            (archive, half, "has .* which is more than"),
+            (gzip.compress(archive + bytes(2 * 1024**2), 1), more, "has more than"),
+        ):
+            source = ArchiveSource(self.write(content), replace(self.context(), max_archive_size=size))
+            self.assertRegex(await self.fails(self.obtain(source), ObtainFailed), f"{message}.*see --archive-max-size")
         self.assertIsNone(self.image_id("hanoverd/sourced:v1"))
 
     async def test_a_wrong_digest_is_found_before_the_engine_has_the_whole_archive(self) -> None:
