@@ -46,10 +46,15 @@ class Builder:
         self._progress = progress
         self._requests = Requests()
         self._building: Deferred[None] | None = None
+        #: The commit that is being built; None: no build runs, or it is of the newest one.
+        self._building_revision: str | None = None
         self._is_stopping = False
 
     def trigger(self, reason: str, revision: str | None = None) -> None:
-        """Build ``revision`` (a commit), or the newest revision. Cancels a build that runs."""
+        """Build ``revision`` (a commit), or the newest revision. Cancels a build that runs, unless it is of ``revision``."""
+        if revision is not None and revision == self._building_revision and self._requests.is_empty:
+            log.info("builder: {reason}, which is being built", event="build_running", reason=reason)
+            return
         self._requests = self._requests.add_trigger(reason, revision)
         self._start_next()
 
@@ -110,11 +115,13 @@ class Builder:
         self._requests = self._requests.catch_up()
         if not self._requests.is_empty:
             request, self._requests = self._requests.next_request(), self._requests.cleared()
+            target = request.target
+            self._building_revision = target.revision if isinstance(target, SourceTarget) else None
             building = self._building = Deferred.fromCoroutine(self._build_and_log(request))
             building.addCallback(self._build_ended)
 
     def _build_ended(self, _result: None) -> None:
-        self._building = None
+        self._building = self._building_revision = None
         self._start_next()
 
     async def _build_and_log(self, request: Request) -> None:
@@ -122,7 +129,7 @@ class Builder:
             "builder: build: {trigger}", event="build", trigger=", ".join(request.reasons), reasons=request.reasons
         )
         try:
-            await self.build(request.target.revision if isinstance(request.target, SourceTarget) else None)
+            await self.build(self._building_revision)
         except CancelledError:
             log.info("builder: build cancelled", event="build_cancelled")
         except HanoverdError as error:

@@ -6,11 +6,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
+from hanoverd.text.lines import shortened
+
 #: The outcomes of a handover.
 UNDER_WAY, LIVE, FAILED, CANCELLED = "under way", "live", "failed", "cancelled"
 
 #: How many handovers are remembered.
 MOST = 100
+
+#: How much is remembered of the trigger of a handover, and of why it failed, in characters.
+LONGEST_TRIGGER, LONGEST_WHY = 1024, 32 * 1024
 
 
 @dataclass
@@ -76,7 +81,11 @@ class History:
         found = None if number is None else self.get(number)
         if found is not None:
             return found
-        record = Record(self.reserve_number() if number is None else number, ", ".join(reasons), self._now())
+        record = Record(
+            self.reserve_number() if number is None else number,
+            shortened(", ".join(reasons), LONGEST_TRIGGER),
+            self._now(),
+        )
         self._started[record.id] = self._seconds()
         self._records.append(record)
         return record
@@ -85,7 +94,7 @@ class History:
         """Record the outcome of a handover.  A record that has ended is not changed."""
         if record.is_over:
             return
-        record.outcome, record.why = outcome, why
+        record.outcome, record.why = outcome, shortened(why, LONGEST_WHY)
         record.took = self._seconds() - self._started.pop(record.id)
         waiting, self._waiting = self._waiting, []
         for call in waiting:

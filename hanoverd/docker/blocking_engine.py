@@ -19,6 +19,7 @@ from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.api import BuildRequest, Event, Login, OnEvent
 from hanoverd.docker.event_stream import error_text
 from hanoverd.docker.failures import connection_failure
+from hanoverd.docker.inspection import names_its_image
 from hanoverd.docker.streams import PIECE, events, frames
 from hanoverd.runtime.errors import Conflict, EngineRefused, NotFound
 
@@ -59,10 +60,13 @@ class BlockingEngine:
             return answer
 
     def containers_with(self, label: str) -> list[Mapping[str, Any]]:
-        """Return all containers, running or not, with the label ``KEY=VALUE``."""
+        """Return all containers, running or not, that were created with the label ``KEY=VALUE``.
+
+        Those that have it from their image are left out: an image can have any label, and may be anybody's.
+        """
         with self._connect("list the containers") as client:
-            answer: list[Mapping[str, Any]] = client.containers(all=True, filters={"label": [label]})
-            return answer
+            listed: list[Mapping[str, Any]] = client.containers(all=True, filters={"label": [label]})
+            return [one for one in listed if names_its_image(one) or not _has_label(client, one["ImageID"], label)]
 
     # -- images
 
@@ -165,6 +169,11 @@ class BlockingEngine:
             for piece in client.logs(name, stdout=True, stderr=True, stream=True, follow=True, since=since):
                 on_output(piece)
 
+    def last_output(self, name: str, lines: int) -> bytes:
+        """Return the last so many lines of the output of a container."""
+        with self._connect(f"read the output of the container {name}") as client:
+            return b"".join(client.logs(name, stdout=True, stderr=True, stream=True, follow=False, tail=lines))
+
     def run(self, name: str, on_stdout: Callable[[bytes], object], on_stderr: Callable[[bytes], object]) -> int:
         """Start a created container with its output attached, block until it has exited, and return its exit code."""
         with self._connect(f"run the container {name}") as client:
@@ -258,6 +267,15 @@ class _Connection:
             kind = {404: NotFound, 409: Conflict}.get(status, EngineRefused)
             raise kind(action, status, error_text(str(error.explanation or error))) from error
         raise connection_failure(action, self._address, error) from error
+
+
+def _has_label(client: docker.APIClient, image: str, label: str) -> bool:
+    try:
+        found = client.inspect_image(image)
+    except docker.errors.NotFound:
+        return False  # It was removed by force.
+    key, _, value = label.partition("=")
+    return ((found.get("Config") or {}).get("Labels") or {}).get(key) == value
 
 
 class _Client(docker.APIClient):

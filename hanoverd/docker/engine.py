@@ -58,7 +58,7 @@ class Engine:
         return await self._call(lambda engine: engine.inspect_container(name))
 
     async def containers_with(self, label: str) -> list[Mapping[str, Any]]:
-        """Return all containers, running or not, with the label ``KEY=VALUE``."""
+        """Return all containers, running or not, that were created with the label ``KEY=VALUE``."""
         return await self._call(lambda engine: engine.containers_with(label))
 
     async def build(
@@ -131,6 +131,10 @@ class Engine:
         """Pass the output of a container, from the Unix time ``since`` or its start, to ``on_output`` until it exits."""
         relay = Relay(self._reactor, on_output)
         await self._stream(lambda engine, _: engine.output(name, since, relay.send), relay)
+
+    async def last_output(self, name: str, lines: int) -> bytes:
+        """Return the last so many lines of a container's output. Cancel aborts the request."""
+        return await self._stream(lambda engine, _: engine.last_output(name, lines))
 
     async def kill(self, name: str, signal: str) -> None:
         """Send a signal to a container; fails with ``Conflict`` if it does not run."""

@@ -12,6 +12,7 @@ from hanoverd.runtime.errors import VersionFailed
 from hanoverd.spec.container import (
     GENERATION,
     GIVEN,
+    IMAGE,
     IMAGE_NAME,
     MOUNTS,
     OBTAINED,
@@ -39,6 +40,14 @@ def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
     """
     ports = (port for port, _ in _ports_in(config.get("ExposedPorts")) if port.protocol is Protocol.TCP)
     return tuple(sorted(islice(ports, MOST_EXPOSED + 1)))
+
+
+def names_its_image(listed: Mapping[str, Any]) -> bool:
+    """Return whether a container, as the engine lists it, has a label with the ID of its image.
+
+    hanoverd gives it to its containers. The image cannot have it: the ID is a hash of the image with its labels.
+    """
+    return bool((listed.get("Labels") or {}).get(IMAGE) == listed.get("ImageID"))
 
 
 def generation_of(labels: Mapping[str, str] | None) -> int:

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from hanoverd.logs.formats import (
     JSON,
     Format,
+    as_journal_json,
     as_json,
     for_file,
     for_journal,
@@ -41,7 +42,7 @@ def open_log(
     when it is large, and at SIGUSR1.
     """
     if twistd.get("syslog"):
-        return Syslog(twistd.get("prefix") or "", as_json if log_format == JSON else for_syslog)
+        return Syslog(twistd.get("prefix") or "", as_journal_json if log_format == JSON else for_syslog)
     path, is_foreground = twistd.get("logfile"), twistd.get("nodaemon")
     if path == "-" and not is_foreground:
         sys.exit("Daemons cannot log to stdout, exiting!")
@@ -56,7 +57,7 @@ def open_log(
 def to_stream(stream: IO[str], log_format: str, environ: Mapping[str, str]) -> ILogObserver:
     """Return the observer that writes to standard output: a terminal, the journal, or a file or pipe."""
     if log_format == JSON:
-        return _observer(stream, as_json)
+        return _observer(stream, as_journal_json if _is_journal(stream, environ) else as_json)
     if isinstance(stream, TextIOWrapper):
         # What a container prints is no reason for an error, whatever the encoding of the locale.
         stream.reconfigure(errors="backslashreplace")

@@ -16,7 +16,7 @@ from twisted.logger import LogEvent, LogLevel, eventAsText, formatEvent
 
 from hanoverd.logs.events import HOOK_OUTPUT, OUTPUT, is_field
 from hanoverd.text.escapes import escaped, escaped_output
-from hanoverd.text.lines import shortened
+from hanoverd.text.lines import parts_of, shortened
 
 #: Returns the text of an event, without the last line feed; a message of several lines makes several.
 Format = Callable[[LogEvent], str]
@@ -26,6 +26,10 @@ TEXT, JSON = "text", "json"
 
 #: How much of a message, and of one field in JSON, is shown, in characters.
 LONGEST_TEXT = 64 * 1024
+
+#: The longest line for the journal and syslog, in bytes. journald splits a line that is longer than 48 KiB (LineMax,
+#: journald.conf(5)), and takes the rest for a line of its own, with a level of its own.
+LONGEST_JOURNAL_LINE = 40 * 1024
 
 #: What Twisted's logger adds to an event, besides the keys that start with ``log_``.
 _TWISTED_FIELDS = frozenset({"event", "format", "isError", "message", "system", "time"})
@@ -76,30 +80,42 @@ def for_journal(event: LogEvent) -> str:
 
 
 def for_syslog(event: LogEvent) -> str:
-    """Return the message; the level and the time are not part of the text."""
-    return _indented(text_of(event), _INDENT)
+    """Return the message; the level and the time are not part of the text, and long lines are split."""
+    room = LONGEST_JOURNAL_LINE - _INDENT
+    lines = (parts_of(line.encode(errors="replace"), room) for line in text_of(event).split("\n"))
+    return _indented("\n".join(part.decode() for parts in lines for part in parts), _INDENT)
 
 
-def as_json(event: LogEvent) -> str:
-    """Return one JSON object: ``time``, ``level``, ``event``, ``message``, and the fields of the event."""
+def as_journal_json(event: LogEvent) -> str:
+    """Return the same as ``as_json``, with less of long texts if the line is too long for the journal."""
+    line = as_json(event)
+    # With a message and two fields of this length, each character as an escape of twelve, it is short enough.
+    return line if len(line) <= LONGEST_JOURNAL_LINE else as_json(event, 1000)
+
+
+def as_json(event: LogEvent, longest: int = LONGEST_TEXT) -> str:
+    """Return one JSON object: ``time``, ``level``, ``event``, ``message``, and the fields of the event.
+
+    Texts are cut after ``longest`` characters.
+    """
     shown: dict[str, Any] = {
         "time": timestamp(event),
         "level": _level(event).name,
         "event": event.get("event", "other"),
-        "message": shortened(formatEvent(event), LONGEST_TEXT),
+        "message": shortened(formatEvent(event), longest),
     }
     if "event" in event:
-        shown |= fields_of(event)
+        shown |= fields_of(event, longest)
     if "log_failure" in event:
-        shown["traceback"] = shortened(event["log_failure"].getTraceback(), LONGEST_TEXT)
+        shown["traceback"] = shortened(event["log_failure"].getTraceback(), longest)
     # JSON's own escapes leave DEL.
     return json.dumps(shown).replace("\x7f", "\\u007f")
 
 
-def fields_of(event: LogEvent) -> dict[str, Any]:
-    """Return the fields of an event, as far as JSON can represent them."""
+def fields_of(event: LogEvent, longest: int = LONGEST_TEXT) -> dict[str, Any]:
+    """Return the fields of an event, as far as JSON can represent them; texts are cut after ``longest`` characters."""
     plain = {
-        key: _plain(value)
+        key: _plain(value, longest)
         for key, value in event.items()
         if key not in _TWISTED_FIELDS and not key.startswith("log_") and is_field(event["event"], key)
     }
@@ -157,15 +173,15 @@ def _indented(text: str, columns: int) -> str:
 _NOT_PLAIN = object()
 
 
-def _plain(value: object) -> object:
+def _plain(value: object, longest: int) -> object:
     if isinstance(value, str | BaseException | PurePath):
-        return shortened(str(value), LONGEST_TEXT)
+        return shortened(str(value), longest)
     if value is None or isinstance(value, int | float):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(one, longest) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(one, longest) for one in value]
     return _NOT_PLAIN
 
 

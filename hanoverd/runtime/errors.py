@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hanoverd.text.lines import LONGEST_LINE, shortened
+
 
 class HanoverdError(Exception):
     """An error that is not a bug; its text is a message for the user."""
@@ -56,7 +58,7 @@ class EngineRefused(EngineError):
     """The engine answered with an error; ``status`` is the HTTP status of its answer."""
 
     def __init__(self, what: str, status: int, reason: str) -> None:
-        super().__init__(f"{what}: the engine says: {reason}")
+        super().__init__(f"{what}: the engine says: {shortened(reason, LONGEST_LINE)}")
         self.status = status
 
 

@@ -103,7 +103,7 @@ def export_body(app: str, image_id: str) -> dict[str, object]:
     return {
         "Image": image_id,
         # Without a number it is no version: the image's own labels count where these do not replace them.
-        "Labels": {ORCHESTRATOR: "hanoverd", APP: app, GENERATION: "", VERSION: __version__},
+        "Labels": {ORCHESTRATOR: "hanoverd", APP: app, GENERATION: "", IMAGE: image_id, VERSION: __version__},
         # Its output can be large, and is read while it is written.
         "HostConfig": {"LogConfig": {"Type": "none"}},
     }

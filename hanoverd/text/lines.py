@@ -28,12 +28,12 @@ class LineCutter:
         lines: list[bytes] = []
         if end >= 0:
             for line in (self._begun + data[:end]).split(b"\n"):
-                lines += _parts(line)
+                lines += parts_of(line)
             self._begun.clear()
         self._begun += data[end + 1 :]
         if len(self._begun) > LONGEST_LINE:
             # The last part waits for its newline: it can be a whole line.
-            *parts, last = _parts(self._begun)
+            *parts, last = parts_of(self._begun)
             lines += parts
             self._begun = bytearray(last)
         return lines
@@ -77,12 +77,13 @@ def text_of(line: bytes) -> str:
     return line.rstrip(b"\r").decode(errors="replace")
 
 
-def _parts(line: bytearray) -> list[bytes]:
+def parts_of(line: bytes | bytearray, longest: int = LONGEST_LINE) -> list[bytes]:
+    """Return a line in parts of at most ``longest`` bytes; text in UTF-8 is not cut inside a character."""
     parts = []
     begin = 0
-    while len(line) - begin > LONGEST_LINE:
-        end = begin + LONGEST_LINE
-        # Not inside a character: in UTF-8 it has at most three continuation bytes.
+    while len(line) - begin > longest:
+        end = begin + longest
+        # A character has at most three continuation bytes.
         for _ in range(3):
             if line[end] & 0xC0 != 0x80:  # 10xxxxxx
                 break

@@ -9,6 +9,7 @@ from hanoverd.runtime.errors import EngineError, VersionFailed
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
+from hanoverd.text.lines import Tail
 from hanoverd.versions.monitor import ContainerMonitor
 from hanoverd.versions.readiness import Readiness
 from hanoverd.versions.version import Container, Running
@@ -22,7 +23,7 @@ async def describe_exit(engine: Engine, container: Container, monitor: Container
 
     Fires when its output is complete, or after a time limit.
     """
-    await monitor.wait_for_output()
+    tail = await monitor.last_output()
     try:
         state = (await engine.inspect_container(container.ref))["State"]
     except EngineError:
@@ -32,7 +33,7 @@ async def describe_exit(engine: Engine, container: Container, monitor: Container
         reason += " (out of memory: raise its memory limit, or reduce its memory use)"
     if state.get("Error"):
         reason += f" ({state['Error']})"
-    return reason, _last_output(monitor)
+    return reason, _last_output(tail)
 
 
 async def exit_error(engine: Engine, container: Container, monitor: ContainerMonitor) -> VersionFailed:
@@ -50,7 +51,7 @@ def not_ready_error(running: Running, readiness: Readiness, seconds: float) -> V
     return VersionFailed(
         f"not ready within the status timeout of {format_duration(seconds)}, after "
         f"{counted(readiness.probes, 'probe')}; the last at {running.address}: {readiness.describe()}{hint}"
-        f"{_last_output(running.monitor)}"
+        f"{_last_output(running.monitor.tail)}"
     )
 
 
@@ -61,8 +62,7 @@ def _shown(ports: Sequence[ContainerPort]) -> str:
     )
 
 
-def _last_output(monitor: ContainerMonitor) -> str:
-    tail = monitor.tail
+def _last_output(tail: Tail) -> str:
     if not tail:
         return "; it printed nothing"
     which = "its last line" if len(tail) == 1 else f"its last {len(tail)} lines"

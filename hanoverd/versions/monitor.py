@@ -11,9 +11,9 @@ from twisted.logger import Logger
 from hanoverd.docker.engine import Engine
 from hanoverd.runtime.backoff import Backoff, Delays
 from hanoverd.runtime.cancellation import Outcome, shielded
-from hanoverd.runtime.clock import settles_within, sleep, within
+from hanoverd.runtime.clock import TimedOut, settles_within, sleep, within
 from hanoverd.runtime.errors import EngineError, EngineRefused, NotFound
-from hanoverd.text.lines import Tail
+from hanoverd.text.lines import TAIL, LineCutter, Tail, text_of
 from hanoverd.versions.output import Output
 
 log = Logger()
@@ -64,6 +64,8 @@ class ContainerMonitor:
         self._since = since
         self._output = Output(clock, name)
         self._is_reading = False
+        #: Whether output may be missing, because its time limit was over.
+        self._is_cut = False
         self._ending = Deferred.fromCoroutine(self._wait())
         self.exit = Outcome(self._ending)
         self._following = Deferred.fromCoroutine(self._follow())
@@ -76,6 +78,24 @@ class ContainerMonitor:
     async def wait_for_output(self) -> None:
         """Wait until all output of an exited container is logged, or until the time limit."""
         await shielded(Deferred.fromCoroutine(within(self._clock, self._last_output_within, self._following)))
+
+    async def last_output(self) -> Tail:
+        """Return the last lines of an exited container, when its output is complete, or after the time limit.
+
+        What prints faster than it is read is still being read then: the engine is asked for the last lines.
+        """
+        await self.wait_for_output()
+        if not self._is_cut:
+            return self.tail
+        asking = Deferred.fromCoroutine(self._engine.last_output(self._id, TAIL))
+        try:
+            output = await within(self._clock, self._last_output_within, asking)
+        except (EngineError, TimedOut):
+            return self.tail
+        tail, cutter = Tail(), LineCutter()
+        for line in [*cutter.take(output), *cutter.rest()]:
+            tail.add(text_of(line))
+        return tail
 
     async def close(self) -> None:
         """Stop monitoring an exited container: fires when its output is complete and no thread is left.
@@ -99,7 +119,7 @@ class ContainerMonitor:
         try:
             await self._log_output()
         except CancelledError:
-            pass
+            self._is_cut = True
         finally:
             self._output.finish()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.integration.asking import hostname, names, refused
 from tests.integration.conftest import StartDaemon
+from tests.lab.api import get_json
 from tests.lab.events import contains
 from tests.lab.host import Lab
 from tests.lab.images import BASE, write_app
@@ -140,6 +142,32 @@ def test_a_foreign_container_of_the_same_name_is_left_alone(lab: Lab, app_folder
         assert lab.docker("GET", "/containers/taken-0/json")[0] == 200
     finally:
         lab.docker("DELETE", "/containers/taken-0")
+
+
+def test_a_container_with_the_labels_of_a_version_from_its_image_is_left_alone(
+    lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
+) -> None:
+    # Anyone who writes an image can give it these labels, and its containers inherit them.
+    labels = "LABEL orchestrator=hanoverd hanoverd.app=web hanoverd.generation=7\n"
+    write_app(tmp_path / "foreign", version="foreign")
+    dockerfile = tmp_path / "foreign" / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text() + labels)
+    with daemon("-p", "8081:80", "--name", "foreign", cwd=tmp_path / "foreign") as builder:
+        builder.wait_live("foreign-0")
+        # Its own version is its own.
+        assert [one["version"] for one in get_json(str(lab.runtime / "foreign.sock"), "/versions")] == ["foreign-0"]
+        lab.docker("POST", "/containers/create?name=shop", {"Image": "hanoverd/foreign:latest"})
+        try:
+            lab.docker("POST", "/containers/shop/start")
+            with daemon("-p", "8080:80", "--name", "web", cwd=app_folder) as hanoverd:
+                hanoverd.wait_live("web-0")
+                assert not hanoverd.events("adopted", "leftover", "not_adopted")
+                assert hostname(lab.in_client, URL.format(lab.host_ip)) == "web-0"
+                assert [one["version"] for one in get_json(str(lab.runtime / "web.sock"), "/versions")] == ["web-0"]
+            status, body = lab.docker("GET", "/containers/shop/json")
+            assert (status, json.loads(body)["State"]["Running"]) == (200, True)
+        finally:
+            lab.docker("DELETE", "/containers/shop?force=1")
 
 
 def test_the_rules_of_a_live_version_that_exits_are_removed(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:

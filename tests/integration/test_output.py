@@ -52,6 +52,16 @@ def test_a_flood_of_output_does_not_keep_hanoverd_from_its_work(
         assert resident_memory(hanoverd) < MOST_MEMORY
 
 
+def test_the_last_lines_after_a_flood_are_the_last_ones(app_folder: Path, daemon: StartDaemon) -> None:
+    dockerfile = app_folder / "Dockerfile"
+    script = "yes | head -n 300000; echo the reason; exit 3"
+    dockerfile.write_text(f"{dockerfile.read_text().partition('CMD')[0]}CMD {json.dumps(['sh', '-c', script])}\n")
+    with daemon("-p", "8080:80", "--name", "web", cwd=app_folder) as hanoverd:
+        error = hanoverd.wait_event("failed", timeout=60)["error"]
+        assert error.startswith("exited with code 3 before it was ready; its last 20 lines:")
+        assert error.endswith("the reason")
+
+
 def test_output_without_newlines_needs_little_memory(app_folder: Path, daemon: StartDaemon) -> None:
     let_print(app_folder, "head -c 64m /dev/zero")
     with daemon("-p", "8080:80", "--name", "web", "--stop-timeout", "1", cwd=app_folder) as hanoverd:

@@ -137,6 +137,18 @@ def test_a_trigger_cancels_the_build_that_runs(world: World) -> None:
     assert world.events[3:] == PUSHED
 
 
+def test_messages_about_the_commit_that_is_being_built_change_nothing(world: World) -> None:
+    for _ in range(100):
+        world.builder.trigger("a push", "b" * 40)
+    assert world.events == [f"obtain {'b' * 40}"]
+    world.builder.trigger("another push", "c" * 40)
+    world.builder.trigger("the first one again", "b" * 40)
+    assert world.events[1:] == ["cancelled", f"obtain {'c' * 40}", "cancelled", f"obtain {'b' * 40}"]
+    world.obtaining[-1].callback(IMAGE)
+    world.builder.trigger("and again", "b" * 40)
+    assert world.events[-1] == f"obtain {'b' * 40}"
+
+
 def test_the_newest_revision_is_built_unless_it_was(world: World) -> None:
     world.builder.trigger("start")
     world.obtaining[0].callback(IMAGE)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from hanoverd.deploy.history import CANCELLED, LIVE, MOST, UNDER_WAY, History, Record
+from hanoverd.deploy.history import (
+    CANCELLED,
+    FAILED,
+    LIVE,
+    LONGEST_TRIGGER,
+    LONGEST_WHY,
+    MOST,
+    UNDER_WAY,
+    History,
+    Record,
+)
 
 
 def test_a_handover_from_its_beginning_to_its_end() -> None:
@@ -69,3 +79,10 @@ def test_the_last_ones_are_remembered() -> None:
     assert history.get(5) is None
     assert history.get(6) is next(iter(history))
     assert history.last is history.get(MOST + 5)
+
+
+def test_long_texts_are_cut() -> None:
+    history = History(lambda: 0.0, lambda: 0.0)
+    record = history.start(["x" * 100_000, "y"])
+    history.finish(record, FAILED, "z" * 1_000_000)
+    assert (len(record.trigger), len(record.why)) == (LONGEST_TRIGGER + 1, LONGEST_WHY + 1)

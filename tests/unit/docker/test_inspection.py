@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from hanoverd.docker.inspection import exposed_tcp_ports, proxy_ports_of
+from hanoverd.docker.inspection import exposed_tcp_ports, generation_of, names_its_image, proxy_ports_of
+from hanoverd.spec.container import APP, ContainerSpec, Image, Recipe, create_body, export_body
+from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import LOOPBACK, MOST_EXPOSED, ContainerPort, HostPort
 
 #: What an image can expose at most.
@@ -25,3 +28,17 @@ def test_an_image_that_exposes_all_ports_costs_little() -> None:
     found = {"NetworkSettings": {"Ports": {**dict.fromkeys(ALL), "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "4"}]}}}
     assert proxy_ports_of(found) == {ContainerPort(80): HostPort(LOOPBACK, 4)}
     assert time.process_time() - begun < 0.15
+
+
+def test_the_containers_of_hanoverd_name_their_image_which_no_image_can() -> None:
+    image = Image("sha256:1", ImageName("web"), ())
+    for body in (create_body("web", 3, "web-3", Recipe(image, ContainerSpec())), export_body("web", image.id)):
+        assert names_its_image({"Labels": body["Labels"], "ImageID": image.id})
+        assert not names_its_image({"Labels": body["Labels"], "ImageID": "sha256:2"})
+    assert not names_its_image({"Labels": {APP: "web"}, "ImageID": image.id})
+    assert not names_its_image({"Labels": None, "ImageID": image.id})
+
+
+def test_a_container_that_only_prints_is_no_version_whatever_its_image_says() -> None:
+    own: Any = export_body("web", "sha256:1")["Labels"]
+    assert generation_of({"hanoverd.generation": "7", **own}) == -1

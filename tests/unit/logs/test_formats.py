@@ -13,6 +13,7 @@ from twisted.logger import Logger, LogLevel, capturedLogs
 
 from hanoverd.logs.formats import (
     LONGEST_TEXT,
+    as_journal_json,
     as_json,
     for_file,
     for_journal,
@@ -130,6 +131,24 @@ def test_colours_of_the_app_are_for_a_terminal_and_end_with_the_line() -> None:
     assert for_terminal(event, colour=False) == "14:03:21 web-3  | web-3 listens"
     assert for_journal(event) == "<6>web-3  | web-3 listens"
     assert json.loads(as_json(event))["line"] == "\033[32mweb-3\033[0m \033[1mlistens"
+
+
+@pytest.mark.parametrize("char", ["x", "\0", "\udc80", "€", "😀", "\u202e"])
+def test_no_line_is_so_long_that_the_journal_splits_it(char: str) -> None:
+    line = f"{char * (16 * 1024 - 30)}<3>web: stopped"
+    for event in (
+        logged("{version}  | {line}", event="output", version="web-3", line=line),
+        logged(
+            "{version}: {reason} while it was live{output}", event="exited", reason=line, output=line, version="w-3"
+        ),
+    ):
+        for shown in (for_journal(event), for_syslog(event)):
+            first, *others = shown.split("\n")
+            assert all(len(part.encode()) < 48 * 1024 for part in (first, *others))
+            assert all(part.removeprefix("<6>").startswith("    ") for part in others)
+        assert len(as_journal_json(event)) < 48 * 1024
+        assert json.loads(as_journal_json(event))["event"] == event["event"]
+    assert as_journal_json(ready()) == as_json(ready())
 
 
 def test_a_long_message_is_cut() -> None:

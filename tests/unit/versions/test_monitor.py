@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from hanoverd.runtime.errors import EngineRefused, EngineUnreachable, NotFound
+from hanoverd.text.lines import Tail
 from hanoverd.versions import monitor as module
 from hanoverd.versions import output
 from hanoverd.versions.monitor import KILLED, LAST_OUTPUT_WITHIN, ContainerMonitor
@@ -30,6 +31,7 @@ class PlayedEngine:
     def __init__(self) -> None:
         self.waits: list[Deferred[int]] = []
         self.readings: list[Reading] = []
+        self.last_outputs: list[Deferred[bytes]] = []
         self.asked: list[str] = []
         self.is_away = False
 
@@ -47,6 +49,13 @@ class PlayedEngine:
         reading: Deferred[None] = Deferred()
         self.readings.append((reading, since, on_output))
         await reading
+
+    async def last_output(self, container_id: str, lines: int) -> bytes:
+        self.asked.append(container_id)
+        if self.is_away:
+            raise AWAY
+        self.last_outputs.append(Deferred())
+        return await self.last_outputs[-1]
 
     def prints(self, data: bytes) -> None:
         """The container prints."""
@@ -172,6 +181,42 @@ class WatchTests(TestCase):
         self.assertEqual(len(self.engine.readings), 1)
         self.assertIn("does not support reading", self.logged[-1])
         self.engine.waits[-1].callback(0)
+        self.assert_closes_at_once(watch)
+
+    def test_the_last_lines_of_a_flood_that_is_still_being_read_come_from_the_engine(self) -> None:
+        watch = self.watch()
+        self.engine.prints(b"y\n" * 100)
+        self.engine.waits[-1].callback(3)
+        asking = Deferred.fromCoroutine(watch.last_output())
+        self.clock.advance(LAST_OUTPUT_WITHIN)
+        self.engine.last_outputs[-1].callback(b"y\nthe reason\r\n")
+        tail: Tail = self.successResultOf(asking)
+        self.assertEqual(list(tail), ["y", "the reason"])
+        self.assert_closes_at_once(watch)
+
+    def test_they_are_those_that_were_read_where_the_engine_does_not_answer(self) -> None:
+        for is_away in (True, False):
+            self.engine.is_away = False
+            watch = self.watch()
+            self.engine.prints(b"one\ntwo\n")
+            self.engine.waits[-1].callback(3)
+            self.engine.is_away = is_away
+            asking = Deferred.fromCoroutine(watch.last_output())
+            self.clock.advance(LAST_OUTPUT_WITHIN)
+            self.clock.advance(LAST_OUTPUT_WITHIN)
+            tail: Tail = self.successResultOf(asking)
+            self.assertEqual(list(tail), ["one", "two"])
+            self.assert_closes_at_once(watch)
+
+    def test_the_engine_is_not_asked_where_all_was_read(self) -> None:
+        watch = self.watch()
+        self.engine.prints(b"one\ntwo")
+        self.engine.waits[-1].callback(3)
+        self.engine.ends_output()
+        asking = Deferred.fromCoroutine(watch.last_output())
+        tail: Tail = self.successResultOf(asking)
+        self.assertEqual(list(tail), ["one", "two"])
+        self.assertEqual(self.engine.last_outputs, [])
         self.assert_closes_at_once(watch)
 
     # -- closing
