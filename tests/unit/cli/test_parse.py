@@ -103,6 +103,7 @@ def test_every_option_arrives() -> None:
             "--log-format=json",
             *("--build-file=Dockerfile.web", "--build-arg=A=1", "--build-arg=COLOUR", "--build-target=last"),
             *("--no-cache", "--builder=classic", "--pull=never", "--git-protocol=ssh", "--state-dir=state"),
+            "--build-context-limit=2g",
             *("--git-submodules=github.com/me/*", "--git-submodules=h:8/a/b", "--git-max-size=20g"),
             "--archive-max-size=1.5g",
             "team/web:2",
@@ -117,7 +118,12 @@ def test_every_option_arrives() -> None:
             name=SourceName("image", "team/web:2"),
             state_folder="/srv/Corner Shop/state",
             build=BuildOptions(
-                "Dockerfile.web", {"A": "1", "COLOUR": "blue"}, "last", no_cache=True, builder="classic"
+                "Dockerfile.web",
+                {"A": "1", "COLOUR": "blue"},
+                "last",
+                no_cache=True,
+                builder="classic",
+                context_limit=2 << 30,
             ),
             pull="never",
             git=GitOptions("ssh", ("github.com/me/*", "h:8/a/b"), 20 * 1024**3),
@@ -132,7 +138,7 @@ def test_every_option_arrives() -> None:
                 "HostConfig.Mounts": [{"Type": "tmpfs", "Target": "/tmp"}],  # a path in the container
                 "HostConfig.Init": True,
                 "StopTimeout": 60,
-                "StopSignal": "SIGQUIT",
+                "StopSignal": "3",
             },
         ),
         ports=(PortRequest(ContainerPort(7000), range(9000, 9001)),),
@@ -339,7 +345,7 @@ def test_hookbot_can_be_named_in_the_environment() -> None:
         (["--hookbot", "wss://T@h/sub/hanoverd/cwd", "web"], "already says what to obtain"),
         (
             ["--pull", "sometimes"],
-            'invalid argument "sometimes" for "--pull" flag: it must be always or missing or never',
+            """invalid pull option: 'sometimes': must be one of "always", "missing" or "never\"""",
         ),
         (["--watch-failures", "0"], "it must be a number, 1 or more"),
         (["--hook", "sometimes=x"], "write EVENT=COMMAND, with EVENT one of obtained, ready"),

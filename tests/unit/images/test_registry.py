@@ -22,7 +22,9 @@ class _Engine:
     def __init__(self, digest: str) -> None:
         self._digest = digest
 
-    async def pull(self, _repository: str, _tag: str, _login: object, on_line: Callable[[str], object]) -> None:
+    async def pull(
+        self, _repository: str, _tag: str, _login: object, on_line: Callable[[str], object], _platform: object
+    ) -> None:
         on_line(f"Digest: {self._digest}")
 
     async def inspect_image(self, reference: str) -> dict[str, Any]:
