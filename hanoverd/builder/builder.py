@@ -16,7 +16,9 @@ from hanoverd.docker.credentials import Credentials
 from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Source
 from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import EngineRefused, HanoverdError, ObtainFailed, OperationFailed
+from hanoverd.spec.container import Image
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.durations import format_duration
 from hanoverd.text.short_id import short_id
@@ -25,7 +27,9 @@ log = Logger()
 
 
 class Builder:
-    """Obtains images from ``source``, pushes them as ``image``, and calls ``notify``; one build at a time."""
+    """Obtains images from ``source``, each within ``obtain_timeout`` seconds, pushes them as ``image``, and calls ``notify``;
+    one build at a time.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Builder:
         image: ImageName,
         notify: Callable[[], Coroutine[Deferred[Any], Any, None]],
         progress: Progress,
+        obtain_timeout: float,
     ) -> None:
         self._clock = clock
         self._engine = engine
@@ -44,6 +49,7 @@ class Builder:
         self._image = image
         self._notify = notify
         self._progress = progress
+        self._obtain_timeout = obtain_timeout
         self._requests = Requests()
         self._building: Deferred[None] | None = None
         #: The commit that is being built; None: no build runs, or it is of the newest one.
@@ -78,7 +84,7 @@ class Builder:
         """
         start = self._clock.seconds()
         log.info("builder: {source}", event="build_obtaining", source=self._source.describe())
-        image = await self._source.obtain(self._progress, revision)
+        image = await self._obtain(revision)
         self._requests = replace(self._requests, obtained=image.revision)
         await self._engine.tag(image.id, self._image.repository, self._image.tag_or_digest)
         await self._push()
@@ -93,6 +99,16 @@ class Builder:
             seconds=seconds,
             took=format_duration(seconds),
         )
+
+    async def _obtain(self, revision: str | None) -> Image:
+        obtaining = Deferred.fromCoroutine(self._source.obtain(self._progress, revision))
+        try:
+            return await within(self._clock, self._obtain_timeout, obtaining)
+        except TimedOut:
+            raise ObtainFailed(
+                f"{self._source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits "
+                "for, or set a longer --obtain-timeout"
+            ) from None
 
     async def _push(self) -> None:
         image = self._image

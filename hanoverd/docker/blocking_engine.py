@@ -39,7 +39,7 @@ class BlockingEngine:
 
     def version(self) -> Mapping[str, Any]:
         """Return the engine's version, with ``ApiVersion`` and ``MinAPIVersion``."""
-        with self._connect("ask for its version") as client:
+        with self._connect("get the version of the Docker engine") as client:
             answer: Mapping[str, Any] = client.version(api_version=False)
             return answer
 
@@ -85,6 +85,7 @@ class BlockingEngine:
                 buildargs=dict(request.args),  # the API takes None for an unset argument
                 target=request.target,
                 nocache=request.no_cache,
+                platform=request.platform or None,
                 rm=True,
                 forcerm=True,
                 decode=True,
@@ -93,10 +94,12 @@ class BlockingEngine:
                 on_event(event)
             return None if built is None else client.inspect_image(built)
 
-    def pull(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
+    def pull(self, repository: str, tag: str, login: Login, on_event: OnEvent, platform: str) -> None:
         """Pull ``repository:tag`` or ``repository@digest``; events as for ``build``."""
         with self._connect(f"pull {repository}") as client:
-            for event in client.pull(repository, tag=tag, auth_config=dict(login), stream=True, decode=True):
+            for event in client.pull(
+                repository, tag=tag, auth_config=dict(login), stream=True, decode=True, platform=platform or None
+            ):
                 on_event(event)
 
     def push(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
@@ -134,10 +137,10 @@ class BlockingEngine:
 
     # -- containers
 
-    def create(self, name: str, body: Mapping[str, Any]) -> str:
+    def create(self, name: str, body: Mapping[str, Any], platform: str) -> str:
         """Create a container from ``body``, the request of the engine's API, and return its ID."""
         with self._connect(f"create the container {name}") as client:
-            container_id: str = client.create_container_from_config(dict(body), name)["Id"]
+            container_id: str = client.create_container_from_config(dict(body), name, platform or None)["Id"]
             return container_id
 
     def start(self, name: str) -> Mapping[str, Any]:
@@ -238,6 +241,9 @@ class _Connection:
         self._abort.forget()
         if isinstance(error, _FAILURES):
             self._raise(error)
+        if isinstance(error, (KeyError, TypeError)) and isinstance(error.__context__, requests.HTTPError):
+            # docker-py expects a message in each answer with an error status.
+            self._raise(error.__context__)
 
     def _open(self) -> docker.APIClient:
         tls: docker.tls.TLSConfig | bool = False
@@ -257,10 +263,12 @@ class _Connection:
 
     def _raise(self, error: Exception) -> NoReturn:
         action = f"cannot {self._action}"
-        if isinstance(error, docker.errors.APIError) and error.response is not None:
+        if isinstance(error, (docker.errors.APIError, requests.HTTPError)) and error.response is not None:
             status = error.response.status_code
             kind = {404: NotFound, 409: Conflict}.get(status, EngineRefused)
-            raise kind(action, status, str(error.explanation or error).strip()) from error
+            # Not the text of the error: it has the URL, with the values of build arguments.
+            reason = str(getattr(error, "explanation", None) or "").strip() or f"{status} {error.response.reason}"
+            raise kind(action, status, reason) from error
         raise connection_failure(action, self._address, error) from error
 
 

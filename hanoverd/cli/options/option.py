@@ -22,8 +22,7 @@ class Secret(Enum):
     NOTHING = "nothing"
     AFTER_EQUALS = "what follows the first ="
     ALL = "all of it"
-    #: Then all of it is passed in the option's environment variable instead.
-    TOKEN = "the user name in a URL"  # noqa: S105  # not a token
+    IN_URL = "the user name, the password and the query in a URL"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Option:
     ``default`` is written as a user would write it; without one, nothing is passed on if the option is not given.
     ``value`` reads the text.  ``place`` is where the value goes in the specification, such as ``health.uri``;
     ``request`` is where it goes in the request that creates a container, such as ``HostConfig.Init``.  If the option is
-    not given, the environment ``variable`` counts.
+    not given, the environment ``variable`` counts.  ``synonyms`` are other names, which help does not list.
     """
 
     name: str
@@ -49,6 +48,7 @@ class Option:
     request: str = ""
     secret: Secret = Secret.NOTHING
     variable: str | None = None
+    synonyms: tuple[str, ...] = ()
 
     @property
     def flags(self) -> str:

@@ -33,14 +33,16 @@ class World:
         self.push_error: Exception | None = None
         self.notify_error: Exception | None = None
         self.lines: list[str] = []
+        self.clock = Clock()
         self.builder = Builder(
-            Clock(),
+            self.clock,
             cast("Engine", self),
             cast("Credentials", self),
             self,
             NAME,
             self.notify,
             self.lines.append,
+            60.0,
         )
 
     # -- the source
@@ -122,6 +124,18 @@ def test_a_push_that_fails_is_not_notified(world: World, error: Exception) -> No
     assert run.failed_with(ObtainFailed)
     assert "denied. Check that the registry answers" in str(run.results[0])
     assert "notify" not in world.events
+
+
+def test_a_build_that_never_ends_is_cancelled(world: World) -> None:
+    run = Run(world.builder.build())
+    world.clock.advance(59)
+    assert run.results == []
+    world.clock.advance(1)
+    assert world.events == ["obtain None", "cancelled"]
+    assert run.failed_with(ObtainFailed)
+    assert "build /app: not done within 1m: check what it waits for, or set a longer --obtain-timeout" in str(
+        run.results[0]
+    )
 
 
 def test_a_trigger_builds_its_revision(world: World) -> None:
