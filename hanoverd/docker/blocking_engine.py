@@ -17,6 +17,7 @@ from docker.auth import encode_header
 from hanoverd.docker.abort import Abort, watch_sockets
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.api import BuildRequest, Event, Login, OnEvent
+from hanoverd.docker.event_stream import error_text
 from hanoverd.docker.failures import connection_failure
 from hanoverd.docker.inspection import names_its_image
 from hanoverd.docker.streams import PIECE, events, frames
@@ -24,6 +25,9 @@ from hanoverd.runtime.errors import Conflict, EngineRefused, NotFound
 
 #: The time limit for the answer to a request that does not wait for a container, in seconds.
 ANSWER_TIMEOUT = 120
+
+#: How much of an error answer is read, in bytes: it can contain what a registry answered.
+MAX_ERROR = 64 * 1024
 
 #: The errors of docker-py and the libraries below it; docker-py does not wrap urllib3's errors in a stream.
 _FAILURES = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -257,6 +261,7 @@ class _Connection:
         client = _Client(self._address.url, version=self._api_version, timeout=ANSWER_TIMEOUT, tls=tls)
         # The engine is on this host or network: do not use the proxy of the environment.
         client.trust_env = False
+        client.hooks["response"].append(_limit_error)
         for adapter in {*client.adapters.values(), getattr(client, "_custom_adapter", None)} - {None}:
             watch_sockets(adapter, self._abort)
         return client
@@ -268,7 +273,7 @@ class _Connection:
             kind = {404: NotFound, 409: Conflict}.get(status, EngineRefused)
             # Not the text of the error: it has the URL, with the values of build arguments.
             reason = str(getattr(error, "explanation", None) or "").strip() or f"{status} {error.response.reason}"
-            raise kind(action, status, reason) from error
+            raise kind(action, status, error_text(reason)) from error
         raise connection_failure(action, self._address, error) from error
 
 
@@ -292,3 +297,10 @@ class _Client(docker.APIClient):
         # A container may print nothing for any time.
         self._disable_socket_timeout(self._get_raw_response_socket(response))  # type: ignore[attr-defined]  # as above
         return frames(response.raw.read)
+
+
+def _limit_error(response: requests.Response, **_: object) -> None:
+    """Read the content of an error answer, at most ``MAX_ERROR`` bytes: requests would read all of it."""
+    if response.status_code >= requests.codes.bad_request:
+        response._content = response.raw.read(MAX_ERROR, decode_content=True)  # noqa: SLF001
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001

@@ -5,17 +5,34 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from hanoverd.docker import quirks
 from hanoverd.docker.api import Login
 from hanoverd.docker.config import config_folder
-from hanoverd.runtime.errors import HanoverdError, LoginFailed
+from hanoverd.runtime.clock import TimedOut, within
+from hanoverd.runtime.errors import HanoverdError, LoginFailed, OutputTooLong
 from hanoverd.runtime.processes import ProcessReactor, run
+from hanoverd.text.durations import format_duration
+from hanoverd.text.escapes import escaped_line
+from hanoverd.text.lines import shortened
+from hanoverd.text.quoting import quoted
 
 #: The key of Docker Hub (``docker.io``) in the configuration.
 HUB = "https://index.docker.io/v1/"
+
+#: The name of a credential helper: a part of the name of a program on PATH, and not of a path.
+_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+#: The time that a helper may take, in seconds, and the most that it may print, in bytes. Tokens have some kilobytes.
+HELPER_TIMEOUT, HELPER_LIMIT = 60.0, 1024 * 1024
+
+#: How much of a helper's error is shown, in characters.
+_LONGEST_REASON = 1000
 
 #: The user name in a helper's answer whose secret is an identity token (docker-credential-helpers, README).
 _TOKEN = "<token>"  # noqa: S105  # no secret
@@ -70,10 +87,24 @@ class Credentials:
         return config if isinstance(config, dict) else {}
 
     async def _ask_helper(self, helper: str, key: str) -> Login:
+        if not _HELPER.fullmatch(helper):
+            raise LoginFailed(
+                f"{self._file} has the invalid name of a credential helper {quoted(shortened(helper, 100))}: it must be what "
+                "follows docker-credential- in the name of a program on PATH"
+            )
         program = f"docker-credential-{helper}"
         subject = f"the credential helper {program} for {key} (set in {self._file})"
+        asking = Deferred.fromCoroutine(
+            run(self._reactor, [program, "get"], self._environ, key, with_children=True, limit=HELPER_LIMIT)
+        )
         try:
-            ended = await run(self._reactor, [program, "get"], self._environ, key, with_children=True)
+            ended = await within(self._reactor, HELPER_TIMEOUT, asking)
+        except TimedOut:
+            raise LoginFailed(
+                f"{subject} did not answer within {format_duration(HELPER_TIMEOUT)}: does it wait for a password?"
+            ) from None
+        except OutputTooLong as error:
+            raise LoginFailed(f"{subject} failed: {error}") from None
         except HanoverdError:
             raise LoginFailed(f"{subject} is not on PATH: install it, or run `docker login` without it") from None
         if ended.code != 0:
@@ -81,7 +112,9 @@ class Credentials:
             reason = (ended.stdout or ended.stderr).strip()
             if quirks.has_no_credentials(reason):
                 return {}
-            raise LoginFailed(f"{subject} failed with exit status {ended.code}: {reason}")
+            raise LoginFailed(
+                f"{subject} failed with exit status {ended.code}: {escaped_line(shortened(reason, _LONGEST_REASON))}"
+            )
         try:
             answer = json.loads(ended.stdout)
             user, secret = str(answer["Username"]), str(answer["Secret"])

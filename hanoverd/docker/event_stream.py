@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hanoverd.docker.api import Event
+from hanoverd.text.escapes import escaped_line
 from hanoverd.text.lines import LONGEST_LINE, LineCutter, shortened, text_of
 
 
@@ -27,8 +28,9 @@ class EventStream:
             self._pass_on(self._output.take(data))
             return
         self.finish()
-        if "error" in event:
-            self.error = shortened(str(event["error"]).strip(), LONGEST_LINE)
+        error = error_of(event)
+        if error is not None:
+            self.error = error_text(error)
         else:
             self._pass_on(LineCutter().take(f"{_progress(event)}\n".encode(errors="replace")))
 
@@ -40,6 +42,19 @@ class EventStream:
         for line in lines:
             if line.strip():
                 self._on_line(text_of(line))
+
+
+def error_of(event: Event) -> str | None:
+    """Return the error that an event reports; None if it reports none."""
+    detail = event.get("errorDetail")
+    # "error" is deprecated since version 1.48 of the API.
+    error = event.get("error") or (detail.get("message") if isinstance(detail, dict) else None)
+    return None if error is None else str(error)
+
+
+def error_text(text: str) -> str:
+    """Return an error of the engine for a message: it may contain any text of a registry or a build."""
+    return escaped_line(shortened(text.strip(), LONGEST_LINE))
 
 
 def _progress(event: Event) -> str:

@@ -15,10 +15,10 @@ _RATE_LIMIT = re.compile(r"toomanyrequests|429 Too Many Requests", re.IGNORECASE
 _DISK_FULL = "no space left on device"
 
 #: Status line of a pull that is complete. Docker Engine 20.10.24.
-_PULLED_DIGEST = re.compile(r"Digest: (sha\d+:[0-9a-f]+)")
+_PULLED_DIGEST = re.compile(r"Digest: (sha\d+:[0-9a-f]+)\s*")
 
 #: Status line of a pull that changed nothing: "Status: Image is up to date for NAME". Docker Engine 20.10.24.
-_UP_TO_DATE = "Image is up to date"
+_UP_TO_DATE = "Status: Image is up to date for "
 
 #: Output of a credential helper that has no login for a registry: docker-credential-helpers, credentials/error.go.
 _NO_CREDENTIALS = "credentials not found in native keychain"
@@ -39,13 +39,13 @@ def is_disk_full(error: str) -> bool:
 
 def pulled_digest(line: str) -> str | None:
     """Return the digest in a line of a pull's output, if it has one: only a complete pull prints it."""
-    found = _PULLED_DIGEST.search(line)
+    found = _PULLED_DIGEST.fullmatch(line)
     return found[1] if found else None
 
 
 def is_up_to_date(line: str) -> bool:
     """Return whether a line of a pull's output says that the engine had the image already."""
-    return _UP_TO_DATE in line
+    return line.startswith(_UP_TO_DATE)
 
 
 def has_no_credentials(output: str) -> bool:

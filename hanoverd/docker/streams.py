@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from hanoverd.docker.api import Event
-from hanoverd.runtime.errors import EngineError
+from hanoverd.runtime.errors import EngineError, OperationFailed
+from hanoverd.text.escapes import escaped_line
 
 #: How much is read at once, in bytes.
 PIECE = 64 * 1024
 
 #: The longest event, in bytes: one has a line of output or the progress of a layer.
 LONGEST_EVENT = 1024 * 1024
+
+#: How much of an event that is too long is shown, in bytes.
+_SHOWN = 1000
 
 #: The header of a frame: the number of the stream, three zeros, and the length (Docker Engine API, "Stream format").
 _HEADER = 8
@@ -37,7 +41,8 @@ def frames(read: Callable[[int], bytes]) -> Iterator[bytes]:
 def events(pieces: Iterable[bytes]) -> Iterator[Event]:
     """Yield the events in a stream of JSON objects, each of which ends with a line.
 
-    Fails with ``EngineError`` for one that is too long, or that is not JSON.
+    Fails with ``OperationFailed`` for one that is too long: it can be an error with what a registry answered. Fails with
+    ``EngineError`` for one that is not JSON.
     """
     begun: list[bytes] = []
     size = 0
@@ -49,14 +54,14 @@ def events(pieces: Iterable[bytes]) -> Iterator[Event]:
         begun.append(rest)
         size += len(rest)
         if size > LONGEST_EVENT:
-            raise EngineError(f"the engine sent an event of more than {LONGEST_EVENT // 1024} KiB")
+            raise _too_long(begun[0])
     yield from _parse(b"".join(begun))
 
 
 def _parse(line: bytes) -> Iterator[Event]:
     """Yield the objects in a line, usually one."""
     if len(line) > LONGEST_EVENT:
-        raise EngineError(f"the engine sent an event of more than {LONGEST_EVENT // 1024} KiB")
+        raise _too_long(line)
     text = line.decode(errors="replace").strip()
     while text:
         try:
@@ -67,6 +72,13 @@ def _parse(line: bytes) -> Iterator[Event]:
         if isinstance(event, dict):
             yield event
         text = text[end:].lstrip()
+
+
+def _too_long(line: bytes) -> OperationFailed:
+    start = escaped_line(line[:_SHOWN].decode(errors="replace"))
+    return OperationFailed(
+        f"the engine sent an event of more than {LONGEST_EVENT // 1024} KiB, which begins with {start}"
+    )
 
 
 _DECODER = json.JSONDecoder()

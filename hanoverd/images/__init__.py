@@ -63,8 +63,8 @@ class SourceContext:
     """What a source may use, and the options for all sources.
 
     ``folder`` is the current folder at the start; ``state_folder`` is for data that is kept between runs; ``pull`` is
-    ``always``, ``missing`` or ``never``, or None without ``--pull``. ``max_archive_size`` is the most bytes of an archive, also
-    unpacked.
+    ``always``, ``missing`` or ``never``, or None without ``--pull``. ``max_archive_size`` is
+    the most bytes of an archive, also unpacked.
     """
 
     reactor: SourceReactor

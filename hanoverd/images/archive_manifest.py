@@ -156,7 +156,8 @@ def blob_digest(name: str) -> tuple[str, str] | None:
     if folder != "blobs":
         return None
     algorithm, _, digest = rest.partition("/")
-    if not re.fullmatch(rf"[0-9a-f]{{{_BLOB_LENGTHS.get(algorithm, 0)}}}", digest):
+    length = _BLOB_LENGTHS.get(algorithm)
+    if length is None or not re.fullmatch(rf"[0-9a-f]{{{length}}}", digest):
         raise ValueError(f"{shown(name)} is no blob with a SHA-256, SHA-384 or SHA-512")
     return algorithm, digest
 

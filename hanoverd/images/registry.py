@@ -114,6 +114,8 @@ class RegistrySource:
         # which comes last, proves that the pull is complete.
         if not digests:
             raise ObtainFailed(f"cannot pull {name.reference}: the engine interrupted the pull")
+        if name.digest and digests[-1] != name.digest:
+            raise ObtainFailed(f"cannot pull {name.reference}: the engine pulled {digests[-1]} instead")
         try:
             pulled = await self._engine.inspect_image(f"{name.repository}@{digests[-1]}")
         except NotFound:

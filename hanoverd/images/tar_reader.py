@@ -1,8 +1,8 @@
 """Reads a tar as a stream, in little memory and linear time, whatever it contains.
 
-``tarfile`` does not: it reads a header of any size into memory, and its regular expressions need quadratic time for some
-PAX headers (CVE-2024-6232). The formats are ustar, GNU's (long names) and PAX: see pax(1p), "ustar Interchange Format", and
-the manual of GNU tar, "Basic Tar Format".
+``tarfile`` does not: it reads a header of any size into memory, and in some versions of Python its regular expressions need
+quadratic time for some PAX headers (CVE-2024-6232). The formats are ustar, GNU's (long names) and PAX: see pax(1p), "ustar
+Interchange Format", and the manual of GNU tar, "Basic Tar Format".
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from hanoverd.images.folder import FolderSource
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ObtainFailed, UsageError
 from hanoverd.spec.container import Image
+from tests.integration.saved_archives import as_oci, members, merged, renamed, tarred
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.certificates import write_certificates
 
@@ -82,6 +83,14 @@ class FileTests(ArchiveCase):
             self.assertEqual((self.label(image), image.name.reference), ("one", "hanoverd/sourced:v1"))
             self.forget("hanoverd/sourced:v1")
 
+    async def test_an_image_with_the_same_layer_twice_is_loaded(self) -> None:
+        # docker save before version 25 writes it once, and a symbolic link.
+        (self.folder / "data").write_bytes(b"data" * 1000)
+        archive = await self.saved("twice\nCOPY data /data\nCOPY data /data", "lab/archived")
+        for content in (archive, as_oci(archive)):
+            self.assertEqual(self.label(await self.load(self.write(content))), "twice")
+            self.forget("hanoverd/sourced:v1")
+
     async def test_an_image_without_a_name_is_loaded(self) -> None:
         image = await self.load(self.write(await self.saved("anonymous")))
         self.assertEqual((self.label(image), image.name.reference), ("anonymous", "hanoverd/sourced:latest"))
@@ -129,10 +138,13 @@ class FileTests(ArchiveCase):
 
     async def test_an_archive_that_is_too_large_is_not_loaded(self) -> None:
         archive = await self.saved("large", "lab/archived")
-        context = replace(self.context(), max_archive_size=len(archive) // 2)
-        for content, size in ((archive, "has "), (gzip.compress(archive, 1), "has more than ")):
-            source = ArchiveSource(self.write(content), context)
-            self.assertRegex(await self.fails(self.obtain(source), ObtainFailed), f"{size}.*see --archive-max-size")
+        half, more = len(archive) // 2, len(archive) + 1024**2
+        for content, size, message in (
+            (archive, half, "has .* which is more than"),
+            (gzip.compress(archive + bytes(2 * 1024**2), 1), more, "has more than"),
+        ):
+            source = ArchiveSource(self.write(content), replace(self.context(), max_archive_size=size))
+            self.assertRegex(await self.fails(self.obtain(source), ObtainFailed), f"{message}.*see --archive-max-size")
         self.assertIsNone(self.image_id("hanoverd/sourced:v1"))
 
     async def test_a_wrong_digest_is_found_before_the_engine_has_the_whole_archive(self) -> None:
@@ -301,79 +313,3 @@ def raw_server(said: bytes, *, closes: bool = True) -> Iterator[int]:
             ended.set()
             listening.shutdown(socket.SHUT_RDWR)
             thread.join()
-
-
-def members(archive: bytes) -> dict[str, bytes]:
-    """Return the files in a tar archive."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        found = {}
-        for member in tar:
-            file = tar.extractfile(member) if member.isreg() else None
-            if file is not None:
-                found[member.name] = file.read()
-        return found
-
-
-def tarred(files: dict[str, bytes]) -> bytes:
-    """Return a tar archive of files."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def renamed(archive: bytes, old: str, new: str) -> bytes:
-    """Return an archive of ``docker save`` whose image has another name."""
-    files = members(archive)
-    assert old in files["manifest.json"].decode()
-    repositories = {new.partition(":")[0]: {new.partition(":")[2]: "0" * 64}}
-    return tarred(
-        {
-            **files,
-            "manifest.json": files["manifest.json"].replace(old.encode(), new.encode()),
-            "repositories": json.dumps(repositories).encode(),
-        }
-    )
-
-
-def merged(one: bytes, other: bytes) -> bytes:
-    """Return one archive with the images of two."""
-    files = {**members(one), **members(other)}
-    manifests = [json.loads(members(archive)["manifest.json"]) for archive in (one, other)]
-    return tarred({**files, "manifest.json": json.dumps([*manifests[0], *manifests[1]]).encode()})
-
-
-def as_oci(
-    archive: bytes,
-    *,
-    compress: bool = False,
-    platforms: tuple[str, ...] = (),
-    annotation: str = "io.containerd.image.name",
-) -> bytes:
-    """Convert an archive of ``docker save`` to an OCI archive (OCI image layout specification)."""
-    files = members(archive)
-    [image] = json.loads(files["manifest.json"])
-    blobs: dict[str, bytes] = {}
-
-    def blob(content: bytes, kind: str) -> dict[str, object]:
-        digest = hashlib.sha256(content).hexdigest()
-        blobs[f"blobs/sha256/{digest}"] = content
-        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(content)}
-
-    layers = [files[name] for name in image["Layers"]]
-    kind = "layer.v1.tar+gzip" if compress else "layer.v1.tar"
-    manifest = {
-        "schemaVersion": 2,
-        "config": blob(files[image["Config"]], "config.v1+json"),
-        "layers": [blob(gzip.compress(layer, 1) if compress else layer, kind) for layer in layers],
-    }
-    described = blob(json.dumps(manifest).encode(), "manifest.v1+json")
-    if platforms:
-        fitting = [{**described, "platform": {"os": "linux", "architecture": name}} for name in platforms]
-        described = blob(json.dumps({"schemaVersion": 2, "manifests": fitting}).encode(), "index.v1+json")
-    described["annotations"] = {annotation: image["RepoTags"][0]}
-    index = {"schemaVersion": 2, "manifests": [described]}
-    return tarred({"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": json.dumps(index).encode(), **blobs})

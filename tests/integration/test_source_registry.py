@@ -283,6 +283,18 @@ class FaultyRegistryTests(RegistryCase):
             (self.whims / "cut").unlink()
             self.assertEqual(self.label(await self.pull(f"{address}/app:v1")), "two")
 
+    async def test_an_error_of_a_hostile_registry_is_cut_and_escaped(self) -> None:
+        await self.push("127.0.0.1:5000/app:v1", "one")
+        with self.proxy() as address:
+            (self.whims / "shout").touch()
+            source = self.source(f"{address}/app:v1", "always")
+            messages = [await self.fails(self.obtain(source), ObtainFailed)]
+            messages.append(await self.fails(source.newest(), ObtainFailed))
+        for message in messages:
+            self.assertIn(f"cannot pull {address}/app:v1: ", message)
+            self.assertTrue(message.isprintable())
+            self.assertLess(len(message), 20_000)
+
     async def test_a_full_disk_is_reported(self) -> None:
         await self.push("127.0.0.1:5000/app:v1", "large", megabytes=60)
         await deferToThread(self.pull_to_a_small_disk)

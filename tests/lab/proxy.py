@@ -1,12 +1,14 @@
 """An HTTP proxy in front of a registry, with faults.  usage: proxy.py PORT UPSTREAM-PORT FOLDER
 
 Listens on loopback.  With a number in FOLDER/busy it answers as many requests with 429; with a file FOLDER/cut it closes the
-connection within the answers for blobs; with FOLDER/stall it never answers for blobs.  FOLDER/requests lists all requests.
+connection within the answers for blobs; with FOLDER/stall it never answers for blobs; with FOLDER/shout it answers with an error
+of 10 MiB that has control characters.  FOLDER/requests lists all requests.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +40,16 @@ class Handler(BaseHTTPRequestHandler):
             busy.write_text(str(left - 1))
             body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"you have reached your pull rate limit"}]}'
             self.send_response(429)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+            return
+        if (FOLDER / "shout").exists() and "manifests" in self.path:
+            message = "no\x1b[2J\n14:03:21 web-3: live " + "x" * 10_000_000
+            body = json.dumps({"errors": [{"code": "DENIED", "message": message}]}).encode()
+            self.send_response(403)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

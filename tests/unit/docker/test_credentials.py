@@ -9,13 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
 from hanoverd.docker.api import Login
-from hanoverd.docker.credentials import HUB, Credentials
+from hanoverd.docker.credentials import HELPER_LIMIT, HUB, Credentials
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import LoginFailed
 
@@ -144,6 +145,52 @@ class CredentialsTests(TestCase):
         )
         logins = await Credentials(REACTOR, self.environ).all()
         self.assertEqual(sorted(logins), ["a.example", "b.example"])
+
+    async def test_a_helper_is_named_by_a_plain_name(self) -> None:
+        evil = self.folder / "evil"
+        evil.write_text(f"#!/bin/sh\ntouch {self.folder}/ran\n")
+        evil.chmod(0o755)
+        (self.folder / "docker-credential-").mkdir()
+        for name in ("/../evil", "../evil", f"{self.folder}/evil", "", "-x", "a b", "a\n", "a\x1b[2J", "ä", ["a"]):
+            self.configure({"credHelpers": {"r.example": name}, "credsStore": name})
+            if name:
+                self.assertIn("has the invalid name of a credential helper", await self.failure("r.example"))
+            else:
+                self.assertEqual(await self.login("r.example"), {})
+        self.assertFalse((self.folder / "ran").exists())
+
+    async def test_a_helper_that_prints_too_much_is_ended(self) -> None:
+        self.helper("store", "exec tr '\\0' x < /dev/zero")
+        self.configure({"credsStore": "store"})
+        message = await self.failure("r.example")
+        self.assertIn(f"wrote more than {HELPER_LIMIT} bytes, and was killed", message)
+
+    async def test_a_helper_that_takes_too_long_is_ended(self) -> None:
+        self.helper("store", "exec sleep 60")
+        self.configure({"credsStore": "store"})
+        with mock.patch("hanoverd.docker.credentials.HELPER_TIMEOUT", 0.3):
+            self.assertIn("did not answer within 300ms: does it wait for a password?", await self.failure("r.example"))
+
+    async def test_the_error_of_a_helper_is_cut_and_escaped(self) -> None:
+        self.helper("store", r"printf 'a\033[2J\nb'; head -c 100000 /dev/zero | tr '\0' x; exit 1")
+        self.configure({"credsStore": "store"})
+        message = await self.failure("r.example")
+        self.assertIn("exit status 1: a\\x1b[2J\\nbxxx", message)
+        self.assertLess(len(message), 1500)
+
+    async def test_a_login_is_for_its_own_registry_only(self) -> None:
+        self.configure(
+            {"auths": {"r.example": auth("me", "x"), "https://s.example/v1/": auth("me", "y"), HUB: auth("me", "z")}}
+        )
+        for registry in (
+            "r.example.evil",
+            "evil.r.example",
+            "r.example:5000",
+            "s.example:443",
+            "index.docker.io.evil",
+            "evil",
+        ):
+            self.assertEqual(await self.login(registry), {})
 
     async def test_a_cancel_ends_the_helper(self) -> None:
         started = self.folder / "started"

@@ -64,3 +64,21 @@ def test_a_long_error_is_cut() -> None:
     stream = EventStream(print)
     stream.take({"error": "x" * 1_000_000})
     assert stream.error == "x" * LONGEST_LINE + "…"
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        ({"errorDetail": {"message": "no"}, "error": "no"}, "no"),
+        # The field "error" is deprecated.
+        ({"errorDetail": {"code": 1, "message": "no"}}, "no"),
+        ({"error": " a\x1b[2J\n14:03:21 web-3: live\n"}, "a\\x1b[2J\\n14:03:21 web-3: live"),
+        ({"error": "x" * 10_000_000}, "x" * LONGEST_LINE + "…"),
+        ({"errorDetail": "no"}, None),
+        ({"errorDetail": {}}, None),
+    ],
+)
+def test_errors_are_cut_and_escaped(event: dict[str, Any], error: str | None) -> None:
+    stream = EventStream(lambda line: None)
+    stream.take(event)
+    assert stream.error == error

@@ -28,10 +28,13 @@ def test_a_full_disk() -> None:
 def test_a_complete_pull_has_a_digest() -> None:
     assert quirks.pulled_digest("Digest: sha256:12ab") == "sha256:12ab"
     assert quirks.pulled_digest("a1b2: Pull complete") is None
+    assert quirks.pulled_digest("a1b2: Digest: sha256:12ab") is None
+    assert quirks.pulled_digest("Digest: sha256:12ab or so") is None
 
 
 def test_a_pull_that_changed_nothing() -> None:
     assert quirks.is_up_to_date("Status: Image is up to date for base:v1")
+    assert not quirks.is_up_to_date("a1b2: Status: Image is up to date for base:v1")
     assert not quirks.is_up_to_date("Status: Downloaded newer image for base:v1")
 
 
