@@ -11,7 +11,7 @@ from hanoverd.cli.options.container import CONTAINER
 from hanoverd.cli.options.handover import HANDOVER
 from hanoverd.cli.options.hookbot import BUILDER as BUILDER_OPTIONS
 from hanoverd.cli.options.hookbot import HOOKBOT, TRUST
-from hanoverd.cli.options.image import BUILD, PULL, REPOSITORY
+from hanoverd.cli.options.image import BUILD, MAX_ARCHIVE_SIZE, PULL, REPOSITORY
 from hanoverd.cli.options.log import LOG_FORMAT
 from hanoverd.cli.options.option import Option
 from hanoverd.cli.options.server import SERVER, TOKENS
@@ -65,7 +65,19 @@ IMAGE is pulled if it is missing. SOURCE is a repository to build
 (docker-archive:PATH, or https://... or s3://... instead of PATH). Without
 them, or with @, the Dockerfile of the current folder is built. ARGs are the
 container's command. Write the options before IMAGE, SOURCE or @.""",
-    options=(*CONTAINER, *HANDOVER, *BUILD, PULL, *REPOSITORY, HOOKBOT, *TRUST, LOG_FORMAT, HELP, VERSION),
+    options=(
+        *CONTAINER,
+        *HANDOVER,
+        *BUILD,
+        PULL,
+        *REPOSITORY,
+        MAX_ARCHIVE_SIZE,
+        HOOKBOT,
+        *TRUST,
+        LOG_FORMAT,
+        HELP,
+        VERSION,
+    ),
     groups=(
         ("Container", CONTAINER[0]),
         ("App and handover", HANDOVER[0]),

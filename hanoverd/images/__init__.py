@@ -18,6 +18,7 @@ from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import Image
 from hanoverd.spec.git_options import GitOptions
+from hanoverd.spec.source import MAX_ARCHIVE_SIZE
 
 if TYPE_CHECKING:
     from hanoverd.docker.credentials import Credentials
@@ -62,7 +63,8 @@ class SourceContext:
     """What a source may use, and the options for all sources.
 
     ``folder`` is the current folder at the start; ``state_folder`` is for data that is kept between runs; ``pull`` is
-    ``always``, ``missing`` or ``never``, or None without ``--pull``.
+    ``always``, ``missing`` or ``never``, or None without ``--pull``. ``max_archive_size`` is the most bytes of an archive, also
+    unpacked.
     """
 
     reactor: SourceReactor
@@ -75,6 +77,7 @@ class SourceContext:
     build: BuildOptions
     pull: str | None = None
     git: GitOptions = field(default_factory=GitOptions)
+    max_archive_size: int = MAX_ARCHIVE_SIZE
 
 
 class ISourceKind(Interface):

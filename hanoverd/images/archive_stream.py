@@ -1,185 +1,166 @@
-"""Repacks an archive of an image as it is read, as a plain tar that all engines load."""
+"""Repacks an archive of an image as it is read, as a plain tar that all engines load, and that names nothing but our image.
+
+Engines give images all the names that an archive lists, and take them away from other images. So the files with names stay
+here, and the tar gets a ``manifest.json`` of its own. All that reaches the engine are files with checked names.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import platform
+import heapq
 import tarfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
 
 from hanoverd.docker.abort import Abort
-from hanoverd.docker.build_context import PIECE
+from hanoverd.images.archive_manifest import (
+    DOCKER,
+    MAX_JSON,
+    NAMING,
+    File,
+    Files,
+    SavedImage,
+    blob_digest,
+    clean_name,
+    link_target,
+    saved_image,
+    shown,
+)
+from hanoverd.images.archive_reader import PackedReader, UnpackedReader
 from hanoverd.images.compression import DAMAGED, MAGIC_SIZE, decompressed
+from hanoverd.images.tar_reader import Entry, Kind, Readable, TarReader
 from hanoverd.runtime.errors import ObtainFailed
+from hanoverd.spec.image_name import ImageName, built_name
+from hanoverd.spec.source import MAX_ARCHIVE_SIZE
 
-#: The largest JSON file that is read, in bytes; layers are larger.
-_MAX_JSON = 4 * 1024 * 1024
+#: How much of the JSON files is kept until the end of the archive, in bytes: only the end says which of them are needed.
+MAX_KEPT = 16 * 1024 * 1024
 
-_DOCKER, _OCI = "manifest.json", "index.json"
 
-#: The annotations with an image's name in an OCI archive: containerd's (a full name), and the OCI image specification's.
-_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+@dataclass(frozen=True)
+class Wanted:
+    """The archive to read: ``shown`` in messages, the ``app`` that it is for, the digest that it must have, and the most
+    bytes that it may have, also unpacked.
+    """
+
+    shown: str
+    app: str
+    digest: str | None = None
+    max_size: int = MAX_ARCHIVE_SIZE
 
 
 @dataclass
 class Contents:
-    """The contents of an archive, known when it has been read: the image's ID and name, and the version of the archive; None
-    if it has none.
-    """
+    """The contents of an archive, known when it has been read, and its version, if it has one."""
 
-    image_id: str | None = None
-    tag: str | None = None
+    image: SavedImage | None = None
+    name: ImageName | None = None
     version: str | None = None
 
 
-def repacked(stream: IO[bytes], shown: str, digest: str | None, contents: Contents, abort: Abort) -> Iterator[bytes]:
-    """Yield the archive in ``stream`` as a plain tar, in pieces, and fill in ``contents``; messages call it ``shown``.
+def repacked(stream: Readable, wanted: Wanted, contents: Contents, abort: Abort) -> Iterator[bytes]:
+    """Yield the archive in ``stream`` as a plain tar, in pieces, and fill in ``contents``.
 
-    Raises ``ObtainFailed`` if it is not an archive of one image, or if its SHA-256 is not ``digest``. That is known
-    before the end of the tar, and an engine loads nothing before the end.
+    The image gets the name that hanoverd's builds for the app have, with the tag that the archive has for it. Raises
+    ``ObtainFailed`` if it is not an archive of one image, if it goes beyond a limit, or if a digest is wrong. That is known
+    before the end of the tar, and an engine loads nothing before the end. Raises ``EngineUnreachable`` after ``abort`` was
+    requested.
     """
-    hashing = _HashingReader(stream)
     try:
-        plain = decompressed(hashing, hashing.peek(MAGIC_SIZE))
-        with tarfile.open(fileobj=plain, mode="r|") as tar:
-            files = yield from _members(tar, abort)
-        yield from _manifest(files, shown, contents)
-        hashing.drain()
-    except (tarfile.TarError, *DAMAGED) as error:
+        yield from _repacked(stream, wanted, contents, abort)
+    except DAMAGED as error:
         abort.check()
-        raise ObtainFailed(f"the archive {shown} is damaged or incomplete: {error}") from None
-    if digest is not None and hashing.digest != digest:
-        raise ObtainFailed(
-            f"the archive {shown} has the wrong digest: sha256:{hashing.digest} instead of sha256:{digest}"
-        )
+        raise ObtainFailed(f"the archive {wanted.shown} is damaged or incomplete: {error}") from None
+    except ValueError as error:
+        raise ObtainFailed(f"the archive {wanted.shown} cannot be used: {error}") from None
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def _members(tar: tarfile.TarFile, abort: Abort) -> Generator[bytes, None, dict[str, bytes]]:
-    """Yield all members of the tar, and return the JSON files among them."""
-    files: dict[str, bytes] = {}
-    for member in tar:
-        abort.check()
-        yield member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-        content = tar.extractfile(member) if member.isreg() else None
-        if content is None:
+def _repacked(stream: Readable, wanted: Wanted, contents: Contents, abort: Abort) -> Iterator[bytes]:
+    packed = PackedReader(stream, wanted.max_size, abort)
+    plain = UnpackedReader(decompressed(packed, packed.peek(MAGIC_SIZE)), packed, wanted.max_size, abort)
+    files = yield from _files(TarReader(plain))
+    plain.drain()
+    packed.drain()
+    if wanted.digest is not None and packed.digest != wanted.digest:
+        raise ObtainFailed(
+            f"the archive {wanted.shown} has the wrong digest: sha256:{packed.digest} instead of sha256:{wanted.digest}"
+        )
+    image = saved_image(files)
+    name = built_name(wanted.app, image.tag)
+    manifest = image.manifest(name)
+    yield _header(DOCKER, len(manifest)) + manifest + bytes(-len(manifest) % tarfile.BLOCKSIZE)
+    contents.image, contents.name = image, name
+
+
+def _files(tar: TarReader) -> Generator[bytes, None, Files]:
+    """Yield the files of the tar that the engine needs, and return all."""
+    found = Files()
+    texts = _Texts()
+    while (entry := tar.next()) is not None:
+        if entry.kind is Kind.FOLDER:
+            # Engines create the folders of files.
             continue
-        kept: list[bytes] = []
-        while piece := content.read(PIECE):
-            abort.check()
-            yield piece
-            if member.size <= _MAX_JSON:
-                kept.append(piece)
-        yield bytes(-member.size % tarfile.BLOCKSIZE)
-        text = b"".join(kept)
-        if text[:1] in (b"{", b"["):
-            files[member.name.removeprefix("./")] = text
-    return files
-
-
-def _manifest(files: Mapping[str, bytes], shown: str, contents: Contents) -> Iterator[bytes]:
-    """Fill in ``contents``, and yield the file ``manifest.json`` that older engines need in an OCI archive."""
-    try:
-        if _DOCKER in files:
-            manifest = json.loads(files[_DOCKER])
-        elif _OCI in files:
-            manifest = _from_oci(files, shown)
-            text = json.dumps(manifest).encode()
-            header = tarfile.TarInfo(_DOCKER)
-            header.size = len(text)
-            yield header.tobuf() + text + bytes(-len(text) % tarfile.BLOCKSIZE)
+        name = clean_name(entry.name)
+        if name in found.files or name in found.links:
+            raise ValueError(f"it has the file {shown(name)} twice")
+        if entry.kind is Kind.FILE:
+            found.files[name] = yield from _file(tar, entry, name, texts)
         else:
-            raise ObtainFailed(f"{shown} is not an archive of an image: it has neither {_DOCKER} nor {_OCI}")
-        if len(manifest) != 1:
-            names = ", ".join(str((image.get("RepoTags") or ["?"])[0]) for image in manifest)
-            raise ObtainFailed(f"the archive {shown} has {len(manifest)} images ({names}): save only one image")
-        contents.image_id = f"sha256:{hashlib.sha256(files[manifest[0]['Config']]).hexdigest()}"
-        contents.tag = (manifest[0].get("RepoTags") or [None])[0]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ObtainFailed(f"{shown} is not an archive of an image: {type(error).__name__} {error}") from None
+            is_symbolic = entry.kind is Kind.SYMBOLIC_LINK
+            found.links[name] = link_target(name, entry.target) if is_symbolic else clean_name(entry.target)
+    found.texts = texts.texts
+    return found
 
 
-def _from_oci(files: Mapping[str, bytes], shown: str) -> list[dict[str, Any]]:
-    """Return the ``manifest.json`` of ``docker save`` for an OCI archive (OCI image layout specification)."""
-    images = []
-    for found in json.loads(files[_OCI])["manifests"]:
-        descriptor = found
-        blob = json.loads(files[_blob(descriptor)])
-        while "manifests" in blob:
-            # An index of images for several platforms; an entry without one is an attestation.
-            matching = [one for one in blob["manifests"] if _is_for_this_host(one.get("platform") or {})]
-            if not matching:
-                raise ObtainFailed(f"the archive {shown} has no image for this host's architecture ({_architecture()})")
-            descriptor = matching[0]
-            blob = json.loads(files[_blob(descriptor)])
-        names = [found.get("annotations", {}).get(key) for key in _NAMES]
-        full_names = [name for name in names if name and (":" in name or "/" in name)]
-        layers = [_blob(layer) for layer in blob["layers"]]
-        images.append({"Config": _blob(blob["config"]), "RepoTags": full_names[:1] or None, "Layers": layers})
-    return images
+def _file(tar: TarReader, entry: Entry, name: str, texts: _Texts) -> Generator[bytes, None, File]:
+    """Yield a file, unless it names images, and return its digest, which was checked if it is a blob."""
+    is_sent = name not in NAMING
+    blob = blob_digest(name)
+    digest = hashlib.sha256()
+    other = hashlib.new(blob[0]) if blob and blob[0] != "sha256" else digest
+    kept: list[bytes] = []
+    if is_sent:
+        yield _header(name, entry.size)
+    for number, piece in enumerate(tar.content()):
+        digest.update(piece)
+        if other is not digest:
+            other.update(piece)
+        if entry.size <= MAX_JSON and (kept or (not number and piece.lstrip()[:1] in (b"{", b"["))):
+            kept.append(piece)
+        if is_sent:
+            yield piece
+    if is_sent:
+        yield bytes(-entry.size % tarfile.BLOCKSIZE)
+    if blob and other.hexdigest() != blob[1]:
+        raise ValueError(f"the digest of {shown(name)} is wrong: it is {blob[0]}:{other.hexdigest()}")
+    if kept:
+        texts.add(name, b"".join(kept))
+    return File(entry.size, digest.hexdigest())
 
 
-def _blob(descriptor: Mapping[str, Any]) -> str:
-    algorithm, _, value = str(descriptor["digest"]).partition(":")
-    return f"blobs/{algorithm}/{value}"
+def _header(name: str, size: int) -> bytes:
+    header = tarfile.TarInfo(name)
+    header.size = size
+    return header.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def _architecture() -> str:
-    machine = platform.machine()
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+class _Texts:
+    """Keeps the contents of JSON files, ``MAX_KEPT`` bytes at most: the largest make room for others.
 
+    The manifest and the configuration of an image are small; lists of its packages, which may be beside them, are large.
+    """
 
-def _is_for_this_host(wanted: Mapping[str, Any]) -> bool:
-    return wanted.get("os") == "linux" and wanted.get("architecture") == _architecture()
+    def __init__(self) -> None:
+        self.texts: dict[str, bytes] = {}
+        self._by_size: list[tuple[int, str]] = []
+        self._size = 0
 
-
-class _HashingReader(io.RawIOBase):
-    """Reads a stream, and computes the digest of all that was read."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._ahead = b""
-        self._hash = hashlib.sha256()
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256, in hexadecimal digits."""
-        return self._hash.hexdigest()
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def peek(self, size: int) -> bytes:
-        """Return the next bytes, without consuming them."""
-        while len(self._ahead) < size and (piece := self._read(size)):
-            self._ahead += piece
-        return self._ahead[:size]
-
-    def read(self, size: int = -1) -> bytes:
-        """Return at most ``size`` bytes, all if it is negative."""
-        if self._ahead:
-            end = len(self._ahead) if size < 0 else size
-            piece, self._ahead = self._ahead[:end], self._ahead[end:]
-            return piece
-        return self._read(size)
-
-    def readinto(self, buffer: Any) -> int:
-        """Read into ``buffer``, and return the number of bytes."""
-        piece = self.read(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-    def drain(self) -> None:
-        """Read the rest: the digest includes the bytes after the end of the tar."""
-        while self.read(PIECE):
-            pass
-
-    def _read(self, size: int) -> bytes:
-        piece = self._stream.read(size) if size >= 0 else self._stream.read()
-        self._hash.update(piece)
-        return piece
+    def add(self, name: str, text: bytes) -> None:
+        """Keep a text, at least until the next one comes."""
+        self.texts[name] = text
+        heapq.heappush(self._by_size, (-len(text), name))
+        self._size += len(text)
+        while self._size > MAX_KEPT:
+            _, largest = heapq.heappop(self._by_size)
+            self._size -= len(self.texts.pop(largest))

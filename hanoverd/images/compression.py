@@ -18,12 +18,19 @@ DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 #: How many of a file's first bytes ``decompressed`` needs.
 MAGIC_SIZE = 8
 
+#: The memory that a decompressor may use, in bytes: the file says how much it needs. ``xz -9`` makes files that need 65 MiB,
+#: ``zstd --ultra -22`` 128 MiB.
+MAX_MEMORY = 128 * 1024 * 1024
+
+_PIECE = 64 * 1024
+
 
 def decompressed(stream: Any, magic: bytes) -> IO[bytes]:
     """Return ``stream`` decompressed, or unchanged if it is not compressed; ``magic`` are its first bytes, which it still
     contains.
 
-    Reading fails with one of ``DAMAGED``. Fails with ``MissingExtra`` if the library for the format is not installed.
+    Reading fails with one of ``DAMAGED``, also if decompressing it needs more than ``MAX_MEMORY``. Fails with
+    ``MissingExtra`` if the library for the format is not installed.
     """
     for start, decompress in _FORMATS:
         if magic.startswith(start):
@@ -41,7 +48,48 @@ def _bz2(stream: Any) -> IO[bytes]:
 
 
 def _lzma(stream: Any) -> IO[bytes]:
-    return lzma.LZMAFile(stream)
+    return _XzReader(stream)  # type: ignore[return-value]  # as above
+
+
+class _XzReader(io.RawIOBase):
+    """Decompresses an xz file, or several in a row, with a limit of memory, which ``lzma.LZMAFile`` does not have."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._decompressor = _xz_decompressor()
+        self._input = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most ``size`` bytes, all if it is negative."""
+        if size < 0:
+            return self.readall()
+        while size:
+            if self._decompressor.eof:
+                self._input = self._next_file(self._decompressor.unused_data)
+                if not self._input:
+                    return b""
+                self._decompressor = _xz_decompressor()
+            if not self._input and self._decompressor.needs_input:
+                self._input = self._stream.read(_PIECE)
+                if not self._input:
+                    raise EOFError("the compressed file is incomplete")
+            piece = self._decompressor.decompress(self._input, size)
+            self._input = b""
+            if piece:
+                return piece
+        return b""
+
+    def _next_file(self, following: bytes) -> bytes:
+        """Return what follows the zeros that may be between two files ("Stream Padding" in the description of the format)."""
+        while not (begun := following.lstrip(b"\0")):
+            following = self._stream.read(_PIECE)
+            if not following:
+                break
+        return begun
+
+
+def _xz_decompressor() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_MEMORY)
 
 
 def _zstandard(stream: Any) -> IO[bytes]:
@@ -52,7 +100,8 @@ def _zstandard(stream: Any) -> IO[bytes]:
         """Reports a damaged file as OSError: zstandard's own error exists only where it is installed."""
 
         def __init__(self) -> None:
-            self._reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+            decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY)
+            self._reader = decompressor.stream_reader(stream, read_across_frames=True)
 
         def read(self, size: int = -1) -> bytes:
             """Return at most ``size`` bytes."""

@@ -1,79 +1,77 @@
-"""Downloads, read as a stream: from files, HTTPS and S3 (with boto3: the only module that imports it).
+"""Downloads, read as a stream: from files, web servers and S3 (with boto3: the only module that imports it).
 
-All functions block: they run in the thread that sends the bytes to the engine.
+All functions block: they run in a thread.
 """
 
 from __future__ import annotations
 
-import base64
-import http.client
 import os
 import socket
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, cast
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 from hanoverd.docker.abort import Abort
+from hanoverd.images.archive_location import ArchiveLocation
+from hanoverd.images.tar_reader import Readable
+from hanoverd.images.web_download import HttpStatus, ask, short_version
 from hanoverd.runtime.errors import ObtainFailed
 from hanoverd.runtime.extras import Extra
+from hanoverd.text.lines import shortened
+from hanoverd.text.quoting import quoted
 
 #: The time limits for a connection and for each read, in seconds.
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60
 
+#: How much of an error of S3 is shown, in characters.
+_LONGEST_ERROR = 500
+
 
 @dataclass(frozen=True)
 class Download:
-    """A stream of bytes, and its version, if it has one: an ETag, or a file's time and size."""
+    """A stream of bytes; its version, if it has one: an ETag, or a file's time and size; and its length, if it is known."""
 
-    stream: IO[bytes]
+    stream: Readable
     version: str | None
+    length: int | None
 
 
 @contextmanager
-def opened(location: str, shown: str, abort: Abort) -> Iterator[Download]:
-    """Open the download at ``location``: a path, ``https://…`` or ``s3://BUCKET/KEY``; messages call it ``shown``.
+def opened(location: ArchiveLocation, abort: Abort) -> Iterator[Download]:
+    """Open the download at ``location``.
 
-    Raises ``ObtainFailed`` if it cannot be opened. Reading fails with ``OSError``, at once when ``abort`` is requested.
+    Raises ``ObtainFailed`` if it cannot be opened. Reading fails with ``ObtainFailed`` or ``OSError``; after ``abort`` was
+    requested, at once.
     """
-    scheme = urlsplit(location).scheme
-    open_download = {"https": _http, "http": _http, "s3": _s3}.get(scheme, _file)
-    with open_download(location, shown, abort) as download:
+    open_download = {"https": _http, "http": _http, "s3": _s3}.get(location.scheme, _file)
+    with open_download(location, abort) as download:
         yield download
 
 
-class _HeadRefused(ObtainFailed):
-    """The server does not allow the method HEAD."""
+def version_of(location: ArchiveLocation, abort: Abort) -> str | None:
+    """Return the version of the download at ``location`` without downloading it; None if it has no version.
 
-
-def version_of(location: str, shown: str) -> str | None:
-    """Return the version of the download at ``location`` without downloading it; None if it has no version."""
-    scheme = urlsplit(location).scheme
-    if scheme == "s3":
-        with _errors_reported(shown):
-            return cast("str", _client().head_object(**_bucket_and_key(location))["ETag"])
-    if scheme in ("https", "http"):
+    Raises ``ObtainFailed`` if that cannot be asked.
+    """
+    if location.scheme == "s3":
+        with _s3_errors_reported(location.shown):
+            return short_version(_client().head_object(**_bucket_and_key(location.text))["ETag"])
+    if location.scheme in ("https", "http"):
         try:
-            with (
-                _errors_reported(shown),
-                _ask(_request(location, "HEAD"), CONNECT_TIMEOUT) as answer,
-            ):
-                return _version(answer)
-        except _HeadRefused:
+            with closing(ask(location.text, "HEAD", location.shown, CONNECT_TIMEOUT, abort)) as answer:
+                return answer.version
+        except HttpStatus as error:
             # Signed URLs and some servers allow only GET.
-            return None
+            if error.code in (403, 405, 501):
+                return None
+            raise
     try:
-        return _version_of_file(Path(location).stat())
+        return _version_of_file(os.stat(location.text))  # noqa: PTH116  # as in _file
     except OSError:
         return None
-
-
-def _version(answer: http.client.HTTPResponse) -> str | None:
-    return answer.headers.get("ETag") or answer.headers.get("Last-Modified")
 
 
 def _version_of_file(found: os.stat_result) -> str:
@@ -81,58 +79,55 @@ def _version_of_file(found: os.stat_result) -> str:
 
 
 @contextmanager
-def _file(location: str, shown: str, abort: Abort) -> Iterator[Download]:
+def _file(location: ArchiveLocation, abort: Abort) -> Iterator[Download]:
     del abort  # Reading a file does not block for long.
+    failure = f"cannot read the archive {location.shown}"
     try:
-        stream = Path(location).open("rb")  # noqa: SIM115  # it is closed below
+        # Without O_NONBLOCK, a pipe without a writer would block.
+        descriptor = os.open(location.text, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise ObtainFailed(f"cannot read the archive {shown}: {error.strerror}") from None
-    with stream:
-        yield Download(stream, _version_of_file(os.fstat(stream.fileno())))
+        raise ObtainFailed(f"{failure}: {error.strerror}") from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise ObtainFailed(f"{failure}: it is not a regular file")
+    with os.fdopen(descriptor, "rb") as stream:
+        yield Download(stream, _version_of_file(found), found.st_size)
 
 
 @contextmanager
-def _http(location: str, shown: str, abort: Abort) -> Iterator[Download]:
-    with _errors_reported(shown):
-        answer = _ask(_request(location, "GET"), READ_TIMEOUT)
-    with answer:
-        _watch(abort, getattr(getattr(answer.fp, "raw", None), "_sock", None))
-        yield Download(answer, _version(answer))
+def _http(location: ArchiveLocation, abort: Abort) -> Iterator[Download]:
+    with closing(ask(location.text, "GET", location.shown, READ_TIMEOUT, abort)) as answer:
+        yield Download(answer, answer.version, answer.length)
 
 
 @contextmanager
-def _s3(location: str, shown: str, abort: Abort) -> Iterator[Download]:
-    with _errors_reported(shown):
-        found = _client().get_object(**_bucket_and_key(location))
-    body = found["Body"]
-    try:
-        _watch(abort, getattr(getattr(body._raw_stream, "_connection", None), "sock", None))  # noqa: SLF001  # to abort
-        yield Download(body, found["ETag"])
-    finally:
-        body.close()
+def _s3(location: ArchiveLocation, abort: Abort) -> Iterator[Download]:
+    with _s3_errors_reported(location.shown):
+        found = _client().get_object(**_bucket_and_key(location.text))
+    with closing(found["Body"]) as body:
+        sock = getattr(getattr(body._raw_stream, "_connection", None), "sock", None)  # noqa: SLF001  # to abort
+        if sock is not None:
+            # With a descriptor of its own, because the library closes the original.
+            abort.watch(socket.socket(fileno=os.dup(sock.fileno())))
+        yield Download(_S3Body(body.read, location.shown, abort), short_version(found["ETag"]), found["ContentLength"])
 
 
-def _watch(abort: Abort, sock: socket.socket | None) -> None:
-    """Make ``abort`` wake the reader of ``sock``; with an own descriptor, because the library closes the original."""
-    if sock is not None:
-        abort.watch(socket.socket(fileno=os.dup(sock.fileno())))
+class _S3Body:
+    """Reads an object of S3, and reports errors as ``ObtainFailed``."""
 
+    #: A read waits for as many bytes as are asked for: so that the speed can be judged, they must be few.
+    _PIECE = 16 * 1024
 
-def _ask(request: urllib.request.Request, seconds: float) -> http.client.HTTPResponse:
-    # Not urlopen: since Python 3.12 it keeps the trusted certificates that it loaded first for the life of the process.
-    answer: http.client.HTTPResponse = urllib.request.build_opener().open(request, timeout=seconds)
-    return answer
+    def __init__(self, read: Callable[[int], bytes], shown: str, abort: Abort) -> None:
+        self._read = read
+        self._shown = shown
+        self._abort = abort
 
-
-def _request(location: str, method: str) -> urllib.request.Request:
-    url = urlsplit(location)
-    host = url.netloc.rpartition("@")[2]
-    request = urllib.request.Request(url._replace(netloc=host, fragment="").geturl(), method=method)  # noqa: S310  # its scheme was checked
-    if url.username is not None:
-        login = f"{unquote(url.username)}:{unquote(url.password or '')}"
-        # Unredirected: another host must not get the login.
-        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
-    return request
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes."""
+        with _s3_errors_reported(self._shown, self._abort):
+            return self._read(min(size, self._PIECE))
 
 
 def _client() -> Any:
@@ -153,20 +148,17 @@ def _bucket_and_key(location: str) -> dict[str, str]:
 
 
 @contextmanager
-def _errors_reported(shown: str) -> Iterator[None]:
+def _s3_errors_reported(shown: str, abort: Abort | None = None) -> Iterator[None]:
     try:
         yield
-    except urllib.error.HTTPError as error:
-        error.close()
-        kind = _HeadRefused if error.code in (403, 405, 501) else ObtainFailed
-        raise kind(f"cannot get the archive {shown}: HTTP status {error.code} {error.reason}") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise ObtainFailed(f"cannot get the archive {shown}: {error}") from None
     except Exception as error:
-        # boto3's BotoCoreError and ClientError exist only where it is installed.
-        if type(error).__module__.partition(".")[0] not in ("boto3", "botocore"):
+        # boto3's BotoCoreError and ClientError exist only where it is installed; reading can fail with urllib3's errors.
+        if type(error).__module__.partition(".")[0] not in ("boto3", "botocore", "urllib3"):
             raise
+        if abort is not None:
+            abort.check()
+        reason = quoted(shortened(str(error), _LONGEST_ERROR))
         raise ObtainFailed(
-            f"cannot get the archive {shown}: {error}. Credentials come from the environment, ~/.aws or the machine's "
+            f"cannot get the archive {shown}: {reason}. Credentials come from the environment, ~/.aws or the machine's "
             "role, as for other AWS tools"
         ) from None

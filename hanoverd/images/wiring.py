@@ -43,4 +43,5 @@ def make_source_context(
         build=spec.build,
         pull=spec.pull,
         git=spec.git,
+        max_archive_size=spec.max_archive_size,
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import tarfile
 import tracemalloc
 
 from hanoverd.docker.abort import Abort
-from hanoverd.images.archive_stream import Contents, repacked
+from hanoverd.images.archive_stream import Contents, Wanted, repacked
 from hanoverd.runtime.errors import ObtainFailed
 from tests.fuzz.target import Target
 
@@ -66,7 +67,7 @@ def _repack(archive: bytes) -> tuple[bytes, Contents]:
     output = bytearray()
     tracemalloc.start()
     try:
-        for piece in repacked(io.BytesIO(archive), "x.tar", None, contents, Abort()):
+        for piece in repacked(io.BytesIO(archive), Wanted("x.tar", "fuzz"), contents, Abort()):
             output += piece
             assert len(output) < _MOST_OUTPUT, f"{len(archive)} bytes become {len(output)}"
         peak = tracemalloc.get_traced_memory()[1]
@@ -80,8 +81,17 @@ def _check(_: bytes, result: tuple[bytes, Contents]) -> None:
     output, contents = result
     with tarfile.open(fileobj=io.BytesIO(output), mode="r:") as tar:
         names = tar.getnames()
-    assert "manifest.json" in [name.removeprefix("./") for name in names], names
-    assert contents.image_id is not None
+        assert len(set(names)) == len(names), names
+        assert names[-1] == "manifest.json", names
+        manifest = tar.extractfile("manifest.json")
+        assert manifest is not None
+        [image] = json.load(manifest)
+    assert not {"index.json", "oci-layout", "repositories"} & set(names), names
+    assert contents.image is not None
+    assert contents.name is not None
+    assert contents.name.repository == "hanoverd/fuzz"
+    assert image["RepoTags"] == [contents.name.reference]
+    assert {image["Config"], *image["Layers"]} <= set(names), names
 
 
 ARCHIVE = Target(

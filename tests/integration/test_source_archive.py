@@ -8,12 +8,14 @@ import hashlib
 import http.server
 import io
 import json
+import lzma
 import socket
 import ssl
 import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest import mock
 from urllib.parse import quote
 
@@ -33,6 +35,10 @@ from tests.lab.certificates import write_certificates
 
 
 class ArchiveCase(SourceCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(self.forget, "hanoverd/sourced:v1", "hanoverd/sourced:latest")
+
     async def saved(self, content: str, *names: str) -> bytes:
         """Return the output of ``docker save`` for an image, and remove the image from the engine."""
         (self.folder / "Dockerfile").write_text(TINY % content)
@@ -41,9 +47,18 @@ class ArchiveCase(SourceCase):
             await self.engine.tag(image.id, name, "v1")
         query = "&".join(f"names={quote(f'{name}:v1')}" for name in names) or f"names={image.id}"
         _, archive = self.lab.docker("GET", f"/images/get?{query}")
-        for name in [*(f"{name}:v1" for name in names), "hanoverd/sourced:latest"]:
-            self.lab.docker("DELETE", f"/images/{quote(name, safe='')}?force=1")
+        self.forget(*(f"{name}:v1" for name in names), "hanoverd/sourced:latest")
         return archive
+
+    def forget(self, *names: str) -> None:
+        """Remove these names from the engine."""
+        for name in names:
+            self.lab.docker("DELETE", f"/images/{quote(name, safe='')}?force=1")
+
+    def image_id(self, name: str) -> str | None:
+        """Return the ID of the image with this name; None if there is none."""
+        status, content = self.lab.docker("GET", f"/images/{quote(name, safe='')}/json")
+        return json.loads(content)["Id"] if status == 200 else None
 
     def write(self, content: bytes, name: str = "app.tar") -> str:
         """Write a file in the folder."""
@@ -64,8 +79,8 @@ class FileTests(ArchiveCase):
             ("app.tar.zst", zstandard.ZstdCompressor().compress(archive)),
         ):
             image = await self.load(self.write(content, name))
-            self.assertEqual((self.label(image), image.name.reference), ("one", "lab/archived:v1"))
-            self.lab.docker("DELETE", "/images/lab%2Farchived:v1?force=1")
+            self.assertEqual((self.label(image), image.name.reference), ("one", "hanoverd/sourced:v1"))
+            self.forget("hanoverd/sourced:v1")
 
     async def test_an_image_without_a_name_is_loaded(self) -> None:
         image = await self.load(self.write(await self.saved("anonymous")))
@@ -75,8 +90,8 @@ class FileTests(ArchiveCase):
         for compress in (False, True):
             archive = as_oci(await self.saved("oci", "lab/archived"), compress=compress)
             image = await self.load(self.write(archive))
-            self.assertEqual((self.label(image), image.name.reference), ("oci", "lab/archived:v1"))
-            self.lab.docker("DELETE", "/images/lab%2Farchived:v1?force=1")
+            self.assertEqual((self.label(image), image.name.reference), ("oci", "hanoverd/sourced:v1"))
+            self.forget("hanoverd/sourced:v1")
 
     async def test_an_archive_for_several_platforms_is_loaded(self) -> None:
         archive = as_oci(await self.saved("oci", "lab/archived"), platforms=("amd64", "arm64"))
@@ -85,12 +100,47 @@ class FileTests(ArchiveCase):
         with mock.patch("platform.machine", return_value="s390x"):
             self.assertIn("no image for this host's architecture (s390x)", await self.fails(self.load("app.tar")))
 
+    async def test_no_name_of_an_archive_reaches_the_engine(self) -> None:
+        self.lab.docker("POST", "/images/load", await self.saved("theirs", "postgres"))
+        await self.engine.tag("postgres:v1", "postgres", "16")
+        postgres = self.image_id("postgres:16")
+        self.assertIsNotNone(postgres)
+        self.addCleanup(self.forget, "postgres:v1", "postgres:16", "hanoverd/sourced:16")
+        hostile = renamed(await self.saved("other", "lab/archived"), "lab/archived:v1", "postgres:16")
+        for archive in (hostile, as_oci(hostile), as_oci(hostile, annotation="org.opencontainers.image.ref.name")):
+            for compress in (
+                bytes,
+                functools.partial(gzip.compress, compresslevel=1),
+                functools.partial(lzma.compress, preset=0),
+            ):
+                image = await self.load(self.write(compress(archive)))
+                self.assertEqual((self.label(image), image.name.reference), ("other", "hanoverd/sourced:16"))
+                self.assertEqual(self.image_id("hanoverd/sourced:16"), image.id)
+                self.assertEqual(self.image_id("postgres:16"), postgres)
+                self.forget("hanoverd/sourced:16")
+
+    async def test_an_archive_whose_blob_was_changed_is_not_loaded(self) -> None:
+        files = members(as_oci(await self.saved("changed", "lab/archived")))
+        layer = max((name for name in files if name.startswith("blobs/")), key=lambda name: len(files[name]))
+        files[layer] = files[layer][:-1] + b"x"
+        message = await self.fails(self.load(self.write(tarred(files))), ObtainFailed)
+        self.assertIn(f'the digest of "{layer}', message)
+        self.assertIsNone(self.image_id("hanoverd/sourced:v1"))
+
+    async def test_an_archive_that_is_too_large_is_not_loaded(self) -> None:
+        archive = await self.saved("large", "lab/archived")
+        context = replace(self.context(), max_archive_size=len(archive) // 2)
+        for content, size in ((archive, "has "), (gzip.compress(archive, 1), "has more than ")):
+            source = ArchiveSource(self.write(content), context)
+            self.assertRegex(await self.fails(self.obtain(source), ObtainFailed), f"{size}.*see --archive-max-size")
+        self.assertIsNone(self.image_id("hanoverd/sourced:v1"))
+
     async def test_a_wrong_digest_is_found_before_the_engine_has_the_whole_archive(self) -> None:
         archive = gzip.compress(await self.saved("checked", "lab/archived"), 1)
         name, digest = self.write(archive), hashlib.sha256(archive).hexdigest()
         message = await self.fails(self.load(f"{name}@sha256:{'0' * 64}"), ObtainFailed)
         self.assertIn(f"has the wrong digest: sha256:{digest}", message)
-        self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
+        self.assertIsNone(self.image_id("hanoverd/sourced:v1"))
         self.assertEqual(self.label(await self.load(f"{name}@sha256:{digest}")), "checked")
 
     async def test_a_file_that_is_not_an_archive_of_one_image_is_refused(self) -> None:
@@ -99,16 +149,16 @@ class FileTests(ArchiveCase):
         empty = io.BytesIO()
         tarfile.open(fileobj=empty, mode="w").close()
         for content, message in (
-            (b"", "is damaged or incomplete"),
-            (b"no tar at all" * 1000, "is damaged or incomplete"),
-            (archive[: len(archive) // 2], "is damaged or incomplete"),
+            (b"", "has neither manifest.json nor index.json"),
+            (b"no tar at all" * 1000, "cannot be used: it is not a tar"),
+            (archive[: len(archive) // 2], "cannot be used: it ends within a file"),
             (gzip.compress(archive, 1)[:-1000], "is damaged or incomplete"),
-            (zstandard.ZstdCompressor().compress(archive)[:-1000], "is damaged or incomplete"),
+            (zstandard.ZstdCompressor().compress(archive)[:-1000], "cannot be used: it ends within a file"),
             (empty.getvalue(), "has neither manifest.json nor index.json"),
-            (two, "has 2 images \\(lab/archived:v1, lab/other:v1\\)"),
+            (two, 'has 2 images \\("lab/archived:v1", "lab/other:v1"\\)'),
         ):
             self.assertRegex(await self.fails(self.load(self.write(content)), ObtainFailed), message)
-        self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
+        self.assertIsNone(self.image_id("hanoverd/sourced:v1"))
         source = ArchiveSource("nothing.tar", self.context())
         with self.assertRaisesRegex(ObtainFailed, "there is no archive .*nothing.tar"):
             source.check()
@@ -166,8 +216,8 @@ class HttpsTests(ArchiveCase):
         archive = await self.saved("cut", "lab/archived")
         with raw_server(f"HTTP/1.1 200 OK\r\nContent-Length: {len(archive)}\r\n\r\n".encode() + archive[:5000]) as port:
             message = await self.fails(self.load(f"http://127.0.0.1:{port}/app.tar"), ObtainFailed)
-        self.assertIn("is damaged or incomplete", message)
-        self.assertEqual(self.lab.docker("GET", "/images/lab%2Farchived:v1/json")[0], 404)
+        self.assertIn("the server stopped after 4.9KiB of", message)
+        self.assertIsNone(self.image_id("hanoverd/sourced:v1"))
 
     async def test_a_load_from_a_silent_server_can_be_cancelled(self) -> None:
         archive = await self.saved("slow", "lab/archived")
@@ -275,6 +325,20 @@ def tarred(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def renamed(archive: bytes, old: str, new: str) -> bytes:
+    """Return an archive of ``docker save`` whose image has another name."""
+    files = members(archive)
+    assert old in files["manifest.json"].decode()
+    repositories = {new.partition(":")[0]: {new.partition(":")[2]: "0" * 64}}
+    return tarred(
+        {
+            **files,
+            "manifest.json": files["manifest.json"].replace(old.encode(), new.encode()),
+            "repositories": json.dumps(repositories).encode(),
+        }
+    )
+
+
 def merged(one: bytes, other: bytes) -> bytes:
     """Return one archive with the images of two."""
     files = {**members(one), **members(other)}
@@ -282,7 +346,13 @@ def merged(one: bytes, other: bytes) -> bytes:
     return tarred({**files, "manifest.json": json.dumps([*manifests[0], *manifests[1]]).encode()})
 
 
-def as_oci(archive: bytes, *, compress: bool = False, platforms: tuple[str, ...] = ()) -> bytes:
+def as_oci(
+    archive: bytes,
+    *,
+    compress: bool = False,
+    platforms: tuple[str, ...] = (),
+    annotation: str = "io.containerd.image.name",
+) -> bytes:
     """Convert an archive of ``docker save`` to an OCI archive (OCI image layout specification)."""
     files = members(archive)
     [image] = json.loads(files["manifest.json"])
@@ -304,6 +374,6 @@ def as_oci(archive: bytes, *, compress: bool = False, platforms: tuple[str, ...]
     if platforms:
         fitting = [{**described, "platform": {"os": "linux", "architecture": name}} for name in platforms]
         described = blob(json.dumps({"schemaVersion": 2, "manifests": fitting}).encode(), "index.v1+json")
-    described["annotations"] = {"io.containerd.image.name": image["RepoTags"][0]}
+    described["annotations"] = {annotation: image["RepoTags"][0]}
     index = {"schemaVersion": 2, "manifests": [described]}
     return tarred({"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": json.dumps(index).encode(), **blobs})

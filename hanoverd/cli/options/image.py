@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hanoverd.cli.options.option import Kind, Option, Secret
-from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, SIZE, Context, Value, one_of, plain
+from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, POSITIVE_SIZE, SIZE, Context, Value, one_of, plain
 from hanoverd.spec.build import BUILDERS, PULLS, parse_build_arg
 from hanoverd.spec.git_options import parse_submodules
 from hanoverd.text.sizes import parse_size
@@ -31,6 +31,18 @@ PULL = Option(
     text="As in docker run.",
     value=one_of(PULLS),
     place="source.pull",
+)
+
+MAX_ARCHIVE_SIZE = Option(
+    name="archive-max-size",
+    metavar="SIZE",
+    default="10g",
+    help="Maximum size of the archive that an image is loaded from",
+    text="""\
+A size as in docker run: ``500m``, ``2.5g``. It holds for the archive as it is stored, and for the archive after it was
+decompressed. A larger archive fails the handover.""",
+    value=POSITIVE_SIZE,
+    place="source.max_archive_size",
 )
 
 BUILD = (

@@ -84,6 +84,11 @@ def _positive(seconds: float) -> None:
         raise ValueError("must be more than 0: write 30s or 5m, for example")
 
 
+def _not_empty(size: int) -> None:
+    if size == 0:
+        raise ValueError("must be more than 0: write 500m or 10g, for example")
+
+
 def _parse_catchable_signal(text: str) -> str:
     signal = parse_signal(text)
     if signal in _UNCATCHABLE:
@@ -135,6 +140,7 @@ NOT = plain(lambda text: not parse_boolean(text))
 DURATION = replace(plain(parse_duration), check=_not_negative)
 POSITIVE_DURATION = replace(DURATION, check=_positive)
 SIZE = plain(parse_size)
+POSITIVE_SIZE = replace(SIZE, check=_not_empty)
 WHOLE_SECONDS = plain(parse_whole_seconds)
 SIGNAL = plain(parse_signal, is_late=True)
 CATCHABLE_SIGNAL = plain(_parse_catchable_signal, is_late=True)

@@ -103,7 +103,9 @@ def test_every_option_arrives() -> None:
             "--log-format=json",
             *("--build-file=Dockerfile.web", "--build-arg=A=1", "--build-arg=COLOUR", "--build-target=last"),
             *("--no-cache", "--builder=classic", "--pull=never", "--git-protocol=ssh", "--state-dir=state"),
+            "--build-context-limit=2g",
             *("--git-submodules=github.com/me/*", "--git-submodules=h:8/a/b", "--git-max-size=20g"),
+            "--archive-max-size=1.5g",
             "team/web:2",
             "serve",
             "--fast",
@@ -116,10 +118,16 @@ def test_every_option_arrives() -> None:
             name=SourceName("image", "team/web:2"),
             state_folder="/srv/Corner Shop/state",
             build=BuildOptions(
-                "Dockerfile.web", {"A": "1", "COLOUR": "blue"}, "last", no_cache=True, builder="classic"
+                "Dockerfile.web",
+                {"A": "1", "COLOUR": "blue"},
+                "last",
+                no_cache=True,
+                builder="classic",
+                context_limit=2 << 30,
             ),
             pull="never",
             git=GitOptions("ssh", ("github.com/me/*", "h:8/a/b"), 20 * 1024**3),
+            max_archive_size=1536 * 1024**2,
         ),
         container=ContainerSpec(
             command=("serve", "--fast"),

@@ -12,7 +12,8 @@ import pytest
 
 from hanoverd.docker.abort import Abort
 from hanoverd.images.archive import ArchiveSource
-from hanoverd.images.archive_stream import Contents, repacked
+from hanoverd.images.archive_location import ArchiveLocation
+from hanoverd.images.archive_stream import Contents, Wanted, repacked
 from hanoverd.images.downloads import version_of
 from hanoverd.runtime.errors import MissingExtra
 from tests.fakes.source_context import source_context
@@ -65,7 +66,7 @@ def test_an_installed_library_is_found(tmp_path: Path) -> None:
 def test_a_missing_library_is_reported_when_it_is_needed() -> None:
     compressed = io.BytesIO(b"\x28\xb5\x2f\xfd and so on")
     with pytest.raises(MissingExtra) as caught:
-        list(repacked(compressed, "app.tar", None, Contents(), Abort()))
+        list(repacked(compressed, Wanted("app.tar", "web"), Contents(), Abort()))
     assert ZSTD in str(caught.value)
     with pytest.raises(MissingExtra):
-        version_of("s3://bucket/app.tar", "app.tar")
+        version_of(ArchiveLocation.parse("s3://bucket/app.tar", Path("/")), Abort())

@@ -20,7 +20,7 @@ from hanoverd.text.durations import format_duration, parse_duration, parse_whole
 from hanoverd.text.lines import LONGEST_LINE, LineCutter
 from hanoverd.text.quoting import quoted
 from hanoverd.text.signals import parse_signal
-from hanoverd.text.sizes import parse_size
+from hanoverd.text.sizes import format_size, parse_size
 from tests.unit.strategies import any_text, text_like
 
 PARSERS: list[tuple[Callable[[str], object], str]] = [
@@ -83,6 +83,16 @@ def test_a_size_is_a_number_times_a_power_of_1024(number: int, unit: str) -> Non
     else:
         with pytest.raises(ValueError, match="invalid size"):
             parse_size(f"{number}{unit}")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0B"), (1023, "1023B"), (1024, "1KiB"), (1536, "1.5KiB"), (10 * 1024**3, "10GiB"), (2**63, "8192PiB")],
+)
+def test_a_size_for_people_has_one_decimal_at_most(size: int, text: str) -> None:
+    assert format_size(size) == text
+    if size < 2**63:
+        assert parse_size(text) == size
 
 
 @given(any_text)
