@@ -16,7 +16,9 @@ from hanoverd.docker.credentials import Credentials
 from hanoverd.docker.engine import Engine
 from hanoverd.images import Progress, Source
 from hanoverd.runtime.cancellation import Outcome, shielded
+from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import EngineRefused, HanoverdError, ObtainFailed, OperationFailed
+from hanoverd.spec.container import Image
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.durations import format_duration
 from hanoverd.text.short_id import short_id
@@ -25,7 +27,9 @@ log = Logger()
 
 
 class Builder:
-    """Obtains images from ``source``, pushes them as ``image``, and calls ``notify``; one build at a time."""
+    """Obtains images from ``source``, each within ``obtain_timeout`` seconds, pushes them as ``image``, and calls ``notify``;
+    one build at a time.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Builder:
         image: ImageName,
         notify: Callable[[], Coroutine[Deferred[Any], Any, None]],
         progress: Progress,
+        obtain_timeout: float,
     ) -> None:
         self._clock = clock
         self._engine = engine
@@ -44,12 +49,18 @@ class Builder:
         self._image = image
         self._notify = notify
         self._progress = progress
+        self._obtain_timeout = obtain_timeout
         self._requests = Requests()
         self._building: Deferred[None] | None = None
+        #: The commit that is being built; None: no build runs, or it is of the newest one.
+        self._building_revision: str | None = None
         self._is_stopping = False
 
     def trigger(self, reason: str, revision: str | None = None) -> None:
-        """Build ``revision`` (a commit), or the newest revision. Cancels a build that runs."""
+        """Build ``revision`` (a commit), or the newest revision. Cancels a build that runs, unless it is of ``revision``."""
+        if revision is not None and revision == self._building_revision and self._requests.is_empty:
+            log.info("builder: {reason}, which is being built", event="build_running", reason=reason)
+            return
         self._requests = self._requests.add_trigger(reason, revision)
         self._start_next()
 
@@ -73,7 +84,7 @@ class Builder:
         """
         start = self._clock.seconds()
         log.info("builder: {source}", event="build_obtaining", source=self._source.describe())
-        image = await self._source.obtain(self._progress, revision)
+        image = await self._obtain(revision)
         self._requests = replace(self._requests, obtained=image.revision)
         await self._engine.tag(image.id, self._image.repository, self._image.tag_or_digest)
         await self._push()
@@ -88,6 +99,16 @@ class Builder:
             seconds=seconds,
             took=format_duration(seconds),
         )
+
+    async def _obtain(self, revision: str | None) -> Image:
+        obtaining = Deferred.fromCoroutine(self._source.obtain(self._progress, revision))
+        try:
+            return await within(self._clock, self._obtain_timeout, obtaining)
+        except TimedOut:
+            raise ObtainFailed(
+                f"{self._source.describe()}: not done within {format_duration(self._obtain_timeout)}: check what it waits "
+                "for, or set a longer --obtain-timeout"
+            ) from None
 
     async def _push(self) -> None:
         image = self._image
@@ -110,11 +131,13 @@ class Builder:
         self._requests = self._requests.catch_up()
         if not self._requests.is_empty:
             request, self._requests = self._requests.next_request(), self._requests.cleared()
+            target = request.target
+            self._building_revision = target.revision if isinstance(target, SourceTarget) else None
             building = self._building = Deferred.fromCoroutine(self._build_and_log(request))
             building.addCallback(self._build_ended)
 
     def _build_ended(self, _result: None) -> None:
-        self._building = None
+        self._building = self._building_revision = None
         self._start_next()
 
     async def _build_and_log(self, request: Request) -> None:
@@ -122,7 +145,7 @@ class Builder:
             "builder: build: {trigger}", event="build", trigger=", ".join(request.reasons), reasons=request.reasons
         )
         try:
-            await self.build(request.target.revision if isinstance(request.target, SourceTarget) else None)
+            await self.build(self._building_revision)
         except CancelledError:
             log.info("builder: build cancelled", event="build_cancelled")
         except HanoverdError as error:

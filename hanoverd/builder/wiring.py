@@ -47,4 +47,6 @@ def _builder(spec: BuilderSpec, environ: Mapping[str, str], reactor: ObtainReact
     trust = load_trust(spec.hookbot.ca_file)
     check_engine(address)
     notify = partial(publish, reactor, spec.notify, trust, UPDATE)
-    return pool, source, Builder(reactor, engine, context.credentials, source, spec.image, notify, show_progress())
+    credentials, progress = context.credentials, show_progress()
+    builder = Builder(reactor, engine, credentials, source, spec.image, notify, progress, spec.obtain_timeout)
+    return pool, source, builder

@@ -238,6 +238,9 @@ class _Connection:
         self._abort.forget()
         if isinstance(error, _FAILURES):
             self._raise(error)
+        if isinstance(error, (KeyError, TypeError)) and isinstance(error.__context__, requests.HTTPError):
+            # docker-py expects a message in each answer with an error status.
+            self._raise(error.__context__)
 
     def _open(self) -> docker.APIClient:
         tls: docker.tls.TLSConfig | bool = False
@@ -257,10 +260,12 @@ class _Connection:
 
     def _raise(self, error: Exception) -> NoReturn:
         action = f"cannot {self._action}"
-        if isinstance(error, docker.errors.APIError) and error.response is not None:
+        if isinstance(error, (docker.errors.APIError, requests.HTTPError)) and error.response is not None:
             status = error.response.status_code
             kind = {404: NotFound, 409: Conflict}.get(status, EngineRefused)
-            raise kind(action, status, str(error.explanation or error).strip()) from error
+            # Not the text of the error: it has the URL, with the values of build arguments.
+            reason = str(getattr(error, "explanation", None) or "").strip() or f"{status} {error.response.reason}"
+            raise kind(action, status, reason) from error
         raise connection_failure(action, self._address, error) from error
 
 

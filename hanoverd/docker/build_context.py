@@ -110,8 +110,7 @@ class BuildContext:
 
     def _blocks(self, abort: Abort, most: int | None) -> Iterator[bytes]:
         tar = _Tar(self.folder, most)
-        for found in walk(self.folder, self.read_ignored()):
-            abort.check()
+        for found in walk(self.folder, self.read_ignored(), abort.check):
             with naming(found.path):
                 yield from tar.entry(found)
         if Path(self.dockerfile).is_absolute():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,16 +56,16 @@ class _Level:
         return name
 
 
-def walk(root: Path, ignored: Ignored) -> Iterator[Found]:
+def walk(root: Path, ignored: Ignored, check: Callable[[], object] = lambda: None) -> Iterator[Found]:
     """Yield the files in ``root`` that are not ignored, in any order; a folder comes before its contents.
 
-    Raises ``OSError`` with the path in the context, and for a path that is longer than ``LONGEST_PATH``.
+    Calls ``check`` for each file, also for an ignored one: it can raise an error to end the walk. Raises ``OSError`` with the path in the context, and for a path that is longer than ``LONGEST_PATH``.
     """
     # The folder itself is the user's: it may be a link.
     here = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
     try:
         levels = [_Level("", ignored.top, _identity(here))]
-        yield from _listed(here, levels[-1], ignored)
+        yield from _listed(here, levels[-1], ignored, check)
         while levels:
             level = levels[-1]
             if level.waiting:
@@ -74,7 +74,7 @@ def walk(root: Path, ignored: Ignored) -> Iterator[Found]:
                     here = _replaced(here, os.open(name, _FOLDER, dir_fd=here))
                 verdict = ignored.verdict_inside(level.verdict, name)
                 levels.append(_Level(f"{level.prefix}{name}/", verdict, _identity(here)))
-                yield from _listed(here, levels[-1], ignored)
+                yield from _listed(here, levels[-1], ignored, check)
             else:
                 levels.pop()
                 if levels:
@@ -92,10 +92,11 @@ def naming(path: str) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, path) from error
 
 
-def _listed(folder: int, level: _Level, ignored: Ignored) -> Iterator[Found]:
+def _listed(folder: int, level: _Level, ignored: Ignored, check: Callable[[], object]) -> Iterator[Found]:
     """Yield the files of one folder, and add its folders to ``level.waiting``."""
     with naming(level.prefix), os.scandir(folder) as listing:
         for entry in listing:
+            check()
             path = level.prefix + entry.name
             verdict = ignored.verdict_inside(level.verdict, entry.name)
             is_folder = entry.is_dir(follow_symlinks=False)

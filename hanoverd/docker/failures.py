@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import re
 import ssl
 from collections.abc import Iterator
 
 from hanoverd.docker.address import EngineAddress
 from hanoverd.runtime.errors import EngineError, EnginePermission, EngineUnreachable
+
+_QUERY = re.compile(r"\?[^\s'\"]*")
 
 
 def connection_failure(action: str, address: EngineAddress, error: Exception) -> EngineError:
@@ -52,4 +55,5 @@ def _errno_of(error: BaseException) -> int | None:
 def _innermost_text(error: BaseException) -> str:
     """Return the text of the innermost error: the outer ones repeat each other."""
     texts = [one.strerror for one in _chain(error) if isinstance(one, OSError) and one.strerror]
-    return str(texts[-1]) if texts else f"{type(error).__name__}: {error}"
+    # The query of a URL has the values of build arguments.
+    return str(texts[-1]) if texts else _QUERY.sub("?…", f"{type(error).__name__}: {error}")

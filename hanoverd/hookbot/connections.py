@@ -99,15 +99,24 @@ class LimitedConnections(WrappingFactory[LimitedConnection]):
         if connection.network is not None and most is not None and self._of_network[connection.network] >= most:
             self._report(connection.network, f"it has {most} connections")
             return False
-        if self._of_network.total() < self._limits.connections:
+        limit = self._reached()
+        if limit is None:
             return True
-        self._report(str(connection.network or "loopback"), f"there are {self._limits.connections} connections")
+        self._report(str(connection.network or "loopback"), limit)
         oldest = next(iter(self._untrusted), None)
         if oldest is None:
             return False
         self.forget(oldest)
         oldest.abortConnection()
         return True
+
+    def _reached(self) -> str | None:
+        """Return which limit of all connections is reached; None if there is none."""
+        if self._of_network.total() >= self._limits.connections:
+            return f"there are {self._limits.connections} connections"
+        if len(self._untrusted) >= self._limits.strangers:
+            return f"there are {self._limits.strangers} connections without a token"
+        return None
 
     def registerProtocol(self, p: LimitedConnection) -> None:
         """Count a connection."""

@@ -1,4 +1,4 @@
-"""Limits for peers that send too much: frames of a websocket, and messages."""
+"""Limits for peers that send too much."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
-class FrameLimit:
-    """Allows ``most`` frames within ``period`` seconds."""
+class RateLimit:
+    """Allows ``most`` events, such as frames of a websocket, within ``period`` seconds."""
 
     def __init__(self, most: int, period: float) -> None:
         self._most = most
@@ -17,7 +17,7 @@ class FrameLimit:
         self._count = 0
 
     def allows(self, now: float) -> bool:
-        """Count a frame at the time ``now``, in seconds; return whether it is within the limit."""
+        """Count an event at the time ``now``, in seconds; return whether it is within the limit."""
         if self._since is None or now - self._since >= self._period:
             self._since, self._count = now, 0
         self._count += 1

@@ -106,6 +106,8 @@ def _text(values: Any, name: str) -> str:
     value = values[name]
     if not isinstance(value, str):
         raise TypeError(f"its {name} is no text")
+    # A JSON text can have halves of surrogate pairs, which are no characters.
+    value.encode()
     return value
 
 

@@ -45,7 +45,7 @@ class ServerLimits:
     ``webhook`` the largest webhook that the router reads: GitHub's limit (GitHub's documentation, "Webhook events and
     payloads"). All bodies that are being received have ``bodies`` together.
 
-    There are at most ``connections``, and ``per_address`` from one address (None: any number): from one IPv4 address, or one
+    There are at most ``connections``, ``strangers`` of them without a valid token, and ``per_address`` from one address (None: any number): from one IPv4 address, or one
     IPv6 network of 64 bits. Loopback addresses are exempt: a front end may be there.
 
     A listener is dropped when it has not received a message within ``send_timeout``, when more than ``waiting`` messages or
@@ -62,6 +62,7 @@ class ServerLimits:
     webhook: int = 26 * _MIB
     bodies: int = 64 * _MIB
     connections: int = 10_000
+    strangers: int = 2000
     per_address: int | None = 100
     send_timeout: float = 10.0
     waiting: int = 100

@@ -16,6 +16,7 @@ from twisted.web.server import Request
 
 from hanoverd.hookbot.admission import Admission, Admitted, RequestHead, Verb
 from hanoverd.hookbot.connections import LimitedConnections
+from hanoverd.hookbot.flood import RateLimit
 from hanoverd.hookbot.github import Webhook, read_push
 from hanoverd.hookbot.limits import ServerLimits, ServerTimeouts
 from hanoverd.hookbot.pushes import PushMemory
@@ -27,6 +28,9 @@ from hanoverd.text.quoting import quoted
 log = Logger()
 
 _OK = b"OK\n"
+
+#: How many refused webhooks are logged, and within how many seconds.
+_MOST_REPORTS, _REPORT_PERIOD = 20, 60.0
 
 
 class Server:
@@ -48,6 +52,7 @@ class Server:
         self._limits = limits
         self._now = now
         self._pushes = PushMemory(now())
+        self._reports = RateLimit(_MOST_REPORTS, _REPORT_PERIOD)
         self._admission = Admission(key, limits, has_router=github_secret is not None)
         self.subscribers = Subscribers(clock, limits, timeouts)
 
@@ -91,7 +96,9 @@ class Server:
                 return b"OK: ignored, because it is not a push to a branch\n"
             self._pushes.accept(push, self._now())
         except Refused as refused:
-            log.error("hookbot: webhook refused: {error}", event="webhook_dropped", error=refused)
+            # Anyone can send webhooks, and the sender has the reason anyway.
+            if self._reports.allows(self._clock.seconds()):
+                log.error("hookbot: webhook refused: {error}", event="webhook_dropped", error=refused)
             raise
         log.info("hookbot: published a push to {topic}", event="push_routed", topic=quoted(push.topic))
         self.subscribers.send(push.topic, push.message)

@@ -23,7 +23,7 @@ class Subscribers:
         #: The listeners that have not received the last message, and when they are dropped; the slowest is the first.
         self._behind: dict[Connection, IDelayedCall] = {}
         self._websockets, self._prepare = serve_websockets(
-            clock, self._opened, self._closed, timeouts, (limits.frames, limits.frames_period)
+            clock, self._opened, self._closed, self._flooding, timeouts, (limits.frames, limits.frames_period)
         )
 
     @property
@@ -100,13 +100,16 @@ class Subscribers:
 
     def _drop(self, connection: Connection, reason: str) -> None:
         log.warn(
-            "hookbot: dropped the slow listener {peer}: {reason}",
+            "hookbot: dropped the listener {peer}: {reason}",
             event="listener_dropped",
             peer=connection.peer,
             reason=reason,
         )
         connection.forget()
         connection.drop()
+
+    def _flooding(self, connection: Connection) -> None:
+        self._drop(connection, "it sends too many frames")
 
     def _opened(self, connection: Connection) -> None:
         self._of_topic.setdefault(_topic(connection), set()).add(connection)

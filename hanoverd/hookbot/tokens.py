@@ -56,7 +56,7 @@ def url_with_token(text: str, key: str, base: str) -> tuple[str, str]:
         scheme = url.scheme
     else:
         scheme = url.http().partition("://")[0]
-    fragment = f"#{quote(url.fragment)}" if url.fragment else ""
+    fragment = f"#{quote(url.fragment, errors='surrogateescape')}" if url.fragment else ""
     return token, f"{scheme}://{token}@{str(url).partition('://')[2]}{query}{fragment}"
 
 
@@ -70,6 +70,6 @@ def _without_query(text: str) -> tuple[str, str]:
 def _tokens(key: str, path: str) -> Iterator[str]:
     """Yield the tokens for the path, and for all folders above it, in linear time."""
     made = hmac.new(key.encode(), digestmod=hashlib.sha1)
-    for part in re.findall(rb"[^/]*/|[^/]+", path.encode("utf-8", "surrogateescape")):
+    for part in re.findall(rb"[^/]*/|[^/]+", path.encode("utf-8", "surrogateescape")) or [b""]:
         made.update(part)
         yield made.copy().hexdigest()

@@ -16,12 +16,13 @@ from autobahn.twisted.websocket import (
 )
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.logger import Logger
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from hanoverd import __version__
 from hanoverd.hookbot.endpoints import Trust, basic_authorization, hookbot_endpoint
-from hanoverd.hookbot.flood import FrameLimit
+from hanoverd.hookbot.flood import RateLimit
 from hanoverd.hookbot.limits import ClientTimeouts, ServerTimeouts
 from hanoverd.hookbot.open_failure import open_failure
 from hanoverd.hookbot.protocol import MAX_MESSAGE_BYTES, UNSAFE_CONSENT, UNSAFE_HEADER
@@ -68,7 +69,7 @@ async def listen(
         # Only a pong counts: a server may still send although it no longer receives.
         autoPingRestartOnAnyTraffic=False,
     )
-    client = _Client(on_open, on_message, on_oversize, FrameLimit(*timeouts.frames))
+    client = _Client(on_open, on_message, on_oversize, RateLimit(*timeouts.frames))
     factory.protocol = lambda: client  # type: ignore[assignment]  # it is only ever called
     try:
         await settled(hookbot_endpoint(reactor, url, trust, timeouts.open).connect(factory))
@@ -80,15 +81,34 @@ async def listen(
     return await settled(client.ended, client.drop)
 
 
+class _Quiet:
+    """Logs errors only: autobahn warns at whatever its peer does wrong, with the peer's own words."""
+
+    _log = Logger()
+
+    def error(self, text: str, **fields: Any) -> None:
+        """Log an error."""
+        self._log.error(text, **fields)
+
+    critical = error
+
+    def debug(self, text: str, **fields: Any) -> None:
+        """Do not log."""
+
+    trace = info = warn = debug
+
+
 class _Client(WebSocketClientProtocol):
     """A client's connection to a server."""
+
+    log = _Quiet()
 
     def __init__(
         self,
         on_open: Callable[[], object],
         on_message: Callable[[bytes], object],
         on_oversize: Callable[[int], object],
-        frames: FrameLimit,
+        frames: RateLimit,
     ) -> None:
         super().__init__()
         self._frames = frames
@@ -181,12 +201,15 @@ def _abort(transport: Any) -> None:
 class Connection(WebSocketServerProtocol):
     """A listener's connection to the server; made by ``serve_websockets``."""
 
+    log = _Quiet()
+
     #: Set by ``serve_websockets``.
     opened: Callable[[Connection], object]
     closed: Callable[[Connection], object]
+    flooding: Callable[[Connection], object]
 
     #: Limits what the listener sends.
-    frames: FrameLimit
+    frames: RateLimit
 
     #: Whether the listener has not yet received the last message.
     is_behind = False
@@ -217,7 +240,7 @@ class Connection(WebSocketServerProtocol):
         if self.frames.allows(self.factory.reactor.seconds()):
             super().onFrameBegin()
         else:
-            self.wasNotCleanReason = "the listener sends too many frames"
+            self.flooding(self)
             self.dropConnection(abort=True)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: FBT001  # autobahn's
@@ -281,18 +304,19 @@ def serve_websockets(
     reactor: IReactorTime,
     opened: Callable[[Connection], object],
     closed: Callable[[Connection], object],
+    flooding: Callable[[Connection], object],
     timeouts: ServerTimeouts = _SERVER_TIMEOUTS,
     frames: tuple[int, float] = (100, 30.0),
 ) -> tuple[IResource, Callable[[bytes], Any]]:
     """Return a resource that upgrades requests to websockets, and a function that prepares a message for any number of them.
 
     ``opened`` and ``closed`` are called with each connection. A listener may send so many ``frames``, within so many
-    seconds.
+    seconds; then ``flooding`` is called with its connection, which is dropped.
     """
 
     def connection() -> Connection:
         made = Connection()
-        made.opened, made.closed, made.frames = opened, closed, FrameLimit(*frames)
+        made.opened, made.closed, made.flooding, made.frames = opened, closed, flooding, RateLimit(*frames)
         return made
 
     factory = WebSocketServerFactory(reactor=reactor)

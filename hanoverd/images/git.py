@@ -51,10 +51,10 @@ class GitSource:
         async with self._checkouts.of(self._mirror, commit) as checkout:
             folder = Path(checkout, self._location.folder)
             # A symbolic link in the repository must not make the build read another folder of this host.
-            if not folder.is_dir() or not folder.resolve().is_relative_to(checkout.resolve()):
+            if not folder.is_dir() or not _is_inside(checkout, folder):
                 raise ObtainFailed(f"{self._location.shown} has no folder {self._location.folder} at {commit}")
             build_context = find_build_context(folder, None if self._file is None else folder / self._file, checkout)
-            if not build_context.dockerfile_path.resolve().is_relative_to(checkout.resolve()):
+            if not _is_inside(checkout, build_context.dockerfile_path):
                 raise ObtainFailed(
                     f"the Dockerfile {build_context.dockerfile} of {self._location.shown} is a link to a file outside it"
                 )
@@ -65,6 +65,14 @@ class GitSource:
     async def newest(self) -> str | None:
         """Return the commit at the head of the branch."""
         return await self._mirror.remote_head()
+
+
+def _is_inside(checkout: Path, path: Path) -> bool:
+    """Return whether ``path`` is in the checkout, also when all links are followed."""
+    try:
+        return path.resolve().is_relative_to(checkout.resolve())
+    except (OSError, RuntimeError):
+        return False  # Links that lead to themselves, or a thousand links in a row.
 
 
 def _commit(revision: str) -> str:

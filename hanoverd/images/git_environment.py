@@ -45,6 +45,9 @@ _SETTINGS = (
     # Names that mean .git on other file systems are refused, too.
     ("core.protectHFS", "true"),
     ("core.protectNTFS", "true"),
+    # On a host with many processors, the limit of its memory would else be too low for large repositories.
+    ("pack.threads", "4"),
+    ("pack.windowMemory", "256m"),
     ("http.lowSpeedLimit", str(_MIN_SPEED)),
     ("http.lowSpeedTime", str(_MIN_SPEED_SECONDS)),
 )

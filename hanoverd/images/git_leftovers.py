@@ -24,6 +24,9 @@ _INTERVAL = 0.1
 
 _LOCK = ".lock"
 
+#: How names of unfinished packs begin: of git-index-pack(1), and of git-repack(1).
+_TEMPORARY = ("tmp_", ".tmp-")
+
 
 class Leftovers:
     """The leftovers in ``repository``; call it only while no other hanoverd works there."""
@@ -43,8 +46,9 @@ class Leftovers:
         Fails with ``ObtainFailed`` if one cannot be removed. Cancel ends the wait.
         """
         try:
-            for path in (self._repository / "objects" / "pack").glob("tmp_*"):
-                path.unlink(missing_ok=True)
+            for path in _entries(self._repository / "objects" / "pack"):
+                if path.name.startswith(_TEMPORARY):
+                    path.unlink(missing_ok=True)
             for lock in self.locks():
                 await self._wait_for(lock)
         except OSError as error:

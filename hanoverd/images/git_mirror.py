@@ -145,6 +145,7 @@ class Mirror:
         if not (self._repository / "HEAD").exists():
             # Without a template: it can have hooks.
             await self.git.run("init", "--quiet", "--bare", "--template=", "--object-format=sha1")
+            await self.git.check_settings()
         config = self._repository / "config"
         if config.is_symlink() or config.read_bytes() != _CONFIG:
             new = self._repository / "config.new"
@@ -227,7 +228,7 @@ class Mirror:
 
     async def _fetch(self, *refspecs: str) -> None:
         # --prune: a reference "a" may have been replaced by "a/b", and git cannot store both.
-        options = ["--quiet", "--force", "--no-write-fetch-head", "--no-tags", "--prune"]
+        options = ["--quiet", "--force", "--no-write-fetch-head", "--no-tags", "--prune", "--no-auto-maintenance"]
         command = ["fetch", *options, "--", self.location.url, *refspecs]
         for attempt in range(1, _FETCH_ATTEMPTS + 1):
             await self._leftovers.remove()
@@ -238,7 +239,10 @@ class Mirror:
                 if attempt == _FETCH_ATTEMPTS or self._has_too_many_refs() or not self._leftovers.locks():
                     raise
             else:
-                return
+                break
+        # Not as a part of the fetch, whose files may be no larger than what is left of the limit. If it fails, the copy is
+        # larger and slower than it could be.
+        await self.git.succeeds("maintenance", "run", "--auto", "--quiet")
 
     async def _fetch_once(self, command: list[str]) -> None:
         room = self._max_size - sum(pack.stat().st_size for pack in (self._repository / "objects" / "pack").iterdir())

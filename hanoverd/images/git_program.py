@@ -74,6 +74,11 @@ class Git:
         if ended.code != 0:
             raise self._failure(arguments, ended)
 
+    async def check_settings(self) -> None:
+        """Fail if git does not know the variables with hanoverd's settings (before version 2.31)."""
+        if await self.try_("config", "core.hooksPath") != "/dev/null":
+            raise ObtainFailed("git is too old: hanoverd needs version 2.31 or newer")
+
     async def check_out(self, commit: str, folder: Path, index: Path) -> None:
         """Write the files of a commit into an empty folder; ``index`` is a file for git."""
         # LFS and other filters that the user has set up look for the URL here.

@@ -175,13 +175,16 @@ EVENTS = (
     _kind("hookbot_missed", "source", "What was pushed while hookbot was away is unknown."),
     _kind("hookbot_check_failed", "source error", "The source could not be asked for what was missed."),
     _kind("hookbot_serving", "address", "The hookbot server listens."),
-    _kind("listener_dropped", "peer reason", "The hookbot server dropped a listener that is too slow."),
+    _kind(
+        "listener_dropped", "peer reason", "The hookbot server dropped a listener that is too slow or sends too much."
+    ),
     _kind("push_routed", "topic", "The hookbot server published a push."),
     _kind("webhook_dropped", "error", "The hookbot server refused a webhook."),
     _kind("connection_dropped", "peer reason", "The hookbot server has too many connections, and dropped one."),
     # The builder.
     _kind("build", "reasons", "A build starts."),
     _kind("build_obtaining", "source", "The image is built or pulled."),
+    _kind("build_running", "reason", "A message names the commit that the builder is building already."),
     _kind("pushed", "image image_id seconds took", "The image is pushed, and hookbot is notified."),
     _kind("build_cancelled", "", "A build was cancelled."),
     _kind("build_failed", "error", "A build failed."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from hanoverd.spec.git_location import check_branch
 from hanoverd.spec.image_name import ImageName
@@ -110,7 +110,7 @@ def decoded_path(raw: bytes) -> str:
 
     Bytes that are not UTF-8 become surrogates.
     """
-    return unquote(raw.decode("utf-8", "surrogateescape"), errors="surrogateescape")
+    return unquote_to_bytes(raw).decode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)

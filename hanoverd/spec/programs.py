@@ -12,12 +12,16 @@ from hanoverd.spec.source import SourceSpec
 
 @dataclass(frozen=True)
 class BuilderSpec:
-    """A builder: what it builds and when, the name under which it pushes the image, and where it publishes that."""
+    """A builder: what it builds and when, the name under which it pushes the image, and where it publishes that.
+
+    The image must be obtained within ``obtain_timeout`` seconds.
+    """
 
     source: SourceSpec
     hookbot: HookbotSpec
     image: ImageName
     notify: HookbotURL
+    obtain_timeout: float
     once: bool = False
     log_format: str = TEXT
 

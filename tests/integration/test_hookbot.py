@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import shlex
 import subprocess
@@ -133,6 +135,43 @@ def test_a_push_reaches_the_clients_without_a_lost_request(
                 for process in (hookbot, builder, hanoverd):
                     for topic in (BRANCH, f"/sub/{image}", f"/pub/{image}"):
                         assert token_of(topic) not in process.log()
+
+
+def deliver(lab: Lab, payload: str) -> str:
+    """Send a webhook as GitHub does, with curl; return the status of the answer and its text."""
+    signature = hmac.new(GITHUB_SECRET.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    url = f"http://127.0.0.1:{HOOKBOT_PORT}/unsafe/pub/github.com/?extra-metadata=github"
+    headers = ["-H", "X-GitHub-Event: push", "-H", f"X-Hub-Signature-256: sha256={signature}"]
+    command = ["curl", "-sS", "-w", "%{http_code}", *headers, "--data-binary", payload, url]
+    return subprocess.run(lab.in_host(command), capture_output=True, text=True, check=True).stdout
+
+
+def test_a_copy_of_a_webhook_starts_nothing(
+    lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    commits = [hosted.push("one")]
+    with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
+        payloads = []
+        for number, name in enumerate(("two", "three"), 1):
+            commits.append(hosted.push(name))
+            push = {
+                "ref": "refs/heads/main",
+                "before": commits[-2],
+                "after": commits[-1],
+                "repository": {"full_name": "me/app", "pushed_at": int(time.time())},
+            }
+            payloads.append(json.dumps(push))
+            assert deliver(lab, payloads[-1]) == "OK\n200"
+            hanoverd.wait_live(f"app-{number}")
+        before = hanoverd.position
+        for payload in payloads * 2:
+            assert deliver(lab, payload).endswith("409")
+            hookbot.wait_event("webhook_dropped", error=contains("it was delivered before"))
+        # The next message is the first that arrives.
+        publish(lab, BRANCH.replace("/sub", "/pub"), "nonsense")
+        hanoverd.wait_event("hookbot_message_dropped", after=before)
+        assert not hanoverd.events("trigger", after=before)
+        assert version(lab) == "three"
 
 
 def test_a_message_selects_the_commit_and_sighup_deploys_it_again(

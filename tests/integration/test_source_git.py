@@ -119,6 +119,19 @@ class GitTests(GitCase):
         self.assertIn("has no folder etc", await self.fails(self.obtain(self.source(host, "#main:etc"))))
         self.assertIn("is a link to a file outside it", await self.fails(self.obtain(self.source(host, "#main"))))
 
+    async def test_links_that_lead_nowhere_are_refused(self) -> None:
+        host = self.host()
+        (self.app.work / "loop").symlink_to("loop")
+        for number in range(1100):
+            (self.app.work / f"link{number}").symlink_to(f"link{number + 1}")
+        (self.app.work / "Dockerfile").symlink_to("Dockerfile")
+        self.app.commit({})
+        self.assertIn("has no folder loop", await self.fails(self.obtain(self.source(host, "#main:loop"))))
+        self.assertIn("is a link to a file outside it", await self.fails(self.obtain(self.source(host, "#main"))))
+        build = BuildOptions(file="link0")
+        message = await self.fails(self.obtain(self.source(host, "#main", build=build)))
+        self.assertIn("is a link to a file outside it", message)
+
     async def test_submodules_are_included_and_fetched_once(self) -> None:
         host = self.host()
         part = Repository(self.folder / "part-work", self.hosted / "me" / "part")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanoverd.cli.options.option import Kind, Option, Secret
-from hanoverd.cli.options.values import BOOLEAN
+from hanoverd.cli.options.values import BOOLEAN, POSITIVE_DURATION
 
 HOOKBOT = Option(
     name="hookbot",
@@ -50,6 +50,15 @@ BUILDER = (
 of ``docker login``; then ``UPDATE`` is published there.""",
         secret=Secret.TOKEN,
         variable="HOOKBOT_DOCKER_NOTIFY_URL",
+    ),
+    Option(
+        name="obtain-timeout",
+        metavar="DURATION",
+        default="2h",
+        help="Maximum time to fetch and build the image",
+        text="If it takes longer, the build is cancelled and fails.",
+        value=POSITIVE_DURATION,
+        place="obtain_timeout",
     ),
     Option(
         name="once",

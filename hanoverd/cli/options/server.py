@@ -26,7 +26,7 @@ front end on the same host. ``0.0.0.0:8080`` is all IPv4 addresses, ``[::]:8080`
         help="Connections that one address may have; 0: any number",
         text="""\
 Raise it if many listeners, or a front end, reach hookbot from one address. A network of IPv6 (/64) counts as one address.
-Loopback addresses have no limit. In all, there may be 10,000 connections.""",
+Loopback addresses have no limit. In all, there may be 10,000 connections, 2,000 of them without a valid token.""",
     ),
     Option(
         name="router",

@@ -33,14 +33,16 @@ class World:
         self.push_error: Exception | None = None
         self.notify_error: Exception | None = None
         self.lines: list[str] = []
+        self.clock = Clock()
         self.builder = Builder(
-            Clock(),
+            self.clock,
             cast("Engine", self),
             cast("Credentials", self),
             self,
             NAME,
             self.notify,
             self.lines.append,
+            60.0,
         )
 
     # -- the source
@@ -124,6 +126,18 @@ def test_a_push_that_fails_is_not_notified(world: World, error: Exception) -> No
     assert "notify" not in world.events
 
 
+def test_a_build_that_never_ends_is_cancelled(world: World) -> None:
+    run = Run(world.builder.build())
+    world.clock.advance(59)
+    assert run.results == []
+    world.clock.advance(1)
+    assert world.events == ["obtain None", "cancelled"]
+    assert run.failed_with(ObtainFailed)
+    assert "build /app: not done within 1m: check what it waits for, or set a longer --obtain-timeout" in str(
+        run.results[0]
+    )
+
+
 def test_a_trigger_builds_its_revision(world: World) -> None:
     world.builder.trigger("a push", "b" * 40)
     assert world.events == [f"obtain {'b' * 40}"]
@@ -135,6 +149,18 @@ def test_a_trigger_cancels_the_build_that_runs(world: World) -> None:
     assert world.events == ["obtain None", "cancelled", "obtain None"]
     world.obtaining[1].callback(IMAGE)
     assert world.events[3:] == PUSHED
+
+
+def test_messages_about_the_commit_that_is_being_built_change_nothing(world: World) -> None:
+    for _ in range(100):
+        world.builder.trigger("a push", "b" * 40)
+    assert world.events == [f"obtain {'b' * 40}"]
+    world.builder.trigger("another push", "c" * 40)
+    world.builder.trigger("the first one again", "b" * 40)
+    assert world.events[1:] == ["cancelled", f"obtain {'c' * 40}", "cancelled", f"obtain {'b' * 40}"]
+    world.obtaining[-1].callback(IMAGE)
+    world.builder.trigger("and again", "b" * 40)
+    assert world.events[-1] == f"obtain {'b' * 40}"
 
 
 def test_the_newest_revision_is_built_unless_it_was(world: World) -> None:

@@ -103,6 +103,7 @@ def test_every_option_arrives() -> None:
             "--log-format=json",
             *("--build-file=Dockerfile.web", "--build-arg=A=1", "--build-arg=COLOUR", "--build-target=last"),
             *("--no-cache", "--builder=classic", "--pull=never", "--git-protocol=ssh", "--state-dir=state"),
+            "--build-context-limit=2g",
             *("--git-submodules=github.com/me/*", "--git-submodules=h:8/a/b", "--git-max-size=20g"),
             "--archive-max-size=1.5g",
             "team/web:2",
@@ -117,7 +118,12 @@ def test_every_option_arrives() -> None:
             name=SourceName("image", "team/web:2"),
             state_folder="/srv/Corner Shop/state",
             build=BuildOptions(
-                "Dockerfile.web", {"A": "1", "COLOUR": "blue"}, "last", no_cache=True, builder="classic"
+                "Dockerfile.web",
+                {"A": "1", "COLOUR": "blue"},
+                "last",
+                no_cache=True,
+                builder="classic",
+                context_limit=2 << 30,
             ),
             pull="never",
             git=GitOptions("ssh", ("github.com/me/*", "h:8/a/b"), 20 * 1024**3),
@@ -423,12 +429,12 @@ def test_a_command_line_without_its_tokens_means_the_same() -> None:
 def test_a_command_line_without_the_values_of_its_variables_means_the_same() -> None:
     given = [
         *("-e", "A=1", "--env=COLOUR", "-eB=", "--build-arg", "T=***", "--notify", "https://h/x", "--name=n"),
-        *("i", "-e", "C"),
+        *("--hook", "live=curl -H 'Authorization: Bearer T' x", "i", "-e", "C"),
     ]
     hidden, environ = without_secrets(*given)
     assert hidden == [
         *("--env=A=***", "--env=COLOUR", "--env=B=***", "--build-arg=T=***", "--notify=***", "--name=n"),
-        *("--", "i", "-e", "C"),
+        *("--hook=live=***", "--", "i", "-e", "C"),
     ]
     assert SECRETS in environ
     assert any_spec(*hidden, **environ) == any_spec(*given)

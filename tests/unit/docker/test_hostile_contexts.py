@@ -16,8 +16,8 @@ from hanoverd.docker import build_context, context_walk
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.build_context import LARGEST_FILE, BuildContext
 from hanoverd.docker.context_walk import walk
-from hanoverd.docker.dockerignore import Ignored
-from hanoverd.runtime.errors import ObtainFailed
+from hanoverd.docker.dockerignore import Ignored, Verdict
+from hanoverd.runtime.errors import EngineUnreachable, ObtainFailed
 from hanoverd.runtime.regular_files import open_entry
 
 
@@ -250,6 +250,26 @@ def test_of_many_folders_only_the_names_are_kept(folder: Path) -> None:
     for number in range(2000):
         (folder / f"more-{number}").mkdir()
     assert peak(folder) < few + 2000 * 40
+
+
+def test_an_abort_ends_the_walk_also_where_all_files_are_ignored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".dockerignore").write_text("*\n")
+    for number in range(100):
+        (folder / f"file-{number}").touch()
+    abort = Abort()
+    seen = []
+    decide = Ignored.verdict_inside
+
+    def decide_then_abort(ignored: Ignored, above: Verdict, name: str) -> Verdict:
+        if name.startswith("file-"):
+            seen.append(name)
+            abort.request()
+        return decide(ignored, above, name)
+
+    monkeypatch.setattr(Ignored, "verdict_inside", decide_then_abort)
+    with pytest.raises(EngineUnreachable):
+        list(BuildContext(folder, "Dockerfile").pack(abort))
+    assert len(seen) == 1
 
 
 def test_hard_links_beyond_the_limit_are_sent_as_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

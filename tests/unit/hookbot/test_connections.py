@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -60,10 +61,12 @@ def test_loopback_addresses_are_exempt_because_a_front_end_may_be_there() -> Non
     assert not any(connect(limited, "127.0.0.1")[1].is_aborted for _ in range(10))
 
 
-def test_the_oldest_connection_without_a_token_makes_room() -> None:
-    limited = connections(connections=3)
-    trusted, first, second = (connect(limited, f"192.0.2.{number}") for number in range(3))
+@pytest.mark.parametrize("limits", [{"connections": 3}, {"strangers": 2}], ids=str)
+def test_the_oldest_connection_without_a_token_makes_room(limits: dict[str, int]) -> None:
+    limited = connections(**limits)
+    trusted = connect(limited, "192.0.2.0")
     trusted[0].trust()
+    first, second = (connect(limited, f"192.0.2.{number}") for number in (1, 2))
     assert not connect(limited, "192.0.2.9")[1].is_aborted
     assert [transport.is_aborted for _, transport in (trusted, first, second)] == [False, True, False]
     # Its end arrives later, and is not counted twice.

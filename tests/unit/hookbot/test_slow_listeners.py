@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from hanoverd.hookbot.limits import ServerLimits, ServerTimeouts
 from hanoverd.hookbot.protocol import MAX_MESSAGE_BYTES
+from tests.unit.hookbot.observing import logged
 from tests.unit.hookbot.serving import ServerTestCase, read_all, slow_listener
 
 #: Frames of a client, with a mask of zeros: pings and pongs of the largest size, and parts of a message, which are empty.
@@ -82,6 +83,8 @@ class SlowListenerTests(ServerTestCase):
         return self.run_in_thread(story)
 
     def test_a_listener_that_sends_too_many_frames_is_dropped(self) -> Deferred[None]:
+        events = self.connections.enter_context(logged())
+
         def story() -> None:
             for frame in (PING, EMPTY_PART, PONG):
                 with slow_listener(self.port, "/sub/a") as flooding:
@@ -92,7 +95,10 @@ class SlowListenerTests(ServerTestCase):
                     flooding.sendall(frame * 10)
                     with pytest.raises(ConnectionResetError):
                         read_all(flooding)
-                    self.assertEqual(connection.wasNotCleanReason, "the listener sends too many frames")
+            reasons = [event.get("reason") for event in events if event.get("event") == "listener_dropped"]
+            self.assertEqual(reasons, ["it sends too many frames"] * 3)
+            # autobahn has a warning for each pong.
+            self.assertEqual([event for event in events if event["log_namespace"].startswith("autobahn")], [])
 
         return self.run_in_thread(story)
 

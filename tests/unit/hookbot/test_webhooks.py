@@ -15,6 +15,7 @@ from websockets.sync.client import ClientConnection
 
 from hanoverd.hookbot.limits import ServerLimits
 from hanoverd.hookbot.protocol import MAX_MESSAGE_BYTES
+from tests.unit.hookbot.observing import logged
 from tests.unit.hookbot.serving import SECRET, UNSAFE, ServerTestCase, basic
 
 HOOK = "/unsafe/pub/github.com/me?extra-metadata=github"
@@ -130,6 +131,16 @@ class WebhookTests(ServerTestCase):
                 self.assertEqual(status, wanted, reason)
                 self.assertIn(words, reason)
             self.assert_silent(branch)
+
+        return self.run_in_thread(story)
+
+    def test_refused_webhooks_do_not_fill_the_log(self) -> Deferred[None]:
+        events = self.connections.enter_context(logged())
+
+        def story() -> None:
+            for _ in range(50):
+                self.assertEqual(self.deliver(b"{}", secret="another")[0], 403)
+            self.assertEqual(len([event for event in events if event.get("event") == "webhook_dropped"]), 20)
 
         return self.run_in_thread(story)
 

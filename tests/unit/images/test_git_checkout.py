@@ -143,6 +143,16 @@ class CheckoutTests(GitCase):
         finally:
             self.assertEqual([*outside.iterdir()], [])
 
+    async def test_filters_of_the_users_configuration_run(self) -> None:
+        # As that of git LFS, which needs to know the URL and the folder of git.
+        self.git(
+            "config", "--global", "filter.own.smudge", "cat; git config remote.origin.url; git rev-parse --git-dir"
+        )
+        (self.work / ".gitattributes").write_text("a filter=own\n")
+        commit = self.commit("a", "1\n")
+        content = (await self.checked_out(commit))["a"].splitlines()
+        self.assertEqual(content, ["1", f"file://{self.work}", str(self.mirror().folder / "repository")])
+
     async def test_filters_that_only_the_repository_names_do_not_run(self) -> None:
         (self.work / ".gitattributes").write_text("* filter=evil\n")
         commit = self.commit("a", "1")

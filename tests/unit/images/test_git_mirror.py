@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from hanoverd.images import git_mirror
-from hanoverd.runtime.errors import CommitRefused, ObtainFailed
+from hanoverd.runtime.errors import CommitRefused, ObtainFailed, StateRefused
+from hanoverd.runtime.private_folder import MARKER
 from hanoverd.spec.git_options import GitOptions
 from tests.unit.images.git_case import GitCase
 
@@ -98,6 +99,41 @@ class MirrorTests(GitCase):
         self.assertFalse(ran.exists())
         self.assertNotIn("fsmonitor", (repository / "config").read_text())
 
+    async def test_copies_that_came_with_a_repository_are_refused(self) -> None:
+        # A clone with a folder "mirrors", in which hanoverd is started with --state-dir .
+        ran = self.folder / "ran"
+        self.commit("a", "1")
+        await self.mirror("main").update(None)
+        copy = self.mirror("main").folder
+        (copy / "repository" / "config").write_text(f"[core]\n\tfsmonitor = touch {ran}\n")
+        (copy / "lock").unlink()
+        (copy / "lock").symlink_to(self.folder / "victim")
+        (self.state / "mirrors" / MARKER).write_text("created by hanoverd\n")
+        with self.assertRaisesRegex(StateRefused, "was not created by hanoverd"):
+            self.mirrors.check()
+        for work in (self.mirror("main").update(None), self.mirror("main").remote_head()):
+            self.assertIn("was not created by hanoverd", await self.error(work, StateRefused))
+        self.assertFalse(ran.exists())
+
+    async def test_a_lock_that_is_a_link_is_not_followed(self) -> None:
+        self.commit("a", "1")
+        await self.mirror("main").update(None)
+        victim = self.folder / "victim"
+        victim.write_text("content")
+        lock = self.mirror().folder / "lock"
+        lock.unlink()
+        lock.symlink_to(victim)
+        self.assertIn(f"cannot use {lock}", await self.error(self.mirror("main").update(None)))
+        self.assertEqual(victim.read_text(), "content")
+
+    async def test_a_git_that_does_not_know_the_settings_is_refused(self) -> None:
+        old = self.folder / "old"
+        old.mkdir()
+        (old / "git").write_text('#!/bin/sh\nunset GIT_CONFIG_COUNT\nPATH=${PATH#*:} exec git "$@"\n')
+        (old / "git").chmod(0o755)
+        self.environ["PATH"] = f"{old}:{self.environ['PATH']}"
+        self.assertIn("needs version 2.31", await self.error(self.mirror().update(None)))
+
     async def test_a_repository_above_the_state_folder_is_not_used(self) -> None:
         ran = self.folder / "ran"
         self.commit("a", "1")
@@ -125,6 +161,19 @@ class MirrorTests(GitCase):
     def random(self, size: int) -> bytes:
         with open("/dev/urandom", "rb") as source:
             return source.read(size)
+
+    async def test_packs_are_put_together_and_unfinished_ones_removed(self) -> None:
+        for setting in ("fetch.unpackLimit", "gc.autoPackLimit"):
+            self.git("config", "--global", setting, "1")
+        for number in range(4):
+            self.commit("a", str(number))
+            await self.mirror("main").update(None)
+            packs = self.mirror().folder / "repository" / "objects" / "pack"
+            self.assertEqual(len([*packs.glob("*.pack")]), 1)
+            for name in ("tmp_pack_x", ".tmp-1-pack-x.pack"):
+                (packs / name).touch()
+        await self.mirror("main").update(None)
+        self.assertEqual({path.name[:4] for path in packs.iterdir()}, {"pack"})
 
     async def test_a_repository_cannot_have_any_number_of_branches_and_tags(self) -> None:
         self.patch(git_mirror, "MAX_REFS", 100)

@@ -28,6 +28,7 @@ _seconds = st.floats(allow_nan=False, allow_infinity=False)
 _numbers = st.tuples(st.integers(0, 65535), st.integers(0, 65535)).map(lambda ends: range(*ends))
 
 for kind, strategy in {
+    BuilderSpec: st.builds(BuilderSpec, obtain_timeout=_seconds),
     ContainerSpec: st.builds(ContainerSpec, settings=st.dictionaries(st.text(max_size=9), _json, max_size=3)),
     DrainSpec: st.builds(DrainSpec, grace=_seconds, timeout=_seconds),
     HandoverSpec: st.builds(HandoverSpec, obtain_timeout=_seconds, settle=_seconds),
