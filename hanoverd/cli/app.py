@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from platform import machine
 
+from hanoverd.cli.container import (
+    check_side_by_side,
+    container_settings,
+    inputs,
+    refuse_windows_options,
+    unsupported,
+)
 from hanoverd.cli.given import Given, Tree
+from hanoverd.docker.proxies import proxy_variables
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.build import ALWAYS
-from hanoverd.spec.container import MOUNTS
+from hanoverd.spec.container import LABELS, MOUNTS
 from hanoverd.spec.hookbot import HookbotSpec, HookbotURL, Subscription
 from hanoverd.spec.names import app_name_from
+from hanoverd.spec.run.platform import parse_platform
 from hanoverd.spec.source_name import BUILD, FOLDER, SourceName, parse_source
 from hanoverd.spec.volumes import check_mount_points
 from hanoverd.text.quoting import quoted
@@ -23,10 +33,8 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
     """Return the specification of the app; UsageError for options that do not go together, or a wrong IMAGE."""
     tree = given.tree()
     container = tree.setdefault("container", Tree())
-    _check_mount_points(container)
+    _complete_container(container, given)
     container["command"] = tuple(rest[1:])
-    # In the order in which the engine lists them.
-    container["ports"] = tuple(sorted({request.container for request in given.value("publish")}))
     tree["ports"] = given.value("publish")
     hookbot = hookbot_spec(given, "hookbot")
     name = _source_name(hookbot, rest[0] if rest else None, schemes)
@@ -35,8 +43,16 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
         # The image that a message announces is newer than the one that the engine has.
         tree["source"].setdefault("pull", ALWAYS)
     complete_source(tree, given, name)
+    container["platform"] = platform = _platform(given)
+    tree.put("source.build.platform", platform)
     tree.setdefault("name", app_name_from(given.context.cwd) if name.scheme == FOLDER else name.default_app)
+    check_side_by_side(given, tree["name"])
     return tree.make(AppSpec)
+
+
+def check_with_engine_rules(given: Given, spec: AppSpec) -> list[str]:
+    """Return why the engine would refuse to create the container, as far as that is known without the engine."""
+    return [*given.engine_problems(), *_duplicate_mounts(spec), *unsupported(given, spec.container)]
 
 
 def complete_source(tree: Tree, given: Given, name: SourceName) -> None:
@@ -79,10 +95,35 @@ def _source_name(hookbot: HookbotSpec | None, text: str | None, schemes: Schemes
         ) from None
 
 
-def _check_mount_points(container: Tree) -> None:
-    binds = container["volumes"].binds if "volumes" in container else ()
-    mounts = container.get("settings", {}).get(MOUNTS, ())
+def _complete_container(container: Tree, given: Given) -> None:
+    refuse_windows_options(given)
+    settings = container.setdefault("settings", {})
+    settings |= container_settings(given)
+    found = inputs(given, proxy_variables(given.context.environ))
+    container["inputs"] = found
+    in_files = (entry for entries in given.value("env-file") for entry in entries) if found.has_files else ()
+    container["env"] = (*in_files, *found.env)
+    labels = {**dict(pair for pairs in given.value("label-file") for pair in pairs), **found.labels}
+    if labels:
+        settings[LABELS] = labels
+    container["streams"] = tuple(given.value("attach"))
+    # In the order in which the engine lists them.
+    container["ports"] = tuple(sorted({request.container for request in given.value("publish")}))
+
+
+def _platform(given: Given) -> str:
     try:
-        check_mount_points([*(bind.split(":")[1] for bind in binds), *(str(mount["Target"]) for mount in mounts)])
+        return parse_platform(given.value("platform") or "", machine())
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _duplicate_mounts(spec: AppSpec) -> list[str]:
+    container = spec.container
+    binds = (bind.split(":")[1] for bind in container.volumes.binds)
+    mounts = (str(mount["Target"]) for mount in container.settings.get(MOUNTS, ()))
+    try:
+        check_mount_points([*binds, *mounts])
+    except ValueError as error:
+        return [str(error)]
+    return []

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hanoverd.cli.options import remote
-from hanoverd.cli.options.about import HELP, VERSION
+from hanoverd.cli.options.about import DAEMON_HELP, DRY_RUN, HELP, VERSION
 from hanoverd.cli.options.container import CONTAINER
+from hanoverd.cli.options.container import GROUPS as CONTAINER_GROUPS
 from hanoverd.cli.options.handover import HANDOVER
 from hanoverd.cli.options.hookbot import BUILDER as BUILDER_OPTIONS
 from hanoverd.cli.options.hookbot import HOOKBOT, TRUST
-from hanoverd.cli.options.image import BUILD, MAX_ARCHIVE_SIZE, PULL, REPOSITORY
+from hanoverd.cli.options.image import BUILD, MAX_ARCHIVE_SIZE, PLATFORM, PULL, REPOSITORY
 from hanoverd.cli.options.log import LOG_FORMAT
 from hanoverd.cli.options.option import Option
 from hanoverd.cli.options.server import SERVER, TOKENS
@@ -66,27 +67,30 @@ IMAGE is pulled if it is missing. SOURCE is a repository to build
 them, or with @, the Dockerfile of the current folder is built. ARGs are the
 container's command. Write the options before IMAGE, SOURCE or @.""",
     options=(
-        *CONTAINER,
         *HANDOVER,
+        *CONTAINER,
         *BUILD,
         PULL,
+        PLATFORM,
         *REPOSITORY,
         MAX_ARCHIVE_SIZE,
         HOOKBOT,
         *TRUST,
+        DRY_RUN,
         LOG_FORMAT,
-        HELP,
+        DAEMON_HELP,
         VERSION,
     ),
     groups=(
-        ("Container", CONTAINER[0]),
         ("App and handover", HANDOVER[0]),
+        *((title, options[0]) for title, options in CONTAINER_GROUPS),
         ("Image", BUILD[0]),
         ("Hookbot", HOOKBOT),
-        ("General", LOG_FORMAT),
+        ("General", DRY_RUN),
     ),
     environment=(
         *_ENGINE_ENVIRONMENT,
+        ("DOCKER_DEFAULT_PLATFORM", "The same as --platform"),
         ("HOOKBOT_URL", "The same as --hookbot"),
         *_RUNTIME_ENVIRONMENT,
         ("HANOVERD_STATE_DIR", "Folder of what is remembered of apps, such as the number of the next version"),

@@ -11,6 +11,12 @@ from hanoverd.text.quoting import quoted
 
 _T = TypeVar("_T")
 
+#: The options whose values docker reads or checks when it has read the whole line, in its order.
+LATE = (
+    *("pull", "mac-address", "memory-swappiness", "volume", "publish", "expose", "device", "env-file", "label-file"),
+    *("pid", "uts", "userns", "cgroupns", "restart"),
+)
+
 
 class Tree(dict[str, Any]):
     """The parts of a specification by name, as far as they are known."""
@@ -57,11 +63,22 @@ class Given:
 
     def finish(self) -> None:
         """Read and check what is read when all options are there; UsageError for a value that is wrong."""
-        for option in self._options.values():
+        for option in sorted(self._options.values(), key=_late_order):
             if option.value.is_late:
                 self._values[option.name] = [self._read_late(option, text) for text in self._texts(option)]
             for value in self._values[option.name][-1:]:
                 _check(option, value)
+
+    def engine_problems(self) -> list[str]:
+        """Return why the engine would refuse to create a container, as far as the values alone tell."""
+        problems = []
+        for option in self._options.values():
+            for value in self._values[option.name]:
+                try:
+                    option.value.engine(value)
+                except ValueError as error:
+                    problems.append(f"{error} (--{option.name})")
+        return problems
 
     def value(self, name: str) -> Any:
         """Return the value of an option: all of a repeated one, joined; else the last one, the default, or None.
@@ -88,10 +105,18 @@ class Given:
             if option.place and (self.is_given(option.name) or option.default is not None):
                 tree.put(option.place, self.value(option.name))
             if option.request and self.is_given(option.name):
-                settings[option.request] = self.value(option.name)
+                value = self.value(option.name)
+                # As in docker, an empty text is the same as none.
+                if value != "":
+                    settings[option.request] = value
         if settings:
             tree.put("container.settings", settings)
         return tree
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """All options that could be given."""
+        return tuple(self._options.values())
 
     def is_given(self, name: str) -> bool:
         """Whether the option is on the command line."""
@@ -100,6 +125,10 @@ class Given:
     def metavar(self, name: str) -> str:
         """Return what help calls the value of an option."""
         return self._options[name].metavar
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the texts of an option, as they are on the command line."""
+        return tuple(self._texts(self._options[name]))
 
     def _texts(self, option: Option) -> list[str]:
         return [text for given, text in self.line if given is option]
@@ -113,8 +142,15 @@ class Given:
             raise UsageError(f"{error} (in --{option.name} {quoted(shown)}, which takes {option.metavar})") from None
 
 
+def _late_order(option: Option) -> int:
+    return LATE.index(option.name) if option.name in LATE else len(LATE)
+
+
 def _check(option: Option, value: Any) -> None:
     try:
         option.value.check(value)
     except ValueError as error:
-        raise UsageError(f"--{option.name} {error}") from None
+        if option.value.is_whole_message:
+            raise UsageError(str(error)) from None
+        separator = "" if str(error).startswith(":") else " "
+        raise UsageError(f"--{option.name}{separator}{error}") from None

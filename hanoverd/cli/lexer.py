@@ -59,7 +59,7 @@ class _Reading:
 
     def __init__(self, arguments: Sequence[str], options: Sequence[Option], take: Take) -> None:
         self.left = list(arguments)
-        self._by_name = {option.name: option for option in options}
+        self._by_name = {name: option for option in options for name in (option.name, *option.synonyms)}
         self._by_letter = {option.letter: option for option in options if option.letter}
         self._take = take
 

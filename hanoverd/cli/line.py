@@ -15,7 +15,11 @@ from hanoverd.runtime.errors import UsageError
 
 
 class InfoRequested(Exception):  # not an error
-    """The user asks for help, the version or tokens; the text is the answer."""
+    """The user asks for help, the version, tokens or a dry run; the text is the answer."""
+
+    def __init__(self, text: str, warnings: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.warnings = tuple(warnings)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ def read_line(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> Comm
     """Read the arguments of a process; UsageError, in docker's words, for the first that is wrong."""
     _check_encoding(argv)
     command, arguments = command_of(argv)
+    if list(arguments) == ["-h"]:
+        arguments = ("--help",)
     given = Given(command.options, Context(environ, cwd))
     unhiding = Unhiding(environ)
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from hanoverd import __version__
-from hanoverd.cli.app import Schemes, app_spec
+from hanoverd.cli.app import Schemes, app_spec, check_with_engine_rules
 from hanoverd.cli.commands import BUILDER, COMMANDS, DAEMON, HELP_COMMAND, MAKE_TOKENS, REMOTE, VERSION_COMMAND, Command
+from hanoverd.cli.dry_run import dry_run
+from hanoverd.cli.given import Given
 from hanoverd.cli.help import usage_text
 from hanoverd.cli.line import CommandLine, InfoRequested, read_line
 from hanoverd.cli.programs import builder_spec, remote_command, server_spec, tokens
@@ -41,7 +43,7 @@ def specification(line: CommandLine, schemes: Schemes = tuple) -> AnySpec:
         raise InfoRequested(usage_text(_named(rest)))
     given.finish()
     if command is DAEMON:
-        return app_spec(given, rest, schemes)
+        return _checked_app_spec(given, rest, schemes)
     if command is MAKE_TOKENS:
         raise InfoRequested(tokens(given, rest))
     if command in REMOTE:
@@ -49,6 +51,16 @@ def specification(line: CommandLine, schemes: Schemes = tuple) -> AnySpec:
     if rest:
         raise UsageError(f"{command.name} takes no arguments, only options: {quoted(rest[0])} is one too many")
     return builder_spec(given) if command is BUILDER else server_spec(given)
+
+
+def _checked_app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
+    spec = app_spec(given, rest, schemes)
+    problems = check_with_engine_rules(given, spec)
+    if given.value("dry-run"):
+        raise InfoRequested(dry_run(given, spec), [f"the engine, or hanoverd, refuses it: {one}" for one in problems])
+    if problems:
+        raise UsageError(problems[0])
+    return spec
 
 
 def _named(words: Sequence[str]) -> Command:

@@ -15,7 +15,8 @@ from hanoverd.runtime.search_path import limit_search_path
 from hanoverd.spec.programs import RemoteCommand
 from hanoverd.text.escapes import escaped
 
-USAGE_FAILED = 2
+#: The status of a process whose command line is wrong, as in Docker.
+USAGE_FAILED = 125
 
 #: The status of a process that SIGINT has ended, as shells report it.
 INTERRUPTED = 128 + 2
@@ -34,6 +35,8 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
         line = read_line(arguments, os.environ, str(Path.cwd()))
         spec = specification(line, _schemes)
     except InfoRequested as info:
+        for warning in info.warnings:
+            sys.stderr.write(f"hanoverd: warning: {warning}\n")
         sys.stdout.write(f"{info}\n")
         raise SystemExit(0) from None
     except UsageError as error:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hanoverd.deploy.adoption import Adoption
+from hanoverd.deploy.container_options import current_options
 from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import Exited, Gone, PruneFailed, StopRequested, Unhealthy
 from hanoverd.deploy.handover import Handovers, Sources
@@ -69,7 +71,13 @@ class App:
         send = self.orchestrator.send
         health, ready_timeout = Health(reactor, spec.health.uri), spec.health.ready_timeout
         self.versions = versions = Versions(
-            reactor, engine, health, spec.name, spec.container, ready_timeout, limits.last_output
+            reactor,
+            engine,
+            health,
+            spec.name,
+            partial(current_options, spec.container, environ),
+            ready_timeout,
+            limits.last_output,
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)

@@ -24,8 +24,8 @@ Login = Mapping[str, str]
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """The options of a build. ``args`` are the build arguments, None for one that stays unset; ``logins`` are the logins for
-    the base images, by registry.
+    """The options of a build. ``args`` are the build arguments, None for one that stays unset; ``platform`` is
+    empty for the engine's own. ``logins`` are the logins for the base images, by registry.
     """
 
     tag: str
@@ -33,6 +33,7 @@ class BuildRequest:
     args: Mapping[str, str | None] = field(default_factory=dict)
     target: str | None = None
     no_cache: bool = False
+    platform: str = ""
     logins: Mapping[str, Login] = field(default_factory=dict, repr=False)
 
 

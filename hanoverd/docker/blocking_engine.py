@@ -39,7 +39,7 @@ class BlockingEngine:
 
     def version(self) -> Mapping[str, Any]:
         """Return the engine's version, with ``ApiVersion`` and ``MinAPIVersion``."""
-        with self._connect("ask for its version") as client:
+        with self._connect("get the version of the Docker engine") as client:
             answer: Mapping[str, Any] = client.version(api_version=False)
             return answer
 
@@ -85,6 +85,7 @@ class BlockingEngine:
                 buildargs=dict(request.args),  # the API takes None for an unset argument
                 target=request.target,
                 nocache=request.no_cache,
+                platform=request.platform or None,
                 rm=True,
                 forcerm=True,
                 decode=True,
@@ -93,10 +94,12 @@ class BlockingEngine:
                 on_event(event)
             return None if built is None else client.inspect_image(built)
 
-    def pull(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
+    def pull(self, repository: str, tag: str, login: Login, on_event: OnEvent, platform: str) -> None:
         """Pull ``repository:tag`` or ``repository@digest``; events as for ``build``."""
         with self._connect(f"pull {repository}") as client:
-            for event in client.pull(repository, tag=tag, auth_config=dict(login), stream=True, decode=True):
+            for event in client.pull(
+                repository, tag=tag, auth_config=dict(login), stream=True, decode=True, platform=platform or None
+            ):
                 on_event(event)
 
     def push(self, repository: str, tag: str, login: Login, on_event: OnEvent) -> None:
@@ -134,10 +137,10 @@ class BlockingEngine:
 
     # -- containers
 
-    def create(self, name: str, body: Mapping[str, Any]) -> str:
+    def create(self, name: str, body: Mapping[str, Any], platform: str) -> str:
         """Create a container from ``body``, the request of the engine's API, and return its ID."""
         with self._connect(f"create the container {name}") as client:
-            container_id: str = client.create_container_from_config(dict(body), name)["Id"]
+            container_id: str = client.create_container_from_config(dict(body), name, platform or None)["Id"]
             return container_id
 
     def start(self, name: str) -> Mapping[str, Any]:

@@ -61,6 +61,7 @@ class BuildKit:
             argv += arguments
             argv += [f"--target={options.target}"] if options.target else []
             argv += ["--no-cache"] if options.no_cache else []
+            argv += [f"--platform={options.platform}"] if options.platform else []
             argv.append(str(context.folder))
             ended = await run(self._reactor, argv, environ, on_line=on_line, with_children=True, keep=Keep.READING)
             return id_file.read_text().strip() if ended.code == 0 else None

@@ -73,12 +73,14 @@ class Engine:
             lambda engine, abort, on_event: engine.build(pack(abort), request, on_event), on_line
         )
 
-    async def pull(self, repository: str, tag: str, login: Login, on_line: OnLine) -> None:
-        """Pull an image; ``on_line`` and errors as for ``build``.
+    async def pull(self, repository: str, tag: str, login: Login, on_line: OnLine, platform: str = "") -> None:
+        """Pull an image, of ``platform`` if it is given; ``on_line`` and errors as for ``build``.
 
         The engine also ends a pull without an error when its connection breaks: inspect the image afterwards.
         """
-        await self._operation(lambda engine, _, on_event: engine.pull(repository, tag, login, on_event), on_line)
+        await self._operation(
+            lambda engine, _, on_event: engine.pull(repository, tag, login, on_event, platform), on_line
+        )
 
     async def push(self, repository: str, tag: str, login: Login, on_line: OnLine) -> None:
         """Push an image; ``on_line`` and errors as for ``build``."""
@@ -107,9 +109,9 @@ class Engine:
         relay = Relay(self._reactor, on_stderr)
         return await self._stream(lambda engine, _: engine.run(name, on_stdout, relay.send), relay)
 
-    async def create(self, name: str, body: Mapping[str, Any]) -> str:
+    async def create(self, name: str, body: Mapping[str, Any], platform: str = "") -> str:
         """Create a container, and return its ID. After a failure or a cancel it may exist: remove it by name."""
-        return await self._call(lambda engine: engine.create(name, body))
+        return await self._call(lambda engine: engine.create(name, body, platform))
 
     async def rename(self, name: str, new_name: str) -> None:
         """Rename a container; fails with ``Conflict`` if the name is in use."""

@@ -28,8 +28,8 @@ def connection_failure(action: str, address: EngineAddress, error: Exception) ->
         )
     reason = errno.errorcode.get(number, "") if number else ""
     return EngineUnreachable(
-        f"{action}: no Docker engine answers at {address}{': ' + reason if reason else ''} ({_innermost_text(error)}): "
-        "is it running? Start it, or set DOCKER_HOST to its address"
+        f"{action}: no Docker engine answers at {address}{': ' + reason if reason else ''} ({_innermost_text(error)}). "
+        "Is it running? Start it, or set DOCKER_HOST to its address"
     )
 
 

@@ -33,6 +33,9 @@ from hanoverd.text.decimal import parse_decimal
 #: The lists of texts in the label ``hanoverd.given``.
 _LISTS = ("env", "unset", "volumes")
 
+#: Settings whose places start with this are in the ``HostConfig`` of an inspected container.
+_HOST_PREFIX = "HostConfig."
+
 
 def exposed_tcp_ports(config: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
     """Return the TCP ports that an image or a container exposes, from its ``Config``; only some if it exposes more than
@@ -70,7 +73,8 @@ def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
         env=_given_env(config, image, given),
         ports=tuple(port for port, _ in _ports_in(host.get("PortBindings"))),
         volumes=Volumes(tuple(host.get("Binds") or ()), tuple(anonymous)),
-        settings=settings_in(config, host, _given_settings(given)),
+        settings=_settings(config, host, given),
+        platform=str((given or {}).get("platform", "")),
     )
     labels = config.get("Labels") or {}
     return Recipe(image_in(found), options, Lineage.of_labels(labels, generation_of(labels)))
@@ -83,11 +87,22 @@ def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     # An image can have labels of any content, and a container that hanoverd did not create has those of its image.
     is_record = isinstance(given, dict) and "command" in given and all(map(_is_texts, map(given.get, _LISTS)))
-    return given if is_record and _is_texts(given.get("settings", [])) else None
+    settings = given.get("settings", []) if is_record else None
+    return given if isinstance(settings, dict) or _is_texts(settings) else None
 
 
 def _is_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _settings(config: Mapping[str, Any], host: Mapping[str, Any], given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if given is None or not isinstance(given.get("settings"), dict):
+        return settings_in(config, host, _given_settings(given))
+    in_label: Mapping[str, Any] = given["settings"]
+    # What gives a container power over the host is read from the container itself: an image can have labels of any
+    # content. The engine merges the rest with what the image has, so only the label says what was given.
+    found = {place: host.get(place.partition(".")[2]) for place in in_label if place.startswith(_HOST_PREFIX)}
+    return {place: found.get(place, value) for place, value in in_label.items() if found.get(place, value) is not None}
 
 
 def _given_settings(given: Mapping[str, Any] | None) -> list[str]:
@@ -149,11 +164,15 @@ def addresses_of(found: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the IPv4 addresses of a container, inspected or listed, one for each network that it is connected to."""
     # Per network: the address at the top is gone from the engine's API 1.52.
     networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
-    return tuple(network["IPAddress"] for network in networks.values() if network.get("IPAddress"))
+    mode = (found.get("HostConfig") or {}).get("NetworkMode")
+    # The network that --network named first comes first; the engine lists them in the order of their names.
+    first = [network for name, network in networks.items() if mode in (name, network.get("NetworkID"))]
+    others = [network for network in networks.values() if network not in first]
+    return tuple(network["IPAddress"] for network in (*first, *others) if network.get("IPAddress"))
 
 
 def address_of(found: Mapping[str, Any]) -> str:
-    """Return the first IPv4 address of a container; VersionFailed if it has none."""
+    """Return the IPv4 address of a container in its first network that has one; VersionFailed if it has none."""
     addresses = addresses_of(found)
     if addresses:
         return addresses[0]

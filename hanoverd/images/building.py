@@ -114,6 +114,7 @@ class Builds:
             args=self._options.args,
             target=self._options.target,
             no_cache=self._options.no_cache,
+            platform=self._options.platform,
             logins=await self._context.credentials.all(),
         )
         pack = partial(build_context.pack, most=self._options.context_limit or None)
@@ -153,7 +154,9 @@ class Builds:
         """Run an image, and build its output, a tar."""
         async with self._first_stage.output(image) as tar:
             output = _BuildOutput(f"the output of {image.name.reference}", progress)
-            request = BuildRequest(tag=name.reference, logins=await self._context.credentials.all())
+            request = BuildRequest(
+                tag=name.reference, platform=self._options.platform, logins=await self._context.credentials.all()
+            )
             return await self._build_classic(lambda abort: _pieces(tar, abort), request, name, output, revision)
 
 

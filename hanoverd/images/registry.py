@@ -107,7 +107,7 @@ class RegistrySource:
 
         login = await self._context.credentials.login(name.registry)
         try:
-            await self._engine.pull(name.repository, name.tag_or_digest, login, on_line)
+            await self._engine.pull(name.repository, name.tag_or_digest, login, on_line, self._context.build.platform)
         except (EngineRefused, OperationFailed) as error:
             raise _pull_failure(name, str(error)) from None
         # A pull that was interrupted ends like any other, and the name may still refer to an older image: only the digest,

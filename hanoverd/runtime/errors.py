@@ -13,6 +13,10 @@ class UsageError(HanoverdError):
     """The command line is invalid."""
 
 
+class InputFileFailed(HanoverdError):
+    """A file of variables or labels cannot be read, or is invalid."""
+
+
 class ProgramMissing(HanoverdError):
     """A program that must be on PATH is missing."""
 

@@ -17,7 +17,7 @@ PULLS = ALWAYS, MISSING, NEVER = ("always", "missing", "never")
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """A build.
+    """A build, or a pull: ``platform`` is for both, and empty for the engine's own.
 
     ``file`` is the Dockerfile, None for the one in the context.  ``args`` maps the names of build arguments to their
     values, None for an argument that stays unset.  ``target`` is the stage to build, None for the last.  The files of a
@@ -28,8 +28,16 @@ class BuildOptions:
     args: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     target: str | None = None
     no_cache: bool = False
+    platform: str = ""
     builder: str = AUTO
     context_limit: int = CONTEXT_LIMIT
+
+
+def parse_pull(text: str) -> str:
+    """Read when to pull an image; an empty text is ``never``.  ValueError, in docker's words."""
+    if text and text not in PULLS:
+        raise ValueError(f'invalid pull option: \'{text}\': must be one of "always", "missing" or "never"')
+    return text or NEVER
 
 
 def parse_build_arg(text: str, environ: Mapping[str, str]) -> tuple[str, str | None]:

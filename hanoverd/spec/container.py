@@ -11,6 +11,7 @@ from hanoverd import __version__
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.ports import LOOPBACK, ContainerPort
+from hanoverd.spec.run.inputs import Inputs
 from hanoverd.spec.volumes import Volumes
 
 #: Labels by which hanoverd finds its containers, also after a crash.
@@ -26,8 +27,16 @@ ORCHESTRATOR, APP, GENERATION, IMAGE, IMAGE_NAME, REVISION, OBTAINED, GIVEN, VER
     "hanoverd.version",
 )
 
+#: The labels of versions before 0.5 have other prefixes than this.
+_OWN_PREFIX = "hanoverd."
+
 #: The places of settings that hanoverd itself uses, too.
 STOP_SIGNAL, STOP_TIMEOUT, MOUNTS = "StopSignal", "StopTimeout", "HostConfig.Mounts"
+LABELS, EXPOSED_PORTS, HOSTNAME = "Labels", "ExposedPorts", "Hostname"
+NETWORK_MODE, UTS_MODE = "HostConfig.NetworkMode", "HostConfig.UTSMode"
+
+#: Networks whose containers have no ports of their own.
+_SHARED_NETWORKS = ("host", "none", "container:")
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,9 @@ class ContainerSpec:
     """What the user asks of each version's container.
 
     ``ports`` are the container's ports that the app publishes.  ``settings`` are passed to Docker unchanged: values by
-    their place in the body of ``POST /containers/create``, such as ``StopSignal`` or ``HostConfig.Init``.
+    their place in the body of ``POST /containers/create``, such as ``StopSignal`` or ``HostConfig.Init``.  ``env`` and
+    the labels among the settings are as they were when ``inputs`` were read last.  ``streams`` are the streams of its
+    output that are logged; none stands for both.
     """
 
     command: tuple[str, ...] = ()
@@ -59,6 +70,19 @@ class ContainerSpec:
     ports: tuple[ContainerPort, ...] = ()
     volumes: Volumes = field(default_factory=Volumes)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=Inputs, compare=False)
+    platform: str = ""
+    streams: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def has_own_ports(self) -> bool:
+        """Whether each version has a network namespace, and so ports, of its own."""
+        return not str(self.settings.get(NETWORK_MODE, "")).startswith(_SHARED_NETWORKS)
+
+    @property
+    def own_ports(self) -> tuple[ContainerPort, ...]:
+        """The ports to publish; none in a network namespace that is not the container's own: the engine refuses that."""
+        return self.ports if self.has_own_ports else ()
 
     @property
     def stop_timeout(self) -> int | None:
@@ -88,9 +112,15 @@ def record_of(container: ContainerSpec) -> str:
             "env": [entry.partition("=")[0] for entry in container.env],
             "unset": [entry for entry in container.env if "=" not in entry],
             "volumes": list(container.volumes.anonymous),
-            "settings": list(container.settings),
+            "settings": dict(container.settings),
+            "platform": container.platform,
         }
     )
+
+
+def is_own_label(key: str) -> bool:
+    """Whether hanoverd itself sets the label ``key``."""
+    return key == ORCHESTRATOR or key.startswith(_OWN_PREFIX)
 
 
 def app_label(app: str) -> str:
@@ -133,7 +163,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         "HostConfig": {
             # On loopback, each on a port of the engine's choice: a version that is not ready cannot be reached from
             # outside, and the engine still accepts what our rules send to the container's own address.
-            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in container.ports},
+            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in container.own_ports},
             "Binds": [*container.volumes.binds],
         },
     }
@@ -141,7 +171,13 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         body["Cmd"] = [*container.command]
     for place, value in container.settings.items():
         _put(body, place.split("."), value)
+    if HOSTNAME not in container.settings and _has_no_hostname(container):
+        del body["Hostname"]
     return body
+
+
+def _has_no_hostname(container: ContainerSpec) -> bool:
+    return not container.has_own_ports or container.settings.get(UTS_MODE) == "host"
 
 
 def _put(body: dict[str, object], place: Sequence[str], value: object) -> None:
@@ -150,7 +186,9 @@ def _put(body: dict[str, object], place: Sequence[str], value: object) -> None:
         inner = body.setdefault(key, {})
         assert isinstance(inner, dict), place  # noqa: S101  # no setting is inside another one
         body = inner
-    body[last] = value
+    present = body.get(last)
+    # The labels and ports that hanoverd itself sets are added to those of the user, and cannot be overridden.
+    body[last] = {**value, **present} if isinstance(present, dict) and isinstance(value, dict) and present else value
 
 
 def settings_in(config: Mapping[str, Any], host: Mapping[str, Any], places: Sequence[str]) -> dict[str, Any]:

@@ -16,7 +16,12 @@ def parse_variable(text: str, environ: Mapping[str, str]) -> str:
     name, has_value, _ = text.partition("=")
     if not name:
         raise ValueError(f"invalid environment variable: {text} (write NAME=VALUE, or NAME to pass it on)")
-    return text if has_value or name not in environ else f"{name}={_utf8(name, environ[name])}"
+    return text if has_value or name not in environ else inherited_entry(name, environ)
+
+
+def inherited_entry(name: str, environ: Mapping[str, str]) -> str:
+    """Return the entry of a variable that is set in ``environ``; ValueError if its value is not UTF-8."""
+    return f"{name}={_utf8(name, environ[name])}"
 
 
 def last_of_each_name(entries: Iterable[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The mounts of ``--mount``: parsed as Docker's command line does, and checked as the engine does.
+"""The mounts of ``--mount``: parsed as Docker's command line does; ``check_mount`` checks them as the engine does.
 
 The result is a ``Mount`` of the Docker Engine API, an entry of ``HostConfig.Mounts``.
 """
@@ -6,8 +6,9 @@ The result is a ``Mount`` of the Docker Engine API, an entry of ``HostConfig.Mou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from hanoverd.spec.volumes import (
     PROPAGATIONS,
@@ -48,14 +49,43 @@ _MOST_MODE_BITS = 2**32
 def parse_mount(text: str, cwd: str) -> dict[str, object]:
     """Read ``type=…,source=…,target=…[,KEY[=VALUE]…]``; a source that starts with a dot is relative to ``cwd``.
 
-    ValueError, in the words of docker, or of the engine for what it checks only when a container is created.
+    ValueError, in docker's words.
     """
     draft = _Draft(cwd)
     for entry in comma_fields(text):
         draft.take(entry)
-    draft.check_as_docker()
-    draft.check_as_engine()
+    draft.check()
     return draft.mount()
+
+
+def check_mount(mount: Mapping[str, Any]) -> None:
+    """Raise ``InvalidMount``, in the engine's words, for a mount that the engine refuses to create a container with."""
+    kind, source = mount["Type"], mount.get("Source", "")
+    if kind not in _TYPES:
+        raise InvalidMount(kind, "mount type unknown (write bind, volume, tmpfs or image)")
+    check_target(kind, mount["Target"])
+    if kind in ("bind", "image") and not source:
+        raise InvalidMount(kind, "field Source must not be empty")
+    if kind == "tmpfs" and source:
+        raise InvalidMount(kind, "field Source must not be specified")
+    if kind == "bind":
+        check_absolute(kind, source)
+        propagation = mount.get("BindOptions", {}).get("Propagation", "")
+        if propagation and propagation not in PROPAGATIONS:
+            raise InvalidMount(kind, f"invalid propagation mode: {propagation}")
+    if kind == "volume":
+        _check_volume(source, mount)
+
+
+def _check_volume(source: str, mount: Mapping[str, Any]) -> None:
+    options = mount.get("VolumeOptions", {})
+    if not source and mount.get("ReadOnly"):
+        raise InvalidMount("volume", "must not set ReadOnly mode when using anonymous volumes")
+    if not source and options.get("Subpath"):
+        raise InvalidMount("volume", "must not set Subpath when using anonymous volumes")
+    # Other drivers have other rules for names.
+    if source and options.get("DriverConfig", {}).get("Name") in (None, "local"):
+        check_volume_name(source)
 
 
 @dataclass
@@ -91,7 +121,7 @@ class _Draft:
             self.options[kind] = {"DriverConfig": {}} if kind == "volume" else {}
         return self.options[kind]
 
-    def check_as_docker(self) -> None:
+    def check(self) -> None:
         """Check what docker's client checks when it has all fields, in its order."""
         if not self.type:
             raise ValueError("type is required")
@@ -110,34 +140,6 @@ class _Draft:
             raise ValueError(
                 "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
             )
-
-    def check_as_engine(self) -> None:
-        """Check what the engine checks only when a container is created."""
-        if self.type not in _TYPES:
-            raise InvalidMount(self.type, "mount type unknown (write bind, volume, tmpfs or image)")
-        check_target(self.type, self.target)
-        if self.type in ("bind", "image") and not self.source:
-            raise InvalidMount(self.type, "field Source must not be empty")
-        if self.type == "tmpfs" and self.source:
-            raise InvalidMount(self.type, "field Source must not be specified")
-        if self.type == "bind":
-            check_absolute(self.type, self.source)
-            propagation = self.options.get("bind", {}).get("Propagation", "")
-            if propagation and propagation not in PROPAGATIONS:
-                raise InvalidMount(self.type, f"invalid propagation mode: {propagation}")
-        if self.type == "volume":
-            self._check_volume()
-
-    def _check_volume(self) -> None:
-        options = self.options.get("volume", {})
-        driver = _inner(options, "DriverConfig").get("Name")
-        if not self.source and self.readonly:
-            raise InvalidMount(self.type, "must not set ReadOnly mode when using anonymous volumes")
-        if not self.source and options.get("Subpath"):
-            raise InvalidMount(self.type, "must not set Subpath when using anonymous volumes")
-        # Other drivers have other rules for names.
-        if self.source and driver in (None, "local"):
-            check_volume_name(self.source)
 
     def mount(self) -> dict[str, object]:
         """Return the engine's Mount: without what is empty or false, as docker's client sends it."""

@@ -31,6 +31,12 @@ def check_app_name(text: str) -> str:
     return name
 
 
+def is_version_of(app: str, container: str) -> bool:
+    """Whether a container has the name of a version of ``app``."""
+    base, dash, number = container.removesuffix(_KEPT).rpartition("-")
+    return bool(dash) and base == app and number.isascii() and number.isdigit()
+
+
 def app_name_from(text: str) -> str:
     """Return a valid name for an app, made from the last part of a folder's path or of a repository's name."""
     last = text.rstrip("/").rpartition("/")[2]

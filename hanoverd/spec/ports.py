@@ -145,7 +145,7 @@ def parse_publish(text: str) -> tuple[PortRequest, ...]:
     """Read ``[[IP:][HOST[-HOST]]:]PORT[-PORT][/PROTO]``, or ``published=HOST,target=PORT[,protocol=PROTO]``.
 
     A range for a range publishes them pair by pair, a range for one port publishes it on any free one of
-    them.  ValueError in Docker's words; also for what hanoverd cannot publish yet: other protocols, IPv6.
+    them.  ValueError, in docker's words.
     """
     spec = _short_form(text) if "=" in text else text
     address_text, host, container = _split_sections(spec)
@@ -157,13 +157,27 @@ def parse_publish(text: str) -> tuple[PortRequest, ...]:
     hosts = _parse_range(host, f"invalid hostPort: {host}") if host else None
     if hosts is not None and len(hosts) != len(targets) != 1:
         raise ValueError(f"invalid ranges specified for container and host Ports: {container} and {host}")
-    _check_protocol(protocol)
-    if targets.start == 0:
-        raise ValueError(f"invalid containerPort: {container} (no server can be reached on port 0)")
+    if protocol.lower() not in list(Protocol):
+        raise ValueError(f"invalid proto: {protocol}")
     return tuple(
-        PortRequest(ContainerPort(target), _host_numbers(hosts, index, len(targets)), address)
+        PortRequest(
+            ContainerPort(target, Protocol(protocol.lower())), _host_numbers(hosts, index, len(targets)), address
+        )
         for index, target in enumerate(targets)
     )
+
+
+def check_supported(requests: Sequence[PortRequest]) -> None:
+    """Raise ValueError for what docker publishes and hanoverd cannot publish yet: other protocols, IPv6, port 0."""
+    for request in requests:
+        if request.container.protocol is not Protocol.TCP:
+            raise ValueError(f"{request.container.protocol} cannot be published yet, only tcp")
+        if request.address.version != IPv4Address(0).version:
+            raise ValueError(
+                f"only IPv4 can be published yet, and {request.address} is IPv6: use an IPv4 address, or none"
+            )
+        if request.container.number == 0:
+            raise ValueError("invalid containerPort: 0 (no server can be reached on port 0)")
 
 
 def check_conflicts(requests: Sequence[PortRequest]) -> None:
@@ -212,10 +226,9 @@ def _parse_address(text: str) -> IPAddress:
         if ":" not in address:
             return IPv4Address(address)
         # Python accepts a zone after a %, Go does not.
-        IPv6Address(address.replace("%", " "))
+        return IPv6Address(address.replace("%", " "))
     except ValueError:
         raise ValueError(f"invalid IP address: {address}") from None
-    raise ValueError(f"only IPv4 can be published yet, and {address} is IPv6: use an IPv4 address, or none")
 
 
 def _without_brackets(text: str) -> str:
@@ -250,13 +263,6 @@ def _port_number(text: str) -> int:
     if not re.fullmatch("[0-9]+", text) or int(text) > HIGHEST_PORT:
         raise ValueError(f"{text!r} is not the number of a port")
     return int(text)
-
-
-def _check_protocol(protocol: str) -> None:
-    if protocol.lower() not in list(Protocol):
-        raise ValueError(f"invalid proto: {protocol}")
-    if protocol.lower() != Protocol.TCP:
-        raise ValueError(f"{protocol} cannot be published yet, only tcp")
 
 
 def _host_numbers(hosts: range | None, index: int, targets: int) -> range | None:

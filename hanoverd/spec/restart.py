@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hanoverd.text.numbers import parse_integer
+
 NO, ALWAYS, UNLESS_STOPPED, ON_FAILURE = "no", "always", "unless-stopped", "on-failure"
 
 
@@ -22,17 +24,26 @@ class RestartPolicy:
 
 
 def parse_restart(text: str) -> RestartPolicy:
-    """Read ``no``, ``always``, ``unless-stopped`` or ``on-failure[:N]``; ValueError in docker's words."""
+    """Read ``NAME[:N]``; ValueError, in docker's words.  An empty text is ``no``."""
     name, colon, count = text.partition(":")
-    if name not in (NO, ALWAYS, UNLESS_STOPPED, ON_FAILURE):
+    if colon and not name:
+        raise ValueError("invalid restart policy format: no policy provided before colon")
+    try:
+        # As in docker, 0 means no limit.
+        most = parse_integer(count, base=10) or None if count else None
+    except ValueError:
+        raise ValueError("invalid restart policy format: maximum retry count must be an integer") from None
+    return RestartPolicy(name or NO, most)
+
+
+def check_restart(policy: RestartPolicy) -> None:
+    """Raise ValueError, in the engine's words, for a policy that the engine does not know."""
+    if policy.name not in (NO, ALWAYS, UNLESS_STOPPED, ON_FAILURE):
         raise ValueError(
-            f"invalid restart policy: unknown policy '{name}'; use no, always, unless-stopped or on-failure[:N]"
+            f"invalid restart policy: unknown policy '{policy.name}'; use one of 'no', 'always', 'on-failure', or "
+            "'unless-stopped'"
         )
-    if not colon:
-        return RestartPolicy(name)
-    if name != ON_FAILURE:
+    if policy.most is not None and policy.name != ON_FAILURE:
         raise ValueError("invalid restart policy: maximum retry count can only be used with 'on-failure'")
-    if not count.isascii() or not count.isdigit():
-        raise ValueError("invalid restart policy: maximum retry count must be an integer")
-    # As in docker, 0 means no limit.
-    return RestartPolicy(name, int(count) or None)
+    if policy.most is not None and policy.most < 0:
+        raise ValueError("invalid restart policy: maximum retry count cannot be negative")

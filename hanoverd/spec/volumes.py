@@ -25,6 +25,9 @@ PROPAGATIONS = frozenset(mode for mode, kind in _MODES.items() if kind == "propa
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _SHORTEST_VOLUME_NAME = 2
 
+#: Docker's client reads a text of up to so many characters as a path in the container, whatever it is.
+_SHORTEST = 2
+
 #: SOURCE, TARGET and MODE.
 _MOST_SECTIONS = 3
 
@@ -72,14 +75,32 @@ def parse_volume(text: str, cwd: str) -> Bind | AnonymousVolume:
     """
     if not text:
         raise ValueError("invalid empty volume spec")
-    sections = text.split(":")
-    _check_drives(text, sections)
+    sections = _sections(text)
+    if len(text) <= _SHORTEST or len(sections) == 1:
+        return AnonymousVolume(text)
     _check_sections(text, sections)
+    source, *rest = sections
+    source = resolved(source, cwd)
+    if ":" in source:
+        raise ValueError(f"invalid volume specification: '{text}': {source} has a colon: use --mount for it")
+    return Bind(":".join([source, *rest]))
+
+
+def check_volume(volume: Bind | AnonymousVolume) -> None:
+    """Raise ValueError, in the engine's words, for a volume that the engine refuses to create a container with."""
+    text = volume.spec if isinstance(volume, Bind) else volume.path
+    sections = text.split(":")
+    drive = next((section for section in sections[:-1] if _is_drive(section)), None)
+    if drive is not None:
+        raise ValueError(
+            f"invalid volume specification: '{text}': docker reads '{drive}:' as a Windows drive: use "
+            "a name of two letters or more, or an absolute path"
+        )
     try:
-        if len(sections) == 1:
+        if isinstance(volume, AnonymousVolume):
             check_target("volume", text)
-            return AnonymousVolume(text)
-        return _bind(text, sections, cwd)
+        else:
+            _check_bind(text, sections)
     except InvalidMount as error:
         raise ValueError(f"invalid volume specification: '{text}': {error}") from None
 
@@ -131,15 +152,22 @@ def resolved(source: str, cwd: str) -> str:
     return posixpath.normpath(posixpath.join(cwd, source)) if source.startswith(".") else source
 
 
-def _check_drives(text: str, sections: list[str]) -> None:
-    # Docker's client reads one letter and a colon as a Windows drive, and the rest as an anonymous volume,
-    # which the engine then refuses with another message.
-    for letter in sections[:-1]:
-        if len(letter) == 1 and letter.isalpha():
-            raise ValueError(
-                f"invalid volume specification: '{text}': docker reads '{letter}:' as a Windows drive: use "
-                "a name of two letters or more, or an absolute path"
-            )
+def _is_drive(section: str) -> bool:
+    return len(section) == 1 and section.isalpha()
+
+
+def _sections(text: str) -> list[str]:
+    """Split a text at its colons, except at the one after a single letter: docker's client reads it as a Windows drive."""
+    found: list[str] = []
+    drive = ""
+    *first, last = text.split(":")
+    for section in first:
+        if not drive and _is_drive(section):
+            drive = f"{section}:"
+        else:
+            found.append(drive + section)
+            drive = ""
+    return [*found, drive + last]
 
 
 def _check_sections(text: str, sections: list[str]) -> None:
@@ -150,14 +178,13 @@ def _check_sections(text: str, sections: list[str]) -> None:
             raise ValueError(f"invalid spec: {text}: too many colons")
 
 
-def _bind(text: str, sections: list[str], cwd: str) -> Bind:
+def _check_bind(text: str, sections: list[str]) -> None:
     source, target, *mode = sections
     if not mode and _kinds(target) is not None:
         raise ValueError(f"invalid volume specification: '{text}': a volume without a source has no mode")
     kinds = _kinds(mode[0]) if mode else frozenset[str]()
     if kinds is None:
         raise ValueError(f"invalid mode: {mode[0]} (the modes are {_SHOWN_MODES}; at most one of each kind)")
-    source = resolved(source, cwd)
     kind = "bind" if source.startswith("/") else "volume"
     check_target(kind, target)
     if kind == "bind" and "copy" in kinds:
@@ -166,9 +193,6 @@ def _bind(text: str, sections: list[str], cwd: str) -> Bind:
         if "propagation" in kinds:
             raise InvalidMount(kind, "field BindOptions must not be specified (propagation is for folders)")
         check_volume_name(source)
-    if ":" in source:
-        raise ValueError(f"invalid volume specification: '{text}': {source} has a colon: use --mount for it")
-    return Bind(":".join([source, target, *mode]))
 
 
 def _kinds(mode: str) -> frozenset[str] | None:

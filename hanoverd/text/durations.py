@@ -34,9 +34,14 @@ def parse_duration(text: str) -> float:
 
     ValueError, in Go's words and with what to write.
     """
+    return parse_nanoseconds(text) / 10**9
+
+
+def parse_nanoseconds(text: str) -> int:
+    """Return the nanoseconds of a duration; see ``parse_duration``."""
     unsigned = text[1:] if text[:1] in ("+", "-") else text
     if unsigned == "0":
-        return 0.0
+        return 0
     nanoseconds = 0
     position = 0
     while position < len(unsigned) or not unsigned:
@@ -47,7 +52,7 @@ def parse_duration(text: str) -> float:
         position = term.end()
     if nanoseconds > _MOST_NANOSECONDS:
         raise _invalid(text)
-    return (-nanoseconds if text[0] == "-" else nanoseconds) / 10**9
+    return -nanoseconds if text[0] == "-" else nanoseconds
 
 
 def parse_whole_seconds(text: str) -> int:

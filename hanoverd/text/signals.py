@@ -31,6 +31,12 @@ def parse_signal(text: str) -> str:
         raise _no_such(text) from None
 
 
+def check_signal(text: str) -> None:
+    """Raise ValueError, in the engine's words, if there is no such signal; an empty text leaves it to the image."""
+    if text:
+        parse_signal(text)
+
+
 def _numbered(text: str, number: int) -> str:
     above = number - Signals.SIGRTMIN
     below = Signals.SIGRTMAX - number

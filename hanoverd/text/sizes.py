@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-_SIZE = re.compile(
-    r"(?P<number>\+?(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) ?"
-    r"(?:(?P<power>[kmgtp])(?:i?b)?|b)?",
-    re.IGNORECASE,
-)
+from hanoverd.text.numbers import parse_float
+
+_SUFFIX = re.compile(r"(?:(?P<power>[kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
+_LONGEST_SUFFIX = 3
 _POWERS = "kmgtp"
 _MOST_BYTES = 2**63 - 1
 
@@ -18,13 +17,29 @@ def parse_size(text: str) -> int:
 
     ValueError, in docker's words, also for a size of more than 64 bits.
     """
-    found = _SIZE.fullmatch(text)
-    number = float(found["number"]) if found else float("inf")
-    if found and found["power"]:
-        number *= 1024.0 ** (_POWERS.index(found["power"].lower()) + 1)
-    if number > _MOST_BYTES:
+    parts = _split(text)
+    if parts is None:
         raise ValueError(f"invalid size: '{text}'")
-    return int(number)
+    number, suffix = parts
+    size = parse_float(number)
+    if size < 0:
+        raise ValueError(f"invalid size: '{text}'")
+    found = _SUFFIX.fullmatch(suffix)
+    if found is None:
+        raise ValueError(f"invalid suffix: '{suffix if len(suffix) > _LONGEST_SUFFIX else suffix.lower()}'")
+    if found["power"]:
+        size *= 1024.0 ** (_POWERS.index(found["power"].lower()) + 1)
+    if size > _MOST_BYTES:
+        raise ValueError(f"invalid size: '{text}' (it is too large)")
+    return int(size)
+
+
+def _split(text: str) -> tuple[str, str] | None:
+    """Return the number and the suffix: the number ends with the last digit, dot or space, and the space is dropped."""
+    end = max(text.rfind(char) for char in "0123456789. ")
+    if end < 0:
+        return None
+    return (text[:end] if text[end] == " " else text[: end + 1]), text[end + 1 :]
 
 
 def format_size(size: int) -> str:

@@ -43,6 +43,7 @@ from hanoverd.versions.version import Container, Created, Ready, Running
 class Versions:
     """The versions of one app.
 
+    ``options`` returns what the user asks of a container now; it fails with ``InputFileFailed``.
     ``ready_timeout`` and ``last_output_within`` are in seconds; see ``wait_until_ready`` and ``ContainerMonitor``.
     """
 
@@ -52,7 +53,7 @@ class Versions:
         engine: Engine,
         health: Health,
         app: str,
-        options: ContainerSpec,
+        options: Callable[[], ContainerSpec],
         ready_timeout: float,
         last_output_within: float = LAST_OUTPUT_WITHIN,
     ) -> None:
@@ -83,8 +84,8 @@ class Versions:
         return self._listed.get(number) or self.new_container(number)
 
     def recipe(self, image: Image) -> Recipe:
-        """Return the recipe of a version of ``image`` with the current options."""
-        return Recipe(image, self._options)
+        """Return the recipe of a version of ``image`` with the current options; fails with ``InputFileFailed``."""
+        return Recipe(image, self._options())
 
     async def recipe_of(self, found: Mapping[str, Any]) -> Recipe:
         """Return what a container was created from; ``found`` is its inspection.  Fails with the ``EngineError`` family."""
@@ -112,7 +113,7 @@ class Versions:
         ports = tuple(dict.fromkeys(recipe.options.ports)) or _probed_ports(image)
         try:
             container_id = await self._engine.create(
-                container.name, create_body(self.app, number, container.name, recipe)
+                container.name, create_body(self.app, number, container.name, recipe), recipe.options.platform
             )
         except Conflict as error:
             next_number = await self._free_number(number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hanoverd.cli.options.option import Kind, Option, Secret
 from hanoverd.cli.options.values import (
     BOOLEAN,
@@ -16,7 +18,7 @@ from hanoverd.cli.options.values import (
 )
 from hanoverd.spec.names import check_app_name
 from hanoverd.spec.notifications import parse_hook
-from hanoverd.spec.restart import parse_restart
+from hanoverd.spec.restart import check_restart, parse_restart
 from hanoverd.spec.retention import ON_EXIT
 
 HANDOVER = (
@@ -109,7 +111,7 @@ open.""",
 As in docker run. A restart is a new version of the same image, which has to become ready like any other. The first
 restart comes after 100 ms; the wait doubles each time, up to a minute, and starts at 100 ms again after a version was
 live for 10 s. Meanwhile a version that is still draining serves. ``unless-stopped`` is the same as ``always``.""",
-        value=plain(parse_restart, is_late=True),
+        value=replace(plain(parse_restart, is_late=True), engine=check_restart),
         place="restart",
     ),
     Option(
@@ -186,7 +188,7 @@ command of ``ready``: if it fails, the new version does not go live.""",
         name="notify",
         kind=Kind.REPEATED,
         metavar="URL",
-        help="Post each event to a web hook, as JSON",
+        help="Post each event to a webhook, as JSON",
         text="""\
 The keys are ``event``, ``app``, ``new``, ``new_id``, ``old``, ``old_id``, ``image``, ``image_id`` and ``reason``. A
 post is tried five times; a handover does not wait for it.""",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hanoverd.cli.options.option import Kind, Option, Secret
 from hanoverd.cli.options.values import BOOLEAN, FOLDER, PATH, POSITIVE_SIZE, SIZE, Context, Value, one_of, plain
-from hanoverd.spec.build import BUILDERS, PULLS, parse_build_arg
+from hanoverd.spec.build import BUILDERS, parse_build_arg, parse_pull
 from hanoverd.spec.git_options import parse_submodules
 from hanoverd.text.sizes import parse_size
 
@@ -29,8 +29,15 @@ PULL = Option(
     metavar="always|missing|never",
     help="Pull the image before each handover (default: missing; with --hookbot, always)",
     text="As in docker run.",
-    value=one_of(PULLS),
+    value=plain(parse_pull, is_late=True),
     place="source.pull",
+)
+
+PLATFORM = Option(
+    name="platform",
+    metavar="SYSTEM/ARCHITECTURE",
+    help="Set platform if the engine is multi-platform capable",
+    variable="DOCKER_DEFAULT_PLATFORM",
 )
 
 MAX_ARCHIVE_SIZE = Option(

@@ -34,7 +34,7 @@ class Option:
     ``default`` is written as a user would write it; without one, nothing is passed on if the option is not given.
     ``value`` reads the text.  ``place`` is where the value goes in the specification, such as ``health.uri``;
     ``request`` is where it goes in the request that creates a container, such as ``HostConfig.Init``.  If the option is
-    not given, the environment ``variable`` counts.
+    not given, the environment ``variable`` counts.  ``synonyms`` are other names, which help does not list.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Option:
     request: str = ""
     secret: Secret = Secret.NOTHING
     variable: str | None = None
+    synonyms: tuple[str, ...] = ()
 
     @property
     def flags(self) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from hanoverd.runtime.input_files import read_input_file
+from hanoverd.spec.run.pairs import joined, parse_label, parse_pair
 from hanoverd.text.booleans import parse_boolean
-from hanoverd.text.durations import parse_duration, parse_whole_seconds
-from hanoverd.text.signals import parse_signal
+from hanoverd.text.durations import parse_duration, parse_nanoseconds, parse_whole_seconds
+from hanoverd.text.numbers import parse_billionths, parse_integer
+from hanoverd.text.signals import check_signal, parse_signal
 from hanoverd.text.sizes import parse_size
 
 #: No process can catch these.
@@ -25,6 +28,30 @@ class Context:
     environ: Mapping[str, str]
     cwd: str
 
+    def open_file(self, path: str) -> bytes:
+        """Return the contents of a file; OSError."""
+        return read_input_file(PurePosixPath(self.cwd, path))
+
+    def exists(self, path: str) -> bool:
+        """Return whether a file or a folder exists."""
+        return Path(self.cwd, path).exists()
+
+    def is_regular(self, path: str) -> bool:
+        """Return whether a path is a regular file, which can be read more than once."""
+        return Path(self.cwd, path).is_file()
+
+    def read_file(self, path: str, kind: str = "") -> bytes:
+        """Return the contents of a file that an option names; ValueError, in docker's words.
+
+        ``kind`` is what docker calls a file that it can open but not read.
+        """
+        try:
+            return self.open_file(path)
+        except IsADirectoryError:
+            raise ValueError(f"invalid {kind} file ({path}): read {path}: is a directory") from None
+        except OSError as error:
+            raise ValueError(f"open {path}: {(error.strerror or str(error)).lower()}") from None
+
 
 def _accept(_: object) -> None:
     """Accept every value."""
@@ -36,19 +63,42 @@ class Value:
 
     ``read`` makes it of the text, or raises ValueError.  That happens while the command line is read, or if ``is_late``
     when all of it was read: docker reports some errors only then.  ``check`` also runs then; the message of its
-    ValueError continues ``--NAME``.  ``join`` makes one value of those of an option that is given several times, or
-    raises ValueError.
+    ValueError continues ``--NAME``, unless it ``is_whole_message``.  ``join`` makes one value of those of an option that
+    is given several times, or raises ValueError.  ``engine`` raises ValueError for what docker's client sends and the
+    engine refuses when it creates a container.
     """
 
     read: Callable[[str, Context], Any]
     is_late: bool = False
     check: Callable[[Any], None] = _accept
     join: Callable[[Sequence[Any]], Any] = tuple
+    engine: Callable[[Any], None] = _accept
+    is_whole_message: bool = False
 
 
 def plain(parse: Callable[[str], Any], *, is_late: bool = False) -> Value:
     """Return the kind of value that ``parse`` reads from the text alone."""
     return Value(lambda text, _: parse(text), is_late)
+
+
+def repeated(parse: Callable[[str], Any]) -> Value:
+    """Return the kind of value that ``parse`` reads from the text alone, as a list."""
+    return Value(lambda text, _: parse(text), join=list)
+
+
+def ignored(value: Value) -> Value:
+    """Return a kind of value that is read as ``value``, and has no effect."""
+    return value
+
+
+def refused(value: Value, reason: str, *, unless: object = False) -> Value:
+    """Return a kind of value that is read as ``value``, and refused for ``reason`` unless it is ``unless``."""
+
+    def check(given: object) -> None:
+        if given != unless:
+            raise ValueError(f": {reason}")
+
+    return replace(value, check=check)
 
 
 def one_of(choices: Collection[str]) -> Value:
@@ -135,14 +185,19 @@ def _parse_path(text: str) -> str:
 
 
 TEXT = plain(str)
+INTEGER = plain(parse_integer)
+SIZE = plain(parse_size)
+BILLIONTHS = plain(parse_billionths)
+NANOSECONDS = plain(parse_nanoseconds)
+LABEL = Value(lambda text, _: parse_label(text), join=joined)
+PAIR = Value(lambda text, _: parse_pair(text), join=joined)
 BOOLEAN = plain(parse_boolean)
 NOT = plain(lambda text: not parse_boolean(text))
 DURATION = replace(plain(parse_duration), check=_not_negative)
 POSITIVE_DURATION = replace(DURATION, check=_positive)
-SIZE = plain(parse_size)
 POSITIVE_SIZE = replace(SIZE, check=_not_empty)
 WHOLE_SECONDS = plain(parse_whole_seconds)
-SIGNAL = plain(parse_signal, is_late=True)
+SIGNAL = replace(TEXT, engine=check_signal)
 CATCHABLE_SIGNAL = plain(_parse_catchable_signal, is_late=True)
 WEB_HOOK = plain(_parse_web_hook)
 STATUS_URI = plain(_parse_status_uri)

@@ -51,7 +51,7 @@ def test_help_tells_the_environment_the_signals_and_an_example(word: str) -> Non
 
 
 def test_the_options_are_aligned() -> None:
-    options = usage_text().partition("Container options:\n")[2].partition("\n\nDurations")[0].splitlines()
+    options = usage_text().partition("Process options:\n")[2].partition("\n\nDurations")[0].splitlines()
     texts = [line for line in options if line.startswith("   ") and not line.lstrip().startswith("-")]
     assert {len(line) - len(line.lstrip()) for line in texts} == {32}
 

@@ -138,7 +138,7 @@ def test_every_option_arrives() -> None:
                 "HostConfig.Mounts": [{"Type": "tmpfs", "Target": "/tmp"}],  # a path in the container
                 "HostConfig.Init": True,
                 "StopTimeout": 60,
-                "StopSignal": "SIGQUIT",
+                "StopSignal": "3",
             },
         ),
         ports=(PortRequest(ContainerPort(7000), range(9000, 9001)),),
@@ -345,7 +345,7 @@ def test_hookbot_can_be_named_in_the_environment() -> None:
         (["--hookbot", "wss://T@h/sub/hanoverd/cwd", "web"], "already says what to obtain"),
         (
             ["--pull", "sometimes"],
-            'invalid argument "sometimes" for "--pull" flag: it must be always or missing or never',
+            """invalid pull option: 'sometimes': must be one of "always", "missing" or "never\"""",
         ),
         (["--watch-failures", "0"], "it must be a number, 1 or more"),
         (["--hook", "sometimes=x"], "write EVENT=COMMAND, with EVENT one of obtained, ready"),

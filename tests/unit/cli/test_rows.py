@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 from types import UnionType
@@ -57,7 +58,7 @@ def test_docker_s_own_settings_have_a_place_in_the_request_and_none_in_the_speci
     for option in DAEMON.options:
         assert not (option.place and option.request), option
     names = {field.name for field in dataclasses.fields(ContainerSpec)}
-    assert names == {"command", "env", "ports", "volumes", "settings"}
+    assert names == {"command", "env", "ports", "volumes", "settings", "inputs", "platform", "streams"}
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -141,6 +142,16 @@ def test_a_setting_is_in_the_request_and_is_read_back_from_the_container() -> No
         "HostConfig": {"Memory": 0, "PidMode": "", **body["HostConfig"]},
     }
     assert recipe_of(inspected, {}).options == recipe.options
+
+
+def test_a_label_gives_no_power_over_the_host() -> None:
+    claimed = {"command": False, "env": [], "unset": [], "volumes": [], "settings": {"HostConfig.Privileged": True}}
+    inspected = {
+        "Image": "sha256:1",
+        "Config": {"Labels": {"hanoverd.given": json.dumps(claimed)}},
+        "HostConfig": {"Privileged": False},
+    }
+    assert recipe_of(inspected, {}).options.settings == {"HostConfig.Privileged": False}
 
 
 def test_the_first_error_on_the_line_is_reported() -> None:

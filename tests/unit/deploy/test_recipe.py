@@ -98,7 +98,7 @@ def test_no_value_of_a_variable_is_in_a_label() -> None:
         "null",
         '{"command": true}',
         '{"command": true, "env": 5, "unset": [], "volumes": []}',
-        '{"command": true, "env": [], "unset": [], "volumes": [], "settings": {}}',
+        '{"command": true, "env": [], "unset": [], "volumes": [], "settings": "all"}',
     ],
 )
 def test_a_record_that_an_image_invented_is_none(label: str) -> None:

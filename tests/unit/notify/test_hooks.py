@@ -1,4 +1,4 @@
-"""The user's commands and web hooks, with real processes and a real server on loopback."""
+"""The user's commands and webhooks, with real processes and a real server on loopback."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class HooksTests(TestCase):
         self.assertEqual(Path(f"{self.file}.too").read_text(), "done\n")
 
     def serve(self, *statuses: int) -> tuple[Receiver, str]:
-        """A web hook, and its URL."""
+        """A webhook, and its URL."""
         receiver = Receiver(*statuses)
         listening = REACTOR.listenTCP(0, Site(receiver), interface="127.0.0.1")
         self.addCleanup(lambda: Deferred.fromCoroutine(_stopped(listening)))

@@ -17,6 +17,7 @@ from hanoverd.spec.ports import (
     PortRequest,
     Protocol,
     check_conflicts,
+    check_supported,
     parse_publish,
 )
 
@@ -65,7 +66,6 @@ def test_every_spelling_of_docker_is_read(text: str, published: list[PortRequest
         ("9000:70000", "invalid containerPort: 70000"),
         ("7001-7000", "invalid containerPort: 7001-7000"),
         ("7000 ", "invalid containerPort: 7000 "),
-        ("9000:0", "invalid containerPort: 0 (no server can be reached on port 0)"),
         ("+9000:7000", "invalid hostPort: +9000"),
         ("9\u0663:7000", "invalid hostPort: 9\u0663"),
         ("9002-9001:7000", "invalid hostPort: 9002-9001"),
@@ -84,16 +84,29 @@ def test_every_spelling_of_docker_is_read(text: str, published: list[PortRequest
             "invalid IP address [fe80::1]x: address [fe80::1]x:: missing port in address",
         ),
         ("published=9000,7000", "invalid publish opts format (should be name=value but got '7000')"),
-        ("9000:7000/udp", "udp cannot be published yet, only tcp"),
+    ],
+)
+def test_what_cannot_be_published_is_refused_in_dockers_words(text: str, message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_publish(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("9000:0", "invalid containerPort: 0 (no server can be reached on port 0)"),
+        ("9000:7000/UDP", "udp cannot be published yet, only tcp"),
         (
             "[fe80::1]:9000:7000",
             "only IPv4 can be published yet, and fe80::1 is IPv6: use an IPv4 address, or none",
         ),
     ],
 )
-def test_what_cannot_be_published_is_refused_in_dockers_words(text: str, message: str) -> None:
+def test_what_docker_publishes_and_hanoverd_cannot_is_refused_at_the_start(text: str, message: str) -> None:
+    requests = parse_publish(text)
     with pytest.raises(ValueError) as caught:
-        parse_publish(text)
+        check_supported(requests)
     assert str(caught.value) == message
 
 
@@ -166,7 +179,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
     assert requests
     for request in requests:
-        assert 0 < request.container.number <= HIGHEST_PORT
+        assert 0 <= request.container.number <= HIGHEST_PORT
         assert request.numbers is None or (request.numbers and 0 < request.numbers[0] <= request.numbers[-1])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.spec.volumes import AnonymousVolume, Bind, check_mount_points, parse_volume
+from hanoverd.spec.volumes import AnonymousVolume, Bind, check_mount_points, check_volume, parse_volume
 
 CWD = "/home/u/shop"
 
@@ -21,6 +21,11 @@ CWD = "/home/u/shop"
         (".:/x:cached", Bind("/home/u/shop:/x:cached")),
         ("../x/../y:/x", Bind("/home/u/y:/x")),
         (".cache:/x", Bind("/home/u/shop/.cache:/x")),
+        # As docker reads them: a letter and a colon are a Windows drive, and two characters are a path.
+        ("d:/x", AnonymousVolume("d:/x")),
+        ("/x:d:/y", Bind("/x:d:/y")),
+        (":x", AnonymousVolume(":x")),
+        (":", AnonymousVolume(":")),
     ],
 )
 def test_a_source_with_a_dot_in_front_is_a_folder_here(text: str, volume: Bind | AnonymousVolume) -> None:
@@ -48,7 +53,7 @@ def test_a_spec_with_wrong_sections_is_refused_in_dockers_words(text: str, messa
 @pytest.mark.parametrize("mode", ["readonly", "RO", "ro,rw", "z,Z", "shared,slave", "ro,", "cached,delegated"])
 def test_a_mode_that_the_engine_does_not_have_is_refused(mode: str) -> None:
     with pytest.raises(ValueError, match=f"^invalid mode: {mode} "):
-        parse_volume(f"/srv/x:/x:{mode}", CWD)
+        check_volume(parse_volume(f"/srv/x:/x:{mode}", CWD))
 
 
 @pytest.mark.parametrize(
@@ -68,9 +73,10 @@ def test_a_mode_that_the_engine_does_not_have_is_refused(mode: str) -> None:
         ("/srv/x:/x:ro,bogus", "invalid mode"),
     ],
 )
-def test_what_the_engine_would_refuse_is_refused_here(text: str, reason: str) -> None:
+def test_what_the_engine_would_refuse_is_refused_at_the_start(text: str, reason: str) -> None:
+    volume = parse_volume(text, CWD)
     with pytest.raises(ValueError) as caught:
-        parse_volume(text, CWD)
+        check_volume(volume)
     assert reason in str(caught.value)
 
 

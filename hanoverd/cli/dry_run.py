@@ -1,0 +1,86 @@
+"""What ``--dry-run`` prints: what hanoverd would do, as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hanoverd.cli.given import Given
+from hanoverd.cli.options.container import CONTAINER
+from hanoverd.cli.options.option import Kind, Option, Secret
+from hanoverd.network.iptables import parse_table
+from hanoverd.network.rules import Route, plan_routes
+from hanoverd.spec.app import AppSpec
+from hanoverd.spec.build import MISSING
+from hanoverd.spec.container import Image, Recipe, create_body
+from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.names import version_name
+from hanoverd.spec.ports import HIGHEST_PORT, PortRequest
+from hanoverd.spec.source_name import IMAGE
+from hanoverd.text.booleans import parse_boolean
+
+#: What stands for what only a handover knows.
+_CONTAINER_ADDRESS = "CONTAINER-ADDRESS"
+_ANY_PORT = 0
+
+_MASK = "***"
+
+#: Options that ask for something else than a setting.
+_NO_SETTINGS = frozenset({"help", "version", "dry-run"})
+
+
+def dry_run(given: Given, spec: AppSpec) -> str:
+    """Return the JSON document for the specification and the options that it was made of."""
+    name = version_name(spec.name, 0)
+    document = {
+        "create": _create_request(spec, name),
+        "name": name,
+        "platform": spec.container.platform,
+        "pull": spec.source.pull or MISSING,
+        "source": {"kind": spec.source.name.scheme, "name": spec.source.name.text},
+        "firewall": _firewall(spec, name),
+        "settings": {**_settings(given), "name": spec.name},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _create_request(spec: AppSpec, name: str) -> dict[str, object]:
+    source = spec.source.name
+    is_image = source.scheme == IMAGE
+    image_name = ImageName.parse(source.text if is_image else f"hanoverd/{spec.name.lower()}")
+    # The engine's ID of the image is not known before it is obtained.
+    image = Image(source.text if is_image else image_name.reference, image_name, ())
+    return create_body(spec.name, 0, name, Recipe(image, spec.container))
+
+
+def _firewall(spec: AppSpec, name: str) -> str:
+    if not spec.container.has_own_ports or not spec.ports:
+        return ""
+    routes = [Route(port.published_at(_host_port(port)), _CONTAINER_ADDRESS, None) for port in spec.ports]
+    return plan_routes(spec.name, name, routes, parse_table(""))
+
+
+def _host_port(request: PortRequest) -> int:
+    return next((number for number in request.numbers or () if 0 <= number <= HIGHEST_PORT), _ANY_PORT)
+
+
+def _settings(given: Given) -> dict[str, Any]:
+    own = [option for option in given.options if option not in CONTAINER and option.name not in _NO_SETTINGS]
+    return {option.name: _setting(given, option) for option in own}
+
+
+def _setting(given: Given, option: Option) -> Any:
+    texts = [_shown(option, text) for text in given.texts(option.name)]
+    if option.kind is Kind.REPEATED:
+        return texts
+    if option.kind is Kind.BOOLEAN:
+        return parse_boolean(texts[-1]) if texts else False
+    return texts[-1] if texts else option.default
+
+
+def _shown(option: Option, text: str) -> str:
+    if option.secret is Secret.AFTER_EQUALS:
+        name, equals, _ = text.partition("=")
+        return f"{name}={_MASK}" if equals else text
+    hidden = option.secret is Secret.ALL or (option.secret is Secret.TOKEN and "@" in text)
+    return _MASK if hidden else text

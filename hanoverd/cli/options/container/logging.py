@@ -1,0 +1,18 @@
+"""Options of the engine's log of a container."""
+
+from __future__ import annotations
+
+from hanoverd.cli.options.option import Kind, Option
+from hanoverd.cli.options.values import PAIR, Value
+from hanoverd.spec.run.pairs import joined
+
+LOGGING = (
+    Option(name="log-driver", metavar="DRIVER", help="Logging driver for the container"),
+    Option(
+        name="log-opt",
+        kind=Kind.REPEATED,
+        metavar="KEY=VALUE",
+        help="Log driver options",
+        value=Value(PAIR.read, join=joined),
+    ),
+)
