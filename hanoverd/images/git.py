@@ -36,8 +36,7 @@ class GitSource:
         return f"build {place}{self._location.shown}, {branch}"
 
     def check(self) -> None:
-        """Fail with ``StateRefused`` if the state folder cannot be used; a host that does not answer now may do so later."""
-        self._mirrors.check()
+        """Do nothing: a host that does not answer now, and a state folder that cannot be used, stop no version that serves."""
 
     async def obtain(self, progress: Progress, revision: str | None = None) -> Image:
         """Fetch, check out the commit ``revision`` (by default the head of the branch), and build it.

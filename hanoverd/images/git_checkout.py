@@ -99,8 +99,8 @@ class Checkouts:
             raise ObtainFailed(f"{subject}, which cannot be used: {error}") from None
         if not is_allowed(location.mirror, self._allowed):
             raise ObtainFailed(
-                f"{subject}, from {location.shown}, which is not allowed: add --git-submodules {location.mirror} if whoever "
-                f"can push to {parent.shown} may build it, or --git-submodules {NONE} to leave the folders of submodules empty"
+                f"{subject}, from {location.shown}, which is not allowed: add --git-submodules {location.mirror} if everyone "
+                f"who can push to {parent.shown} may build it, or --git-submodules {NONE} to leave the folders of submodules empty"
             )
         return location
 

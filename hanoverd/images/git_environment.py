@@ -28,7 +28,7 @@ _OTHER_REPOSITORY = (
     "GIT_WORK_TREE",
 )
 
-#: Settings that override those of the user and of the system, which still supply logins, proxies and certificates.
+#: Settings that override the settings of the user and of the system, which still supply logins, proxies and certificates.
 _SETTINGS = (
     # No program runs that a repository names, or that was put into its copy.
     ("core.hooksPath", "/dev/null"),
@@ -78,7 +78,7 @@ def git_environment(environ: Mapping[str, str], location: GitLocation) -> dict[s
 
 
 def without_secrets(text: str, location: GitLocation) -> str:
-    """Return a text of git without the login of ``location``, and without those of other URLs."""
+    """Return a text of git without the login of ``location``, and without the logins in other URLs."""
     login = location.login
     if login is not None:
         secrets = [login.password or login.user]
@@ -107,7 +107,7 @@ def _without_prompts(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _with_settings(environ: Mapping[str, str], settings: list[tuple[str, str]]) -> dict[str, str]:
-    """Return ``environ`` with settings of git, after those that it has (GIT_CONFIG_COUNT, see git-config(1))."""
+    """Return ``environ`` with more settings of git, after the present ones (GIT_CONFIG_COUNT, see git-config(1))."""
     given = environ.get("GIT_CONFIG_COUNT", "")
     first = int(given) if given.isdecimal() else 0
     added = {"GIT_CONFIG_COUNT": str(first + len(settings))}

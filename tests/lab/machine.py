@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -47,6 +49,13 @@ class Machine:
         enter = ["nsenter", "--target", str(self._leader), "--all", "env", f"PATH={_PATH}", *command]
         return subprocess.run(enter, capture_output=True, text=True, timeout=timeout, check=False)
 
+    def wait(self, holds: Callable[[], object], what: str, timeout: float = 60) -> None:
+        """Wait until ``holds`` returns true."""
+        deadline = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < deadline, f"not within {timeout} s: {what}\n{self.journal()}"
+            time.sleep(0.1)
+
     def must_run(self, *command: str) -> str:
         """Run a command that must succeed, and return its standard output."""
         done = self.run(*command)
@@ -57,12 +66,9 @@ class Machine:
         """Return the messages of hanoverd's services."""
         return self.run("journalctl", "--no-pager", "--output=short-monotonic", "--unit=hanoverd*").stdout
 
-    def wait_journal(self, text: str, *, times: int = 1, timeout: float = 60) -> None:
+    def wait_journal(self, text: str, *, times: int = 1) -> None:
         """Wait until the messages of hanoverd's services have a text so many times."""
-        deadline = time.monotonic() + timeout
-        while (journal := self.journal()).count(text) < times:
-            assert time.monotonic() < deadline, f"not {times} times {text!r} within {timeout} s:\n{journal}"
-            time.sleep(0.1)
+        self.wait(lambda: self.journal().count(text) >= times, f"{times} times {text!r}")
 
     def main_pid(self, unit: str) -> int:
         """Return the process ID of a service in the machine, 0 if it does not run."""
@@ -83,7 +89,14 @@ class Machine:
         command += [f"--bind-ro={sys.prefix}:/opt/hanoverd", f"--bind-ro={PROJECT}", "--console=pipe"]
         command += ["--capability=CAP_NET_ADMIN"]
         with (self._lab.folder / "machine.log").open("wb") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command,
+                # With the old hierarchies (cgroups version 1), systemd does not notice the end of a service's processes.
+                env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         try:
             self._wait_until_it_runs()
         except BaseException:
@@ -147,8 +160,10 @@ class Machine:
             try:
                 process.wait(ENDS_WITHIN)
             except subprocess.TimeoutExpired:
+                # It leaves the machine's first process, and with that all others.
                 process.kill()
                 process.wait()
+                os.kill(self._leader, signal.SIGKILL)
         for top in self._cgroups():
             for folder, _, _ in os.walk(top, topdown=False):
                 os.rmdir(folder)

@@ -130,8 +130,8 @@ keys. Nothing asks for a password on the terminal. ``GIT_SSH_COMMAND`` and git's
         help="Repository that submodules may come from (default: commits with submodules are refused)",
         text="""\
 ``HOST/USER/*`` allows all repositories of a user. ``none`` leaves the folders of submodules empty. A submodule is
-fetched with the same login as the repository, and whoever can push to the repository chooses its submodules: allow only
-what these people may read.""",
+fetched with the same login as the repository, and everyone who can push to the repository chooses its submodules:
+allow only what these people may read.""",
         value=plain(parse_submodules),
         place="source.git.submodules",
     ),

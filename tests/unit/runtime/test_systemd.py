@@ -74,6 +74,13 @@ def test_the_file_with_the_secrets_is_created_for_root_only(unit: Path) -> None:
     assert f"`install -D -m 600 /dev/null {file.replace('%i', 'shop')}`" in text
 
 
+@pytest.mark.parametrize("unit", sorted((PROJECT / "systemd").iterdir()), ids=lambda unit: unit.name)
+def test_a_unit_runs_only_programs_that_are_always_installed(unit: Path) -> None:
+    # Not /bin/kill, which is part of procps.
+    programs = re.findall(r"^Exec\w+=[-+!]*(\S+)", unit.read_text(), re.MULTILINE)
+    assert set(programs) <= {"/opt/hanoverd/bin/hanoverd", "/bin/sh"}
+
+
 @pytest.mark.parametrize("page", ["running.rst", "deploy-on-push.rst"])
 def test_no_example_creates_such_a_file_for_everybody(page: str) -> None:
     for example in re.findall(r"(?:^    .*\n|^\n)+", (PROJECT / "docs" / page).read_text(), re.MULTILINE):

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import io
 import json
+import os
 import posixpath
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 from hanoverd.hookbot.github import Webhook, read_push
 from hanoverd.hookbot.protocol import read_message
 from hanoverd.hookbot.tokens import is_valid_token, url_with_token
+from hanoverd.images.git_tree import Budget, TreeReader
 from hanoverd.spec.environment import last_of_each_name, parse_variable
 from hanoverd.spec.git_location import check_branch, check_folder, parse_git
+from hanoverd.spec.git_submodules import submodule_location
 from hanoverd.spec.hookbot import HookbotURL, Subscription
 from hanoverd.spec.image_name import ImageName, built_name, tag_from
 from hanoverd.spec.mounts import parse_mount
@@ -201,6 +204,35 @@ def test_the_parts_of_a_git_location_come_back(path: str, branch: str, folder: s
     assert (found.mirror, found.branch, found.folder) == (path, branch, folder)
     assert found.url == (f"https://{path}" if protocol == "https" else f"ssh://git@{path}")
     assert parse_git(found.url, protocol).mirror == path
+
+
+@given(st.sampled_from(["https://h/me/app", "ssh://git@h:22/me/app", "git@h:me/app"]), text_like("./.h:@#-%a"))
+def test_a_relative_url_of_a_submodule_stays_at_its_host(parent: str, rest: str) -> None:
+    location = parse_git(parent, "https")
+    for url in (f"../{rest}", f"./{rest}", f"../../{rest}"):
+        try:
+            found = submodule_location(location, url)
+        except ValueError:
+            continue
+        assert found.mirror.split("/")[0] == "h", (url, found)
+        assert "://" not in found.mirror
+        assert found.protocol == location.protocol
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(1, 50), max_size=10))
+def test_a_listing_of_git_is_read_the_same_in_any_pieces(path: bytes, sizes: list[int]) -> None:
+    path = path.replace(b"\0", b"") or b"x"
+    listing = (
+        b"160000 commit " + b"1" * 40 + b"       -\t" + path + b"\0" + b"100644 blob " + b"2" * 40 + b"     7\ta\0"
+    )
+    budget = Budget(10**9)
+    reader = TreeReader(budget)
+    at = 0
+    for size in [*sizes, len(listing)]:
+        reader.take(listing[at : at + size])
+        at += size
+    assert reader.submodules == {os.fsdecode(path): "1" * 40}
+    assert (budget.entries, reader.excess) == (2, "")
 
 
 @given(st.integers(0, 10**6))
