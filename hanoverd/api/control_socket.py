@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorUNIX
-from twisted.web.server import Request, Site
+from twisted.web.server import Site
 
 from hanoverd.runtime.errors import ControlError
 from hanoverd.runtime.private_files import make_folder
@@ -46,9 +46,8 @@ def listen(reactor: IReactorUNIX, environ: Mapping[str, str], app: str, site: Si
         ) from None
 
 
-def is_allowed(request: Request) -> bool:
-    """Return whether the client runs as our own user or as root (SO_PEERCRED, unix(7))."""
-    transport: Any = request.transport
+def is_allowed(transport: Any) -> bool:
+    """Return whether the client of a connection runs as our own user or as root (SO_PEERCRED, unix(7))."""
     packed = transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(_CREDENTIALS))
     _, uid, _ = struct.unpack(_CREDENTIALS, packed)
     return uid in (0, os.geteuid())

@@ -19,28 +19,19 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
-from hanoverd.api.control_socket import is_allowed
 from hanoverd.api.line_stream import LineStream
-from hanoverd.logs.formats import JSON, TEXT
-from hanoverd.logs.recent import APP, DAEMON, Entry, LogQuery, RecentLog, left_out
+from hanoverd.api.questions import Refused, image_of, log_query, version_of
+from hanoverd.api.site import ControlSite
+from hanoverd.logs.recent import Entry, RecentLog, left_out
 from hanoverd.runtime.errors import EngineError
 from hanoverd.runtime.systemd import unit_name
 from hanoverd.runtime.tasks import Tasks
-from hanoverd.spec.image_name import ImageName
 from hanoverd.text.decimal import parse_decimal
 
-#: The largest body of a request, in bytes.
-MOST_BYTES = 64 * 1024
+#: How many clients may follow the log, or a handover, at once.
+MOST_STREAMS = 50
 
 T = TypeVar("T")
-
-
-class Refused(Exception):
-    """An answer with an error status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class ControlServer:
@@ -53,9 +44,7 @@ class ControlServer:
         self._control = control
         self._log = log
         self._answering = Tasks()
-        site = _Site(_Root(self))  # type: ignore[no-untyped-call]  # Twisted's
-        site.noisy = False
-        self._listening = listen(site)
+        self._listening = listen(ControlSite(_Root(self)))
         self._verbs: Mapping[str, Callable[[Request], Any]] = {
             "GET /status": lambda _: control.status().json(),
             "GET /versions": self._versions,
@@ -90,12 +79,6 @@ class ControlServer:
 
     def render(self, request: Request) -> bytes | int:
         """Answer a request."""
-        if not is_allowed(request):
-            return _answer(
-                request,
-                403,
-                {"error": "this hanoverd belongs to another user: run this command as that user or as root"},
-            )
         path = request.path.decode("utf-8", "replace")
         what = f"{request.method.decode('ascii', 'replace')} {path}"
         try:
@@ -103,7 +86,7 @@ class ControlServer:
                 return self._follow(request, path.rpartition("/")[2])
             verb = self._verbs.get(what)
             if verb is None:
-                raise Refused(404, f"there is no {what}")
+                raise Refused(404, f"unknown path or method: {what}")
             if request.method == b"POST" and self._control.is_stopping:
                 raise Refused(503, "hanoverd is stopping")
             answer = verb(request)
@@ -114,21 +97,11 @@ class ControlServer:
     # -- commands
 
     def _deploy(self, request: Request) -> Mapping[str, Any]:
-        image = _body(request).get("image")
-        if image is not None:
-            if not isinstance(image, str):
-                raise Refused(400, "image must be a string")
-            try:
-                ImageName.parse(image)
-            except ValueError as error:
-                raise Refused(400, str(error)) from None
+        image = image_of(request)
         return {"handover": self._control.deploy(image, _reason("deploy", image))}
 
     def _rollback(self, request: Request) -> Mapping[str, Any]:
-        number = _body(request).get("version")
-        # True and False are numbers too, to Python.
-        if not (number is None or type(number) is int):
-            raise Refused(400, "version must be a number")
+        number = version_of(request)
         return {"handover": self._control.rollback(number, _reason("rollback", number))}
 
     def _cancel(self, request: Request) -> int:
@@ -160,13 +133,13 @@ class ControlServer:
     # -- streams
 
     def _logs(self, request: Request) -> int:
-        query = _log_query(request)
-        for entry in query.last_of(self._log.entries):
-            request.write(f"{query.line(entry)}\n".encode())
+        query = log_query(request)
+        if query.follow:
+            self._check_streams()
+        stream = LineStream(request, lambda count: query.line(left_out(count)), self._log.lines(query))
         if not query.follow:
-            request.finish()
+            stream.finish_when_sent()
             return NOT_DONE_YET
-        stream = LineStream(request, lambda count: query.line(left_out(count)))
 
         def send(entry: Entry) -> None:
             if query.is_wanted(entry):
@@ -175,12 +148,17 @@ class ControlServer:
         never: Deferred[None] = Deferred()
         return self._answer_later(request, self._following(send, never))
 
+    def _check_streams(self) -> None:
+        if len(self._log.followers) >= MOST_STREAMS:
+            raise Refused(503, f"{MOST_STREAMS} clients follow the log or a handover already: stop some of them")
+
     def _follow(self, request: Request, text: str) -> int:
         number = parse_decimal(text)
         if number is None:
             raise Refused(404, "the ID of a handover is a number")
         if not self._control.is_known(number):
             raise Refused(404, f"there is no handover {number}, or it is no longer remembered")
+        self._check_streams()
         stream = LineStream(request, lambda count: _handover_line(left_out(count)))
 
         async def follow_handover() -> None:
@@ -224,48 +202,6 @@ def _handover_line(entry: Entry) -> str:
     return json.dumps({"line": entry.text})
 
 
-def _body(request: Request) -> Mapping[str, Any]:
-    content = request.content.read(MOST_BYTES) if request.content else b""
-    try:
-        parsed = json.loads(content or b"{}")
-    except (ValueError, RecursionError):
-        raise Refused(400, "the body is not JSON") from None
-    if not isinstance(parsed, dict):
-        raise Refused(400, "the body is not a JSON object")
-    return parsed
-
-
-def _number(request: Request, name: str) -> int | None:
-    text = _text(request, name)
-    if not text:
-        return None
-    number = parse_decimal(text)
-    if number is None:
-        raise Refused(400, f"{name} must be a number")
-    return number
-
-
-def _log_query(request: Request) -> LogQuery:
-    source, log_format = _text(request, "source"), _text(request, "format") or TEXT
-    if source not in ("", APP, DAEMON):
-        raise Refused(400, f"source must be {APP} or {DAEMON}")
-    if log_format not in (TEXT, JSON):
-        raise Refused(400, f"format must be {TEXT} or {JSON}")
-    return LogQuery(
-        tail=_number(request, "tail"),
-        follow=bool(_number(request, "follow")),
-        source=source,
-        since=_number(request, "since") or 0,
-        timestamps=bool(_number(request, "timestamps")),
-        json=log_format == JSON,
-    )
-
-
-def _text(request: Request, name: str) -> str:
-    values: list[bytes] = (request.args or {}).get(name.encode(), [b""])
-    return values[0].decode(errors="replace")
-
-
 def _finish(request: Request, body: bytes = b"") -> None:
     if not (request.finished or request._disconnected):  # noqa: SLF001  # Twisted has no other word for it
         request.unregisterProducer()
@@ -291,12 +227,3 @@ class _Root(Resource):
     def render(self, request: Request) -> bytes | int:
         """Answer a request."""
         return self._server.render(request)
-
-
-class _Site(Site):
-    def logPrefix(self) -> str:
-        """Return its name for Twisted's log."""
-        return "control"
-
-    def log(self, request: object) -> None:
-        """Do not log requests."""

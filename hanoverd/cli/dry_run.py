@@ -7,7 +7,8 @@ from typing import Any
 
 from hanoverd.cli.given import Given
 from hanoverd.cli.options.container import CONTAINER
-from hanoverd.cli.options.option import Kind, Option, Secret
+from hanoverd.cli.options.option import Kind, Option
+from hanoverd.cli.secrets import masked
 from hanoverd.network.iptables import parse_table
 from hanoverd.network.rules import Route, plan_routes
 from hanoverd.spec.app import AppSpec
@@ -22,8 +23,6 @@ from hanoverd.text.booleans import parse_boolean
 #: What stands for what only a handover knows.
 _CONTAINER_ADDRESS = "CONTAINER-ADDRESS"
 _ANY_PORT = 0
-
-_MASK = "***"
 
 #: Options that ask for something else than a setting.
 _NO_SETTINGS = frozenset({"help", "version", "dry-run"})
@@ -70,17 +69,9 @@ def _settings(given: Given) -> dict[str, Any]:
 
 
 def _setting(given: Given, option: Option) -> Any:
-    texts = [_shown(option, text) for text in given.texts(option.name)]
+    texts = [masked(option, text) for text in given.texts(option.name)]
     if option.kind is Kind.REPEATED:
         return texts
     if option.kind is Kind.BOOLEAN:
         return parse_boolean(texts[-1]) if texts else False
     return texts[-1] if texts else option.default
-
-
-def _shown(option: Option, text: str) -> str:
-    if option.secret is Secret.AFTER_EQUALS:
-        name, equals, _ = text.partition("=")
-        return f"{name}={_MASK}" if equals else text
-    hidden = option.secret is Secret.ALL or (option.secret is Secret.TOKEN and "@" in text)
-    return _MASK if hidden else text

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from hanoverd.cli.options.option import Kind, Option, Secret
 from hanoverd.cli.options.values import Context
+from hanoverd.cli.secrets import masked
 from hanoverd.runtime.errors import UsageError
 from hanoverd.text.quoting import quoted
 
@@ -57,7 +58,7 @@ class Given:
             try:
                 self._values[option.name].append(option.value.read(text, self.context))
             except ValueError as error:
-                shown = "" if option.secret in (Secret.ALL, Secret.TOKEN) else f" {quoted(text)}"
+                shown = "" if option.secret in (Secret.ALL, Secret.IN_URL) else f" {quoted(text)}"
                 raise UsageError(f"invalid argument{shown} for {quoted(option.flags)} flag: {error}") from None
         self.line.append((option, text))
 
@@ -137,9 +138,9 @@ class Given:
         try:
             return option.value.read(text, self.context)
         except ValueError as error:
-            name, assigned, _ = text.partition("=")
-            shown = f"{name}=***" if option.secret is Secret.AFTER_EQUALS and assigned else text
-            raise UsageError(f"{error} (in --{option.name} {quoted(shown)}, which takes {option.metavar})") from None
+            raise UsageError(
+                f"{error} (in --{option.name} {quoted(masked(option, text))}, which takes {option.metavar})"
+            ) from None
 
 
 def _late_order(option: Option) -> int:

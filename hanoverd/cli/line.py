@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from hanoverd.cli.commands import REMOTE, Command, command_of
 from hanoverd.cli.given import Given
 from hanoverd.cli.lexer import lex
-from hanoverd.cli.options.option import Option
 from hanoverd.cli.options.values import Context
-from hanoverd.cli.secrets import Unhiding, without_secrets
+from hanoverd.cli.secrets import masked, masked_url
 from hanoverd.runtime.errors import UsageError
 
 
@@ -30,10 +29,14 @@ class CommandLine:
     given: Given
     rest: tuple[str, ...]
 
-    def without_secrets(self) -> tuple[list[str], dict[str, str]]:
-        """Return arguments without secrets that mean the same in an environment with the variables returned."""
-        options, environ = without_secrets(self.given.line)
-        return [*self.command.name.split(), *options, *(["--", *self.rest] if self.rest else [])], environ
+    def without_secrets(self) -> list[str] | None:
+        """Return the arguments as all users of the host may see them; None if they have no secret."""
+        options = [f"--{option.name}={text}" for option, text in self.given.line]
+        shown = [f"--{option.name}={masked(option, text)}" for option, text in self.given.line]
+        rest = [*map(masked_url, self.rest[:1]), *self.rest[1:]]
+        if (options, list(self.rest)) == (shown, rest):
+            return None
+        return [*self.command.name.split(), *shown, *(["--", *rest] if rest else [])]
 
 
 def read_line(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> CommandLine:
@@ -43,12 +46,7 @@ def read_line(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> Comm
     if list(arguments) == ["-h"]:
         arguments = ("--help",)
     given = Given(command.options, Context(environ, cwd))
-    unhiding = Unhiding(environ)
-
-    def take(option: Option, text: str) -> None:
-        given.take(option, unhiding.text(option, text))
-
-    rest = lex(arguments, command.options, take, interspersed=command in REMOTE)
+    rest = lex(arguments, command.options, given.take, interspersed=command in REMOTE)
     return CommandLine(command, given, rest)
 
 

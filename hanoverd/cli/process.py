@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hanoverd.cli.line import InfoRequested, read_line
 from hanoverd.cli.parse import ServiceSpec, mistyped, specification
-from hanoverd.cli.secrets import SECRETS
+from hanoverd.cli.secrets import environment_for, take_arguments
 from hanoverd.runtime.errors import HanoverdError, UsageError
 from hanoverd.runtime.search_path import limit_search_path
 from hanoverd.spec.programs import RemoteCommand
@@ -27,12 +27,12 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
 
     Exits if the command line is wrong, if it asks for help, and after a command for a running daemon.
 
-    If the command line has secrets, this process first executes its program again with the secrets in its environment:
-    every user of a host can list the command lines of all processes.
+    If the command line has secrets, this process first executes its program again, with masked arguments; see ``secrets``.
     """
     limit_search_path(os.environ)
+    given = take_arguments(arguments, os.environ)
     try:
-        line = read_line(arguments, os.environ, str(Path.cwd()))
+        line = read_line(given, os.environ, str(Path.cwd()))
         spec = specification(line, _schemes)
     except InfoRequested as info:
         for warning in info.warnings:
@@ -44,9 +44,9 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
         raise SystemExit(USAGE_FAILED) from None
     if isinstance(spec, RemoteCommand):
         raise SystemExit(_run_remote(spec))
-    hidden, secrets = ([], {}) if SECRETS in os.environ else line.without_secrets()
-    if secrets:
-        _execute_again(arguments, hidden, secrets)
+    shown = line.without_secrets()
+    if shown is not None and given is arguments:
+        _execute_again(arguments, shown)
     if command := mistyped(spec):
         sys.stderr.write(f"hanoverd: this is read as the name of an image; the command is `hanoverd {command}`\n")
     return spec
@@ -75,12 +75,12 @@ def _run_remote(command: RemoteCommand) -> int:
         return FAILED
 
 
-def _execute_again(arguments: Sequence[str], hidden: Sequence[str], secrets: dict[str, str]) -> None:
-    """Execute the same program with other arguments; return only if it is unknown how this one was started."""
+def _execute_again(arguments: Sequence[str], shown: Sequence[str]) -> None:
+    """Execute the same program with the arguments ``shown``; return only if that is not possible."""
     count = len(arguments)
     if list(sys.orig_argv[-count:]) != list(arguments):
         return
-    command = [*sys.orig_argv[:-count], *hidden]
+    command = [*sys.orig_argv[:-count], *shown]
     # As a script if it was one, so that the name of the process stays: `pgrep -x hanoverd` finds it.
     if len(sys.orig_argv) > count + 1 and command[1].startswith("/") and os.access(command[1], os.X_OK):
         command = command[1:]
@@ -88,7 +88,11 @@ def _execute_again(arguments: Sequence[str], hidden: Sequence[str], secrets: dic
     else:
         program = sys.executable
     sys.stdout.flush()
-    os.execve(program, command, {**os.environ, **secrets})  # noqa: S606  # no shell, on purpose
+    try:
+        os.execve(program, command, {**os.environ, **environment_for(arguments, shown)})  # noqa: S606  # no shell, on purpose
+    except OSError as error:
+        # The variable is longer than the system allows, for example.
+        sys.stderr.write(f"hanoverd: cannot hide the secrets of the command line: {error.strerror}: use --env NAME\n")
 
 
 def _schemes() -> Collection[str]:

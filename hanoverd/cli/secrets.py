@@ -1,56 +1,52 @@
-"""Command lines without their secrets: every user of a host can list the processes and their arguments.
+"""Command lines without their secrets: every user of a host can list the processes and their arguments (proc(5), cmdline).
 
-The secrets are passed in environment variables instead, which other users cannot read.
+A process whose arguments have secrets executes its program again with masked ones. The real ones are in an environment
+variable, which only the same user and root can read (proc(5), environ). Until then, for a moment, all can see them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import MutableMapping, Sequence
 
 from hanoverd.cli.options.option import Option, Secret
 
-#: The environment variable of the texts of options that are hidden, as a JSON array, in their order.
-SECRETS = "HANOVERD_SECRETS"
+#: The environment variable: a JSON object with the masked arguments and the real ones.
+VARIABLE = "HANOVERD_ARGUMENTS"
 
-#: What is in their places.
 _MASK = "***"
 
-_HIDDEN = (Secret.AFTER_EQUALS, Secret.ALL)
+#: The user name and password, and the query, of a URL.
+_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)|(?<=\?)\S+")
 
 
-def without_secrets(line: Sequence[tuple[Option, str]]) -> tuple[list[str], dict[str, str]]:
-    """Return the arguments for the options ``line``, without secrets, and the environment that has those."""
-    arguments: list[str] = []
-    environ: dict[str, str] = {}
-    hidden: list[str] = []
-    for option, text in line:
-        shown = text
-        if option.secret is Secret.TOKEN and option.variable is not None and "@" in text:
-            environ[option.variable] = text
-            continue
-        if option.secret in _HIDDEN:
-            hidden.append(text)
-            shown = _mask(option, text)
-        arguments.append(f"--{option.name}={shown}")
-    if any(_MASK in argument for argument in arguments):
-        environ[SECRETS] = json.dumps(hidden)
-    return arguments, environ
-
-
-class Unhiding:
-    """Restores the texts of options that ``without_secrets`` has hidden; called for each option in turn."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._hidden: Iterator[str] | None = iter(json.loads(environ[SECRETS])) if SECRETS in environ else None
-
-    def text(self, option: Option, text: str) -> str:
-        """Return the text of ``option`` before it was hidden."""
-        return next(self._hidden) if self._hidden is not None and option.secret in _HIDDEN else text
-
-
-def _mask(option: Option, text: str) -> str:
-    name, assigned, _ = text.partition("=")
+def masked(option: Option, text: str) -> str:
+    """Return the text of an option as all users may see it."""
     if option.secret is Secret.ALL:
         return _MASK
-    return f"{name}={_MASK}" if assigned else text
+    if option.secret is Secret.IN_URL:
+        return masked_url(text)
+    if option.secret is Secret.AFTER_EQUALS:
+        name, assigned, _ = text.partition("=")
+        return f"{name}={_MASK}" if assigned else text
+    return text
+
+
+def masked_url(text: str) -> str:
+    """Return a URL without user name, password and query; another text stays."""
+    return _IN_URL.sub(_MASK, text) if "://" in text else text
+
+
+def environment_for(arguments: Sequence[str], shown: Sequence[str]) -> dict[str, str]:
+    """Return the variable for a process with the arguments ``shown``, which means the same as ``arguments``."""
+    return {VARIABLE: json.dumps({"shown": list(shown), "arguments": list(arguments)})}
+
+
+def take_arguments(shown: Sequence[str], environ: MutableMapping[str, str]) -> Sequence[str]:
+    """Return the real arguments of a process with the arguments ``shown``, and remove the variable: it is for no child."""
+    try:
+        found = json.loads(environ.pop(VARIABLE, "{}"))
+        return [str(one) for one in found["arguments"]] if found["shown"] == list(shown) else shown
+    except (ValueError, KeyError, TypeError):
+        return shown

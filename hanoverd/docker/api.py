@@ -30,7 +30,7 @@ class BuildRequest:
 
     tag: str
     dockerfile: str = "Dockerfile"
-    args: Mapping[str, str | None] = field(default_factory=dict)
+    args: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     target: str | None = None
     no_cache: bool = False
     platform: str = ""

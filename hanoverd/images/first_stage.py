@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +23,12 @@ RUNTIME_DOCKERFILE = "runtime/Dockerfile"
 
 #: Where the output is kept if there is neither TMPDIR nor a state folder: /tmp may be in memory (see file-hierarchy(7)).
 _TEMPORARY = "/var/tmp"  # noqa: S108  # the file has no name there
+
+#: How much space the output leaves on the disk, in bytes: live versions need it, too. On small disks it is a part of the disk.
+_LEAST_FREE, _LEAST_FREE_PART = 1 << 30, 20
+
+#: After how many bytes the free space is looked at.
+_LOOK_AFTER = 16 * 1024 * 1024
 
 
 class FirstStage:
@@ -98,6 +106,7 @@ class _Output:
         self._name = image.name.reference
         self._file = file
         self._most = most
+        self._looked_at = -_LOOK_AFTER
         self.size = 0
 
     def write(self, data: bytes) -> None:
@@ -110,6 +119,9 @@ class _Output:
             )
         left = memoryview(data)
         try:
+            if self.size - self._looked_at >= _LOOK_AFTER:
+                self._looked_at = self.size
+                _check_free_space(self._file)
             # An unbuffered file may take a part only.
             while left:
                 left = left[self._file.write(left) :]
@@ -118,3 +130,11 @@ class _Output:
                 f"cannot keep the output of {self._name} after {format_size(self.size)}: {error.strerror}: free some space, "
                 "or set TMPDIR to another folder"
             ) from None
+
+
+def _check_free_space(file: IO[bytes]) -> None:
+    """Raise ``OSError`` if the disk of ``file`` has little free space."""
+    disk = os.fstatvfs(file.fileno())
+    least = min(_LEAST_FREE, disk.f_blocks * disk.f_frsize // _LEAST_FREE_PART)
+    if disk.f_bavail * disk.f_frsize < least:
+        raise OSError(errno.ENOSPC, f"less than {format_size(least)} are free on the disk")

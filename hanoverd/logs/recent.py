@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
@@ -61,11 +61,6 @@ class LogQuery:
         """Whether an entry has the source and the age that are asked for."""
         return self.source in ("", entry.source) and entry.time >= self.since
 
-    def last_of(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Return the entries that are asked for, of those that were logged so far."""
-        wanted = [entry for entry in entries if self.is_wanted(entry)]
-        return wanted if self.tail is None else wanted[len(wanted) - min(self.tail, len(wanted)) :]
-
     def line(self, entry: Entry) -> str:
         """Return an entry as it is asked for."""
         if self.json:
@@ -82,12 +77,36 @@ class RecentLog:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
         self._size = 0
+        #: How many entries there were before those that are kept.
+        self._dropped = 0
         self.followers: set[Callable[[Entry], object]] = set()
 
     @property
     def entries(self) -> list[Entry]:
         """The entries, the oldest first."""
         return list(self._entries)
+
+    def lines(self, query: LogQuery) -> Iterator[str]:
+        """Yield the lines of the entries that are asked for, of those that were logged so far.
+
+        It holds no entries: those that are dropped before they are yielded are left out, and counted.
+        """
+        first = self._dropped
+        wanted = [first + index for index, entry in enumerate(self._entries) if query.is_wanted(entry)]
+        return self._lines(query, wanted if query.tail is None else wanted[max(0, len(wanted) - query.tail) :])
+
+    def _lines(self, query: LogQuery, numbers: Iterable[int]) -> Iterator[str]:
+        missing = 0
+        for number in numbers:
+            if number < self._dropped:
+                missing += 1
+                continue
+            if missing:
+                yield query.line(left_out(missing))
+                missing = 0
+            yield query.line(self._entries[number - self._dropped])
+        if missing:
+            yield query.line(left_out(missing))
 
     def start(self) -> None:
         """Keep what is logged from now on."""
@@ -106,6 +125,7 @@ class RecentLog:
         self._size += entry.size
         while len(self._entries) > MOST or self._size > MOST_BYTES:
             self._size -= self._entries.popleft().size
+            self._dropped += 1
         for follower in list(self.followers):
             follower(entry)
 

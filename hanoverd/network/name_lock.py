@@ -18,15 +18,15 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from hanoverd.network.abstract_names import hold_name, holder_of
-from hanoverd.runtime.errors import NameTaken
+from hanoverd.runtime.errors import ControlError, NameTaken
 from hanoverd.runtime.private_files import make_folder, open_file
 from hanoverd.runtime.sockets import VARIABLE, lock_file_of
 
-#: How often a file that is locked is tried, and the time between, in seconds: ``is_name_locked`` holds the lock for a moment.
+#: How often a file that is locked is tried, and the time between, in seconds: commands hold the lock for a moment.
 _ATTEMPTS, _INTERVAL = 5, 0.05
 
 
@@ -44,9 +44,7 @@ class NameLock:
 
     def close(self) -> None:
         """Release the name."""
-        # While it is locked: ``_try_lock`` notices that the file is gone.
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        _unlock(self._path, self._descriptor)
         if self._announced is not None:
             self._announced.close()
 
@@ -54,7 +52,8 @@ class NameLock:
 def lock_name(app: str, folder: Path, trusted: Container[int]) -> NameLock:
     """Lock the app's name until ``close``; ``folder`` is hanoverd's own, ``trusted`` has the users who may use the engine.
 
-    Fails with ``NameTaken`` if another process has locked it, or if the folder cannot be used. Blocks for a moment.
+    Fails with ``NameTaken`` if another process has locked it, and with ``ControlError`` if the folder cannot be used. Blocks
+    for a moment.
     """
     path = lock_file_of(folder, app)
     try:
@@ -62,7 +61,7 @@ def lock_name(app: str, folder: Path, trusted: Container[int]) -> NameLock:
         make_folder(folder, 0o755 if os.geteuid() == 0 else 0o700)
         descriptor = _lock_file(path)
     except OSError as error:
-        raise NameTaken(
+        raise ControlError(
             f"cannot lock the name {app} with the file {path}: {error.strerror}: set {VARIABLE} to a folder that only "
             "this user may write to"
         ) from None
@@ -94,6 +93,34 @@ def is_name_locked(app: str, folder: Path, trusted: Container[int]) -> bool:
             os.close(descriptor)
     holder = holder_of(_name(app))
     return holder is not None and holder in trusted
+
+
+def if_unlocked(app: str, folder: Path, trusted: Container[int], work: Callable[[], object]) -> None:
+    """Call ``work`` unless a process has locked the app's name; no hanoverd with the same folder can start meanwhile.
+
+    Nothing happens if ``folder`` is another user's.
+    """
+    path = lock_file_of(folder, app)
+    try:
+        descriptor = _lock_file(path)
+    except OSError:
+        return
+    if descriptor is not None:
+        try:
+            holder = holder_of(_name(app))
+            if holder is None or holder not in trusted:
+                work()
+        finally:
+            _unlock(path, descriptor)
+
+
+def _unlock(path: Path, descriptor: int) -> None:
+    # Remove it while it is locked: ``_lock_file`` notices that the file is gone.
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass  # The folder is another one by now.
+    os.close(descriptor)
 
 
 def _lock_file(path: Path) -> int | None:

@@ -366,6 +366,35 @@ class TestAccess:
             assert "web: this hanoverd belongs to another user" in err
             assert not commands.status()["paused"]
 
+    def test_secrets_are_shown_nowhere(
+        self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        secret = (
+            *("-e", "PASSWORD=hunter2", "--build-arg", "TOKEN=hunter2", "--notify", "http://127.0.0.1:1/hunter2"),
+            *("--hook", "live=env; true hunter2", "--hook", "failed=env; true hunter2"),
+        )
+        with daemon(*ARGUMENTS, *secret, cwd=app_folder) as hanoverd:
+            hanoverd.wait_live("web-0")
+            hanoverd.wait_event("hook_output", line="HANOVERD_EVENT=live")
+            shown = Path(f"/proc/{hanoverd.pid}/cmdline").read_text().split("\0")
+            for argument in ("--env=PASSWORD=***", "--build-arg=TOKEN=***", "--notify=***", "--hook=live=***"):
+                assert argument in shown
+            # Only root and the same user can read this.
+            assert "hunter2" in Path(f"/proc/{hanoverd.pid}/environ").read_text()
+            assert commands.end("rollback", "web", "99", "--wait")[0] == 1
+            hanoverd.wait_event("hook_output", line="HANOVERD_EVENT=failed")
+            [label] = [one["Labels"] for one in lab.containers("web")]
+            texts = [
+                *(commands(verb, "web") for verb in ("status", "versions", "history", "logs")),
+                json.dumps([commands.status(), commands.history(), label]),
+                commands("logs", "web", "--json"),
+                hanoverd.log(),
+                *shown,
+            ]
+            assert "hunter2" not in "".join(texts)
+            # Nor do the commands of hooks get the real arguments.
+            assert "HANOVERD_ARGUMENTS" not in hanoverd.log()
+
     def test_another_user_cannot_answer_in_the_name_of_an_app(self, lab: Lab, commands: Commands) -> None:
         with strangers(lab, ANSWER, str(lab.runtime / "web.sock")):
             for command in (("deploy", "web"), ("deploy", "web", "--wait"), ("logs", "web"), ("pause", "web")):

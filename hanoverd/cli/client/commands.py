@@ -23,6 +23,8 @@ from hanoverd.cli.client.tables import (
     table,
     version_row,
 )
+from hanoverd.cli.client.unix_connection import folder_problem
+from hanoverd.docker.access import TrustedUsers
 from hanoverd.runtime.errors import ControlError, HanoverdError
 from hanoverd.runtime.sockets import pause_file_of, searched_folders, socket_of
 from hanoverd.spec.programs import RemoteCommand
@@ -184,7 +186,8 @@ def _stop_without_daemon(host: Host, command: RemoteCommand, environ: Mapping[st
     from hanoverd.cli.client.without_daemon import remove_files  # noqa: PLC0415  # as in ``_host``
 
     removed = host.end(command.app)
-    folders = searched_folders(environ, uid)
+    trusted = TrustedUsers(environ)
+    folders = [folder for folder in searched_folders(environ, uid) if folder_problem(folder, trusted) is None]
     remove_files(path(folder, command.app) for folder in folders for path in (socket_of, pause_file_of))
     if not removed:
         raise _unknown(command.app)

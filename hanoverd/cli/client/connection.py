@@ -11,12 +11,19 @@ import json
 import socket
 from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hanoverd.cli.client.unix_connection import AnswerTooLarge, UnixConnection, Untrusted, check_socket
+from hanoverd.cli.client.unix_connection import (
+    AnswerTooLarge,
+    UnixConnection,
+    Untrusted,
+    check_socket,
+    folder_problem,
+)
 from hanoverd.docker.access import TrustedUsers
-from hanoverd.network.name_lock import is_name_locked
+from hanoverd.network.name_lock import if_unlocked
 from hanoverd.runtime.errors import ControlError
 from hanoverd.runtime.sockets import app_of, searched_folders, socket_of
 
@@ -25,6 +32,9 @@ ANSWER_TIMEOUT = 10.0
 
 #: The largest answer that is not a stream, and the longest line of a stream, in bytes.
 MOST_BYTES = 16 * 1024 * 1024
+
+#: How many files of a folder are looked at: another user can fill a folder of their own.
+_MOST_FILES = 10_000
 
 _OK, _PIECE = 200, 64 * 1024
 
@@ -88,12 +98,13 @@ class Daemon:
                 return False
         return True
 
-    def remove_socket(self) -> None:
-        """Remove the socket, which its daemon left when it was killed; one of another user stays."""
-        try:
-            self._path.unlink(missing_ok=True)
-        except OSError:
-            return
+    def remove_stale_socket(self) -> None:
+        """Remove the socket if its daemon was killed; one of another user stays.  Call it while the app's name is locked."""
+        if not self.is_running():
+            try:
+                self._path.unlink(missing_ok=True)
+            except OSError:
+                return
 
     def _request(
         self,
@@ -163,7 +174,15 @@ def running_daemons(environ: Mapping[str, str], uid: int) -> tuple[list[Daemon],
     found: dict[str, Daemon] = {}
     problems = []
     for folder in searched_folders(environ, uid):
-        for path in _sockets(folder):
+        sockets = _sockets(folder)
+        problem = folder_problem(folder, trusted)
+        if problem is not None:
+            if any(app_of(path) for path in sockets):
+                problems.append(
+                    f"{folder} is not searched for apps, because another user could answer in their names: {problem}"
+                )
+            continue
+        for path in sockets:
             app = app_of(path)
             if app is None or app in found:
                 continue
@@ -173,9 +192,9 @@ def running_daemons(environ: Mapping[str, str], uid: int) -> tuple[list[Daemon],
                 problems.append(refused(app, refusal))
             elif daemon.is_running():
                 found[app] = daemon
-            elif not is_name_locked(app, folder, trusted):
-                # A daemon locks the name before it listens: this is not one that starts.
-                daemon.remove_socket()
+            else:
+                # A daemon locks the name before it listens: one that starts keeps its socket.
+                if_unlocked(app, folder, trusted, daemon.remove_stale_socket)
     return [found[app] for app in sorted(found)], problems
 
 
@@ -218,6 +237,6 @@ def refused(app: str, why: str) -> str:
 
 def _sockets(folder: Path) -> Sequence[Path]:
     try:
-        return sorted(folder.iterdir())
+        return sorted(islice(folder.iterdir(), _MOST_FILES))
     except OSError:
         return []

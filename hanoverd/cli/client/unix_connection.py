@@ -38,10 +38,18 @@ def check_socket(path: Path, trusted: Container[int]) -> None:
         raise Untrusted(f"{path} is not a socket")
     if status.st_uid not in trusted:
         raise Untrusted(f"{path} belongs to uid {status.st_uid}")
+    problem = folder_problem(path.parent, trusted)
+    if problem is not None:
+        raise Untrusted(problem)
+
+
+def folder_problem(folder: Path, trusted: Container[int]) -> str | None:
+    """Return why a folder is not used: a user who is not ``trusted`` could change it.  None if it can be used."""
     try:
-        check_folder(path.parent, trusted)
+        check_folder(folder, trusted)
     except OSError as error:
-        raise Untrusted(str(error.strerror)) from None
+        return str(error.strerror)
+    return None
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -89,10 +89,10 @@ class Host:
         """
         try:
             lock = lock_name(app, self._folder, self._trusted)
-        except NameTaken as error:
+        except NameTaken:
             raise ControlError(
-                f"cannot stop {app} without its hanoverd, and the socket of one was not found: stop it as its own user, or "
-                f"with its HANOVERD_RUNTIME_DIR ({error})"
+                f"a hanoverd that serves {app} runs, but its socket was not found: stop it as its own user, or with its "
+                "HANOVERD_RUNTIME_DIR"
             ) from None
         with closing(lock):
             removed = self._unroute(app)

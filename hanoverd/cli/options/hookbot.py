@@ -14,7 +14,7 @@ HOOKBOT = Option(
 ``HOST/repo/USER/REPO/branch/BRANCH``, followed by ``#FOLDER`` to build a folder in it; an image with
 ``docker-pull/REPOSITORY/tag/TAG``; the current folder with ``hanoverd/cwd``. A token in the environment variable is
 visible to fewer users than one on the command line.""",
-    secret=Secret.TOKEN,
+    secret=Secret.IN_URL,
     variable="HOOKBOT_URL",
 )
 
@@ -38,7 +38,7 @@ BUILDER = (
         metavar="URL",
         help="Hookbot that says what to build, and when (default: HOOKBOT_MONITOR_URL)",
         text="As ``--hookbot`` of hanoverd itself.",
-        secret=Secret.TOKEN,
+        secret=Secret.IN_URL,
         variable="HOOKBOT_MONITOR_URL",
     ),
     Option(
@@ -48,7 +48,7 @@ BUILDER = (
         text="""\
 ``https://TOKEN@HOST/pub/docker-pull/REPOSITORY/tag/TAG``: the image is pushed as ``REPOSITORY:TAG``, with the login
 of ``docker login``; then ``UPDATE`` is published there.""",
-        secret=Secret.TOKEN,
+        secret=Secret.IN_URL,
         variable="HOOKBOT_DOCKER_NOTIFY_URL",
     ),
     Option(

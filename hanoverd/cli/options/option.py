@@ -22,8 +22,7 @@ class Secret(Enum):
     NOTHING = "nothing"
     AFTER_EQUALS = "what follows the first ="
     ALL = "all of it"
-    #: Then all of it is passed in the option's environment variable instead.
-    TOKEN = "the user name in a URL"  # noqa: S105  # not a token
+    IN_URL = "the user name, the password and the query in a URL"
 
 
 @dataclass(frozen=True)

@@ -108,10 +108,24 @@ def test_a_socket_in_a_folder_that_all_users_can_change_is_not_used(tmp_path: Pa
         assert find_daemon("web", environ, 0)[0] is None
         daemons, [problem] = running_daemons(environ, 0)
         assert daemons == []
-        assert problem.startswith("web: its control socket is not used")
-        assert f"all users may write to {folder}" in problem
+        assert problem == (
+            f"{folder} is not searched for apps, because another user could answer in their names: all users may write to {folder}"
+        )
+        with pytest.raises(ControlError, match=r"web: its control socket is not used, .*all users may write to"):
+            daemon_of("web", environ, 0)
         folder.chmod(0o755)
         assert find_daemon("web", environ, 0)[0] is not None
+
+
+def test_a_folder_full_of_files_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_MOST_FILES", 10)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for number in range(50):
+        (folder / f"app-{number}.sock").touch()
+    folder.chmod(0o777)
+    daemons, problems = running_daemons({"HANOVERD_RUNTIME_DIR": str(folder)}, 0)
+    assert (daemons, len(problems)) == ([], 1)
 
 
 # -- what is printed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hanoverd import __version__
 from hanoverd.cli.help import usage_text
 from hanoverd.cli.line import InfoRequested, read_line
 from hanoverd.cli.parse import AnySpec, parse
-from hanoverd.cli.secrets import SECRETS
+from hanoverd.cli.secrets import VARIABLE, environment_for, take_arguments
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.build import BuildOptions
@@ -409,37 +410,46 @@ def test_tokens_are_printed() -> None:
     ]
 
 
-def without_secrets(*arguments: str, **environ: str) -> tuple[list[str], dict[str, str]]:
-    """The arguments, and the environment, with which the process executes its program again."""
-    return read_line(arguments, environ, "/").without_secrets()
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("-p 80 -e COLOUR --name n i -e C", None),
+        ("--hookbot ws://h/sub/hanoverd/cwd", None),
+        ("git@example.com:team/app.git", None),
+        (
+            "-e A=S3CRET --env=COLOUR -eB= --build-arg T=S3CRET --name=n i -e C",
+            "--env=A=*** --env=COLOUR --env=B=*** --build-arg=T=*** --name=n -- i -e C",
+        ),
+        ("--notify https://h/S3CRET", "--notify=***"),
+        ("--hook live=S3CRET", "--hook=live=***"),
+        (
+            "-p 80 --hookbot wss://S3CRET@h/sub/hanoverd/cwd --no-cache @",
+            "--publish=80 --hookbot=wss://***@h/sub/hanoverd/cwd --no-cache=true -- @",
+        ),
+        ("https://me:S3CRET@git.example/team/app", "-- https://***@git.example/team/app"),
+        ("docker-archive:https://h/app.tar?token=S3CRET", "-- docker-archive:https://h/app.tar?***"),
+        (
+            "builder --listen=ws://S3CRET@h/sub/hanoverd/cwd --docker-notify ws://S3CRET@h/pub/docker-pull/a/tag/b",
+            "builder --listen=ws://***@h/sub/hanoverd/cwd --docker-notify=ws://***@h/pub/docker-pull/a/tag/b",
+        ),
+    ],
+)
+def test_what_other_users_see_of_a_command_line(given: str, shown: str | None) -> None:
+    found = read_line(given.split(), {}, "/").without_secrets()
+    assert found == (None if shown is None else shown.split())
 
 
-def test_a_command_line_without_its_tokens_means_the_same() -> None:
-    given = ["-p", "80", "--hookbot", "wss://T@h/sub/hanoverd/cwd", "--no-cache", "@", "--hookbot", "wss://X@h/"]
-    hidden, environ = without_secrets(*given)
-    assert hidden == ["--publish=80", "--no-cache=true", "--", "@", "--hookbot", "wss://X@h/"]
-    assert any_spec(*hidden, **environ) == any_spec(*given)
-    assert without_secrets("--hookbot=ws://h/sub/hanoverd/cwd")[1] == {}
-    given = ["builder", "--listen=ws://T@h/sub/hanoverd/cwd", "--docker-notify", "ws://T@h/pub/docker-pull/a/tag/b"]
-    hidden, environ = without_secrets(*given)
-    assert hidden == ["builder"]
-    assert any_spec(*hidden, **environ) == any_spec(*given)
-
-
-def test_a_command_line_without_the_values_of_its_variables_means_the_same() -> None:
-    given = [
-        *("-e", "A=1", "--env=COLOUR", "-eB=", "--build-arg", "T=***", "--notify", "https://h/x", "--name=n"),
-        *("--hook", "live=curl -H 'Authorization: Bearer T' x", "i", "-e", "C"),
-    ]
-    hidden, environ = without_secrets(*given)
-    assert hidden == [
-        *("--env=A=***", "--env=COLOUR", "--env=B=***", "--build-arg=T=***", "--notify=***", "--name=n"),
-        *("--hook=live=***", "--", "i", "-e", "C"),
-    ]
-    assert SECRETS in environ
-    assert any_spec(*hidden, **environ) == any_spec(*given)
-    # There is nothing to hide.
-    assert without_secrets("-e", "COLOUR", "--name", "n")[1] == {}
+def test_the_real_arguments_come_back_for_the_masked_ones_only() -> None:
+    given, shown = ["-e", "A=S3CRET"], ["--env=A=***"]
+    environ = environment_for(given, shown)
+    assert take_arguments(shown, environ) == given
+    # No child gets the variable.
+    assert environ == {}
+    assert take_arguments(shown, {}) is shown
+    for other in (json.dumps({"shown": ["x"], "arguments": given}), "{", "[]", "7", "{}", '{"shown": ["--env=A=***"]}'):
+        environ = {VARIABLE: other}
+        assert take_arguments(shown, environ) is shown
+        assert environ == {}
 
 
 @pytest.mark.parametrize("option", ["--hookbot", "--notify"])

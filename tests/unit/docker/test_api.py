@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.docker.api import NEWEST_API, choose_api_version
+from hanoverd.docker.api import NEWEST_API, BuildRequest, choose_api_version
 from hanoverd.runtime.errors import EngineError
 
 
@@ -30,3 +30,8 @@ def test_an_engine_without_a_common_version_is_an_error(newest: str, oldest: str
     answer = {"Version": "99.0", "ApiVersion": newest, "MinAPIVersion": oldest}
     with pytest.raises(EngineError, match=rf"\(99\.0\) supports the API versions {oldest} to {newest}, and hanoverd"):
         choose_api_version(answer)
+
+
+def test_a_build_request_does_not_show_its_secrets() -> None:
+    request = BuildRequest("app", args={"TOKEN": "hidden-1"}, logins={"r.example": {"password": "hidden-2"}})
+    assert "hidden" not in repr(request)

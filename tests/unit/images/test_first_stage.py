@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet import reactor
@@ -147,6 +148,12 @@ class FirstStageTests(TestCase):
         self.assertIn(
             "cannot keep the output of app:latest after 1B: No space left on device: free some space", message
         )
+
+    async def test_the_disk_is_not_filled(self) -> None:
+        free = [10 << 30, (1 << 30) - 1]
+        self.patch(os, "fstatvfs", lambda _: SimpleNamespace(f_blocks=100 << 30, f_frsize=1, f_bavail=free.pop(0)))
+        message = await self.fails(prints(b"x", bytes(16 << 20), b"x"))
+        self.assertIn("after 16MiB: less than 1GiB are free on the disk: free some space, or set TMPDIR", message)
 
     async def test_a_missing_folder_is_reported(self) -> None:
         self.state.rmdir()

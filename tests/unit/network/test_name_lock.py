@@ -16,9 +16,9 @@ import pytest
 
 from hanoverd.network import name_lock
 from hanoverd.network.abstract_names import hold_name, holder_of
-from hanoverd.network.name_lock import NameLock, is_name_locked, lock_name
+from hanoverd.network.name_lock import NameLock, if_unlocked, is_name_locked, lock_name
 from hanoverd.runtime import private_files
-from hanoverd.runtime.errors import NameTaken
+from hanoverd.runtime.errors import ControlError, NameTaken
 
 #: Another user.
 STRANGER = 4321
@@ -146,6 +146,20 @@ def test_a_check_at_the_same_moment_does_not_keep_it_from_starting(tmp_path: Pat
         release.join()
 
 
+def test_what_needs_an_unlocked_name_locks_it_meanwhile(tmp_path: Path) -> None:
+    done: list[bool] = []
+    if_unlocked(NAME, tmp_path, OWN, lambda: done.append(is_name_locked(NAME, tmp_path, OWN)))
+    assert done == [True]
+    assert list(tmp_path.iterdir()) == []
+    with closing(lock(tmp_path)):
+        if_unlocked(NAME, tmp_path, OWN, lambda: done.append(False))
+    with running(HOLD, f"hanoverd/app/{NAME}"):
+        if_unlocked(NAME, tmp_path, OWN, lambda: done.append(False))
+        if_unlocked(NAME, tmp_path, (), lambda: done.append(True))
+    if_unlocked(NAME, tmp_path / "missing", OWN, lambda: done.append(False))
+    assert done == [True, True]
+
+
 @pytest.mark.parametrize("bad", ["link", "folder", "fifo"])
 def test_a_file_that_is_no_lock_is_not_used(tmp_path: Path, bad: str) -> None:
     file, target = tmp_path / f"{NAME}.lock", tmp_path / "precious"
@@ -156,7 +170,9 @@ def test_a_file_that_is_no_lock_is_not_used(tmp_path: Path, bad: str) -> None:
         file.mkdir()
     else:
         os.mkfifo(file)
-    with pytest.raises(NameTaken, match=f"cannot lock the name {NAME} with the file .*: set HANOVERD_RUNTIME_DIR to"):
+    with pytest.raises(
+        ControlError, match=f"cannot lock the name {NAME} with the file .*: set HANOVERD_RUNTIME_DIR to"
+    ):
         lock(tmp_path)
     assert not is_name_locked(NAME, tmp_path, OWN)
     assert target.read_text() == "precious"
@@ -166,7 +182,7 @@ def test_a_file_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / f"{NAME}.lock").touch()
     monkeypatch.setattr(private_files, "check_folder", lambda _folder: None)
     monkeypatch.setattr(private_files, "_own_users", lambda: (STRANGER,))
-    with pytest.raises(NameTaken, match="it belongs to another user"):
+    with pytest.raises(ControlError, match="it belongs to another user"):
         lock(tmp_path)
 
 
@@ -175,7 +191,7 @@ def test_a_folder_that_every_user_can_change_is_not_used(tmp_path: Path) -> None
     folder.mkdir(parents=True)
     for open_to_all in (folder, folder.parent):
         open_to_all.chmod(0o777)
-        with pytest.raises(NameTaken, match=f"all users may write to {open_to_all}: set"):
+        with pytest.raises(ControlError, match=f"all users may write to {open_to_all}: set"):
             lock(folder)
         open_to_all.chmod(0o755)
     # In such a folder, users can only replace their own files.
@@ -185,7 +201,7 @@ def test_a_folder_that_every_user_can_change_is_not_used(tmp_path: Path) -> None
 
 def test_a_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(private_files, "_own_users", lambda: (STRANGER,))
-    with pytest.raises(NameTaken, match="belongs to another user"):
+    with pytest.raises(ControlError, match="belongs to another user"):
         lock(tmp_path)
 
 

@@ -1,0 +1,101 @@
+"""What a request to the control API asks for: its JSON body and its parameters, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn
+
+from twisted.web.server import Request
+
+from hanoverd.logs.formats import JSON, TEXT
+from hanoverd.logs.recent import APP, DAEMON, LogQuery
+from hanoverd.spec.image_name import ImageName
+from hanoverd.text.decimal import parse_decimal
+from hanoverd.text.quoting import quoted
+
+#: The highest number of a version, as far as the labels of containers are concerned.
+_MOST_NUMBER = 2**63 - 1
+
+
+class Refused(Exception):
+    """An answer with an error status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def image_of(request: Request) -> str | None:
+    """Return the image to deploy; None for the source's own.  Raises ``Refused``."""
+    image = _body(request, ("image",)).get("image")
+    if image is not None:
+        if not isinstance(image, str):
+            raise Refused(400, "image must be a string")
+        try:
+            ImageName.parse(image)
+        except ValueError as error:
+            raise Refused(400, str(error)) from None
+    return image
+
+
+def version_of(request: Request) -> int | None:
+    """Return the number of the version to roll back to; None for the version before.  Raises ``Refused``."""
+    number = _body(request, ("version",)).get("version")
+    # True and False are numbers too, to Python.
+    if number is None or (type(number) is int and 0 <= number <= _MOST_NUMBER):
+        return number
+    raise Refused(400, "version must be the number of a version")
+
+
+def log_query(request: Request) -> LogQuery:
+    """Return which entries of the log are asked for.  Raises ``Refused``."""
+    source, log_format = _text(request, "source"), _text(request, "format") or TEXT
+    if source not in ("", APP, DAEMON):
+        raise Refused(400, f"source must be {APP} or {DAEMON}")
+    if log_format not in (TEXT, JSON):
+        raise Refused(400, f"format must be {TEXT} or {JSON}")
+    return LogQuery(
+        tail=_number(request, "tail"),
+        follow=bool(_number(request, "follow")),
+        source=source,
+        since=_number(request, "since") or 0,
+        timestamps=bool(_number(request, "timestamps")),
+        json=log_format == JSON,
+    )
+
+
+def _body(request: Request, known: Collection[str]) -> Mapping[str, Any]:
+    """Return the JSON object in the body; a missing body is an empty object."""
+    content = request.content.read() if request.content else b""
+    try:
+        parsed = json.loads(content or b"{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Refused(400, "the request body is not valid JSON") from None
+    if not isinstance(parsed, dict):
+        raise Refused(400, "the request body is not a JSON object")
+    for key in parsed:
+        if key not in known:
+            # A misspelled key must not start something else than was meant.
+            raise Refused(400, f"unknown key {quoted(key[:100])} in the request body: known is {', '.join(known)}")
+    return parsed
+
+
+def _no_constant(name: str) -> NoReturn:
+    # NaN and Infinity, which JSON does not have (RFC 8259, section 6).
+    raise ValueError(name)
+
+
+def _number(request: Request, name: str) -> int | None:
+    text = _text(request, name)
+    if not text:
+        return None
+    number = parse_decimal(text)
+    if number is None:
+        raise Refused(400, f"{name} must be a number")
+    return number
+
+
+def _text(request: Request, name: str) -> str:
+    values: list[bytes] = (request.args or {}).get(name.encode(), [b""])
+    return values[0].decode(errors="replace")
