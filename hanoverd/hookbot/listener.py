@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.hookbot.flood import NewestMessages
+from hanoverd.hookbot.flood import NewestMessages, RateLimit
 from hanoverd.runtime.backoff import Backoff, Delays
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HookbotError
@@ -65,6 +65,7 @@ class Listener:
         self._connect = connect
         self._on_message = on_message
         self._messages = NewestMessages(clock, BURST, INTERVAL, self._take, self._skipped)
+        self._reports = RateLimit(BURST, BURST * INTERVAL)
         self._opened_at: float | None = None
         self._on_open = on_open
         self._running = Tasks()
@@ -120,6 +121,8 @@ class Listener:
         )
 
     def _oversized(self, size: int) -> None:
+        if not self._reports.allows(self._clock.seconds()):
+            return
         log.error(
             "hookbot: message from {url} dropped: it is too large ({size} bytes)",
             event="hookbot_message_dropped",

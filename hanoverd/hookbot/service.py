@@ -19,6 +19,9 @@ from hanoverd.runtime.signals import handle_signals
 
 log = Logger()
 
+#: How many connections wait until they are accepted: with fewer, many listeners that connect at once wait for seconds.
+_BACKLOG = 1024
+
 
 class ServerService(Service):
     """Listens at ``host`` ("": all addresses) and ``port``; ``tls`` are the files of the certificate and of the key.
@@ -36,7 +39,7 @@ class ServerService(Service):
         address = f"{host or '*'}:{port}"
         try:
             factory: Any = server.factory(_context(*tls) if tls else None)  # Twisted's types do not say so
-            listening = reactor.listenTCP(port, factory, interface=interface)
+            listening = reactor.listenTCP(port, factory, _BACKLOG, interface)
         except Exception as error:  # noqa: BLE001  # CannotListenError, OSError, and OpenSSL's errors
             raise HookbotError(f"cannot serve hookbot at {address}: {error}") from None
         self._listening: IListeningPort = listening

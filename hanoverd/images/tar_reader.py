@@ -162,8 +162,9 @@ def _pax_fields(text: bytes) -> dict[str, str]:
     begin = 0
     while begin < len(text) and text[begin]:
         space = text.find(b" ", begin, begin + len(str(MAX_PAX)) + 1)
-        end = begin + _number(text[begin:space].decode("ascii", "replace")) if space >= 0 else begin
-        if not space < end <= len(text) or text[end - 1 : end] != b"\n":
+        end = begin + _number(text[begin:space].decode("ascii", "replace")) if space >= 0 else -1
+        # Each record ends after it begins, or this would never end.
+        if not begin < space < end <= len(text) or text[end - 1 : end] != b"\n":
             raise ValueError("a PAX header is invalid")
         key, _, value = text[space + 1 : end - 1].decode(_ENCODING, _ERRORS).partition("=")
         if key in ("path", "linkpath", "size") or key.startswith("GNU.sparse."):

@@ -18,7 +18,7 @@ NAT = "nat"
 _RULE = re.compile(r"(?:\[([0-9]{1,20}):([0-9]{1,20})\] )?-A (\S+)(?: (.*))?")
 
 #: A word: in double quotes, with backslashes, where it holds more than letters, digits, hyphens and underscores.
-_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*+)"|(\S+)', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -150,19 +150,19 @@ def _is_target(option: Option) -> bool:
 
 
 def _parse_options(text: str) -> tuple[Option, ...]:
-    options: list[Option] = []
+    options: list[tuple[str, list[str], bool]] = []
     is_negated = False
     for word in _WORD.finditer(text):
         quoted, plain = word.groups()
         last = options[-1] if options else None
         # A comment is printed without quotes where it can be: ``--comment -j`` has one that reads "-j".
-        is_value = quoted is not None or (last is not None and last.name == "--comment" and not last.values)
+        is_value = quoted is not None or (last is not None and last[0] == "--comment" and not last[1])
         if not is_value and plain == "!":
             is_negated = True
         elif not is_value and plain.startswith("-"):
-            options.append(Option(plain, (), is_negated))
+            options.append((plain, [], is_negated))
             is_negated = False
         elif last is not None:
             value = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
-            options[-1] = Option(last.name, (*last.values, value), last.is_negated)
-    return tuple(options)
+            last[1].append(value)
+    return tuple(Option(name, tuple(values), negated) for name, values, negated in options)

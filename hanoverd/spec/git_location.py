@@ -19,6 +19,9 @@ PART = r"[A-Za-z0-9_~][A-Za-z0-9_.~+-]*"
 #: File names have 255 bytes at most; ".git" and a lock's ending follow.
 _LONGEST_PART = 200
 
+#: The longest text that is read as the location of a repository, in characters: no path is longer (PATH_MAX).
+_LONGEST = 4096
+
 _SHORT = re.compile(rf"{PART}(?::\d+)?(?:/{PART}){{2,}}")
 _SCP = re.compile(rf"(?P<user>\w[\w.-]*)@(?P<host>{PART}):(?P<path>[^:].*)")
 _URL = re.compile(r"(?P<scheme>https?|ssh|git|file)://(?:(?P<user>[^@/]*)@)?(?P<host>[^/@]*)(?P<path>/.*)")
@@ -72,6 +75,8 @@ def parse_git(text: str, protocol: str) -> GitLocation:
 
     ``#BRANCH:FOLDER`` can follow, as in ``docker build``. Raises ValueError, without what may be a password.
     """
+    if len(text) > _LONGEST:
+        raise ValueError(f"a text of {len(text)} characters is not a git repository: at most {_LONGEST} are read")
     location, _, fragment = text.partition("#")
     branch, _, folder = fragment.partition(":")
     login = None
@@ -88,7 +93,7 @@ def parse_git(text: str, protocol: str) -> GitLocation:
         raise ValueError(f"{_without_login(text)!r} is not a git repository: write HOST/USER/REPO, or its URL")
     mirror = mirror.replace(":", "/").removesuffix("/").removesuffix(".git")
     parts = [part for part in mirror.split("/") if part]
-    if not all(re.fullmatch(PART, part) and len(part) <= _LONGEST_PART for part in parts):
+    if not parts or not all(re.fullmatch(PART, part) and len(part) <= _LONGEST_PART for part in parts):
         raise ValueError(
             f"{_without_login(text)!r} is not a git repository: its path has characters that names cannot have, or a part "
             f"of more than {_LONGEST_PART} characters"
@@ -116,7 +121,12 @@ def _split_login(found: re.Match[str]) -> tuple[Login | None, str]:
 
 
 def _without_login(text: str) -> str:
-    return re.sub(r"(^|//)[^#]*@", r"\1***@", text)
+    location, *fragments = text.split("#")
+    shown = [f"***@{location.rpartition('@')[2]}" if "@" in location else location]
+    for fragment in fragments:
+        before, slashes, after = fragment.partition("//")
+        shown.append(f"{before}{slashes}***@{after.rpartition('@')[2]}" if "@" in after else fragment)
+    return "#".join(shown)
 
 
 def check_branch(name: str) -> str:

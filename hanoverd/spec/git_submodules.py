@@ -39,13 +39,15 @@ def submodule_location(parent: GitLocation, url: str) -> GitLocation:
 
 def _resolved(base: str, url: str) -> str:
     """Resolve a relative URL as git does (git-submodule(1)); each ``../`` removes the last part of ``base``."""
-    root, separator = base.rstrip("/"), "/"
     if not url.startswith(("./", "../")):
         return url
-    while url.startswith(("./", "../")):
-        step, _, url = url.partition("/")
-        if step == "..":
+    root, separator = base.rstrip("/"), "/"
+    *steps, last = url.split("/")
+    taken = 0
+    while taken < len(steps) and steps[taken] in (".", ".."):
+        if steps[taken] == "..":
             # git@host:path has a colon before the first part of the path.
             separator = "/" if "/" in root else ":"
             root = root.rpartition(separator)[0]
-    return f"{root}{separator}{url}"
+        taken += 1
+    return f"{root}{separator}{'/'.join([*steps[taken:], last])}"

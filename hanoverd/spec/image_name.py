@@ -12,6 +12,9 @@ _DEFAULT_TAG = "latest"
 _BUILT = "hanoverd/"
 _LONGEST_PATH = 255
 
+#: The longest text that is read, in characters: more than a name with a tag and a digest can have.
+_LONGEST = 1024
+
 #: How many digits of a digest distinguish apps whose names would make the same repository.
 _DIGEST = 16
 _LONGEST_TAG = 128
@@ -44,6 +47,10 @@ class ImageName:
     @classmethod
     def parse(cls, text: str) -> ImageName:
         """Read ``[HOST[:PORT]/]PATH[:TAG][@DIGEST]``; ValueError in docker's words."""
+        if len(text) > _LONGEST:
+            raise ValueError(
+                f"invalid reference format: it has {len(text)} characters, and at most {_LONGEST} are read"
+            )
         by_id = _IMAGE_ID.fullmatch(text)
         if by_id:
             return cls("", None, f"sha256:{by_id[1]}")

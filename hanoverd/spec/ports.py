@@ -182,18 +182,19 @@ def check_supported(requests: Sequence[PortRequest]) -> None:
 
 def check_conflicts(requests: Sequence[PortRequest]) -> None:
     """Raise ValueError where two ports of the container need the same host port."""
-    certain: list[tuple[HostPort, ContainerPort]] = []
+    certain: dict[tuple[Family, Protocol, int], list[tuple[HostPort, ContainerPort]]] = {}
     for request in requests:
         host = request.only_host_port
         if host is None:
             continue
-        for other_host, other in certain:
+        at_number = certain.setdefault((host.family, host.protocol, host.number), [])
+        for other_host, other in at_number:
             if host.conflicts_with(other_host):
                 raise ValueError(
                     f"host port {host.number} is published twice, for port {other.number} and for port "
                     f"{request.container.number}: choose another host port for one of them"
                 )
-        certain.append((host, request.container))
+        at_number.append((host, request.container))
 
 
 def _short_form(text: str) -> str:

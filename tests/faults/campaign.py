@@ -57,6 +57,8 @@ class Result:
     errors: list[str]
     #: How long each stop took, in seconds.
     stops: list[float] = field(default_factory=list)
+    #: By how much hanoverd's memory grew during it, in MiB, where that is measured.
+    growth: list[float] = field(default_factory=list)
     wrong: str = ""
     log: str = ""
 
@@ -74,7 +76,8 @@ class Result:
         what = f"{self.fault.name} {self.detail}".strip()
         errors = "; ".join(self.errors[:3]) if self.wrongly_failed else ""
         end = f"NOT RECOVERED: {self.wrong}" if self.wrong else f"recovered after {self.seconds:5.2f} s"
-        return f"{what:60} {self.requests:6} requests {self.failed:4} failed  {end} {errors}".rstrip()
+        growth = f" +{max(self.growth):.1f} MiB " if self.growth else ""
+        return f"{what:60} {self.requests:6} requests {self.failed:4} failed  {growth}{end} {errors}".rstrip()
 
 
 @dataclass
@@ -93,7 +96,7 @@ class Sums:
         lines = [
             f"{'fault':40} {'times':>5} {'failures':>9} {'requests':>9} {'wrongly failed':>14} {'slowest stop':>12}"
         ]
-        for name in dict.fromkeys(fault.name for fault in FAULTS):
+        for name in sorted({result.fault.name for result in self.results}):
             some = [result for result in self.results if result.fault.name == name]
             if some:
                 wrong = sum(not result.has_recovered for result in some)
@@ -115,17 +118,26 @@ class Sums:
             )
         if stops:
             lines.append("slowest of {} stops: {:.1f} s ({})".format(len(stops), *max(stops)))
+        growth = [(mebibytes, result.fault.name) for result in self.results for mebibytes in result.growth]
+        if growth:
+            lines.append("hanoverd's memory grew by {:.1f} MiB at the most ({})".format(*max(growth)))
         lines.append(f"left behind: {', '.join(self.left) or 'nothing'}")
         return "\n".join(lines)
 
 
-def run(seed: int, continues: Callable[[int], bool], only: Sequence[str] = (), tree: Path = PROJECT) -> Sums:
+def run(
+    seed: int,
+    continues: Callable[[int], bool],
+    only: Sequence[str] = (),
+    tree: Path = PROJECT,
+    faults: Sequence[Fault] = FAULTS,
+) -> Sums:
     """Run faults while ``continues`` returns true for their number so far; return all results.
 
     With ``only``, run only the faults whose names contain one of these.
     """
     sums = Sums()
-    dealt = _dealt(seed, [fault for fault in FAULTS if not only or any(name in fault.name for name in only)])
+    dealt = _dealt(seed, [fault for fault in faults if not only or any(name in fault.name for name in only)])
     while continues(len(sums.results)):
         with site(tree) as where:
             try:
@@ -165,7 +177,7 @@ def _dealt(seed: int, faults: Sequence[Fault]) -> Iterator[Fault]:
 
 def _one(where: Site, fault: Fault) -> Result:
     load = where.load = Pressure(where.lab)
-    where.stops, where.note = [], ""
+    where.stops, where.growth, where.note = [], [], ""
     load.start()
     time.sleep(0.1)
     detail, seconds, wrong, log = "", 0.0, "", ""
@@ -187,7 +199,9 @@ def _one(where: Site, fault: Fault) -> Result:
         load.finish()
     if load.failed and not fault.may_fail:
         log = log or where.log(TAIL)
-    return Result(fault, detail, load.requests, load.failed, seconds, load.errors, where.stops, wrong, log)
+    return Result(
+        fault, detail, load.requests, load.failed, seconds, load.errors, where.stops, where.growth, wrong, log
+    )
 
 
 def _happen(where: Site, fault: Fault) -> str:
@@ -206,7 +220,7 @@ def _happen(where: Site, fault: Fault) -> str:
     return f"{detail}, in {name}".lstrip(", ")
 
 
-def main() -> None:
+def main(faults: Sequence[Fault] = FAULTS) -> None:
     """Run a campaign."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--faults", type=int, default=300)
@@ -223,6 +237,7 @@ def main() -> None:
         lambda count: time.monotonic() < end if end else count < given.faults,
         given.only,
         given.tree.resolve(strict=True),
+        faults,
     )
     print(sums)
     sys.exit(1 if sums.failures or sums.left else 0)

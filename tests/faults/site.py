@@ -34,10 +34,10 @@ from tests.lab.images import import_base, write_app
 #: The app's options; with ``keep``, it outlives hanoverd.
 ARGUMENTS = ("-p", "8080:80", "--name", APP)
 
-#: The places that an image comes from: the folder, at a message of hookbot; or the git host.
-FOLDER, GIT = "folder", "git"
+#: The places that an image comes from: the folder, at a message of hookbot; the git host; or the server of archives.
+FOLDER, GIT, ARCHIVE = "folder", "git", "archive"
 
-GIT_PORT, REGISTRY_PORT = 9418, 5000
+GIT_PORT, REGISTRY_PORT, ARCHIVE_PORT = 9418, 5000, 8070
 
 #: How much the engine can keep, in bytes.
 DISK = 600 * 1024 * 1024
@@ -105,15 +105,19 @@ class Site:
         self.folder = folder / "app"
         self.chance = random.Random(0)
         self.source = FOLDER
+        #: The options with which hanoverd was started last.
+        self.options: tuple[str, ...] = ()
         self.load = Pressure(lab)
         #: Describes the random choices of the fault that happens, as long as it has not returned.
         self.note = ""
         #: How long each stop has taken, in seconds.
         self.stops: list[float] = []
+        #: By how much hanoverd's memory has grown, in MiB.
+        self.growth: list[float] = []
         self._stop_began = 0.0
         self._log_before = ""
         self._tree = tree
-        self._state = folder
+        self.state = folder
         self._clock = folder / "clock"
         self._temporary = folder / "tmp"
         self._temporary.mkdir()
@@ -175,11 +179,13 @@ class Site:
         if self._daemon is not None:
             self._log_before = self._daemon.log()
             self._daemon.forget()
-        self.source = source or self.chance.choice((FOLDER, GIT))
+        self.source, self.options = source or self.chance.choice((FOLDER, GIT)), options
         env = self._environ()
         arguments = [*ARGUMENTS, *(["--on-exit", "keep"] if keep else []), *options]
-        if self.source == GIT:
-            arguments += [f"--state-dir={self._state}", f"git://127.0.0.1:{GIT_PORT}/app"]
+        if self.source == ARCHIVE:
+            arguments += [f"docker-archive:http://127.0.0.1:{ARCHIVE_PORT}/app.tar"]
+        elif self.source == GIT:
+            arguments += [f"--state-dir={self.state}", f"git://127.0.0.1:{GIT_PORT}/app"]
         else:
             env["HOOKBOT_URL"] = hookbot_url("/sub/hanoverd/cwd")
         self._daemon = Daemon(self.lab, arguments, self.folder, env, program=self._program(), log_format=None)
@@ -334,19 +340,33 @@ class Site:
             (self._repository.work / file_name).write_bytes((self.folder / file_name).read_bytes())
         self._repository.commit({})
 
+    def save_image(self) -> Path:
+        """Build another version of the app as an archive that the engine does not have; return the archive."""
+        self.write_app()
+        tag = f"archived/app:v{self._version}"
+        self._build(tag)
+        folder = self.folder.with_name("archives")
+        folder.mkdir(exist_ok=True)
+        (folder / "app.tar").write_bytes(self.lab.docker("GET", f"/images/{tag}/get")[1])
+        self.lab.docker("DELETE", f"/images/{tag}")
+        return folder / "app.tar"
+
     def push_image(self, *, megabytes: float) -> str:
         """Build another version of the app as an image that only the registry has; return its name."""
         self.write_app(megabytes=megabytes)
         name = f"127.0.0.1:{REGISTRY_PORT}/app"
+        tag = f"v{self._version}"
+        self._build(f"{name}:{tag}")
+        self.lab.docker("POST", f"/images/{name}/push?tag={tag}", headers={"X-Registry-Auth": _NOBODY})
+        self.lab.docker("DELETE", f"/images/{name}:{tag}")
+        return f"{name}:{tag}"
+
+    def _build(self, tag: str) -> None:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for file in sorted(self.folder.iterdir()):
                 tar.add(file, file.name)
-        tag = f"v{self._version}"
-        self.lab.docker("POST", f"/build?t={name}:{tag}&rm=1", buffer.getvalue())
-        self.lab.docker("POST", f"/images/{name}/push?tag={tag}", headers={"X-Registry-Auth": _NOBODY})
-        self.lab.docker("DELETE", f"/images/{name}:{tag}")
-        return f"{name}:{tag}"
+        self.lab.docker("POST", f"/build?t={tag}&rm=1", buffer.getvalue())
 
     def publish(self) -> None:
         """Publish a message about the folder to hookbot's listeners."""
@@ -437,7 +457,7 @@ class Site:
         left = [name_of(container) for container in self._containers()]
         left += [line for line in self._rules().splitlines() if CHAIN in line or COMMENT in line]
         left += [str(path) for path in (*self.lab.runtime.iterdir(), *self._temporary.iterdir())]
-        left += [str(path) for path in self._state.glob("mirrors/**/checkouts/*")]
+        left += [str(path) for path in self.state.glob("mirrors/**/checkouts/*")]
         # These are the engine, with its parts, and the site's own helpers.
         ours = (str(self.lab.folder), "docker-registry", "git daemon", "git-daemon", "hookbot")
         return left + [

@@ -7,14 +7,18 @@ import posixpath
 import re
 
 from hanoverd.spec.git_location import GitLocation, check_branch, parse_git
+from hanoverd.spec.git_submodules import parse_gitmodules, submodule_location
 from hanoverd.spec.image_name import ImageName
-from hanoverd.spec.mounts import parse_mount
+from hanoverd.spec.mounts import check_mount, parse_mount
 from hanoverd.spec.ports import PortRequest, check_conflicts, parse_publish
 from hanoverd.spec.source_name import SourceName, parse_source
-from hanoverd.spec.volumes import AnonymousVolume, Bind, Volumes, check_mount_points, parse_volume
+from hanoverd.spec.volumes import AnonymousVolume, Bind, Volumes, check_mount_points, check_volume, parse_volume
 from tests.fuzz.target import Target, text_of
 
 _CWD = "/srv/app"
+
+#: The password of a private repository, which no input has.
+_PASSWORD = "b39f1c7e5d"
 
 _SCHEMES = ("folder", "image", "git", "docker-archive")
 
@@ -44,8 +48,28 @@ def _check_git(data: bytes, found: GitLocation) -> None:
     assert found.branch is None or check_branch(found.branch) == found.branch
     assert not posixpath.isabs(found.folder)
     assert ".." not in found.folder.split("/")
-    login = re.search("//([^/@]*:[^/@]*)@", found.url)
-    assert login is None or login[0] not in found.shown, found.shown
+    assert not re.search("//[^/@]*:[^/@]*@", found.url), f"a password is in {found.url}"
+    assert found.login is None or found.protocol in ("http", "https")
+
+
+def _read_submodules(data: bytes) -> list[GitLocation]:
+    """Read a list of submodules, as git prints it, of a private repository."""
+    parent = parse_git(f"https://user:{_PASSWORD}@h/me/app", "https")
+    found = []
+    for url in parse_gitmodules(text_of(data)).values():
+        try:
+            found.append(submodule_location(parent, url))
+        except ValueError:
+            continue
+    return found
+
+
+def _check_submodules(_: bytes, found: list[GitLocation]) -> None:
+    for location in found:
+        _check_git(b"", location)
+        assert location.protocol in ("https", "ssh"), location.url
+        # The login of the repository is for its own host only.
+        assert location.login is None or location.login.password != _PASSWORD or location.host_url == "https://h"
 
 
 def _check_publish(_: bytes, found: tuple[PortRequest, ...]) -> None:
@@ -58,7 +82,13 @@ def _check_publish(_: bytes, found: tuple[PortRequest, ...]) -> None:
 
 def _read_mount(data: bytes) -> object:
     text = text_of(data)
-    return parse_mount(text, _CWD) if "=" in text else parse_volume(text, _CWD)
+    if "=" in text:
+        mount = parse_mount(text, _CWD)
+        check_mount(mount)
+        return mount
+    volume = parse_volume(text, _CWD)
+    check_volume(volume)
+    return volume
 
 
 def _check_mount(_: bytes, found: object) -> None:
@@ -89,6 +119,24 @@ GIT = Target(
     _check_git,
     refusals=(ValueError,),
     words=("https://", "ssh://", "file://", "git@", "#", ":", "/../", ".lock", "@{", "ext::", ".git", "-u", "%2e"),
+)
+
+SUBMODULE = Target(
+    "git-submodule",
+    _read_submodules,
+    _check_submodules,
+    words=(
+        "submodule.a.url\n",
+        "submodule.b.path\n",
+        "\0",
+        "https://h/",
+        "../",
+        "./",
+        "ssh://",
+        "git@h:",
+        "ext::",
+        "file://",
+    ),
 )
 
 PUBLISH = Target(

@@ -11,6 +11,7 @@ TARGETS = {
     "dockerfile": "contexts:DOCKERFILE",
     "image": "references:IMAGE",
     "git": "references:GIT",
+    "git-submodule": "references:SUBMODULE",
     "publish": "references:PUBLISH",
     "mount": "references:MOUNT",
     "archive": "archives:ARCHIVE",

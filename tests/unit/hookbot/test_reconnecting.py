@@ -117,6 +117,16 @@ class ListenerTests(SynchronousTestCase):
         self.on_message(b"bad")
         self.assertEqual(len(self.log), BURST + 2)
 
+    def test_messages_that_are_too_large_do_not_fill_the_log(self) -> None:
+        self.on_open()
+        del self.log[:]
+        for _ in range(1000):
+            self.on_oversize(2_000_000)
+        self.assertEqual(len(self.log), BURST)
+        self.clock.advance(BURST * INTERVAL)
+        self.on_oversize(2_000_000)
+        self.assertEqual(len(self.log), BURST + 1)
+
     def test_stopping_drops_the_connection_and_comes_to_an_end(self) -> None:
         for waiting in (False, True):
             if waiting:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -84,5 +85,18 @@ class TlsTests(TestCase):
                 for one in idle:
                     one.close()
                 self.assertEqual(self.server.subscribers.topics, ["a"])
+
+        return deferToThread(story)
+
+    def test_many_clients_can_connect_at_once(self) -> Deferred[None]:
+        def story() -> None:
+            busy = threading.Event()
+            REACTOR.callFromThread(busy.wait, 30)
+            try:
+                # With a short queue, the kernel would let them wait.
+                for one in [socket.create_connection(("127.0.0.1", self.port), 3) for _ in range(200)]:
+                    one.close()
+            finally:
+                busy.set()
 
         return deferToThread(story)

@@ -103,6 +103,7 @@ def test_content_that_was_not_read_is_skipped() -> None:
         (entry("x", b"0 path=ab\n", tarfile.XHDTYPE) + entry("a"), "PAX header is invalid"),
         (entry("x", b"99 path=ab\n", tarfile.XHDTYPE) + entry("a"), "PAX header is invalid"),
         (entry("x", b"1" * 5000, tarfile.XHDTYPE) + entry("a"), "PAX header is invalid"),
+        (entry("x", record("path", "a") + b"y" * 100, tarfile.XHDTYPE) + entry("a"), "PAX header is invalid"),
         (header("a", -5), "negative size"),
     ],
 )

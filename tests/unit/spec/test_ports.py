@@ -211,3 +211,10 @@ def test_a_request_accepts_the_ports_that_it_names_and_is_published_at_one_of_th
 def test_host_ports_are_printed_as_addresses_are() -> None:
     assert str(HostPort(IPv4Address("10.0.0.1"), 80)) == "10.0.0.1:80"
     assert str(HostPort(IPv6Address("fe80::1"), 80)) == "[fe80::1]:80"
+
+
+def test_every_port_of_a_host_can_be_published_at_once() -> None:
+    requests = parse_publish("1-65535:1-65535")
+    check_conflicts(requests)
+    with pytest.raises(ValueError, match="host port 65535 is published twice"):
+        check_conflicts([*requests, *parse_publish("127.0.0.1:65535:80")])
