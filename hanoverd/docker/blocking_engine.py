@@ -62,7 +62,7 @@ class BlockingEngine:
     def containers_with(self, label: str) -> list[Mapping[str, Any]]:
         """Return all containers, running or not, that were created with the label ``KEY=VALUE``.
 
-        Those that have it from their image are left out: an image can have any label, and may be anybody's.
+        Containers that have it from their image are left out: an image can have any label.
         """
         with self._connect("list the containers") as client:
             listed: list[Mapping[str, Any]] = client.containers(all=True, filters={"label": [label]})

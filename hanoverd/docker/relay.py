@@ -51,15 +51,23 @@ class Relay(Generic[T]):
         items = self._taken()
         if self._is_scheduled:
             self._later = self._reactor.callLater(PAUSE, self._deliver)
-        for item in items:
-            self._take(item)
+        self._take_all(items)
 
     def _deliver_rest(self) -> None:
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        for item in self._taken():
-            self._take(item)
+        self._take_all(self._taken())
+
+    def _take_all(self, items: list[T]) -> None:
+        first_error: Exception | None = None
+        for item in items:
+            try:
+                self._take(item)
+            except Exception as error:  # noqa: BLE001  # one item must not cost the others; the reactor logs the error
+                first_error = first_error or error
+        if first_error is not None:
+            raise first_error
 
     def _taken(self) -> list[T]:
         with self._room:

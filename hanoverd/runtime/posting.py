@@ -87,13 +87,19 @@ def shown(url: str) -> str:
 
 
 def _endpoint(reactor: ClientReactor, url: str) -> IStreamClientEndpoint:
-    """Return an endpoint for the host of ``url``; with https, the host must have a certificate for its name."""
+    """Return an endpoint for the host of ``url``; with https, the host must have a certificate for its name.
+
+    Fails with ``NotifyFailed`` if no host can have this name.
+    """
     uri = URI.fromBytes(url.encode())
     host = uri.host.decode()
     endpoint = HostnameEndpoint(reactor, host, uri.port)
     if uri.scheme != b"https":
         return endpoint
-    tls: IStreamClientEndpoint = wrapClientTLS(optionsForClientTLS(host), endpoint)
+    try:
+        tls: IStreamClientEndpoint = wrapClientTLS(optionsForClientTLS(host), endpoint)
+    except ValueError as error:
+        raise NotifyFailed(f"{host} is not the name of a host: {error}") from None
     return tls
 
 

@@ -1,7 +1,7 @@
 r"""Text from containers, programs and other hosts, as a log or a terminal may show it: control characters are escaped.
 
 A control character could start a line that looks like one of ours, or move the cursor, clear the screen, or reorder what a
-line shows. Escapes are those of Docker's messages and Go: ``\r``, ``\x1b``, ``\u2028``. A backslash itself stays.
+line shows. Escapes are written as in Docker's messages and Go: ``\r``, ``\x1b``, ``\u2028``. A backslash itself stays.
 """
 
 from __future__ import annotations

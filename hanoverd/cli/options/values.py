@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from hanoverd.runtime.input_files import read_input_file
 from hanoverd.spec.run.pairs import joined, parse_label, parse_pair
@@ -148,9 +149,17 @@ def _parse_catchable_signal(text: str) -> str:
 def _parse_web_hook(text: str) -> str:
     # Of ASCII, as HTTP takes it.  A user name would be taken for a part of the host's name, and looked up.
     host = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-    if not re.fullmatch(rf"https?://{host}(?:[/?][!-~]*)?", text):
+    if not (re.fullmatch(rf"https?://{host}(?:[/?][!-~]*)?", text) and _has_valid_host(text)):
         raise ValueError("it must be a URL, https://HOST/…, with % escapes and without a user name")
     return text
+
+
+def _has_valid_host(url: str) -> bool:
+    try:
+        # The port is checked when it is read, an IPv6 address before.
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _parse_status_uri(text: str) -> str:

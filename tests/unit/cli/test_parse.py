@@ -465,7 +465,17 @@ def test_an_error_does_not_repeat_the_command_of_a_hook() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://me:T0KEN@h/x", "https://T0KEN@h/", "https://h/ü", "https://h\u2028/", "https://h:x/", "https://h/\x1b"],
+    [
+        "https://me:T0KEN@h/x",
+        "https://T0KEN@h/",
+        "https://h/ü",
+        "https://h\u2028/",
+        "https://h:x/",
+        "https://h:65536/",
+        "https://h:0/",
+        "https://[::g]/",
+        "https://h/\x1b",
+    ],
 )
 def test_a_web_hook_must_be_a_url_that_can_be_asked(url: str) -> None:
     error = refusal("--notify", url)

@@ -37,6 +37,28 @@ class RelayTests(TestCase):
         self.assertEqual(await working, "result")
         self.assertEqual(taken, list(range(5 * MAX_IN_TRANSIT + 7)))
 
+    async def test_an_item_that_cannot_be_taken_does_not_cost_the_others(self) -> None:
+        taken: list[int] = []
+
+        def take(number: int) -> None:
+            taken.append(10 // number)
+
+        relay = Relay(REACTOR, take)
+
+        def work() -> None:
+            for number in (1, 0, 2, 0, 5):
+                relay.send(number)
+            relay.flush()
+
+        # The reactor does not turn before all are sent.
+        thread = Thread(target=work)
+        thread.start()
+        thread.join()
+        while len(taken) < 3:
+            await sleep(REACTOR, 0.001)
+        self.assertEqual(taken, [10, 5, 2])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     async def test_a_single_item_arrives_at_once(self) -> None:
         arrived: Deferred[str] = Deferred()
         relay = Relay(REACTOR, arrived.callback)

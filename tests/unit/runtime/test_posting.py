@@ -144,3 +144,10 @@ class HostileAnswerTests(TestCase):
     async def test_an_answer_that_is_not_http_is_an_error_in_a_few_words(self) -> None:
         for begin in (b"SSH-2.0-OpenSSH\r\n" * 100, b"HTTP/1.1 " + b"y " * 5000 + b"\r\n\r\n"):
             self.assertLess(len(await self.refusal(self.serve(begin))), 300)
+
+    async def test_a_host_that_cannot_exist_is_an_error_like_others(self) -> None:
+        for host in ("a..b", "a" * 70, "-"):
+            for scheme in ("http", "https"):
+                with self.assertRaisesRegex(NotifyFailed, f"cannot notify {scheme}://") as caught:
+                    await post_event(REACTOR, f"{scheme}://{host}/T0KEN", b"{}")
+                self.assertNotIn("T0KEN", str(caught.exception))
