@@ -15,7 +15,7 @@ from tests.integration.conftest import StartDaemon
 from tests.lab.daemon import run_to_end
 from tests.lab.host import Lab
 
-USAGE, START = 2, 1
+USAGE, START = 125, 1
 ORDINARY_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 

@@ -250,7 +250,7 @@ class TestCommands:
             assert "web-1 (other:v1) is live" in commands("deploy", "web", "--image", "other:v1", "--wait")
             assert hanoverd.events("obtained", version="web-1", image="other:v1")
             assert commands.history()[-1]["trigger"] == "hanoverd deploy (other:v1)"
-            assert commands.end("deploy", "web", "--image", "Other")[0] == 2
+            assert commands.end("deploy", "web", "--image", "Other")[0] == 125
             code, _, err = commands.end("deploy", "web", "--image", "127.0.0.1:1/nothing", "--wait")
             assert code == 1
             assert "cannot pull 127.0.0.1:1/nothing:latest" in err
