@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanoverd.cli.options.option import Kind, Option
+from hanoverd.cli.options.option import Kind, Option, Secret
 from hanoverd.cli.options.values import PAIR, Value
 from hanoverd.spec.run.pairs import joined
 
@@ -14,5 +14,7 @@ LOGGING = (
         metavar="KEY=VALUE",
         help="Log driver options",
         value=Value(PAIR.read, join=joined),
+        # The options of some drivers are tokens.
+        secret=Secret.AFTER_EQUALS,
     ),
 )
