@@ -118,7 +118,8 @@ class PortRequest:
 
     def __str__(self) -> str:
         """As ``--publish`` takes it: ``10.0.0.1:8080-8090:80/tcp``."""
-        address = "" if self.address.is_unspecified else f"{self.address}:"
+        shown = f"[{self.address}]" if isinstance(self.address, IPv6Address) else str(self.address)
+        address = "" if self.address == ANY_IPV4 else f"{shown}:"
         numbers = ""
         if self.numbers is not None:
             numbers = f"{self.numbers[0]}" if len(self.numbers) == 1 else f"{self.numbers[0]}-{self.numbers[-1]}"
