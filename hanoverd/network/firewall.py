@@ -6,7 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 
 from hanoverd.network.iptables import NAT, Table, parse_table
-from hanoverd.network.rules import Route, RoutedVersion, find_problem, plan_removal, plan_routes, routed_version
+from hanoverd.network.rules import (
+    Route,
+    RoutedVersion,
+    find_problem,
+    plan_removal,
+    plan_restoring,
+    plan_routes,
+    routed_version,
+)
 from hanoverd.runtime.capabilities import Keep
 from hanoverd.runtime.errors import FirewallError, HanoverdError, ProgramMissing, ProgramNotStarted
 from hanoverd.runtime.processes import ProcessReactor, WaitingProgram, run, start_waiting
@@ -57,8 +65,9 @@ class Firewall:
     async def route(self, version: str, routes: Sequence[Route]) -> None:
         """Route new connections along ``routes``, all at once, for clients elsewhere and on this host.
 
-        Where it fails, the previous routes are in force: a commit that fails changes nothing, and they are restored in
-        case it did.  The first call inserts the jumps to the app's chains; after that, ``repair`` keeps them in place.
+        Where it fails, the previous routes are in force, also those of an earlier run: a commit that fails changes nothing,
+        and they are restored in case it did.  The first call inserts the jumps to the app's chains; after that, ``repair``
+        keeps them in place.
         """
         table = None
         if self._wanted is None:
@@ -68,8 +77,7 @@ class Firewall:
         except ProgramNotStarted:
             raise
         except HanoverdError:
-            self._is_dirty = True
-            await self._restore_wanted()
+            await self._restore_previous(table)
             raise
         self._wanted = (version, routes)
 
@@ -98,12 +106,17 @@ class Firewall:
             await self._restore(changes)
         self._is_dirty = False
 
-    async def _restore_wanted(self) -> None:
+    async def _restore_previous(self, table: Table | None) -> None:
+        """Restore the routes as they were before a change that failed; ``table`` is from before the first change."""
         try:
-            if self._wanted is None:
-                await self.clear()
-            else:
+            if self._wanted is not None:
+                self._is_dirty = True
                 await self._restore(plan_routes(self._app, *self._wanted))
+            elif table is not None and routed_version(self._app, table) is not None:
+                # The rules of an earlier run: the app serves by them, so ``repair`` must not remove them.
+                await self._restore(plan_restoring(self._app, table))
+            else:
+                await self.clear()
         except HanoverdError:
             pass  # The first failure is the one to report; ``repair`` retries.
 

@@ -153,6 +153,15 @@ def plan_removal(app: str, table: Table) -> str | None:
     return commit([*changes, *(delete_chain(chain) for _, chain in present)])
 
 
+def plan_restoring(app: str, table: Table) -> str:
+    """Return the commit after which the app's chains hold the rules that they have in ``table``, and nothing else."""
+    chains = chains_of(app)
+    changes = [declare(chains.incoming), declare(chains.local)]
+    for chain in (chains.incoming, chains.local):
+        changes += [rule.change for rule in _port_rules(table, chain)]
+    return commit(changes)
+
+
 def plan_nothing() -> str:
     """Return a commit that changes nothing: it shows whether changes are permitted."""
     return commit([])

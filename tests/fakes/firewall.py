@@ -27,7 +27,9 @@ class FakeFirewall:
         ):
             program = folder / name
             refusal = f"echo '{name} (a fake): Permission denied (you must be root)' >&2; exit 4"
-            program.write_text(f"#!/bin/sh\nif [ -e {program}.fails ]; then {refusal}; fi\n{command}\n")
+            once = f"if [ -e {program}.once ]; then /bin/rm {program}.once; {refusal}; fi"
+            always = f"if [ -e {program}.fails ]; then {refusal}; fi"
+            program.write_text(f"#!/bin/sh\n{once}\n{always}\n{command}\n")
             program.chmod(0o755)
 
     def fail(self, program: str, *, fails: bool = True) -> None:
@@ -36,6 +38,10 @@ class FakeFirewall:
             self._failing[program].touch()
         else:
             self._failing[program].unlink(missing_ok=True)
+
+    def fail_once(self, program: str) -> None:
+        """Have ``iptables-save`` or ``iptables-restore`` refuse what it is asked for next."""
+        (self._table.parent / f"{program}.once").touch()
 
     def rules(self) -> list[str]:
         """The rules and chains that are not the table's own."""

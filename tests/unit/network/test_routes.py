@@ -57,6 +57,17 @@ class FailingFirewallTests(TestCase):
         script = LYING.format(folder=self.folder, python=sys.executable, program=table.__file__, then=then)
         (self.folder / "iptables-restore").write_text(script)
 
+    async def test_the_rules_of_an_earlier_run_survive_a_change_that_fails(self) -> None:
+        await Firewall(REACTOR, self.fake.environ, "app").route("app-0", TO_0)
+        rules = self.fake.rules()
+        for fail in (lambda: self.fake.fail_once("iptables-restore"), self.lie):
+            fail()
+            with self.assertRaises(FirewallError):
+                await self.firewall.route("app-1", TO_1)
+            self.assertEqual(self.fake.rules(), rules)
+            self.assertIsNone(await self.firewall.repair())
+            self.assertEqual(self.fake.rules(), rules)
+
     async def test_a_commit_that_was_made_and_reported_as_failed_is_undone(self) -> None:
         await self.firewall.route("app-0", TO_0)
         before = self.fake.rules()
