@@ -356,7 +356,7 @@ def test_an_unknown_topic_is_refused_at_the_start(
     lab: Lab, app_folder: Path, arguments: list[str], message: str
 ) -> None:
     status, out, err = run_to_end(lab, arguments, app_folder)
-    assert (status, out) == (2, "")
+    assert (status, out) == (125, "")
     assert message in err
     assert "T@" not in err
 

@@ -48,6 +48,9 @@ def bin_folder(tmp_path: Path) -> Path:
     venv.create(folder, with_pip=True)
     library = next((folder / "lib").glob("python*/site-packages"))
     ours = Path(sysconfig.get_path("purelib"))
+    # The version of setuptools that comes with Python may be older than the one that hanoverd needs.
+    for entry in [*library.glob("setuptools*"), *library.glob("_distutils_hack"), *library.glob("pkg_resources")]:
+        shutil.rmtree(entry)
     for entry in ours.iterdir():
         if "hanoverd" not in entry.name and not (library / entry.name).exists():
             (library / entry.name).symlink_to(entry)
