@@ -59,8 +59,8 @@ class Run:
         )
 
 
-def fuzz(target: Target, seconds: int) -> Run:
-    """Fuzz a target for so long."""
+def fuzz(target: Target, seconds: int, seed: int) -> Run:
+    """Fuzz a target for so long; with the same ``seed``, 0 for a random one, the inputs are the same in each run."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hanoverd-fuzz-") as folder:
         corpus, crashes, words = Path(folder, "corpus"), Path(folder, "crashes"), Path(folder, "words")
@@ -72,6 +72,7 @@ def fuzz(target: Target, seconds: int) -> Run:
             [
                 *(sys.executable, "-m", "tests.fuzz.one", target.name, str(crashes)),
                 *limits,
+                f"-seed={seed}",
                 f"-max_len={target.longest}",
                 f"-dict={words}",
                 f"-artifact_prefix={crashes / target.name}-",
@@ -123,12 +124,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=int, default=600, help="how long for each target (default: ten minutes)")
     parser.add_argument("--at-once", type=int, default=2, help="how many run at the same time (default: 2)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of the random inputs (default: a random one)")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"by default all: {', '.join(TARGETS)}")
     given = parser.parse_args()
     targets = [load(name) for name in given.targets or TARGETS]
     with ThreadPoolExecutor(given.at_once) as pool:
         runs = []
-        for run in pool.map(lambda target: fuzz(target, given.seconds), targets):
+        for run in pool.map(lambda target: fuzz(target, given.seconds, given.seed), targets):
             _report(run)
             runs.append(run)
     print(f"{sum(run.executions for run in runs)} executions, {sum(len(run.crashes) for run in runs)} crashes")
