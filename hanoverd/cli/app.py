@@ -20,6 +20,7 @@ from hanoverd.spec.build import ALWAYS
 from hanoverd.spec.container import LABELS, MOUNTS
 from hanoverd.spec.hookbot import HookbotSpec, HookbotURL, Subscription
 from hanoverd.spec.names import app_name_from
+from hanoverd.spec.run.inputs import with_proxies
 from hanoverd.spec.run.platform import parse_platform
 from hanoverd.spec.source_name import BUILD, FOLDER, SourceName, parse_source
 from hanoverd.spec.volumes import check_mount_points
@@ -99,14 +100,12 @@ def _complete_container(container: Tree, given: Given) -> None:
     refuse_windows_options(given)
     settings = container.setdefault("settings", {})
     settings |= container_settings(given)
-    found = inputs(given, proxy_variables(given.context.environ))
-    container["inputs"] = found
-    in_files = (entry for entries in given.value("env-file") for entry in entries) if found.has_files else ()
-    container["env"] = (*in_files, *found.env)
-    labels = {**dict(pair for pairs in given.value("label-file") for pair in pairs), **found.labels}
+    env = with_proxies(given.value("env"), proxy_variables(given.context.environ))
+    container["inputs"] = inputs(given, env)
+    container["env"] = (*given.value("env-file"), *env)
+    labels = {**given.value("label-file"), **given.value("label")}
     if labels:
         settings[LABELS] = labels
-    container["streams"] = tuple(given.value("attach"))
     # In the order in which the engine lists them.
     container["ports"] = tuple(sorted({request.container for request in given.value("publish")}))
 

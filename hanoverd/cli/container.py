@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from hanoverd.cli.given import Given
+from hanoverd.cli.options.container.windows import WINDOWS
 from hanoverd.runtime.errors import UsageError
-from hanoverd.spec.container import NETWORK_MODE, ContainerSpec, is_own_label
+from hanoverd.spec.container import EXPOSED_PORTS, NETWORK_MODE, ContainerSpec, is_own_label
 from hanoverd.spec.names import is_version_of
 from hanoverd.spec.restart import NO, RestartPolicy
 from hanoverd.spec.run.devices import device_requests
 from hanoverd.spec.run.healthcheck import FIELDS, healthcheck
-from hanoverd.spec.run.inputs import Inputs, with_proxies
+from hanoverd.spec.run.inputs import Inputs
 from hanoverd.spec.run.isolation import capabilities, security_settings
-from hanoverd.spec.run.network import Endpoint, EndpointOptions, endpoints, networking
+from hanoverd.spec.run.network import Endpoint, endpoints, networking
 from hanoverd.spec.run.pairs import parse_storage_option
 from hanoverd.text.quoting import quoted
-
-#: Options that docker's client knows, and refuses unless the engine runs on Windows.
-_WINDOWS = ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")
 
 
 def refuse_windows_options(given: Given) -> None:
     """Raise UsageError, in docker's words, for an option of Windows containers."""
-    for name in _WINDOWS:
-        if given.is_given(name):
+    for option in WINDOWS:
+        if given.is_given(option.name):
             raise UsageError(
-                f'"--{name}" is only supported on a Docker daemon running on windows, but the Docker daemon is running '
+                f'"--{option.name}" is only supported on a Docker daemon running on windows, but the Docker daemon is running '
                 "on linux"
             )
 
@@ -57,18 +54,19 @@ def container_settings(given: Given) -> dict[str, Any]:
     return settings
 
 
-def inputs(given: Given, proxies: Mapping[str, str]) -> Inputs:
-    """Return where the variables and labels come from; UsageError for a label that is hanoverd's own."""
-    env, labels = with_proxies(given.value("env"), proxies), given.value("label")
-    env_files, label_files = given.texts("env-file"), given.texts("label-file")
-    in_env_files = tuple(entry for entries in given.value("env-file") for entry in entries)
-    in_label_files = dict(pair for pairs in given.value("label-file") for pair in pairs)
-    for key in (*in_label_files, *labels):
+def inputs(given: Given, env: tuple[str, ...]) -> Inputs:
+    """Return what the variables and labels of the next version are read from; ``env`` is set on the command line.
+
+    UsageError for a label that is hanoverd's own.
+    """
+    labels = given.value("label")
+    for key in (*given.value("label-file"), *labels):
         if is_own_label(key):
             raise UsageError(f"label {quoted(key)} is reserved: hanoverd finds its containers by it")
+    env_files, label_files = given.texts("env-file"), given.texts("label-file")
     # A pipe, such as a shell's <(...), can be read only once.
     if not all(given.context.is_regular(path) for path in (*env_files, *label_files)):
-        return Inputs(env=(*in_env_files, *env), labels={**in_label_files, **labels})
+        return Inputs()
     folder = PurePosixPath(given.context.cwd)
     return Inputs(
         tuple(str(folder / path) for path in env_files), env, tuple(str(folder / path) for path in label_files), labels
@@ -121,8 +119,8 @@ def _container_in(text: str) -> str:
 
 
 def _exposed(given: Given) -> dict[str, Any]:
-    exposed = {port: {} for ports in given.value("expose") for port in ports}  # type: dict[str, dict[str, object]]
-    return {"ExposedPorts": exposed} if exposed else {}
+    exposed: dict[str, object] = {port: {} for ports in given.value("expose") for port in ports}
+    return {EXPOSED_PORTS: exposed} if exposed else {}
 
 
 def _devices(given: Given) -> dict[str, Any]:
@@ -167,13 +165,13 @@ def _check_removal(given: Given) -> None:
 
 
 def _endpoints(given: Given) -> tuple[Endpoint, ...]:
-    options = EndpointOptions(
-        tuple(given.value("network-alias")),
-        given.value("ip") or "",
-        given.value("ip6") or "",
-        given.value("mac-address") or "",
-        tuple(given.value("link-local-ip")),
-        tuple(given.value("link")),
+    options = Endpoint(
+        aliases=tuple(given.value("network-alias")),
+        ip=given.value("ip") or "",
+        ip6=given.value("ip6") or "",
+        mac_address=given.value("mac-address") or "",
+        link_local_ips=tuple(given.value("link-local-ip")),
+        links=tuple(given.value("link")),
     )
     return endpoints(given.value("network"), options)
 

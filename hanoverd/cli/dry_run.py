@@ -16,7 +16,7 @@ from hanoverd.spec.build import MISSING
 from hanoverd.spec.container import Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.names import version_name
-from hanoverd.spec.ports import HIGHEST_PORT, PortRequest
+from hanoverd.spec.ports import PortRequest
 from hanoverd.spec.source_name import IMAGE
 from hanoverd.text.booleans import parse_boolean
 
@@ -60,7 +60,7 @@ def _firewall(spec: AppSpec, name: str) -> str:
 
 
 def _host_port(request: PortRequest) -> int:
-    return next((number for number in request.numbers or () if 0 <= number <= HIGHEST_PORT), _ANY_PORT)
+    return request.numbers[0] if request.numbers else _ANY_PORT
 
 
 def _settings(given: Given) -> dict[str, Any]:

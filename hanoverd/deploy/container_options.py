@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from hanoverd.runtime.errors import InputFileFailed
-from hanoverd.runtime.input_files import read_input_file
+from hanoverd.runtime.input_files import MOST_BYTES
+from hanoverd.runtime.regular_files import read_regular
 from hanoverd.spec.container import LABELS, ContainerSpec
 
 
 def _read(path: str) -> bytes:
     # At the start it was a regular file.  A pipe would block the reactor.
-    if not Path(path).is_file():
-        raise FileNotFoundError(2, "it is no regular file, or missing")
-    return read_input_file(Path(path))
+    return read_regular(Path(path), MOST_BYTES)
 
 
 def current_options(container: ContainerSpec, environ: Mapping[str, str]) -> ContainerSpec:

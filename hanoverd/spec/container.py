@@ -61,8 +61,7 @@ class ContainerSpec:
 
     ``ports`` are the container's ports that the app publishes.  ``settings`` are passed to Docker unchanged: values by
     their place in the body of ``POST /containers/create``, such as ``StopSignal`` or ``HostConfig.Init``.  ``env`` and
-    the labels among the settings are as they were when ``inputs`` were read last.  ``streams`` are the streams of its
-    output that are logged; none stands for both.
+    the labels among the settings are as they were when ``inputs`` were read last.
     """
 
     command: tuple[str, ...] = ()
@@ -72,7 +71,6 @@ class ContainerSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     inputs: Inputs = field(default_factory=Inputs, compare=False)
     platform: str = ""
-    streams: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def has_own_ports(self) -> bool:

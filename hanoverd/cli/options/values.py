@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hanoverd.runtime.input_files import read_input_file
-from hanoverd.spec.run.pairs import joined, parse_label, parse_pair
+from hanoverd.spec.run.pairs import parse_label, parse_pair
 from hanoverd.text.booleans import parse_boolean
 from hanoverd.text.durations import parse_duration, parse_nanoseconds, parse_whole_seconds
 from hanoverd.text.numbers import parse_billionths, parse_integer
@@ -76,19 +76,14 @@ class Value:
     is_whole_message: bool = False
 
 
-def plain(parse: Callable[[str], Any], *, is_late: bool = False) -> Value:
+def plain(parse: Callable[[str], Any], *, is_late: bool = False, join: Callable[[Sequence[Any]], Any] = tuple) -> Value:
     """Return the kind of value that ``parse`` reads from the text alone."""
-    return Value(lambda text, _: parse(text), is_late)
+    return Value(lambda text, _: parse(text), is_late, join=join)
 
 
 def repeated(parse: Callable[[str], Any]) -> Value:
     """Return the kind of value that ``parse`` reads from the text alone, as a list."""
-    return Value(lambda text, _: parse(text), join=list)
-
-
-def ignored(value: Value) -> Value:
-    """Return a kind of value that is read as ``value``, and has no effect."""
-    return value
+    return plain(parse, join=list)
 
 
 def refused(value: Value, reason: str, *, unless: object = False) -> Value:
@@ -189,8 +184,8 @@ INTEGER = plain(parse_integer)
 SIZE = plain(parse_size)
 BILLIONTHS = plain(parse_billionths)
 NANOSECONDS = plain(parse_nanoseconds)
-LABEL = Value(lambda text, _: parse_label(text), join=joined)
-PAIR = Value(lambda text, _: parse_pair(text), join=joined)
+LABEL = plain(parse_label, join=dict)
+PAIR = plain(parse_pair, join=dict)
 BOOLEAN = plain(parse_boolean)
 NOT = plain(lambda text: not parse_boolean(text))
 DURATION = replace(plain(parse_duration), check=_not_negative)

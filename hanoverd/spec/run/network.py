@@ -25,9 +25,9 @@ _MOST_LINK_PARTS = 2
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The connection of a container to one network."""
+    """The connection of a container to one network; without a name, the options that are for the first network."""
 
-    network: str
+    network: str = ""
     aliases: tuple[str, ...] = ()
     ip: str = ""
     ip6: str = ""
@@ -61,18 +61,6 @@ class Endpoint:
             "--mac-address": self.mac_address,
         }
         return next((flag for flag, value in fixed.items() if value), None)
-
-
-@dataclass(frozen=True)
-class EndpointOptions:
-    """The options that apply to the first network: ``--network-alias``, ``--ip`` and so on."""
-
-    aliases: tuple[str, ...] = ()
-    ip: str = ""
-    ip6: str = ""
-    mac_address: str = ""
-    link_local_ips: tuple[str, ...] = ()
-    links: tuple[str, ...] = ()
 
 
 @dataclass
@@ -124,7 +112,7 @@ def parse_link(text: str) -> str:
     return text
 
 
-def endpoints(networks: Sequence[Endpoint], options: EndpointOptions) -> tuple[Endpoint, ...]:
+def endpoints(networks: Sequence[Endpoint], options: Endpoint) -> tuple[Endpoint, ...]:
     """Return the endpoints, with ``options`` in the first one; the default network if there is none.
 
     ValueError, in docker's words, if the options do not go together.
@@ -185,7 +173,7 @@ def _priority(text: str) -> int:
         raise ValueError(f"invalid gw-priority ({text}): {str(error).rpartition(': ')[2]}") from None
 
 
-def _with_options(endpoint: Endpoint, options: EndpointOptions) -> Endpoint:
+def _with_options(endpoint: Endpoint, options: Endpoint) -> Endpoint:
     for name, own, given in (
         ("--network-alias and per-network alias", endpoint.aliases, options.aliases),
         ("--ip and per-network IPv4 address", endpoint.ip, options.ip),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 #: The kernel parameters that belong to a container's own namespaces, as docker's client lists them.
 _SYSCTLS = frozenset(
     f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
@@ -46,8 +44,3 @@ def parse_storage_option(text: str) -> tuple[str, str]:
     if not equals:
         raise ValueError("invalid storage option")
     return key, value
-
-
-def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the pairs by their keys; the last one of each key counts."""
-    return dict(pairs)

@@ -58,7 +58,7 @@ def test_docker_s_own_settings_have_a_place_in_the_request_and_none_in_the_speci
     for option in DAEMON.options:
         assert not (option.place and option.request), option
     names = {field.name for field in dataclasses.fields(ContainerSpec)}
-    assert names == {"command", "env", "ports", "volumes", "settings", "inputs", "platform", "streams"}
+    assert names == {"command", "env", "ports", "volumes", "settings", "inputs", "platform"}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The options of docker run, one row each, in the groups of the help; ``late`` has the order of docker's late checks."""
+"""The options of docker run, one row each, in the groups of the help."""
 
 from __future__ import annotations
 

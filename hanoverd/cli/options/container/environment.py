@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hanoverd.cli.options.option import Kind, Option, Secret
 from hanoverd.cli.options.values import LABEL, PAIR, Context, Value
 from hanoverd.spec.environment import last_of_each_name, parse_variable
-from hanoverd.spec.run.pairs import joined
 from hanoverd.spec.run.variable_files import parse_env_file, parse_label_file
 
 
@@ -19,6 +20,14 @@ def _read_env_file(path: str, context: Context) -> tuple[str, ...]:
 
 def _read_label_file(path: str, context: Context) -> tuple[tuple[str, str], ...]:
     return tuple(parse_label_file(path, context.read_file(path, "env")))
+
+
+def _flat(files: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(entry for entries in files for entry in entries)
+
+
+def _merged(files: Iterable[Iterable[tuple[str, str]]]) -> dict[str, str]:
+    return dict(pair for pairs in files for pair in pairs)
 
 
 ENVIRONMENT = (
@@ -43,7 +52,7 @@ override the variables that hanoverd sets (``HANOVERD_IMAGE`` and so on).""",
         text="""\
 One ``NAME=VALUE`` or ``NAME`` a line. The file is read at the start, and again for each version. ``--env`` overrides
 it.""",
-        value=Value(_read_env_file, is_late=True),
+        value=Value(_read_env_file, is_late=True, join=_flat),
     ),
     Option(
         name="label",
@@ -60,14 +69,14 @@ it.""",
         metavar="FILE",
         help="Read labels from a file",
         text="The file is read at the start, and again for each version.",
-        value=Value(_read_label_file, is_late=True),
+        value=Value(_read_label_file, is_late=True, join=_merged),
     ),
     Option(
         name="annotation",
         kind=Kind.REPEATED,
         metavar="KEY[=VALUE]",
         help="Add an annotation to the container, for the OCI runtime",
-        value=Value(PAIR.read, join=joined),
+        value=PAIR,
         request="HostConfig.Annotations",
     ),
 )

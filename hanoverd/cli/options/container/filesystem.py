@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, SIZE, TEXT, Context, Value, refused
+from hanoverd.cli.options.values import BOOLEAN, SIZE, Context, Value, plain, refused, repeated
 from hanoverd.spec.mounts import check_mount, parse_mount
-from hanoverd.spec.run.pairs import joined
 from hanoverd.spec.volumes import AnonymousVolume, Bind, Volumes, check_volume, parse_volume
 
 
@@ -17,7 +16,7 @@ def _read_mount(text: str, context: Context) -> dict[str, object]:
     return parse_mount(text, context.cwd)
 
 
-def _read_tmpfs(text: str, _context: Context) -> tuple[str, str]:
+def _parse_tmpfs(text: str) -> tuple[str, str]:
     path, _, options = text.partition(":")
     return path, options
 
@@ -60,7 +59,7 @@ current folder. The versions that run side by side share the source.""",
         metavar="TARGET[:OPTIONS]",
         help="Mount a tmpfs",
         text="Each version has its own.",
-        value=Value(_read_tmpfs, join=joined),
+        value=plain(_parse_tmpfs, join=dict),
         request="HostConfig.Tmpfs",
     ),
     Option(
@@ -95,7 +94,7 @@ comma-separated list of ``ro`` or ``rw``, ``z`` or ``Z``, ``[r]private``, ``[r]s
         metavar="CONTAINER[:MODE]",
         help="Mount the volumes of another container",
         text="Not of a version of the same app: it is removed by the next handover.",
-        value=Value(TEXT.read, join=list),
+        value=repeated(str),
         request="HostConfig.VolumesFrom",
     ),
 )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hanoverd.cli.options.option import Kind, Option, Secret
-from hanoverd.cli.options.values import PAIR, Value
-from hanoverd.spec.run.pairs import joined
+from hanoverd.cli.options.values import PAIR
 
 LOGGING = (
     Option(name="log-driver", metavar="DRIVER", help="Logging driver for the container"),
@@ -13,7 +12,7 @@ LOGGING = (
         kind=Kind.REPEATED,
         metavar="KEY=VALUE",
         help="Log driver options",
-        value=Value(PAIR.read, join=joined),
+        value=PAIR,
         # The options of some drivers are tokens.
         secret=Secret.AFTER_EQUALS,
     ),

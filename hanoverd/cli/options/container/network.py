@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, TEXT, Value, plain, refused, repeated
+from hanoverd.cli.options.values import BOOLEAN, plain, refused, repeated
 from hanoverd.spec.ports import PortRequest, check_conflicts, check_supported, parse_publish
 from hanoverd.spec.run.expose import parse_expose
 from hanoverd.spec.run.hosts import parse_address, parse_extra_host, parse_search_domain
@@ -125,7 +126,7 @@ Several networks need Docker 25 or newer. ``host``, ``none`` and ``container:NAM
         help="Add a network-scoped alias for the container",
         text="During a handover the name stands for both versions, also for the one that is not ready.",
         synonyms=("net-alias",),
-        value=Value(TEXT.read, join=list),
+        value=repeated(str),
     ),
     Option(
         name="publish",
@@ -138,7 +139,7 @@ Several networks need Docker 25 or newer. ``host``, ``none`` and ``container:NAM
 (any free port), ``published=8080,target=80``. hanoverd holds the host port while it runs. A port that hanoverd picks
 stays the same for all versions. New connections go to the new version when it is ready. The image does not have to
 EXPOSE the port. Only TCP over IPv4 is supported so far.""",
-        value=Value(lambda text, _: parse_publish(text), is_late=True, join=_join_published, engine=check_supported),
+        value=replace(plain(parse_publish, is_late=True, join=_join_published), engine=check_supported),
         place="ports",
     ),
     Option(

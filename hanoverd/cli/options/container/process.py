@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, SIGNAL, TEXT, WHOLE_SECONDS, Value, ignored, refused
+from hanoverd.cli.options.values import BOOLEAN, SIGNAL, TEXT, WHOLE_SECONDS, plain, refused
 from hanoverd.spec.run.streams import parse_stream
 
 
@@ -19,7 +21,7 @@ PROCESS = (
         kind=Kind.REPEATED,
         metavar="STREAM",
         help="Not supported yet: both streams of the output are logged",
-        value=Value(lambda text, _: parse_stream(text)),
+        value=plain(parse_stream),
     ),
     Option(
         name="cidfile",
@@ -33,13 +35,13 @@ PROCESS = (
         help="Does nothing: containers always run detached",
         value=BOOLEAN,
     ),
-    Option(name="detach-keys", metavar="KEYS", help="Does nothing: no terminal is attached", value=ignored(TEXT)),
+    Option(name="detach-keys", metavar="KEYS", help="Does nothing: no terminal is attached", value=TEXT),
     Option(
         name="entrypoint",
         metavar="COMMAND",
         help="Overwrite the image's ENTRYPOINT",
         text="One word, which is not split. An empty one resets it.",
-        value=Value(lambda text, _: [text]),
+        value=plain(lambda text: [text]),
         request="Entrypoint",
     ),
     Option(
@@ -105,7 +107,7 @@ PROCESS = (
         letter="w",
         metavar="FOLDER",
         help="Working directory inside the container",
-        value=Value(TEXT.read, engine=_check_workdir),
+        value=replace(TEXT, engine=_check_workdir),
         request="WorkingDir",
     ),
     Option(

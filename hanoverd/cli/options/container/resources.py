@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BILLIONTHS, BOOLEAN, INTEGER, SIZE, Value, ignored, plain, repeated
+from hanoverd.cli.options.values import BILLIONTHS, BOOLEAN, INTEGER, SIZE, plain, repeated
 from hanoverd.spec.run.limits import check_swappiness, join_ulimits, parse_swap, parse_ulimit, parse_weight_device
 from hanoverd.text.numbers import parse_unsigned
 
@@ -85,7 +87,7 @@ RESOURCES = (
         help="Memory nodes in which to allow execution (0-3, 0,1)",
         request="HostConfig.CpusetMems",
     ),
-    Option(name="kernel-memory", metavar="BYTES", help="Does nothing: Docker ignores it", value=ignored(SIZE)),
+    Option(name="kernel-memory", metavar="BYTES", help="Does nothing: Docker ignores it", value=SIZE),
     Option(
         name="memory",
         letter="m",
@@ -113,7 +115,7 @@ RESOURCES = (
         name="memory-swappiness",
         metavar="PERCENT",
         help="Tune container memory swappiness (0 to 100)",
-        value=Value(INTEGER.read, check=check_swappiness, is_whole_message=True),
+        value=replace(INTEGER, check=check_swappiness, is_whole_message=True),
         request="HostConfig.MemorySwappiness",
     ),
     Option(
@@ -142,7 +144,7 @@ RESOURCES = (
         kind=Kind.REPEATED,
         metavar="NAME=SOFT[:HARD]",
         help="Set a ulimit",
-        value=Value(lambda text, _: parse_ulimit(text), join=join_ulimits),
+        value=plain(parse_ulimit, join=join_ulimits),
         request="HostConfig.Ulimits",
     ),
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, Value, plain, repeated
+from hanoverd.cli.options.values import BOOLEAN, TEXT, plain, repeated
 from hanoverd.spec.run.isolation import (
     check_ipc_mode,
     parse_cgroup_mode,
@@ -11,7 +13,7 @@ from hanoverd.spec.run.isolation import (
     parse_user_mode,
     parse_uts_mode,
 )
-from hanoverd.spec.run.pairs import joined, parse_sysctl
+from hanoverd.spec.run.pairs import parse_sysctl
 
 _OWN = "Not ``container:`` with a version of the same app: it is removed by the next handover."
 
@@ -38,7 +40,7 @@ SECURITY = (
         metavar="MODE",
         help="IPC mode to use",
         text=_OWN,
-        value=Value(lambda text, _: text, engine=check_ipc_mode),
+        value=replace(TEXT, engine=check_ipc_mode),
         request="HostConfig.IpcMode",
     ),
     Option(
@@ -80,7 +82,7 @@ SECURITY = (
         kind=Kind.REPEATED,
         metavar="NAME=VALUE",
         help="Set a namespaced kernel parameter",
-        value=Value(lambda text, _: parse_sysctl(text), join=joined),
+        value=plain(parse_sysctl, join=dict),
         request="HostConfig.Sysctls",
     ),
     Option(

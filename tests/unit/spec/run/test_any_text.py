@@ -22,7 +22,7 @@ from hanoverd.spec.run.limits import (
     parse_weight_device,
 )
 from hanoverd.spec.run.network import (
-    EndpointOptions,
+    Endpoint,
     endpoints,
     networking,
     parse_link,
@@ -39,7 +39,7 @@ from hanoverd.text.sizes import parse_size
 
 
 def _network(text: str) -> object:
-    return networking(endpoints([parse_network(text)], EndpointOptions()))
+    return networking(endpoints([parse_network(text)], Endpoint()))
 
 
 def _platform(text: str) -> str:
