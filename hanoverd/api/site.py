@@ -134,7 +134,7 @@ class ControlSite(Site):
     def __init__(self, resource: IResource) -> None:
         # It has time limits of its own.
         super().__init__(resource, ControlRequest, timeout=None)  # type: ignore[no-untyped-call]  # Twisted's
-        #: The connections without a request in progress, the oldest first; those with one; and those that were refused.
+        #: The connections without a request in progress, the oldest first; the ones with one; and the refused ones.
         self.idle: dict[ControlChannel, None] = {}
         self.busy: set[ControlChannel] = set()
         self.refused: set[ControlChannel] = set()

@@ -18,7 +18,7 @@ _READ_AND_WRITE = 0o6
 
 
 class TrustedUsers:
-    """The users that hanoverd with the environment ``environ`` trusts: root, its own, and those that may use the engine."""
+    """The users that hanoverd with the environment ``environ`` trusts: root, its own, and users of the engine."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ

@@ -85,7 +85,7 @@ def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
         given = json.loads((config.get("Labels") or {})[GIVEN])
     except (KeyError, ValueError, RecursionError):
         return None
-    # An image can have labels of any content, and a container that hanoverd did not create has those of its image.
+    # An image can have labels of any content, and a container that hanoverd did not create has the labels of its image.
     is_record = isinstance(given, dict) and "command" in given and all(map(_is_texts, map(given.get, _LISTS)))
     settings = given.get("settings", []) if is_record else None
     return given if isinstance(settings, dict) or _is_texts(settings) else None

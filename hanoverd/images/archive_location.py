@@ -51,7 +51,7 @@ class ArchiveLocation:
 
 _ADVICE = (
     "docker-archive: this location is not supported: use a PATH, https://… or s3://BUCKET/KEY; in a URL, write special "
-    "characters, also those of a password, in percent-encoding (%2F for a slash)"
+    "characters, also in a password, in percent-encoding (%2F for a slash)"
 )
 
 

@@ -1,4 +1,4 @@
-"""The last entries of the log, and those that follow, for ``hanoverd logs`` and ``hanoverd deploy --wait``."""
+"""The last entries of the log, and the next ones, for ``hanoverd logs`` and ``hanoverd deploy --wait``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LogQuery:
     """Which entries are asked for, and how they are shown.
 
     The last ``tail`` entries (None: all that are kept), not older than ``since`` (a Unix time), of a ``source`` ("": both);
-    with ``follow`` also those that are logged from now on.  ``json`` is one object per line, else text.
+    with ``follow`` also the entries that are logged from now on.  ``json`` is one object per line, else text.
     """
 
     tail: int | None = None
@@ -77,7 +77,7 @@ class RecentLog:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque()
         self._size = 0
-        #: How many entries there were before those that are kept.
+        #: How many entries there were before the ones that are kept.
         self._dropped = 0
         self.followers: set[Callable[[Entry], object]] = set()
 
@@ -87,9 +87,9 @@ class RecentLog:
         return list(self._entries)
 
     def lines(self, query: LogQuery) -> Iterator[str]:
-        """Yield the lines of the entries that are asked for, of those that were logged so far.
+        """Yield the lines of the entries that are asked for, as far as they were logged before.
 
-        It holds no entries: those that are dropped before they are yielded are left out, and counted.
+        It holds no entries: entries that are dropped before they are yielded are left out, and counted.
         """
         first = self._dropped
         wanted = [first + index for index, entry in enumerate(self._entries) if query.is_wanted(entry)]

@@ -65,7 +65,7 @@ class Firewall:
     async def route(self, version: str, routes: Sequence[Route]) -> None:
         """Route new connections along ``routes``, all at once, for clients elsewhere and on this host.
 
-        Where it fails, the previous routes are in force, also those of an earlier run: a commit that fails changes nothing,
+        Where it fails, the previous routes are in force, also the routes of an earlier run: a commit that fails changes nothing,
         and they are restored in case it did.  The first call inserts the jumps to the app's chains; after that, ``repair``
         keeps them in place.
         """

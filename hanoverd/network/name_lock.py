@@ -5,7 +5,7 @@ does not do both:
 
 * A file in hanoverd's own folder, locked by flock(2). No other user can take it. It excludes every hanoverd that uses
   the same folder.
-* An abstract socket name, which hanoverds of all users of this network namespace can see, also those of older versions.
+* An abstract socket name, which hanoverds of all users of this network namespace can see, also older versions.
   But every user can take it. So it counts only if its holder is trusted: a user who may use the engine, or root. Who may
   not use the engine cannot serve an app.
 

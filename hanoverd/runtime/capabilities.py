@@ -27,7 +27,7 @@ def setpriv_command(keep: Keep, status: str, uid: int) -> list[str]:
     """Return the command that starts a program with the capabilities ``keep`` only, empty if there are none to remove.
 
     ``status`` is /proc/self/status, and ``uid`` the effective user. A root process without CAP_SETPCAP cannot remove
-    capabilities: the programs then have those of its bounding set.
+    capabilities: the programs then have the capabilities of its bounding set.
     """
     if keep is Keep.EVERYTHING or not _has_capabilities(status):
         return []

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.runtime.clock import sleep
+from hanoverd.runtime.private_files import open_file
 from hanoverd.text.durations import format_duration
 
 log = Logger()
@@ -42,8 +43,7 @@ class FileLock:
 
         Fails with ``OSError``; a symbolic link is not followed.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(self._path, flags, 0o600)
+        descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT)
         try:
             await self._acquire(descriptor)
             yield

@@ -1,4 +1,4 @@
-"""Reads files whose names come from somebody else, such as the author of a repository.
+"""Reads files whose names come from another party, such as the author of a repository.
 
 A name leads to a regular file below a folder, or to an error: never to a device or a pipe, and never out of the folder.
 """
@@ -77,7 +77,7 @@ def _check_regular(status: os.stat_result) -> None:
 
 def _read(file: int, most: int) -> bytes:
     content = bytearray()
-    # The size of a file says little: it can grow, and those of procfs have none.
+    # The size of a file says little: it can grow, and files of procfs have none.
     while piece := os.read(file, min(most + 1 - len(content), 1 << 18)):
         content += piece
         if len(content) > most:

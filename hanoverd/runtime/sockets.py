@@ -31,7 +31,7 @@ def runtime_folder(environ: Mapping[str, str], uid: int) -> Path:
 
 
 def searched_folders(environ: Mapping[str, str], uid: int) -> list[Path]:
-    """Return the folders in which a command of user ``uid`` searches for sockets; for root, those of all users."""
+    """Return the folders in which a command of user ``uid`` searches for sockets; for root, the folders of all users."""
     if environ.get(VARIABLE):
         return [Path(environ[VARIABLE])]
     if uid == 0:

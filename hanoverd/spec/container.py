@@ -185,7 +185,7 @@ def _put(body: dict[str, object], place: Sequence[str], value: object) -> None:
         assert isinstance(inner, dict), place  # noqa: S101  # no setting is inside another one
         body = inner
     present = body.get(last)
-    # The labels and ports that hanoverd itself sets are added to those of the user, and cannot be overridden.
+    # The labels and ports that hanoverd itself sets are added to the labels and ports of the user, and cannot be overridden.
     body[last] = {**value, **present} if isinstance(present, dict) and isinstance(value, dict) and present else value
 
 

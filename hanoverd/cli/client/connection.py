@@ -1,6 +1,6 @@
 """HTTP and JSON with running daemons, on their Unix sockets.
 
-Only the sockets of trusted users are used: root, this user, and those who may use the engine. What another user says in the name
+Only the sockets of trusted users are used: root, this user, and users of the engine. What another user says in the name
 of an app would be shown to root as the truth.
 """
 

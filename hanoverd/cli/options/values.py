@@ -63,7 +63,7 @@ class Value:
 
     ``read`` makes it of the text, or raises ValueError.  That happens while the command line is read, or if ``is_late``
     when all of it was read: docker reports some errors only then.  ``check`` also runs then; the message of its
-    ValueError continues ``--NAME``, unless it ``is_whole_message``.  ``join`` makes one value of those of an option that
+    ValueError continues ``--NAME``, unless it ``is_whole_message``.  ``join`` makes one value of all values of an option that
     is given several times, or raises ValueError.  ``engine`` raises ValueError for what docker's client sends and the
     engine refuses when it creates a container.
     """
