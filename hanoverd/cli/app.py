@@ -13,6 +13,7 @@ from hanoverd.cli.container import (
     unsupported,
 )
 from hanoverd.cli.given import Given, Tree
+from hanoverd.cli.readiness import check_readiness
 from hanoverd.docker.proxies import proxy_variables
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.app import AppSpec
@@ -48,7 +49,9 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
     tree.put("source.build.platform", platform)
     tree.setdefault("name", app_name_from(given.context.cwd) if name.scheme == FOLDER else name.default_app)
     check_side_by_side(given, tree["name"])
-    return tree.make(AppSpec)
+    spec = tree.make(AppSpec)
+    check_readiness(given, spec.health)
+    return spec
 
 
 def check_with_engine_rules(given: Given, spec: AppSpec) -> list[str]:

@@ -18,14 +18,12 @@ from hanoverd.docker.inspection import (
     created_at,
     exposed_tcp_ports,
     generation_of,
-    healthcheck_failure,
     proxy_ports_of,
     recipe_of,
 )
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import (
     Conflict,
-    EngineError,
     NameInUse,
     NotFound,
     VersionFailed,
@@ -33,10 +31,9 @@ from hanoverd.runtime.errors import (
 from hanoverd.spec.container import ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.names import version_name
 from hanoverd.spec.ports import MOST_EXPOSED, ContainerPort
+from hanoverd.versions.checks import Checks
 from hanoverd.versions.failures import describe_exit, exit_error, not_ready_error
-from hanoverd.versions.health import Health
 from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN, ContainerMonitor
-from hanoverd.versions.readiness import Readiness, is_ready
 from hanoverd.versions.version import Container, Created, Ready, Running
 
 
@@ -44,25 +41,23 @@ class Versions:
     """The versions of one app.
 
     ``options`` returns what the user asks of a container now; it fails with ``InputFileFailed``.
-    ``ready_timeout`` and ``last_output_within`` are in seconds; see ``wait_until_ready`` and ``ContainerMonitor``.
+    ``last_output_within`` is in seconds; see ``ContainerMonitor``.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
         engine: Engine,
-        health: Health,
+        checks: Checks,
         app: str,
         options: Callable[[], ContainerSpec],
-        ready_timeout: float,
         last_output_within: float = LAST_OUTPUT_WITHIN,
     ) -> None:
         self._clock = clock
         self._engine = engine
-        self._health = health
+        self._checks = checks
         self.app = app
         self._options = options
-        self._ready_timeout = ready_timeout
         self._last_output_within = last_output_within
         self._running: dict[int, Running] = {}
         #: The containers that the engine listed last, by their versions' numbers.
@@ -110,7 +105,7 @@ class Versions:
         if recipe.lineage.origin is None:
             recipe = replace(recipe, lineage=replace(recipe.lineage, origin=number))
         self._listed.pop(number, None)
-        ports = tuple(dict.fromkeys(recipe.options.ports)) or _probed_ports(image)
+        ports = tuple(dict.fromkeys(recipe.options.ports)) or self._exposed_ports(image)
         try:
             container_id = await self._engine.create(
                 container.name, create_body(self.app, number, container.name, recipe), recipe.options.platform
@@ -120,7 +115,12 @@ class Versions:
             if next_number == number:
                 raise VersionFailed(str(error)) from None
             raise NameInUse(container.name, next_number) from None
-        return Created(replace(container, id=container_id), recipe, ports, time.time())
+        container = replace(container, id=container_id)
+        await self._checks.check_created(container)
+        return Created(container, recipe, ports, time.time())
+
+    def _exposed_ports(self, image: Image) -> tuple[ContainerPort, ...]:
+        return _probed_ports(image) if self._checks.needs_exposed_ports else ()
 
     async def _free_number(self, number: int) -> int:
         """Return the first number, from ``number`` on, whose name no container has; fails with the ``EngineError`` family."""
@@ -167,7 +167,9 @@ class Versions:
         if address not in addresses_of(found):
             address = address_of(found)
         container = replace(container, id=found["Id"])
-        ports = tuple(proxy_ports_of(found)) or exposed_tcp_ports(found["Config"])
+        ports = tuple(proxy_ports_of(found))
+        if not ports and self._checks.needs_exposed_ports:
+            ports = exposed_tcp_ports(found["Config"])
         created = Created(container, recipe, ports, created_at(found))
         return self._register(created, found, address, self._new_monitor(container, time.time()))
 
@@ -188,13 +190,13 @@ class Versions:
             self.on_exit(running.number, running.monitor.exit.get())
 
     async def wait_until_ready(self, running: Running, seconds: float | None = None) -> Ready:
-        """Probe the container in quick succession until it is ready.
+        """Check the container in quick succession until it is ready.
 
-        Fails with ``VersionFailed`` as soon as the container exits, or when it is not ready within ``seconds`` (by default the
-        ready timeout).
+        Fails with ``VersionFailed`` as soon as the container exits or can no longer become ready, or when it is not ready
+        within ``seconds`` (by default the app's limit), and with the ``EngineError`` family.
         """
-        seconds = self._ready_timeout if seconds is None else seconds
-        readiness = Readiness(self._health, self._clock, running.address, running.created.port_numbers)
+        seconds = self._checks.ready_timeout if seconds is None else seconds
+        readiness = self._checks.readiness(running)
         polling = Deferred.fromCoroutine(readiness.wait())
         exited = running.monitor.exit.wait().addCallback(lambda _: polling.cancel())
         try:
@@ -203,7 +205,7 @@ class Versions:
             if running.has_exited:
                 raise await self.exit_error(running) from None
             if isinstance(error, TimedOut):
-                raise not_ready_error(running, readiness, seconds) from None
+                raise not_ready_error(running, readiness.describe(), seconds) from None
             raise
         finally:
             exited.cancel()
@@ -211,16 +213,8 @@ class Versions:
         return Ready(running)
 
     async def failure_reason(self, running: Running) -> str | None:
-        """Probe each port once and look at the image's HEALTHCHECK; return why the version is not healthy, or None."""
-        probes = [
-            await self._health.probe(running.address, port, lambda: None) for port in running.created.port_numbers
-        ]
-        if not is_ready(probes):
-            return "; ".join(probe.summary for probe in probes)
-        try:
-            return healthcheck_failure(await self._engine.inspect_container(running.container.ref))
-        except EngineError:
-            return None  # The error is about the engine, not about the version.
+        """Check a live version once; return why it is not healthy, or None."""
+        return await self._checks.failure_reason(running)
 
     def _check_address(self, container: Container, address: str) -> None:
         """Raise ``VersionFailed`` if another running version has this address.
@@ -269,7 +263,7 @@ def _probed_ports(image: Image) -> tuple[ContainerPort, ...]:
     if not image.ports:
         raise VersionFailed(
             f"no port is published, and the image {image.name.reference} exposes none, so "
-            "nothing can show that it is ready: publish the port that it serves with --publish"
+            "nothing can show that it is ready: publish the port that it serves with --publish, or choose another --status-kind"
         )
     if len(image.ports) > MOST_EXPOSED:
         raise VersionFailed(

@@ -11,9 +11,9 @@ from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.text.lines import Tail
-from hanoverd.versions.failures import not_ready_error
-from hanoverd.versions.health import Health
-from hanoverd.versions.readiness import Readiness
+from hanoverd.versions.failures import exposed_ports_hint, not_ready_error
+from hanoverd.versions.readiness import PortReadiness
+from hanoverd.versions.tcp_probe import TCPProbe
 from hanoverd.versions.version import Container, Created, Running
 
 REACTOR: Any = Clock()
@@ -28,7 +28,9 @@ def error_of(exposed: int, printed: str) -> str:
         tail.add(line)
     monitor: Any = SimpleNamespace(tail=tail)
     running = Running(created, "172.17.0.2", ("172.17.0.2",), {}, monitor)
-    return str(not_ready_error(running, Readiness(Health(REACTOR, "/"), REACTOR, running.address, [80]), 5.0))
+    hint = exposed_ports_hint(created)
+    readiness = PortReadiness(REACTOR, running.address, {80: TCPProbe(REACTOR)}, hint=hint)
+    return str(not_ready_error(running, readiness.describe(), 5.0))
 
 
 def test_it_names_the_ports_that_the_image_exposes_and_the_last_output() -> None:
