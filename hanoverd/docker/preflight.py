@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from hanoverd.docker.abort import Abort
 from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.api import choose_api_version
 from hanoverd.docker.blocking_engine import BlockingEngine
+from hanoverd.runtime.errors import NotFound
 
 
 def check_engine(address: EngineAddress) -> None:
@@ -13,4 +17,17 @@ def check_engine(address: EngineAddress) -> None:
 
     It blocks: it runs before the reactor does.
     """
-    choose_api_version(BlockingEngine(address, "1.24", Abort()).version())
+    _connect(address)
+
+
+def find_container(address: EngineAddress, container_id: str) -> Mapping[str, Any] | None:
+    """Return a container, as the engine describes it; None if there is none.  Fails and blocks as ``check_engine``."""
+    try:
+        return _connect(address).inspect_container(container_id)
+    except NotFound:
+        return None
+
+
+def _connect(address: EngineAddress) -> BlockingEngine:
+    version = choose_api_version(BlockingEngine(address, "1.24", Abort()).version())
+    return BlockingEngine(address, version, Abort())
