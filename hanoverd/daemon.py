@@ -201,7 +201,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         held += hold_ports(spec.ports, published_ports(spec.name, rules))
         ports = [port.published for port in held]
         check_claims(spec.name, ports, rules)
-        check_engine(address)
+        check_engine(address, spec.container.settings)
         if spec.cidfile:
             CidFile(Path(spec.cidfile), spec.name).check(partial(find_container, address))
         app = App(

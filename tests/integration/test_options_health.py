@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from tests.integration.asking import ask, eventually
 from tests.integration.conftest import StartDaemon
 from tests.integration.test_docker_options import Process, inspect
+from tests.lab.daemon import run_to_end
 from tests.lab.host import Lab
 
 
@@ -62,4 +64,25 @@ def test_no_healthcheck_switches_that_of_the_image_off(lab: Lab, app_folder: Pat
         hanoverd.wait_live("without-0")
         assert health(lab, "without-0") is None
         assert not (Process(lab, "without-0").folder / "root/tmp/of-image").exists()
+        assert hanoverd.terminate() == 0
+
+
+def test_an_option_that_the_engine_does_not_know_is_refused_and_not_ignored(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
+    version = json.loads(lab.docker("GET", "/version")[1])["ApiVersion"]
+    line = ("-p", "8080:80", "--name", "web", "--health-cmd", "true", "--health-start-interval", "500ms")
+    if [int(part) for part in version.split(".")] < [1, 44]:
+        code, out, err = run_to_end(lab, line, app_folder)
+        assert (code, out) == (1, "")
+        assert (
+            f'"--health-start-interval" requires API version 1.44, but the Docker daemon API version is {version}'
+            in err
+        )
+        return
+    with daemon(*line, cwd=app_folder) as hanoverd:
+        hanoverd.wait_live("web-0")
+        check = inspect(lab, "web-0")["Config"]["Healthcheck"]
+        assert isinstance(check, dict)
+        assert check["StartInterval"] == 500_000_000
         assert hanoverd.terminate() == 0
