@@ -22,11 +22,15 @@ def namespace(kind: str, process: str = "self") -> Path:
     return Path("/proc", process, "ns", kind).readlink()
 
 
-def test_entrypoint_init_groups_terminal_and_log_options(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_entrypoint_init_groups_terminal_labels_and_log_options(
+    lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon
+) -> None:
+    (tmp_path / "labels").write_text("tier=front\nteam=other\nalone\n")
     line = (
         *("-p", "8080:80", "--name", "web", "--init", "-ti", "--group-add", "4321", "--group-add", "1234"),
-        *("--hostname", "shop", "--domainname", "example.test", "--label", "team=shop", "--log-driver", "json-file"),
-        *("--log-opt", "max-size=1m", "--log-opt", "labels=team", "--entrypoint", "/bin/python3"),
+        *("--hostname", "shop", "--domainname", "example.test", "--label", "team=shop", "--label-file"),
+        *(str(tmp_path / "labels"), "--log-driver", "json-file"),
+        *("--log-opt", "max-size=1m", "--log-opt", "labels=team,tier", "--entrypoint", "/bin/python3"),
         *("@", "-S", "-E", "/server.py", "one more"),
     )
     with daemon(*line, cwd=app_folder) as hanoverd:
@@ -41,7 +45,7 @@ def test_entrypoint_init_groups_terminal_and_log_options(lab: Lab, app_folder: P
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "shop"
         assert "\tshop.example.test shop" in process.file("/etc/hosts")
         entries = [json.loads(line) for line in Path(str(inspect(lab, "web-0")["LogPath"])).read_text().splitlines()]
-        assert entries[0]["attrs"] == {"team": "shop"}
+        assert entries[0]["attrs"] == {"team": "shop", "tier": "front"}
         assert entries[0]["log"].endswith("\r\n")
         assert hanoverd.terminate() == 0
 

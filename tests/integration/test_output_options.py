@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from socket import AF_UNIX, SOCK_DGRAM, socket
 
 from tests.integration.conftest import StartDaemon
 from tests.integration.test_output import let_print
@@ -46,3 +47,17 @@ def test_without_a_log_that_can_be_read_the_app_serves_and_the_messages_say_so(
             "exited with code 3 before it was ready; what it printed is unknown: its log driver keeps no log that can be read"
         )
         assert hanoverd.events("output") == []
+
+
+def test_a_log_that_the_engine_sends_away_is_shown_too(app_folder: Path, tmp_path: Path, daemon: StartDaemon) -> None:
+    let_print(app_folder, "echo hello")
+    with socket(AF_UNIX, SOCK_DGRAM) as syslog:
+        syslog.bind(str(tmp_path / "log"))
+        syslog.settimeout(20)
+        options = ("--log-opt", f"syslog-address=unixgram://{tmp_path}/log", "--log-opt", "tag=of {{.Name}}")
+        with daemon("-p", "8080:80", "--name", "web", "--log-driver", "syslog", *options, cwd=app_folder) as hanoverd:
+            hanoverd.wait_live("web-0")
+            hanoverd.wait_event("output", line="hello", version="web-0")
+            received = [syslog.recv(65536).decode() for _ in range(2)]
+            assert any("of web-0" in line and line.endswith(": hello\n") for line in received), received
+            assert hanoverd.terminate() == 0
