@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from twisted.internet.interfaces import IReactorTime
 
 from hanoverd.docker.engine import Engine
@@ -40,15 +43,19 @@ class HealthcheckReadiness:
         while True:
             started = self._clock.seconds()
             found = await self._engine.inspect_container(self._running.container.ref)
-            if not has_healthcheck(found):
-                raise no_healthcheck()
-            reason = healthcheck_failure(found)
-            if reason is not None:
-                raise unhealthy_error(self._running, reason)
-            self._status, self._output = healthcheck_status(found)
-            if self._status == "healthy":
+            # The engine calls every container unhealthy that has exited; its exit says more, and ends this wait.
+            if found["State"]["Running"] and await self._is_healthy(found):
                 return
             await sleep(self._clock, max(0.0, started + self._interval - self._clock.seconds()))
+
+    async def _is_healthy(self, found: Mapping[str, Any]) -> bool:
+        if not has_healthcheck(found):
+            raise no_healthcheck()
+        reason = healthcheck_failure(found)
+        if reason is not None:
+            raise unhealthy_error(reason, await self._running.monitor.recent_output())
+        self._status, self._output = healthcheck_status(found)
+        return self._status == "healthy"
 
 
 class RunningReadiness:

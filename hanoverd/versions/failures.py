@@ -10,7 +10,7 @@ from hanoverd.spec.ports import ContainerPort
 from hanoverd.text.durations import format_duration
 from hanoverd.text.lines import Tail
 from hanoverd.versions.monitor import ContainerMonitor
-from hanoverd.versions.version import Container, Created, Running
+from hanoverd.versions.version import Container, Created
 
 #: How many exposed ports a message names.
 _MOST_SHOWN = 10
@@ -40,16 +40,19 @@ async def exit_error(engine: Engine, container: Container, monitor: ContainerMon
     return VersionFailed(f"{reason} before it was ready{output}")
 
 
-def not_ready_error(running: Running, reason: str, seconds: float) -> VersionFailed:
-    """Return the error for a version that was not ready within ``seconds``; ``reason`` is what its check describes."""
+def not_ready_error(reason: str, seconds: float, tail: Tail | None) -> VersionFailed:
+    """Return the error for a version that was not ready within ``seconds``, and printed ``tail`` last (None: unknown).
+
+    ``reason`` is what its check describes.
+    """
     return VersionFailed(
-        f"not ready within the status timeout of {format_duration(seconds)}{reason}{_last_output(running.monitor.tail)}"
+        f"not ready within the status timeout of {format_duration(seconds)}{reason}{_last_output(tail)}"
     )
 
 
-def unhealthy_error(running: Running, reason: str) -> VersionFailed:
-    """Return the error for a version whose health check failed before it was ready."""
-    return VersionFailed(f"not ready: {reason}{_last_output(running.monitor.tail)}")
+def unhealthy_error(reason: str, tail: Tail | None) -> VersionFailed:
+    """Return the error for a version whose health check failed before it was ready; ``tail`` as in ``not_ready_error``."""
+    return VersionFailed(f"not ready: {reason}{_last_output(tail)}")
 
 
 def exposed_ports_hint(created: Created) -> str:
@@ -66,7 +69,9 @@ def _shown(ports: Sequence[ContainerPort]) -> str:
     )
 
 
-def _last_output(tail: Tail) -> str:
+def _last_output(tail: Tail | None) -> str:
+    if tail is None:
+        return "; what it printed is unknown: its log driver keeps no log that can be read"
     if not tail:
         return "; it printed nothing"
     which = "its last line" if len(tail) == 1 else f"its last {len(tail)} lines"

@@ -180,6 +180,7 @@ class Daemon:
         watch: float = 0.0,
         probe: ProbeSpec = ProbeSpec(),  # noqa: B008  # it is frozen
         container: ContainerSpec | None = None,
+        cidfile: str = "",
         limits: TimeLimits | None = None,
     ) -> None:
         self.world = world
@@ -199,6 +200,7 @@ class Daemon:
             restart=RestartPolicy(restart, most),
             retention=RetentionSpec(kept, KEEP if keep else STOP),
             notifications=NotificationSpec(tuple(Hook(*hook) for hook in hooks)),
+            cidfile=cidfile,
         )
         held = [PublishedPort(HostPort(ANY_IPV4, 8080 + index), port) for index, port in enumerate(published)]
         self.source = FolderSource(".", context)

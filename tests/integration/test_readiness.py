@@ -205,6 +205,12 @@ class TestDocker:
             assert "add a HEALTHCHECK to the image, set --health-cmd, or choose another --status-kind" in error
             assert not hanoverd.events("started")
 
+    def test_a_version_that_exits_fails_with_its_exit_code(self, folder: Path, daemon: StartDaemon) -> None:
+        write(folder, 'HEALTHCHECK --interval=1h CMD ["busybox", "true"]')
+        command = ("@", "sh", "-c", "busybox sleep 1; echo bye; exit 3")
+        with daemon(*PUBLISHED, *self.DOCKER, *command, cwd=folder) as hanoverd:
+            assert "exited with code 3 before it was ready; its last line:\n    bye" in failure(hanoverd, "web-0")
+
     def test_a_hanoverd_that_takes_over_looks_at_the_check(self, lab: Lab, folder: Path, daemon: StartDaemon) -> None:
         write(folder, 'HEALTHCHECK --interval=200ms CMD ["busybox", "true"]', STATUSES="503")
         arguments = (*PUBLISHED, *self.DOCKER, "--on-exit", "keep")

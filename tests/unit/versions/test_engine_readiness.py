@@ -12,15 +12,22 @@ from twisted.internet.task import Clock
 from hanoverd.runtime.errors import EngineUnreachable, VersionFailed
 from hanoverd.versions.engine_readiness import HealthcheckReadiness, RunningReadiness
 
-RUNNING: Any = SimpleNamespace(container=SimpleNamespace(ref="c0ffee"), monitor=SimpleNamespace(tail=[]))
+
+async def nothing() -> list[str]:
+    """What the version printed last."""
+    return []
+
+
+RUNNING: Any = SimpleNamespace(container=SimpleNamespace(ref="c0ffee"), monitor=SimpleNamespace(recent_output=nothing))
 CHECK = {"Healthcheck": {"Test": ["CMD", "true"]}}
 
 
 class Engine:
     """Describes a container by each of its states in turn, and at last always by the last one."""
 
-    def __init__(self, *states: str | Exception, config: dict[str, Any] | None = None) -> None:
+    def __init__(self, *states: str | Exception, config: dict[str, Any] | None = None, runs: bool = True) -> None:
         self.states = list(states)
+        self.runs = runs
         self.config = CHECK if config is None else config
         self.asked = 0
 
@@ -31,7 +38,7 @@ class Engine:
         if isinstance(state, Exception):
             raise state
         health = {"Status": state, "Log": [{"Output": "first"}, {"Output": f"still {state}\n"}]}
-        return {"Config": self.config, "State": {"Health": health} if state else {}}
+        return {"Config": self.config, "State": {"Running": self.runs, **({"Health": health} if state else {})}}
 
 
 def waiting(engine: Any, **options: float) -> tuple[Clock, HealthcheckReadiness, list[Any], Deferred[None]]:
@@ -66,6 +73,14 @@ def test_an_unhealthy_check_fails_at_once_with_what_it_printed() -> None:
     clock.advance(0.1)
     assert results[0].type is VersionFailed
     assert results[0].getErrorMessage() == ("not ready: its HEALTHCHECK failed: still unhealthy; it printed nothing")
+
+
+def test_the_exit_of_a_version_is_left_to_who_waits_for_it() -> None:
+    clock, _, results, deferred = waiting(Engine("unhealthy", runs=False))
+    clock.pump([0.1] * 5)
+    assert results == []
+    deferred.cancel()
+    assert results[0].type is CancelledError
 
 
 @pytest.mark.parametrize("config", [{}, {"Healthcheck": None}, {"Healthcheck": {"Test": ["NONE"]}}])
