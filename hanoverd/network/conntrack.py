@@ -109,7 +109,7 @@ class Conntrack:
                 except ProgramMissing as error:
                     self._give_up(str(error))
                 except HanoverdError as error:
-                    _warn_not_deleted("unanswered", address, error)
+                    _warn_not_deleted(address, error)
 
     async def forget_finished(self, addresses: Collection[str]) -> None:
         """Delete the finished connections of ``addresses`` from the kernel's table, before the container is stopped.
@@ -129,7 +129,7 @@ class Conntrack:
             except PermissionError:
                 return
             except (HanoverdError, OSError) as error:
-                _warn_not_deleted("finished", address, error)
+                _warn_not_deleted(address, error)
 
     async def _in_parts(self, work: Iterator[None]) -> None:
         """Run through ``work``, with turns of the reactor in between.  Cancel ends it."""
@@ -196,11 +196,10 @@ class Conntrack:
         self._works = False
 
 
-def _warn_not_deleted(kind: str, address: str, error: Exception) -> None:
+def _warn_not_deleted(address: str, error: Exception) -> None:
     log.warn(
-        "conntrack: {kind} connections to {address} not deleted: {error}",
+        "conntrack: connections to {address} not deleted: {error}",
         event="connections_not_forgotten",
-        kind=kind,
         address=address,
         error=error,
     )
