@@ -156,3 +156,10 @@ def test_a_cidfile_of_an_earlier_run_is_accepted(text: str, is_accepted: bool, t
         with pytest.raises(UsageError, match="container ID file found, make sure"):
             dry_run(line, tmp_path, {})
     assert (tmp_path / "cid").read_text() == text
+
+
+def test_the_dry_run_shows_what_is_for_hanoverd_itself_among_its_settings(tmp_path: Path) -> None:
+    line = ["-p", "8080:80", "-a", "stdout", "--cidfile", "cid", "-v", "/a:/b", "img"]
+    settings = dry_run(line, tmp_path, {})["settings"]
+    assert (settings["publish"], settings["attach"], settings["cidfile"]) == (["8080:80"], ["stdout"], "cid")
+    assert "volume" not in settings
