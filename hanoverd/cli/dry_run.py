@@ -70,7 +70,7 @@ def _settings(given: Given) -> dict[str, Any]:
 
 def _is_own(option: Option) -> bool:
     """Whether an option is for hanoverd itself, and not for the container's request."""
-    return option not in CONTAINER or bool(option.place) and not option.place.startswith("container.")
+    return option not in CONTAINER or (bool(option.place) and not option.place.startswith("container."))
 
 
 def _setting(given: Given, option: Option) -> Any:
