@@ -50,6 +50,7 @@ def test_what_two_versions_cannot_share_needs_disable_overlap(line: str, reason:
         ("--name web --volumes-from web-3-kept:ro", "--volumes-from: web-3-kept is a version of web itself"),
         ("--name web --link /web-3:old", "--link: /web-3 is a version of web itself"),
         ("-m 99999999999999999999", "invalid size: '99999999999999999999' (it is too large)"),
+        (f"--cidfile {'x' * 300}", f"failed to create the container ID file: open {'x' * 300}: file name too long"),
         ("--cidfile .", "container ID file found, make sure the other container isn't running or delete"),
     ],
 )
