@@ -55,6 +55,8 @@ class Routes:
         self.live: tuple[Live, ...] = ()
         #: Since when, as a Unix time.
         self.live_since = 0.0
+        #: Called when ``live`` has changed.
+        self.on_live: Callable[[Sequence[Live]], object] = lambda _live: None
 
     def prepare(self) -> None:
         """Prepare a flip that is expected soon, so that it takes less time; ``abandon`` if it does not come."""
@@ -82,7 +84,7 @@ class Routes:
             await self._firewall.route(ready.name, routes)
             self._flows.set_live(ready.running, routes)
             flip = Flip(live, self.live)
-            self.live, self.live_since = (live,), time.time()
+            self._set_live(live)
             on_flipped(flip)
             return flip
 
@@ -101,6 +103,7 @@ class Routes:
             if number is None or number in {live.number for live in self.live}:
                 self.live = ()
                 self._flows.set_live(None)
+                self.on_live(self.live)
                 await self._firewall.clear()
 
         await shielded(self._exclusively(unroute))
@@ -109,7 +112,7 @@ class Routes:
         """Take ``running`` as live, because the rules of an earlier run route to it; they are not changed."""
         live = Live(running)
         self._flows.set_live(running, self.routes_to(running) if self.has_ports_of(running) else ())
-        self.live, self.live_since = (live,), time.time()
+        self._set_live(live)
         return live
 
     def has_ports_of(self, running: Running) -> bool:
@@ -147,6 +150,10 @@ class Routes:
             Route(port, running.address, None if direct else running.proxy_ports[port.container])
             for port in self._ports
         ]
+
+    def _set_live(self, live: Live) -> None:
+        self.live, self.live_since = (live,), time.time()
+        self.on_live(self.live)
 
     def _exclusively(self, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> Deferred[T]:
         return self._lock.run(lambda: Deferred.fromCoroutine(work()))

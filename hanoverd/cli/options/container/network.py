@@ -147,6 +147,10 @@ hanoverd picks stays the same for all versions. New connections go to the new ve
         letter="P",
         kind=Kind.BOOLEAN,
         help="Not supported: name the ports with --publish",
-        value=refused(BOOLEAN, "name the ports with --publish: a random port would change with every version"),
+        value=refused(
+            BOOLEAN,
+            "host ports are chosen at the start, before the image and its ports are known: name the ports, as in "
+            "--publish 80, which publishes port 80 on a free host port",
+        ),
     ),
 )
