@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.asking import eventually
 from tests.integration.conftest import StartDaemon
-from tests.lab.clients import Asker
+from tests.lab.clients import ANSWERS_WITHIN, Asker
 from tests.lab.host import Lab
 from tests.lab.images import write_app
 
@@ -155,11 +155,13 @@ def test_a_flow_that_found_no_version_reaches_the_first_one(lab: Lab, echo: Path
         with flows(lab) as askers:
             hanoverd.wait_live("app-0")
             flipped = time.monotonic()
-            eventually(lambda: time.monotonic() > flipped + 1)
+            eventually(lambda: time.monotonic() > flipped + 2 * ANSWERS_WITHIN)
             for origin, asker in askers.items():
                 found = asker.finish()
                 assert found[0][1] == "ConnectionRefusedError", origin
-                assert {answer for seconds, answer in found if seconds > flipped + 0.5} == {"app-0"}, (origin, found)
+                # The kernel limits how many ICMP messages it sends: a question before the flip may have no answer at all.
+                late = {answer for seconds, answer in found if seconds > flipped + ANSWERS_WITHIN + 0.5}
+                assert late == {"app-0"}, (origin, found)
 
 
 def test_a_host_port_that_equals_the_containers_has_no_flow_caught_by_late_answers(

@@ -1,8 +1,8 @@
 """A client that asks the app under test again and again, over TCP or UDP, until its input ends; then it prints what came.
 
-usage: python asker.py tcp|udp ADDRESS PORT [SOURCE_PORT]
+usage: python asker.py SECONDS tcp|udp ADDRESS PORT [SOURCE_PORT]
 
-With a source port, all datagrams are of one flow.  The result is a list of ``[SECONDS, ANSWER]``: the seconds on the
+An answer may take SECONDS.  With a source port, all datagrams are of one flow.  The result is a list of ``[SECONDS, ANSWER]``: the seconds on the
 monotonic clock, and the first word of the answer, which is the version's name, or the name of the error.
 """
 
@@ -14,14 +14,14 @@ import socket
 import sys
 import time
 
-#: How long an answer may take, and the time between two questions, in seconds.
-ANSWERS_WITHIN, INTERVAL = 3.0, 0.05
+#: The time between two questions, in seconds.
+INTERVAL = 0.05
 
 
-def ask(kind: socket.SocketKind, address: tuple[str, int], source_port: int) -> str:
+def ask(kind: socket.SocketKind, address: tuple[str, int], source_port: int, within: float) -> str:
     """Return the first word of the answer."""
     with socket.socket(socket.AF_INET, kind) as client:
-        client.settimeout(ANSWERS_WITHIN)
+        client.settimeout(within)
         if source_port:
             client.bind(("", source_port))
         client.connect(address)
@@ -37,12 +37,12 @@ def ask(kind: socket.SocketKind, address: tuple[str, int], source_port: int) -> 
 
 def main() -> None:
     """Ask until the input ends."""
-    protocol, address, port, *source_port = sys.argv[1:]
+    within, protocol, address, port, *source_port = sys.argv[1:]
     kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol]
     answers: list[tuple[float, str]] = []
     while True:
         try:
-            answer = ask(kind, (address, int(port)), int(source_port[0]) if source_port else 0)
+            answer = ask(kind, (address, int(port)), int(source_port[0]) if source_port else 0, float(within))
         except OSError as error:
             answer = type(error).__name__
         answers.append((time.monotonic(), answer))

@@ -29,13 +29,19 @@ class Clients:
 
 _ASKER = str(Path(__file__).with_name("asker.py"))
 
+#: How long it waits for an answer, in seconds.
+ANSWERS_WITHIN = 1.0
+
 
 class Asker:
     """A run of asker.py on the host of ``prefixed``; it has asked once when this returns."""
 
     def __init__(self, prefixed: Callable[[list[str]], list[str]], *arguments: str) -> None:
         self._process = subprocess.Popen(
-            prefixed([sys.executable, _ASKER, *arguments]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            prefixed([sys.executable, _ASKER, str(ANSWERS_WITHIN), *arguments]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout is not None
         self._process.stdout.readline()
