@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hanoverd import __version__
+from hanoverd.api.questions import DeployRequest
 from hanoverd.api.status import (
     DOWN,
     HANDING_OVER,
@@ -82,9 +83,10 @@ class Control:
         """Return the handovers since the daemon's start, the oldest first."""
         return list(self._history)
 
-    def deploy(self, image: str | None, reason: str) -> int:
-        """Start a handover to what the source has, or to ``image`` this once; return its ID."""
-        return self._orchestrator.request(reason, Source() if image is None else Image(image))
+    def deploy(self, asked: DeployRequest, reason: str) -> int:
+        """Start a handover to what the source has, or to another image this once; return its ID."""
+        target = Source() if asked.image is None else Image(asked.image)
+        return self._orchestrator.request(reason, target, if_changed=asked.if_changed)
 
     def rollback(self, number: int | None, reason: str) -> int:
         """Start a handover to version ``number``, or to the version before the live one; return its ID."""
@@ -111,7 +113,7 @@ class Control:
     async def cancel(self, why: str) -> Record | None:
         """Cancel the current handover.
 
-        Fires when it has ended, with its record: its outcome is ``live`` if it was too late.  None without a handover.
+        Fires when it has ended, with its record: its outcome is ``live``, or ``unchanged``, if it was too late.  None without a handover.
         """
         record = self._history.last
         is_busy = record is not None and not record.is_over

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from twisted.web.server import Request
@@ -26,9 +27,18 @@ class Refused(Exception):
         self.status = status
 
 
-def image_of(request: Request) -> str | None:
-    """Return the image to deploy; None for the source's own.  Raises ``Refused``."""
-    image = _body(request, ("image",)).get("image")
+@dataclass(frozen=True)
+class DeployRequest:
+    """A request for a handover: to ``image``, None for the source's own; ``if_changed``: only if it would change something."""
+
+    image: str | None
+    if_changed: bool
+
+
+def deploy_request(request: Request) -> DeployRequest:
+    """Return what is to be deployed.  Raises ``Refused``."""
+    body = _body(request, ("image", "if_changed"))
+    image, if_changed = body.get("image"), body.get("if_changed", False)
     if image is not None:
         if not isinstance(image, str):
             raise Refused(400, "image must be a string")
@@ -36,7 +46,9 @@ def image_of(request: Request) -> str | None:
             ImageName.parse(image)
         except ValueError as error:
             raise Refused(400, str(error)) from None
-    return image
+    if not isinstance(if_changed, bool):
+        raise Refused(400, "if_changed must be true or false")
+    return DeployRequest(image, if_changed)
 
 
 def version_of(request: Request) -> int | None:

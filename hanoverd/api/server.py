@@ -20,7 +20,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
 from hanoverd.api.line_stream import LineStream
-from hanoverd.api.questions import Refused, image_of, log_query, version_of
+from hanoverd.api.questions import Refused, deploy_request, log_query, version_of
 from hanoverd.api.site import ControlSite
 from hanoverd.logs.recent import Entry, RecentLog, left_out
 from hanoverd.runtime.errors import EngineError
@@ -97,8 +97,9 @@ class ControlServer:
     # -- commands
 
     def _deploy(self, request: Request) -> Mapping[str, Any]:
-        image = image_of(request)
-        return {"handover": self._control.deploy(image, _reason("deploy", image))}
+        asked = deploy_request(request)
+        verb = "deploy --if-changed" if asked.if_changed else "deploy"
+        return {"handover": self._control.deploy(asked, _reason(verb, asked.image))}
 
     def _rollback(self, request: Request) -> Mapping[str, Any]:
         number = version_of(request)

@@ -176,4 +176,5 @@ def _policy(spec: AppSpec) -> Policy:
         settle=spec.handover.settle,
         overlap=not spec.handover.stop_first,
         keep=spec.retention.on_exit == KEEP,
+        if_changed=spec.handover.if_changed,
     )

@@ -92,10 +92,13 @@ class Orchestrator:
         """Request a handover to ``newest``, which the source has, unless it was obtained or is being obtained."""
         self.send(ev.NewestFound(newest))
 
-    def request(self, reason: str, target: Target) -> int:
-        """Request a handover to ``target`` for a person, and return its ID in the history."""
+    def request(self, reason: str, target: Target, *, if_changed: bool = False) -> int:
+        """Request a handover to ``target`` for a person, and return its ID in the history.
+
+        With ``if_changed`` it is skipped if it would change neither the image nor the settings.
+        """
         number = self._history.reserve_number()
-        self.send(ev.CommandReceived(Command(reason, target, number)))
+        self.send(ev.CommandReceived(Command(reason, target, number, if_changed)))
         return number
 
     async def stop(self) -> None:

@@ -140,6 +140,21 @@ class Retention:
         knows_predecessors = present.recipe.lineage.predecessors is not None
         return deployed(recipe, source, present, () if knows_predecessors else await self._available())
 
+    async def remove_second_name(self, image: Image, live: Image) -> None:
+        """Remove the name of ``image``, which was obtained and is not used, from the image that the live version has by another.
+
+        The image itself would never be removed otherwise: one with another name counts as another's.  Never fails.
+        """
+        name = image.name
+        if not image.obtained or name.reference == live.name.reference or name.digest or is_newest_build(name):
+            return
+        try:
+            found = await self._engine.inspect_image(name.reference)
+            if found["Id"] == image.id:
+                await self._engine.remove_image(name.reference)
+        except HanoverdError:
+            return  # It is in use, or gone.
+
     async def prune(self) -> None:
         """Remove the kept versions and the images that are not needed beside the live version.
 

@@ -60,4 +60,5 @@ class RemoteCommand:
     since: float | None = None
     timestamps: bool = False
     image: str | None = None
+    if_changed: bool = False
     version: int | None = None

@@ -222,7 +222,10 @@ def _logs(daemon: Daemon, command: RemoteCommand) -> int:
 
 
 def _deploy(daemon: Daemon, command: RemoteCommand) -> int:
-    body = {} if command.image is None else {"image": command.image}
+    body: dict[str, object] = {} if command.image is None else {"image": command.image}
+    if command.if_changed:
+        # Only then: an older hanoverd does not know it.
+        body["if_changed"] = True
     return _follow(daemon, daemon.post("/deploy", body)["handover"], command)
 
 
@@ -252,9 +255,9 @@ def _follow(daemon: Daemon, handover: int, command: RemoteCommand) -> int:
 
 
 def _print_outcome(daemon: Daemon, record: Mapping[str, Any]) -> int:
-    is_live = record["outcome"] == "live"
-    _print(outcome(daemon.app, record), file=sys.stdout if is_live else sys.stderr)
-    return DONE if is_live else FAILED
+    is_done = record["outcome"] in ("live", "unchanged")
+    _print(outcome(daemon.app, record), file=sys.stdout if is_done else sys.stderr)
+    return DONE if is_done else FAILED
 
 
 def _cancel(daemon: Daemon, _command: RemoteCommand) -> int:

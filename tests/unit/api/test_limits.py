@@ -20,6 +20,7 @@ from twisted.trial.unittest import TestCase
 from hanoverd.api import control_socket, server, site
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
+from hanoverd.api.questions import DeployRequest
 from hanoverd.api.server import ControlServer
 from hanoverd.logs.recent import RecentLog
 from hanoverd.runtime.clock import sleep
@@ -42,11 +43,11 @@ class Deployable(Far):
 
     def __init__(self) -> None:
         super().__init__()
-        self.deployed: list[str | None] = []
+        self.deployed: list[DeployRequest] = []
         self.rolled_back: list[int | None] = []
 
-    def deploy(self, image: str | None, _reason: str) -> int:
-        self.deployed.append(image)
+    def deploy(self, asked: DeployRequest, _reason: str) -> int:
+        self.deployed.append(asked)
         return len(self.deployed)
 
     def rollback(self, number: int | None, reason: str) -> int:
@@ -136,7 +137,7 @@ class LimitTests(TestCase):
     async def test_a_body_of_the_largest_size_is_read(self) -> None:
         body = b'{"image": "a"}'
         self.assertEqual((await self.answer(post("/deploy", body + b" " * (site.MOST_BYTES - len(body)))))[0], 200)
-        self.assertEqual(self.far.deployed, ["a"])
+        self.assertEqual(self.far.deployed, [DeployRequest("a", if_changed=False)])
 
     async def test_a_body_that_is_no_request_changes_nothing(self) -> None:
         deep = b"[" * 60_000
@@ -156,13 +157,18 @@ class LimitTests(TestCase):
             )
         status, answer = await self.answer(post("/deploy", b'{"imgae": "web:2"}'))
         self.assertEqual(status, 400)
-        self.assertEqual(answer["error"], 'unknown key "imgae" in the request body: known is image')
+        self.assertEqual(answer["error"], 'unknown key "imgae" in the request body: known is image, if_changed')
+        for value in ("1", "null", '"yes"'):
+            status, answer = await self.answer(post("/deploy", b'{"if_changed": %s}' % value.encode()))
+            self.assertEqual((status, answer["error"]), (400, "if_changed must be true or false"))
         for version in ("true", "-1", "1.0", '"2"', "[]", "9223372036854775808", "1" * 400):
             status, answer = await self.answer(post("/rollback", b'{"version": %s}' % version.encode()))
             self.assertEqual((status, answer["error"]), (400, "version must be the number of a version"))
         self.assertEqual((self.far.deployed, self.far.rolled_back), ([], []))
         self.assertEqual((await self.answer(post("/rollback", b'{"version": 2}')))[0], 200)
         self.assertEqual(self.far.rolled_back, [2])
+        self.assertEqual((await self.answer(post("/deploy", b'{"if_changed": true}')))[0], 200)
+        self.assertEqual(self.far.deployed, [DeployRequest(None, if_changed=True)])
 
     def invalid(self, body: bytes) -> dict[str, str]:
         if body == b'{"image": 1e999}':
