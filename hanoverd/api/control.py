@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hanoverd import __version__
-from hanoverd.api.questions import DeployRequest
 from hanoverd.api.status import (
     DOWN,
     HANDING_OVER,
@@ -83,10 +82,17 @@ class Control:
         """Return the handovers since the daemon's start, the oldest first."""
         return list(self._history)
 
-    def deploy(self, asked: DeployRequest, reason: str) -> int:
-        """Start a handover to what the source has, or to another image this once; return its ID."""
-        target = Source() if asked.image is None else Image(asked.image)
-        return self._orchestrator.request(reason, target, if_changed=asked.if_changed)
+    def deploy(
+        self, image: str | None, reason: str, ready_timeout: float | None = None, *, if_changed: bool = False
+    ) -> int:
+        """Start a handover to what the source has, or to ``image`` this once; return its ID.
+
+        ``ready_timeout`` is the time limit for its version to be ready, in seconds; None for the app's.  With
+        ``if_changed`` it is skipped if it would change nothing.
+        """
+        return self._orchestrator.request(
+            reason, Source() if image is None else Image(image), ready_timeout, if_changed=if_changed
+        )
 
     def rollback(self, number: int | None, reason: str) -> int:
         """Start a handover to version ``number``, or to the version before the live one; return its ID."""

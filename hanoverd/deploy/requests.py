@@ -17,12 +17,14 @@ MOST = 20
 class Command:
     """A person's request for a handover; ``number`` is its ID in the history.
 
+    ``ready_timeout`` is the time limit for this handover's version to be ready, in seconds; None for the app's.
     With ``if_changed`` it is carried out only if the image or the settings differ from those of the live version.
     """
 
     reason: str
     target: Target
     number: int
+    ready_timeout: float | None = None
     if_changed: bool = False
 
 
@@ -37,6 +39,11 @@ class Request:
     target: Target
     command: Command | None = None
     if_changed: bool = False
+
+    @property
+    def ready_timeout(self) -> float | None:
+        """The time limit for its version to be ready, in seconds; None for the app's."""
+        return None if self.command is None else self.command.ready_timeout
 
 
 @dataclass(frozen=True)

@@ -60,5 +60,8 @@ class RemoteCommand:
     since: float | None = None
     timestamps: bool = False
     image: str | None = None
+    #: Of a handover: whether it is skipped if it would change nothing, and how many seconds its version has until it must be
+    #: ready.
     if_changed: bool = False
+    status_timeout: float | None = None
     version: int | None = None

@@ -38,7 +38,7 @@ def test_a_deploy_that_would_change_nothing_is_skipped_and_others_are_carried_ou
         assert (last["outcome"], last["version"], last["trigger"]) == (
             "unchanged",
             "web-0",
-            "hanoverd deploy --if-changed",
+            "hanoverd deploy (if changed)",
         )
         assert "unchanged after " in commands("status", "web")
         # The same for a container that was paused: it does not answer.

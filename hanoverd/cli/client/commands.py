@@ -222,10 +222,13 @@ def _logs(daemon: Daemon, command: RemoteCommand) -> int:
 
 
 def _deploy(daemon: Daemon, command: RemoteCommand) -> int:
-    body: dict[str, object] = {} if command.image is None else {"image": command.image}
-    if command.if_changed:
-        # Only then: an older hanoverd does not know it.
-        body["if_changed"] = True
+    asked = {
+        "image": command.image,
+        "status_timeout": command.status_timeout,
+        "if_changed": command.if_changed or None,
+    }
+    # An older hanoverd refuses keys that it does not know.
+    body = {key: value for key, value in asked.items() if value is not None}
     return _follow(daemon, daemon.post("/deploy", body)["handover"], command)
 
 

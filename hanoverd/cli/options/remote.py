@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, TAIL, plain
+from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, POSITIVE_DURATION, TAIL, plain
 from hanoverd.spec.image_name import ImageName
 
 
@@ -72,6 +72,14 @@ The image is obtained first. If its ID and the settings are those of the live ve
 outcome of the handover is ``unchanged``, and the exit status of ``--wait`` is 0.""",
     value=BOOLEAN,
     place="if_changed",
+)
+STATUS_TIMEOUT = Option(
+    name="status-timeout",
+    metavar="DURATION",
+    help="Maximum time until the version of this handover is ready",
+    text="Instead of the app's own ``--status-timeout``, for this handover only.",
+    value=POSITIVE_DURATION,
+    place="status_timeout",
 )
 FOLLOW = Option(
     name="follow", letter="f", kind=Kind.BOOLEAN, help="Follow the log until interrupted", value=BOOLEAN, place="follow"

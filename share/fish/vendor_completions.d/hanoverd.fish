@@ -176,6 +176,7 @@ complete -c hanoverd -n '__fish_seen_subcommand_from versions' -l no-trunc -d 'D
 complete -c hanoverd -n '__fish_seen_subcommand_from versions' -l help -s h -d 'Show this help and exit'
 complete -c hanoverd -n '__fish_seen_subcommand_from deploy' -l image -x -d 'Image for this handover, instead of what the app'\''s source has'
 complete -c hanoverd -n '__fish_seen_subcommand_from deploy' -l if-changed -d 'Do nothing if image and settings are those of the live version'
+complete -c hanoverd -n '__fish_seen_subcommand_from deploy' -l status-timeout -x -d 'Maximum time until the version of this handover is ready'
 complete -c hanoverd -n '__fish_seen_subcommand_from deploy' -l wait -d 'Follow the handover until it finishes; exit 1 unless it succeeds'
 complete -c hanoverd -n '__fish_seen_subcommand_from deploy' -l help -s h -d 'Show this help and exit'
 complete -c hanoverd -n '__fish_seen_subcommand_from rollback' -l wait -d 'Follow the handover until it finishes; exit 1 unless it succeeds'

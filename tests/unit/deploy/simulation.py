@@ -423,7 +423,7 @@ class Simulation:
 
     def command(self, reason: str, number: int, *, if_changed: bool = False) -> None:
         """A person deploys."""
-        self.send(ev.CommandReceived(Command(reason, Source(), number, if_changed)))
+        self.send(ev.CommandReceived(Command(reason, Source(), number, if_changed=if_changed)))
 
     # -- what must always hold
 

@@ -142,7 +142,7 @@ def waiting(*reasons: str, **more: Any) -> Requests:
 
 
 def command(number: int = 1, *, if_changed: bool = False) -> Command:
-    return Command("as a person asked", Source(), number, if_changed)
+    return Command("as a person asked", Source(), number, if_changed=if_changed)
 
 
 def wanted(count: int = 1, name: str = "v1", *, is_due: bool = False) -> Restarts:
