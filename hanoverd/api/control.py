@@ -26,6 +26,8 @@ from hanoverd.deploy.history import Record
 from hanoverd.deploy.retention import Kept
 from hanoverd.deploy.state import Role
 from hanoverd.deploy.targets import Image, Rollback, Source
+from hanoverd.runtime.errors import ControlError
+from hanoverd.spec.differences import Difference
 from hanoverd.versions.version import Running
 
 log = Logger()
@@ -77,6 +79,16 @@ class Control:
             if container.number >= 0
         ]
         return sorted(found, key=lambda one: -one.number)
+
+    async def diff(self) -> tuple[str, tuple[Difference, ...]]:
+        """Return the name of the live version, and what the next handover would change about it.
+
+        Nothing is built or pulled.  Fails with ``HanoverdError``: with ``ControlError`` if no version is live.
+        """
+        live = next(iter(self._app.live()), None)
+        if live is None:
+            raise ControlError("no version is live: the next handover starts one")
+        return live.name, await self._app.next_differences(live)
 
     def history(self) -> list[Record]:
         """Return the handovers since the daemon's start, the oldest first."""

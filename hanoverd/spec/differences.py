@@ -39,12 +39,13 @@ class Difference:
     """A value at ``place`` (of the body of ``POST /containers/create``) that two versions do not share.
 
     ``live`` and ``next`` are JSON values; None: that version does not have it.  Secrets in them are masked, so both may look
-    the same.
+    the same.  ``is_unknown``: whether they differ is known only later, and ``next`` says when.
     """
 
     place: str
     live: Any = None
     next: Any = None
+    is_unknown: bool = False
 
 
 def is_same(live: Recipe, following: Recipe) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hanoverd.spec.app import AppSpec
 from hanoverd.spec.hookbot import HookbotSpec, HookbotURL
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.log import TEXT
@@ -40,6 +41,14 @@ class HookbotServerSpec:
     key: str = field(default="", repr=False)
     github_secret: str | None = field(default=None, repr=False)
     log_format: str = TEXT
+
+
+@dataclass(frozen=True)
+class DiffSpec:
+    """A comparison of the live version with what a start of ``app`` would make of it."""
+
+    app: AppSpec
+    json: bool = False
 
 
 @dataclass(frozen=True)

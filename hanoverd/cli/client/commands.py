@@ -160,6 +160,26 @@ def _print_versions(versions: list[dict[str, Any]], command: RemoteCommand) -> i
     return DONE
 
 
+def _diff(daemon: Daemon, command: RemoteCommand) -> int:
+    # Late: only this command needs the table of the options of docker run.
+    from hanoverd.cli.client import differences  # noqa: PLC0415
+
+    answer = daemon.get("/diff", is_short=False)
+    found = [differences.named(one) for one in answer["differences"]]
+    shown = differences.as_json(found) if command.json else differences.text(answer["version"], found)
+    _print(shown, end="")
+    return differences.DIFFERENT if found else differences.SAME
+
+
+def _diff_without_daemon(host: Host, command: RemoteCommand, _environ: Mapping[str, str], _uid: int) -> int:
+    if host.status(command.app) is None:
+        raise _unknown(command.app)
+    raise ControlError(
+        f"{command.app}: no hanoverd serves it, so what the next one would change depends on its options: write them, as in "
+        f"`hanoverd diff {command.app} --publish 8080:80 IMAGE`"
+    )
+
+
 def _stop(daemon: Daemon, command: RemoteCommand) -> int:
     answer = daemon.post("/stop")
     try:
@@ -292,6 +312,7 @@ _VERBS: Mapping[str, Callable[[Daemon, RemoteCommand], int]] = {
     "history": _history,
     "logs": _logs,
     "deploy": _deploy,
+    "diff": _diff,
     "rollback": _rollback,
     "cancel": _cancel,
     "pause": _pause,
@@ -303,5 +324,6 @@ _VERBS: Mapping[str, Callable[[Daemon, RemoteCommand], int]] = {
 _WITHOUT_DAEMON: Mapping[str, Callable[[Host, RemoteCommand, Mapping[str, str], int], int]] = {
     "status": _status_without_daemon,
     "versions": _versions_without_daemon,
+    "diff": _diff_without_daemon,
     "stop": _stop_without_daemon,
 }

@@ -18,6 +18,19 @@ def _parse_format(text: str) -> bool:
     return text == "json"
 
 
+def _parse_diff_format(text: str) -> bool:
+    if text not in ("text", "json"):
+        raise ValueError("it must be text or json")
+    return text == "json"
+
+
+DIFF_FORMAT = Option(
+    name="format",
+    metavar="text|json",
+    default="text",
+    help="Format of the output; json prints one object a line",
+    value=plain(_parse_diff_format),
+)
 NO_TRUNC = Option(
     name="no-trunc",
     kind=Kind.BOOLEAN,
