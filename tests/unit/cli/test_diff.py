@@ -37,7 +37,7 @@ def test_the_format_can_be_anywhere_before_the_image(line: str) -> None:
 def test_the_rest_is_the_command_line_of_a_start(line: str) -> None:
     spec = parse(["diff", *line.split()], {}, "/srv/app")
     assert isinstance(spec, DiffSpec)
-    start = parse("--name web --memory 64m web:v2 serve --format json".split(), {}, "/srv/app")
+    start = parse(["--name", "web", "--memory", "64m", "web:v2", "serve", "--format", "json"], {}, "/srv/app")
     assert (spec.app, spec.json) == (start, False)
 
 
