@@ -155,6 +155,26 @@ def test_a_push_that_changes_nothing_is_skipped_with_if_changed(
         assert version(lab) == "two"
 
 
+def test_the_names_of_builds_that_are_the_same_image_do_not_pile_up(
+    lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    hosted.push("an image of its own")
+    hosted.notify_hookbot()
+
+    def tags() -> list[str]:
+        [image] = {one["ImageID"] for one in lab.containers("app") if one["State"] == "running"}
+        found: list[str] = json.loads(lab.docker("GET", f"/images/{image}/json")[1])["RepoTags"]
+        return found
+
+    with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
+        [first] = tags()
+        hosted.repository.commit({})
+        hanoverd.wait_live("app-1")
+        hanoverd.wait_gone("app-0")
+        eventually(lambda: first not in tags())
+        assert len(tags()) == 1
+
+
 def deliver(lab: Lab, payload: str) -> str:
     """Send a webhook as GitHub does, with curl; return the status of the answer and its text."""
     signature = hmac.new(GITHUB_SECRET.encode(), payload.encode(), hashlib.sha256).hexdigest()
