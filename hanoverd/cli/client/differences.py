@@ -132,17 +132,25 @@ def with_published(
             wanted.append(request)
         else:
             routes.remove(route)
-    gone = (Difference(PORTS, f"{one['host_ip']}:{one['host_port']}:{one['container_port']}") for one in routes)
-    new = (Difference(PORTS, None, str(one).removesuffix("/tcp")) for one in wanted)
-    return (*others, *gone, *new)
+    gone = (f"{one['host_ip']}:{one['host_port']}:{one['container_port']}/{_protocol(one)}" for one in routes)
+    return (
+        *others,
+        *(Difference(PORTS, one.removesuffix("/tcp")) for one in gone),
+        *(Difference(PORTS, None, str(one).removesuffix("/tcp")) for one in wanted),
+    )
 
 
 def _serves(route: Mapping[str, Any], request: PortRequest) -> bool:
     return (
         route["host_ip"] == str(request.address)
-        and route["container_port"] == request.container.number
+        and (route["container_port"], _protocol(route)) == (request.container.number, request.container.protocol.value)
         and request.accepts(route["host_port"])
     )
+
+
+def _protocol(route: Mapping[str, Any]) -> str:
+    # A hanoverd that publishes TCP only does not say it.
+    return str(route.get("protocol", "tcp"))
 
 
 def _shown(difference: Mapping[str, Any], value: Any) -> str:

@@ -142,6 +142,13 @@ ROUTES: list[dict[str, Any]] = [
 ]
 
 
+def test_a_port_of_another_protocol_is_another_port() -> None:
+    udp = {**ROUTES[0], "protocol": "udp"}
+    found = with_published([], [udp], parse_publish("8080:80"))
+    assert found == (Difference(PORTS, "0.0.0.0:8080:80/udp"), Difference(PORTS, None, "8080:80"))
+    assert with_published([], [udp], parse_publish("8080:80/udp")) == ()
+
+
 @pytest.mark.parametrize(
     ("published", "expected"),
     [
