@@ -94,7 +94,7 @@ def _leaves(spec: ContainerSpec) -> Mapping[str, list[_Leaf]]:
     found: dict[str, list[_Leaf]] = {}
     places: dict[str, Any] = {
         COMMAND: list(spec.command),
-        PORTS: sorted(map(str, spec.own_ports)),
+        PORTS: sorted(map(str, spec.ports)),
         BINDS: sorted(spec.volumes.binds),
         VOLUMES: sorted(spec.volumes.anonymous),
         PLATFORM: spec.platform,

@@ -112,11 +112,6 @@ def test_what_differs(following: ContainerSpec, expected: list[Difference]) -> N
     assert list(differences(LIVE, following)) == expected
 
 
-def test_ports_in_the_network_of_the_host_are_not_published() -> None:
-    host = with_setting("HostConfig.NetworkMode", "host")
-    assert differences(host, replace(host, ports=())) == ()
-
-
 def test_the_id_of_the_image_counts_and_not_its_name() -> None:
     live = Recipe(IMAGE, LIVE)
     assert is_same(live, Recipe(replace(IMAGE, name=ImageName.parse("web:v2"), revision="c2"), LIVE))
