@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from platform import machine
 
 from hanoverd.cli.container import (
@@ -48,7 +49,8 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
     tree.put("source.build.platform", platform)
     tree.setdefault("name", app_name_from(given.context.cwd) if name.scheme == FOLDER else name.default_app)
     check_side_by_side(given, tree["name"])
-    return tree.make(AppSpec)
+    spec: AppSpec = tree.make(AppSpec)
+    return spec if spec.container.reachability.is_routed else replace(spec, ports=())
 
 
 def check_with_engine_rules(given: Given, spec: AppSpec) -> list[str]:

@@ -10,6 +10,7 @@ from hanoverd.cli.options.container.windows import WINDOWS
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.container import EXPOSED_PORTS, NETWORK_MODE, ContainerSpec, is_own_label
 from hanoverd.spec.names import is_version_of
+from hanoverd.spec.reachability import Reachability
 from hanoverd.spec.restart import NO, RestartPolicy
 from hanoverd.spec.run.devices import device_requests
 from hanoverd.spec.run.healthcheck import FIELDS, healthcheck
@@ -82,7 +83,7 @@ def check_side_by_side(given: Given, app: str) -> None:
                     f"{endpoint.fixed_address}: two versions run side by side and cannot share an address: add "
                     "--disable-overlap"
                 )
-            if endpoint.network == "host" or endpoint.network.startswith("container:"):
+            if Reachability.of(endpoint.network).shares_ports:
                 raise UsageError(
                     f"--network {endpoint.network}: both versions would share the ports of one network namespace: add "
                     "--disable-overlap"
@@ -99,6 +100,14 @@ def check_side_by_side(given: Given, app: str) -> None:
                 )
 
 
+def port_warnings(container: ContainerSpec) -> list[str]:
+    """Return what docker warns of: ports that are not published, because of the network."""
+    mode = str(container.settings.get(NETWORK_MODE, ""))
+    if container.ports and Reachability.of(mode) in (Reachability.HOST, Reachability.NONE):
+        return [f"Published ports are discarded when using {mode} network mode"]
+    return []
+
+
 def unsupported(given: Given, container: ContainerSpec) -> list[str]:
     """Return why hanoverd itself cannot do yet what the options ask for."""
     problems = []
@@ -106,10 +115,9 @@ def unsupported(given: Given, container: ContainerSpec) -> list[str]:
         problems.append("--attach: not supported yet: both streams of the output are logged")
     if given.value("cidfile"):
         problems.append("--cidfile: not supported yet: `hanoverd status` shows the ID of the live container")
-    if not container.has_own_ports:
+    if container.reachability is Reachability.NONE:
         problems.append(
-            f"--network {container.settings[NETWORK_MODE]}: not supported yet: use a network in which the container has an "
-            "address of its own"
+            "--network none: no client can reach a version, so no request can show that it is ready: use another network"
         )
     return problems
 

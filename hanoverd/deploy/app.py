@@ -76,7 +76,7 @@ class App:
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
-        self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports)
+        self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports, spec.container.reachability)
         self.conntrack = conntrack = Conntrack(reactor, environ)
         self._hooks = hooks
         self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)

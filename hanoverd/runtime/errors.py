@@ -59,11 +59,13 @@ class EnginePermission(EngineError):
 
 
 class EngineRefused(EngineError):
-    """The engine answered with an error; ``status`` is the HTTP status of its answer."""
+    """The engine answered with an error; ``status`` is the HTTP status of its answer, ``reason`` its text."""
 
     def __init__(self, what: str, status: int, reason: str) -> None:
         super().__init__(f"{what}: the engine says: {shortened(reason, LONGEST_LINE)}")
+        self.what = what
         self.status = status
+        self.reason = reason
 
 
 class OperationFailed(EngineError):

@@ -84,7 +84,8 @@ class FakeContainer:
                 "Labels": self.body.get("Labels"),
                 "Tty": False,
                 "Env": [f"{name}={value}" for name, value in self.env.items()],
-                **{key: self.body.get(key) for key in ("Cmd", "ExposedPorts", "Volumes", "StopSignal", "StopTimeout")},
+                **{key: self.body.get(key) for key in ("Cmd", "Volumes", "StopSignal", "StopTimeout")},
+                "ExposedPorts": {f"{port}/tcp": {} for port in self.ports},
             },
             "HostConfig": self.body.get("HostConfig", {}),
             "State": {
