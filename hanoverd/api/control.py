@@ -82,9 +82,12 @@ class Control:
         """Return the handovers since the daemon's start, the oldest first."""
         return list(self._history)
 
-    def deploy(self, image: str | None, reason: str) -> int:
-        """Start a handover to what the source has, or to ``image`` this once; return its ID."""
-        return self._orchestrator.request(reason, Source() if image is None else Image(image))
+    def deploy(self, image: str | None, reason: str, ready_timeout: float | None = None) -> int:
+        """Start a handover to what the source has, or to ``image`` this once; return its ID.
+
+        ``ready_timeout`` is the time limit for its version to be ready, in seconds; None for the app's.
+        """
+        return self._orchestrator.request(reason, Source() if image is None else Image(image), ready_timeout)
 
     def rollback(self, number: int | None, reason: str) -> int:
         """Start a handover to version ``number``, or to the version before the live one; return its ID."""

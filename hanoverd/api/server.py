@@ -20,7 +20,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
 from hanoverd.api.line_stream import LineStream
-from hanoverd.api.questions import Refused, image_of, log_query, version_of
+from hanoverd.api.questions import Refused, deployment_of, log_query, version_of
 from hanoverd.api.site import ControlSite
 from hanoverd.logs.recent import Entry, RecentLog, left_out
 from hanoverd.runtime.errors import EngineError
@@ -97,12 +97,13 @@ class ControlServer:
     # -- commands
 
     def _deploy(self, request: Request) -> Mapping[str, Any]:
-        image = image_of(request)
-        return {"handover": self._control.deploy(image, _reason("deploy", image))}
+        asked = deployment_of(request)
+        return {"handover": self._control.deploy(asked.image, asked.reason, asked.status_timeout)}
 
     def _rollback(self, request: Request) -> Mapping[str, Any]:
         number = version_of(request)
-        return {"handover": self._control.rollback(number, _reason("rollback", number))}
+        reason = "hanoverd rollback" if number is None else f"hanoverd rollback ({number})"
+        return {"handover": self._control.rollback(number, reason)}
 
     def _cancel(self, request: Request) -> int:
         async def cancel() -> None:
@@ -192,10 +193,6 @@ class ControlServer:
         request.notifyFinish().addErrback(lambda _: answering.cancel())
         self._answering.start(answered())
         return NOT_DONE_YET
-
-
-def _reason(verb: str, detail: object) -> str:
-    return f"hanoverd {verb}" if detail is None else f"hanoverd {verb} ({detail})"
 
 
 def _handover_line(entry: Entry) -> str:

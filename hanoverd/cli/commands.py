@@ -187,7 +187,7 @@ DEPLOY = Command(
     about="""\
 Starts a handover, as SIGHUP does, but also while the app is paused. A handover
 that is running and not live yet is cancelled first.""",
-    options=(remote.IMAGE, remote.WAIT, HELP),
+    options=(remote.IMAGE, remote.STATUS_TIMEOUT, remote.WAIT, HELP),
     example="  hanoverd deploy web --image registry.example/web:v2 --wait",
     environment=_RUNTIME_ENVIRONMENT,
 )

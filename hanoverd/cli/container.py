@@ -9,7 +9,7 @@ from hanoverd.cli.given import Given
 from hanoverd.cli.options.container.windows import WINDOWS
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.container import EXPOSED_PORTS, NETWORK_MODE, ContainerSpec, is_own_label
-from hanoverd.spec.names import is_version_of
+from hanoverd.spec.names import is_container_id, is_version_of
 from hanoverd.spec.reachability import Reachability
 from hanoverd.spec.restart import NO, RestartPolicy
 from hanoverd.spec.run.devices import device_requests
@@ -18,6 +18,7 @@ from hanoverd.spec.run.inputs import Inputs
 from hanoverd.spec.run.isolation import capabilities, security_settings
 from hanoverd.spec.run.network import Endpoint, endpoints, networking
 from hanoverd.spec.run.pairs import parse_storage_option
+from hanoverd.spec.run.streams import Stream
 from hanoverd.text.quoting import quoted
 
 
@@ -108,13 +109,9 @@ def port_warnings(container: ContainerSpec) -> list[str]:
     return []
 
 
-def unsupported(given: Given, container: ContainerSpec) -> list[str]:
+def unsupported(container: ContainerSpec) -> list[str]:
     """Return why hanoverd itself cannot do yet what the options ask for."""
     problems = []
-    if given.value("attach"):
-        problems.append("--attach: not supported yet: both streams of the output are logged")
-    if given.value("cidfile"):
-        problems.append("--cidfile: not supported yet: `hanoverd status` shows the ID of the live container")
     if container.reachability is Reachability.NONE:
         problems.append(
             "--network none: no client can reach a version, so no request can show that it is ready: use another network"
@@ -190,11 +187,17 @@ def _network(given: Given) -> dict[str, Any]:
 
 
 def _check_cidfile(given: Given) -> None:
-    path = given.value("cidfile")
-    if not path:
+    if not given.value("cidfile"):
         return
+    path = given.texts("cidfile")[-1]
     if given.context.exists(path):
-        raise ValueError("container ID file found, make sure the other container isn't running or delete " + path)
+        # An earlier run may have left it; the daemon asks the engine whose container it names.
+        is_id = given.context.is_regular(path) and is_container_id(
+            given.context.open_file(path).decode(errors="replace")
+        )
+        if not is_id:
+            raise ValueError(f"container ID file found, make sure the other container isn't running or delete {path}")
+        return
     if not given.context.exists(str(PurePosixPath(path).parent)):
         raise ValueError(f"failed to create the container ID file: open {path}: no such file or directory")
 
@@ -202,5 +205,5 @@ def _check_cidfile(given: Given) -> None:
 def _check_attach(given: Given) -> None:
     if given.is_given("attach") and given.value("detach"):
         raise ValueError("conflicting options: cannot specify both --attach and --detach")
-    if "stdin" in given.value("attach"):
+    if str(Stream.STDIN) in [text.lower() for text in given.texts("attach")]:
         raise ValueError("--attach stdin: nothing is ever written to a version's STDIN")

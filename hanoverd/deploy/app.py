@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from hanoverd.deploy.adoption import Adoption
+from hanoverd.deploy.cidfile import CidFile
 from hanoverd.deploy.container_options import current_options
 from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import Exited, Gone, PruneFailed, StopRequested, Unhealthy
@@ -72,11 +73,13 @@ class App:
         options = partial(current_options, spec.container, environ)
         health, ready_timeout = Health(reactor, spec.health.uri), spec.health.ready_timeout
         self.versions = versions = Versions(
-            reactor, engine, health, spec.name, options, ready_timeout, limits.last_output
+            reactor, engine, health, spec.name, options, ready_timeout, limits.last_output, spec.streams
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
         self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports, spec.container.reachability)
+        if spec.cidfile:
+            routes.on_live = CidFile(Path(spec.cidfile), spec.name).follow
         self.conntrack = conntrack = Conntrack(reactor, environ)
         self._hooks = hooks
         self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)

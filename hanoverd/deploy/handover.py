@@ -114,7 +114,7 @@ class Handovers:
             with self._unused_on_failure(created.image):
                 async with self._live_stopped_without_overlap(created, phases) as stopped:
                     running = await self._start(created, phases)
-                    ready = await self._versions.wait_until_ready(running)
+                    ready = await self._versions.wait_until_ready(running, attempt.request.ready_timeout)
                     phases.ready()
                     await self._hooks.require_approval(self._event(public.READY, running))
                     flip = await self._flip(ready, phases.routed)

@@ -15,11 +15,15 @@ MOST = 20
 
 @dataclass(frozen=True)
 class Command:
-    """A person's request for a handover; ``number`` is its ID in the history."""
+    """A person's request for a handover; ``number`` is its ID in the history.
+
+    ``ready_timeout`` is the time limit for this handover's version to be ready, in seconds; None for the app's.
+    """
 
     reason: str
     target: Target
     number: int
+    ready_timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,11 @@ class Request:
     reasons: tuple[str, ...]
     target: Target
     command: Command | None = None
+
+    @property
+    def ready_timeout(self) -> float | None:
+        """The time limit for its version to be ready, in seconds; None for the app's."""
+        return None if self.command is None else self.command.ready_timeout
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def split_endpoints(body: Mapping[str, Any], api_version: str) -> tuple[dict[str
     beside the network: the container is connected to the other networks before it is started.
     """
     endpoints = dict((body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {})
-    if not endpoints or _numbers(api_version) >= _numbers(_SEVERAL_ENDPOINTS):
+    if not endpoints or not is_older(api_version, _SEVERAL_ENDPOINTS):
         return dict(body), {}
     network = (body.get("HostConfig") or {}).get("NetworkMode")
     first = network if network in endpoints else next(iter(endpoints))
@@ -72,6 +72,11 @@ def split_endpoints(body: Mapping[str, Any], api_version: str) -> tuple[dict[str
     if settings.get("MacAddress"):
         request["MacAddress"] = settings["MacAddress"]
     return request, endpoints
+
+
+def is_older(version: str, other: str) -> bool:
+    """Return whether an API version is older than another."""
+    return _numbers(version) < _numbers(other)
 
 
 def _numbers(version: str) -> list[int]:

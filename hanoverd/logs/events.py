@@ -123,6 +123,7 @@ EVENTS = (
     _kind("leftover", "version", "A container of an earlier run is removed."),
     _kind("adoption_failed", "app error retry_seconds", "What an earlier run left cannot be taken over for now."),
     # The daemon.
+    _kind("cidfile_not_written", "app path error", "The file of --cidfile could not be replaced or removed."),
     _kind("running", "app pid", "hanoverd runs."),
     _kind("paused", "app", "Triggers are held."),
     _kind("resumed", "app", "Triggers are no longer held."),

@@ -60,4 +60,6 @@ class RemoteCommand:
     since: float | None = None
     timestamps: bool = False
     image: str | None = None
+    #: Of a handover: how many seconds its version has until it must be ready.
+    status_timeout: float | None = None
     version: int | None = None

@@ -179,6 +179,7 @@ class Daemon:
         obtain_timeout: float = 60.0,
         watch: float = 0.0,
         container: ContainerSpec | None = None,
+        cidfile: str = "",
         limits: TimeLimits | None = None,
     ) -> None:
         self.world = world
@@ -198,6 +199,7 @@ class Daemon:
             restart=RestartPolicy(restart, most),
             retention=RetentionSpec(kept, KEEP if keep else STOP),
             notifications=NotificationSpec(tuple(Hook(*hook) for hook in hooks)),
+            cidfile=cidfile,
         )
         held = [PublishedPort(HostPort(ANY_IPV4, 8080 + index), port) for index, port in enumerate(published)]
         self.source = FolderSource(".", context)

@@ -70,7 +70,7 @@ class _App:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
 
-    def deploy(self, image: str | None, reason: str) -> int:
+    def deploy(self, image: str | None, reason: str, ready_timeout: float | None) -> int:
         """Start a handover."""
         self.calls.append(("deploy", image, reason))
         return 1

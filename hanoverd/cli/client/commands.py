@@ -222,7 +222,9 @@ def _logs(daemon: Daemon, command: RemoteCommand) -> int:
 
 
 def _deploy(daemon: Daemon, command: RemoteCommand) -> int:
-    body = {} if command.image is None else {"image": command.image}
+    asked = {"image": command.image, "status_timeout": command.status_timeout}
+    # An older hanoverd refuses keys that it does not know.
+    body = {key: value for key, value in asked.items() if value is not None}
     return _follow(daemon, daemon.post("/deploy", body)["handover"], command)
 
 

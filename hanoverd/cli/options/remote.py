@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, TAIL, plain
+from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, POSITIVE_DURATION, TAIL, plain
 from hanoverd.spec.image_name import ImageName
 
 
@@ -62,6 +62,14 @@ IMAGE = Option(
     help="Image for this handover, instead of what the app's source has",
     value=plain(_parse_image, is_late=True),
     place="image",
+)
+STATUS_TIMEOUT = Option(
+    name="status-timeout",
+    metavar="DURATION",
+    help="Maximum time until the version of this handover is ready",
+    text="Instead of the app's own ``--status-timeout``, for this handover only.",
+    value=POSITIVE_DURATION,
+    place="status_timeout",
 )
 FOLLOW = Option(
     name="follow", letter="f", kind=Kind.BOOLEAN, help="Follow the log until interrupted", value=BOOLEAN, place="follow"
