@@ -23,7 +23,7 @@ from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
-from hanoverd.docker.preflight import check_engine, find_container
+from hanoverd.docker.preflight import ask_engine, check_engine, find_container
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
@@ -202,6 +202,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         ports = [port.published for port in held]
         check_claims(spec.name, ports, rules)
         check_engine(address, spec.container.settings)
+        ask_engine(address, spec.name, spec.container)
         if spec.cidfile:
             CidFile(Path(spec.cidfile), spec.name).check(partial(find_container, address))
         app = App(

@@ -72,6 +72,10 @@ class OperationFailed(EngineError):
     """A build, pull, push or load failed; the text is the engine's."""
 
 
+class RequestRefused(HanoverdError):
+    """The engine would not create a container with the options of the command line."""
+
+
 class NotFound(EngineRefused):
     """There is no such image or container."""
 
