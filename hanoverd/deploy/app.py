@@ -30,6 +30,7 @@ from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.reconciler import Reconciler
 from hanoverd.network.routes import Routes
+from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.spec.app import AppSpec
@@ -77,10 +78,11 @@ class App:
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
-        self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports, spec.container.reachability)
+        flows = UdpFlows(reactor, environ, ports)
+        self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports, flows, spec.container.reachability)
         if spec.cidfile:
             routes.on_live = CidFile(Path(spec.cidfile), spec.name).follow
-        self.conntrack = conntrack = Conntrack(reactor, environ)
+        self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=flows.has_ports)
         self._hooks = hooks
         self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)
         self.retention = Retention(
@@ -93,7 +95,7 @@ class App:
             lambda number: send(Gone(number)),
             lambda: send(PruneFailed()),
         )
-        drain = Drain(reactor, engine, conntrack, spec.handover.drain_after_settling)
+        drain = Drain(reactor, engine, conntrack, flows, spec.handover.drain_after_settling)
         self.retirement = Retirement(
             reactor, versions, stopper, drain, self.retention, self.reporter, self._state, send
         )

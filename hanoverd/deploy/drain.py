@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.docker.engine import Engine
 from hanoverd.network.conntrack import Conntrack
+from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.runtime.backoff import Backoff, Delays
+from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import EngineError
 from hanoverd.spec.handover import DrainSpec
@@ -22,17 +25,44 @@ BETWEEN_COUNTS = Backoff(first=0.1, longest=1.0, factor=1.25)
 class Drain:
     """Drains versions, any number at a time."""
 
-    def __init__(self, clock: IReactorTime, engine: Engine, conntrack: Conntrack, spec: DrainSpec) -> None:
+    def __init__(
+        self, clock: IReactorTime, engine: Engine, conntrack: Conntrack, flows: UdpFlows, spec: DrainSpec
+    ) -> None:
         self._clock = clock
         self._engine = engine
         self._conntrack = conntrack
+        self._flows = flows
         self._spec = spec
 
     async def wait(self, old: Running) -> int | None:
         """Wait until ``old`` has no connections, or until the time limit; return how many are left (None: not known).
 
-        Fires at once if it has exited.  Cancel gives up.
+        UDP flows count as connections until they move to the live version: after ``DrainSpec.udp``, and in any case at the
+        end.  Fires at once if it has exited.  Cancel gives up, and fires when the flows have moved.
         """
+        moving = Deferred.fromCoroutine(self._move_flows_in_time(old))
+        moved = Outcome(moving)
+        try:
+            return await self._wait(old)
+        finally:
+            moving.cancel()
+            await shielded(moved.wait())
+            await self.forget(old)
+
+    async def forget(self, old: Running) -> None:
+        """Move the UDP flows that ``old`` still has to the live version.  Idempotent; ignores cancellation."""
+        await shielded(Deferred.fromCoroutine(self._flows.move(old)))
+
+    async def _move_flows_in_time(self, old: Running) -> None:
+        if self._spec.udp is None:
+            return
+        try:
+            await sleep(self._clock, self._spec.udp)
+        except CancelledError:
+            return
+        await self.forget(old)
+
+    async def _wait(self, old: Running) -> int | None:
         if old.has_exited:
             return None
         begun = self._clock.seconds()
@@ -40,12 +70,14 @@ class Drain:
         await self._sleep(old, self._spec.grace)
         delays = Delays(BETWEEN_COUNTS)
         while True:
+            flows_of = self._flows.endpoints_of(old) if self._clock.seconds() < begun + self._spec.timeout else ()
             # After its exit, another container may have its address, and the connections.
-            left = 0 if old.has_exited else await self._conntrack.count(old.addresses)
+            left = 0 if old.has_exited else await self._conntrack.count(old.addresses, flows_of)
             remaining = begun + self._spec.timeout - self._clock.seconds()
-            if left == 0 or old.has_exited or remaining <= 0:
+            # Flows that are left at the time limit are not cut: they move.
+            if left == 0 or old.has_exited or (remaining <= 0 and not flows_of):
                 return left
-            await self._sleep(old, min(delays.next(), remaining))
+            await self._sleep(old, min(delays.next(), max(0.0, remaining)))
 
     async def _send_signal(self, old: Running) -> None:
         if self._spec.signal is None:

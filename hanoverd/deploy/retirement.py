@@ -107,9 +107,12 @@ class Retirement:
         self._send(DrainEnded(container.number))
         if self._state().role(container.number) not in (Role.DRAINING, Role.STOPPING):
             return
+        running = self._versions.running(container.number)
         begun = self._clock.seconds()
         is_stopped = await self._stop_or_kill(container)
         stop_seconds = self._clock.seconds() - begun
+        if running is not None:
+            await self._drain.forget(running)
         is_kept = keep and is_stopped and await self._try_to_keep(container)
         is_gone = is_kept or await self._stopper.remove_or_log(container)
         if is_gone:

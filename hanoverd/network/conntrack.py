@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from hanoverd.network.flows import Endpoint, count_answered
 from hanoverd.network.quirks import is_not_permitted
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.capabilities import Keep
@@ -28,8 +30,16 @@ LISTING_INTERVAL = 1.0
 _OPEN = re.compile(r" (?:SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT) src=\S+ [^\n]*? src=(\S+)")
 
 
-#: How many connections are open, by the address that answers them; None where that cannot be known.
-_Counts = Mapping[str, int] | None
+@dataclass(frozen=True)
+class _Open:
+    """How many connections are open, by the address that answers them, and UDP flows, by the address and port."""
+
+    connections: Mapping[str, int]
+    flows: Mapping[Endpoint, int]
+
+
+#: None where that cannot be known.
+_Counts = _Open | None
 
 
 #: How long a list of connections may be, in bytes: about 200 each, and a host can track millions.
@@ -50,13 +60,22 @@ class Conntrack:
 
     The connections of a container that was stopped are not deleted here: the engine does that when it frees the
     container's address.  Later would be too late, because another container may have the address by then.
-    ``interval`` is the shortest time between the starts of two listings, in seconds.
+    ``interval`` is the shortest time between the starts of two listings, in seconds.  Flows of UDP are counted only with
+    ``counts_udp``.
     """
 
-    def __init__(self, reactor: ProcessReactor, environ: Mapping[str, str], interval: float = LISTING_INTERVAL) -> None:
+    def __init__(
+        self,
+        reactor: ProcessReactor,
+        environ: Mapping[str, str],
+        interval: float = LISTING_INTERVAL,
+        *,
+        counts_udp: bool = False,
+    ) -> None:
         self._reactor = reactor
         self._environ = environ
         self._interval = interval
+        self._counts_udp = counts_udp
         self._works = True
         self._report = ReportOnce(_warn)
         #: The listing that starts next, shared by all calls until then; and the one that started last.
@@ -68,8 +87,10 @@ class Conntrack:
         """Check whether connections can be counted on this host, and log it once if not."""
         await self.count(())
 
-    async def count(self, addresses: Collection[str]) -> int | None:
-        """Return how many TCP connections to the container at ``addresses`` are open; None where that is unknown.
+    async def count(self, addresses: Collection[str], flows_of: Collection[Endpoint] = ()) -> int | None:
+        """Return how many TCP connections to the container at ``addresses`` are open, and UDP flows that ``flows_of`` answer.
+
+        None where that is unknown.  A UDP flow is open until it has been silent for a while (nf_conntrack-sysctl, udp_timeout).
 
         Connections through the engine's proxy count too, as the proxy's own connection to the container.  The listing
         starts after this call, at once or about an interval later, and serves all callers.  Cancel ends this wait; the
@@ -86,7 +107,10 @@ class Conntrack:
             if not listing.waiters and not listing.outcome.is_settled:
                 await self._abandon(listing)
         found = listing.outcome.get()
-        return None if found is None else sum(found.get(address, 0) for address in set(addresses))
+        if found is None:
+            return None
+        connections = sum(found.connections.get(address, 0) for address in set(addresses))
+        return connections + sum(found.flows.get(endpoint, 0) for endpoint in set(flows_of))
 
     async def forget_unanswered(self, addresses: Collection[str]) -> None:
         """Delete the connections that none of ``addresses`` has answered from the kernel's table.
@@ -137,7 +161,7 @@ class Conntrack:
 
     async def _list(self) -> _Counts:
         try:
-            command = ("conntrack", "-L", "-p", "tcp")
+            command = ("conntrack", "-L") if self._counts_udp else ("conntrack", "-L", "-p", "tcp")
             ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=_LONGEST_LISTING)
         except ProgramMissing as error:
             self._give_up(str(error))
@@ -153,7 +177,8 @@ class Conntrack:
                 self._report(reason)
             return None
         self._report.reset()
-        return count_open(ended.stdout)
+        flows = count_answered(ended.stdout) if self._counts_udp else {}
+        return _Open(count_open(ended.stdout), flows)
 
     def _give_up(self, reason: str) -> None:
         if self._works:

@@ -3,24 +3,29 @@
 A firewall rule binds nothing: another program could listen on the same port and never get a connection, or a second
 hanoverd could take the port over unnoticed.  So each port is bound, without listening: the kernel refuses it to other
 programs, and refuses clients while no version is live.
+
+A UDP socket needs no listening, and would swallow what clients send. So it is bound to a network device that does not
+exist: the kernel delivers nothing to it, and answers clients that the port is unreachable.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import socket
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from pathlib import Path
 
+from hanoverd.network.port_owners import CLOSE, LISTEN, TIME_WAIT, owner_of, sockets_on
 from hanoverd.runtime.errors import PortTaken
-from hanoverd.spec.ports import HostPort, PortRequest, PublishedPort
+from hanoverd.spec.ports import HostPort, PortRequest, Protocol, PublishedPort
 
-#: The states of a socket in /proc/net/tcp (include/net/tcp_states.h).
-_LISTEN, _TIME_WAIT = "0A", "06"
+#: Python has no name for it (include/uapi/asm-generic/socket.h, Linux 5.0).
+_SO_BINDTOIFINDEX = 62
+
+#: No network device has the highest index: the kernel counts from 1.
+_NO_DEVICE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def _hold(request: PortRequest, used: Sequence[PublishedPort]) -> HeldPort:
         try:
             bound = _bind(host)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM) and not _has_socket(host, _LISTEN):
+            if error.errno in (errno.EACCES, errno.EPERM) and not _is_used(host):
                 # Not root, and a port below ip_unprivileged_port_start: it cannot be bound, only looked at.
                 return HeldPort(request.published_at(number), None)
             if error.errno == errno.EADDRINUSE and len(candidates) > 1:
@@ -88,52 +93,53 @@ def _bind(host: HostPort) -> socket.socket:
         return _bind_once(host, reuse=False)
     except OSError as error:
         # A server that stopped a moment ago leaves closed connections, which keep the port from a plain bind.
-        if error.errno == errno.EADDRINUSE and _has_socket(host, _TIME_WAIT):
+        if host.protocol is Protocol.TCP and error.errno == errno.EADDRINUSE and any(sockets_on(host, TIME_WAIT)):
             return _bind_once(host, reuse=True)
         raise
 
 
 def _bind_once(host: HostPort, *, reuse: bool) -> socket.socket:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    is_udp = host.protocol is Protocol.UDP
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if is_udp else socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         bound.bind((str(host.address), host.number))
+        # Or another program with the option could listen on the port too.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError:
         bound.close()
         raise
+    if is_udp:
+        _receive_nothing(bound)
     return bound
+
+
+def _receive_nothing(bound: socket.socket) -> None:
+    # Before Linux 5.7 only root may.  Clients then wait while no version is live, instead of being refused.
+    with contextlib.suppress(OSError):
+        bound.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_DEVICE)
 
 
 def _explain(request: PortRequest, host: HostPort, error: OSError) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return f"cannot publish on {host}: {host.address} is not an address of this host (`ip address` lists them)"
     if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EPERM):
-        holder = (
-            "another program listens on it"
-            if _has_socket(host, _LISTEN)
-            else "another hanoverd or another program holds it"
-        )
+        letter = "u" if host.protocol is Protocol.UDP else "t"
+        hint = f"`ss -{letter}lnp 'sport = :{host.number}'` shows listeners"
+        owner = owner_of(host)
+        if owner is not None:
+            holder = f"{owner} listens on it"
+        elif _is_used(host):
+            holder = f"another program listens on it ({hint})"
+        else:
+            holder = f"another hanoverd or another program holds it ({hint})"
         return (
-            f"cannot publish port {request.container.number} on {host}: {holder} (`ss -tlnp 'sport = :{host.number}'` "
-            "shows listeners): stop that one, or choose another host port with --publish"
+            f"cannot publish port {request.container.number} on {host}: {holder}: stop that one, or choose another host port "
+            "with --publish"
         )
     return f"cannot publish on {host}: {error.strerror}"
 
 
-def _has_socket(host: HostPort, state: str) -> bool:
-    """Return whether a TCP socket on this port, at this address or all addresses, is in ``state`` (proc(5), net/tcp)."""
-    for table in ("tcp", "tcp6"):
-        try:
-            lines = Path("/proc/net", table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            _, local, _, found, *_ = line.split()
-            address, _, number = local.partition(":")
-            if found != state or int(number, 16) != host.number:
-                continue
-            # An IPv6 socket may accept IPv4 too: the last 32 bits are the IPv4 address then, and 0 at all addresses.
-            ip = IPv4Address(struct.pack("=I", int(address[-8:], 16)))
-            if host.conflicts_with(HostPort(ip, host.number)):
-                return True
-    return False
+def _is_used(host: HostPort) -> bool:
+    """Return whether a program listens on the port, or receives UDP there."""
+    return any(sockets_on(host, CLOSE if host.protocol is Protocol.UDP else LISTEN))

@@ -29,7 +29,7 @@ class Counters:
     bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Option:
     """An option of a rule with its values: ``--dport 8080``; ``is_negated`` where a ``!`` stands before it."""
 

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from hanoverd.network.bridge import can_reach_from_loopback
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.rules import Route, RoutedVersion
+from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.ports import ContainerPort, PublishedPort
@@ -48,10 +49,15 @@ class Routes:
     """
 
     def __init__(
-        self, firewall: Firewall, ports: Sequence[PublishedPort], reachability: Reachability = Reachability.ROUTED
+        self,
+        firewall: Firewall,
+        ports: Sequence[PublishedPort],
+        flows: UdpFlows,
+        reachability: Reachability = Reachability.ROUTED,
     ) -> None:
         self._firewall = firewall
         self._ports = ports
+        self._flows = flows
         self._reachability = reachability
         self._lock = DeferredLock()
         #: The versions that are routed to; empty without routes.
@@ -76,21 +82,25 @@ class Routes:
 
         ``may_go_live`` is called last, when no other change is in progress: where it returns False, nothing is changed, and
         this returns None.  ``on_flipped`` is called before the next change starts, so that the next flip is decided with this
-        one known.  It is the point of no return: ignores cancellation.  Fails with ``HanoverdError``, and then the routes
-        are as before.
+        one known.  UDP flows that no version answers are moved afterwards.  It is the point of no return: ignores
+        cancellation.  Fails with ``HanoverdError``, and then the routes are as before.
         """
 
         async def flip() -> Flip | None:
             if not may_go_live():
                 return None
-            live = Live(ready.running)
-            await self._firewall.route(ready.name, self.routes_to(ready.running))
+            live, routes = Live(ready.running), self.routes_to(ready.running)
+            await self._firewall.route(ready.name, routes)
+            self._flows.set_live(ready.running, routes)
             flip = Flip(live, self.live)
             self._set_live(live)
             on_flipped(flip)
             return flip
 
-        return await shielded(self._exclusively(flip))
+        flipped = await shielded(self._exclusively(flip))
+        if flipped is not None:
+            await shielded(Deferred.fromCoroutine(self._flows.move_stale()))
+        return flipped
 
     async def unroute(self, number: int | None = None) -> None:
         """Remove the routes: new connections are refused.  With ``number``, only where they go to that version.
@@ -101,6 +111,7 @@ class Routes:
         async def unroute() -> None:
             if number is None or number in {live.number for live in self.live}:
                 self.live = ()
+                self._flows.set_live(None)
                 self.on_live(self.live)
                 await self._firewall.clear()
 
@@ -109,6 +120,7 @@ class Routes:
     def adopt(self, running: Running) -> Live:
         """Take ``running`` as live, because the rules of an earlier run route to it; they are not changed."""
         live = Live(running)
+        self._flows.set_live(running, self.routes_to(running) if self.has_ports_of(running) else ())
         self._set_live(live)
         return live
 

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from hanoverd.network.chains import PREFIX, Chains, chains_of, is_incoming
-from hanoverd.network.iptables import Rule, Table, append, commit, declare, delete, delete_chain, insert_first
+from hanoverd.network.iptables import NAT, Rule, Table, append, commit, declare, delete, delete_chain, insert_first
 from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, Protocol, PublishedPort
 from hanoverd.text.decimal import parse_decimal
 
@@ -38,8 +38,9 @@ class Route:
     proxy: HostPort | None
 
     def __str__(self) -> str:
-        """For people: ``0.0.0.0:8080 -> 172.17.0.2:80``."""
-        return f"{self.port.host} -> {self.destination}"
+        """For people: ``0.0.0.0:8080 -> 172.17.0.2:80``, and ``0.0.0.0:53/udp -> 172.17.0.2:53``."""
+        protocol = self.port.host.protocol
+        return f"{self.port.host}{'' if protocol is Protocol.TCP else f'/{protocol}'} -> {self.destination}"
 
     @property
     def destination(self) -> str:
@@ -53,6 +54,7 @@ class Route:
             "host_port": self.port.host.number,
             "container_ip": self.address,
             "container_port": self.port.container.number,
+            "protocol": str(self.port.host.protocol),
         }
 
 
@@ -177,7 +179,7 @@ def find_problem(app: str, version: str, routes: Sequence[Route], table: Table) 
     for chain, rules in wanted.items():
         if chain not in table.chains:
             return f"the chain {chain} is gone"
-        if [PortRule.parse(rule) for rule in table.rules_of(chain)] != rules:
+        if not _are(table.rules_of(chain), [rule.options for rule in rules]):
             return f"the rules in the chain {chain} were changed"
     problems = (_jump_problem(table, hook, chain) for hook, chain in chains.hooks)
     return next((problem for problem in problems if problem is not None), None)
@@ -219,6 +221,14 @@ def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
     return PortRule(chains.local, route.port.host, version, "REDIRECT", str(route.proxy.number))
 
 
+def _are(rules: Sequence[Rule], options: Sequence[Sequence[str]]) -> bool:
+    """Return whether the rules of a chain have exactly these options, in any order within a rule."""
+    # The order in which options are printed depends on the variant of iptables.
+    return [sorted(rule.options) for rule in rules] == [
+        sorted(Rule(NAT, "", " ".join(words)).options) for words in options
+    ]
+
+
 def _jump_options(chain: str) -> list[str]:
     return [
         # Only packets to an address of this host, and not the packets that it forwards.
@@ -239,7 +249,10 @@ def _jump_problem(table: Table, hook: str, chain: str) -> str | None:
     ahead = [target or "a rule" for target in targets[: targets.index(chain)] if not target.startswith(PREFIX)]
     if ahead:
         return f"{' and '.join(ahead)} went ahead of {chain} in {hook}"
-    return None if targets.count(chain) == 1 else f"{hook} jumps to {chain} twice"
+    if targets.count(chain) > 1:
+        return f"{hook} jumps to {chain} twice"
+    is_right = _are(_jumps(table, hook, chain), [_jump_options(chain)])
+    return None if is_right else f"the jump from {hook} to {chain} was changed"
 
 
 def _port_rules(table: Table, chain: str) -> list[PortRule]:

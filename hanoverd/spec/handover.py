@@ -10,12 +10,13 @@ class DrainSpec:
     """How a replaced version finishes.  Times are in seconds, counted from the flip.
 
     It keeps running for ``grace``, and then until its connections are closed, but no longer than ``timeout``.
-    ``signal`` is sent to it at the flip; None sends nothing.
+    ``signal`` is sent to it at the flip; None sends nothing.  Its UDP flows stay with it for ``udp``; None: until it is stopped.
     """
 
     grace: float
     timeout: float
     signal: str | None = None
+    udp: float | None = None
 
 
 @dataclass(frozen=True)

@@ -169,10 +169,13 @@ def parse_publish(text: str) -> tuple[PortRequest, ...]:
 
 
 def check_supported(requests: Sequence[PortRequest]) -> None:
-    """Raise ValueError for what docker publishes and hanoverd cannot publish yet: other protocols, IPv6, port 0."""
+    """Raise ValueError for what docker publishes and hanoverd cannot publish: SCTP, IPv6, port 0."""
     for request in requests:
-        if request.container.protocol is not Protocol.TCP:
-            raise ValueError(f"{request.container.protocol} cannot be published yet, only tcp")
+        if request.container.protocol is Protocol.SCTP:
+            raise ValueError(
+                "sctp cannot be published, only tcp and udp: SCTP endpoints tell each other their addresses inside their packets, "
+                "where the kernel does not translate them"
+            )
         if request.address.version != IPv4Address(0).version:
             raise ValueError(
                 f"only IPv4 can be published yet, and {request.address} is IPv6: use an IPv4 address, or none"

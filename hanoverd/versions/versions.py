@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from hanoverd.runtime.errors import (
 )
 from hanoverd.spec.container import ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.names import version_name
-from hanoverd.spec.ports import MOST_EXPOSED, ContainerPort
+from hanoverd.spec.ports import MOST_EXPOSED, ContainerPort, Protocol
 from hanoverd.spec.run.streams import OUTPUT, Stream
 from hanoverd.versions.failures import describe_exit, exit_error, not_ready_error
 from hanoverd.versions.health import Health
@@ -112,7 +112,7 @@ class Versions:
         if recipe.lineage.origin is None:
             recipe = replace(recipe, lineage=replace(recipe.lineage, origin=number))
         self._listed.pop(number, None)
-        ports = tuple(dict.fromkeys(recipe.options.ports)) or _probed_ports(image)
+        ports = _tcp(recipe.options.ports) or _probed_ports(image, recipe.options.ports)
         try:
             container_id = await self._engine.create(
                 container.name, create_body(self.app, number, container.name, recipe), recipe.options.platform
@@ -169,7 +169,7 @@ class Versions:
         recipe = await self.recipe_of(found)
         location = await locate(self._engine, found, address)
         container = replace(container, id=found["Id"])
-        ports = recipe.options.ports or exposed_tcp_ports(found["Config"])
+        ports = _tcp(recipe.options.ports) or exposed_tcp_ports(found["Config"])
         created = Created(container, recipe, ports, created_at(found))
         return self._register(created, found, location, self._new_monitor(container, time.time()))
 
@@ -285,8 +285,18 @@ class Versions:
         return listed
 
 
-def _probed_ports(image: Image) -> tuple[ContainerPort, ...]:
-    """Return the ports of an image to probe if none is published; VersionFailed for none, or too many."""
+def _tcp(ports: Iterable[ContainerPort]) -> tuple[ContainerPort, ...]:
+    """Return the ports that can be probed: a UDP port answers nothing that shows that it is ready."""
+    return tuple(dict.fromkeys(port for port in ports if port.protocol is Protocol.TCP))
+
+
+def _probed_ports(image: Image, published: Collection[ContainerPort]) -> tuple[ContainerPort, ...]:
+    """Return the ports of an image to probe if no TCP port is published; VersionFailed for none, or too many."""
+    if not image.ports and published:
+        raise VersionFailed(
+            f"only UDP ports are published, and the image {image.name.reference} exposes no TCP port, so nothing can show "
+            "that it is ready: let the app answer --status-uri on a TCP port as well, and EXPOSE it in the image or publish it"
+        )
     if not image.ports:
         raise VersionFailed(
             f"no port is published, and the image {image.name.reference} exposes none, so "

@@ -47,6 +47,12 @@ class Server:
                 return
             threading.Thread(target=self.converse, args=(connection, address[0]), daemon=True).start()
 
+    def serve_datagrams(self, bound: socket.socket) -> None:
+        """Answer each datagram, also after SIGTERM: until the process ends."""
+        while True:
+            _, address = bound.recvfrom(2048)
+            bound.sendto(f"{HOSTNAME} {setting('VERSION')} {address[0]}".encode(), address)
+
     def converse(self, connection: socket.socket, client: str) -> None:
         """Answer the requests of one connection."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -137,7 +143,7 @@ def status() -> str:
 
 
 def main() -> None:
-    """Listen on PORTS until SIGTERM."""
+    """Listen on PORTS, and on UDP_PORTS, until SIGTERM."""
     server, ended, listeners = Server(), threading.Event(), []
 
     def on_end(_number: int, _frame: object) -> None:
@@ -162,6 +168,10 @@ def main() -> None:
         server.since = time.monotonic()
         listeners.append(listener)
         threading.Thread(target=server.serve, args=(listener,), daemon=True).start()
+    for port in filter(None, setting("UDP_PORTS").split(",")):
+        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        bound.bind(("0.0.0.0", int(port)))
+        threading.Thread(target=server.serve_datagrams, args=(bound,), daemon=True).start()
     say(f"{HOSTNAME} listens on {setting('PORTS', '80')} as version {setting('VERSION')}")
     while not ended.wait(3600):
         pass

@@ -180,4 +180,4 @@ def _ago(then: float, now: float) -> str:
 
 
 def _port(port: Mapping[str, Any]) -> str:
-    return f"{port['host_ip']}:{port['host_port']}->{port['container_port']}/tcp"
+    return f"{port['host_ip']}:{port['host_port']}->{port['container_port']}/{port.get('protocol', 'tcp')}"

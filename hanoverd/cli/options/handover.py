@@ -93,6 +93,17 @@ connections cannot be counted, and the version always runs for the whole time.""
         place="handover.drain.timeout",
     ),
     Option(
+        name="udp-drain",
+        metavar="DURATION",
+        help="Time for which a replaced version keeps its UDP flows (default: until its drain ends)",
+        text="""\
+A UDP flow is what comes from one port of a client. Clients that keep their port, as those of QUIC do, stay with the
+version that answered them until it has drained, and then move to the live version. With ``0s`` they move within a second
+of the handover, and the old version does not wait for them. It needs the program ``conntrack``.""",
+        value=DURATION,
+        place="handover.drain.udp",
+    ),
+    Option(
         name="drain-signal",
         metavar="SIGNAL",
         help="Signal to send to a version when it is replaced (default: none)",

@@ -32,16 +32,39 @@ class DummyConntrack:
         self.events = events
         self.counts = list(counts)
 
-    async def count(self, addresses: Any) -> int | None:
-        self.events.append(f"count {','.join(addresses)}")
+    async def count(self, addresses: Any, flows_of: Any = ()) -> int | None:
+        self.events.append(f"count {','.join(addresses)}{' and flows' if flows_of else ''}")
         return self.counts.pop(0) if len(self.counts) > 1 else self.counts[0]
+
+
+class DummyFlows:
+    """The version that drains has flows until they are moved."""
+
+    def __init__(self, clock: Clock, *, has_flows: bool) -> None:
+        self.clock = clock
+        self.moved: list[float] = []
+        self.left = ["flow"] if has_flows else []
+
+    def endpoints_of(self, _running: Any) -> list[str]:
+        return self.left
+
+    async def move(self, _running: Any) -> None:
+        if self.left:
+            self.moved.append(round(self.clock.seconds(), 1))
+        self.left = []
 
 
 class Draining:
     """A drain in progress."""
 
     def __init__(
-        self, *counts: int | None, grace: float = 0.0, timeout: float = 60.0, signal: str | None = None
+        self,
+        *counts: int | None,
+        grace: float = 0.0,
+        timeout: float = 60.0,
+        signal: str | None = None,
+        udp: float | None = None,
+        has_flows: bool = False,
     ) -> None:
         self.events: list[str] = []
         self.clock = Clock()
@@ -49,7 +72,9 @@ class Draining:
         engine: Any = DummyEngine(self.events)
         conntrack: Any = DummyConntrack(self.events, *counts)
         self.engine = engine
-        self.drain = Drain(self.clock, engine, conntrack, DrainSpec(grace, timeout, signal))
+        self.flows = DummyFlows(self.clock, has_flows=has_flows)
+        flows: Any = self.flows
+        self.drain = Drain(self.clock, engine, conntrack, flows, DrainSpec(grace, timeout, signal, udp))
 
     def start(self) -> Result:
         return Result(self.drain.wait(self.old))
@@ -146,3 +171,49 @@ def test_a_drain_signal_that_cannot_be_sent_is_logged_and_ends_nothing() -> None
     assert ids(logged) == ["drain_signal_failed"]
     it.wait(0.1)
     assert result.values == [0]
+
+
+def test_flows_stay_with_the_old_version_until_its_drain_ends() -> None:
+    it = Draining(3, timeout=10.0, has_flows=True)
+    result = it.start()
+    it.wait(9.9)
+    assert (result.values, it.flows.moved) == ([], [])
+    it.wait(0.2)
+    # What is left is TCP: the flows were moved, not cut.
+    assert (result.values, it.flows.moved) == ([3], [10.0])
+    assert it.events[-2:] == ["count 172.17.0.1 and flows", "count 172.17.0.1"]
+
+
+def test_flows_move_after_the_time_for_udp_and_are_not_waited_for_after_that() -> None:
+    it = Draining(1, 1, 0, grace=5.0, udp=2.0, has_flows=True)
+    result = it.start()
+    it.wait(1.9)
+    assert it.flows.moved == []
+    it.wait(0.2)
+    assert it.flows.moved == [2.0]
+    it.wait(4)
+    assert result.values == [0]
+    assert not any("flows" in event for event in it.events)
+
+
+def test_flows_can_move_at_once() -> None:
+    it = Draining(0, grace=1.0, udp=0.0, has_flows=True)
+    result = it.start()
+    it.clock.advance(0)
+    assert it.flows.moved == [0.0]
+    it.wait(1)
+    assert result.values == [0]
+    assert it.clock.getDelayedCalls() == []
+
+
+def test_flows_move_when_the_drain_is_cancelled_or_the_version_exits() -> None:
+    it = Draining(1, udp=30.0, has_flows=True)
+    result = it.start()
+    result.work.cancel()
+    assert len(it.flows.moved) == 1
+    assert it.clock.getDelayedCalls() == []
+    gone = Draining(1, udp=30.0, has_flows=True)
+    result = gone.start()
+    exit_of(gone.old, 0)
+    assert len(gone.flows.moved) == 1
+    assert gone.clock.getDelayedCalls() == []

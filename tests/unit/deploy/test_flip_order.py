@@ -19,6 +19,16 @@ class DummyFirewall(Calls):
         await self.call("clear")
 
 
+class DummyFlows:
+    """Without UDP ports."""
+
+    def set_live(self, _running: object, _routes: object = ()) -> None:
+        """Know the live version."""
+
+    async def move_stale(self) -> None:
+        """Move nothing."""
+
+
 class Parts:
     """Routes without ports, and what happened in its order."""
 
@@ -26,7 +36,8 @@ class Parts:
         self.events: list[str] = []
         self.firewall = DummyFirewall(self.events)
         firewall: Any = self.firewall
-        self.routes = Routes(firewall, [])
+        flows: Any = DummyFlows()
+        self.routes = Routes(firewall, [], flows)
 
     def flip(self, number: int, *, may: bool = True) -> Result:
         def may_go_live() -> bool:

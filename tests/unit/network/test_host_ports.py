@@ -10,7 +10,7 @@ import pytest
 
 from hanoverd.network.host_ports import hold_ports, release_ports
 from hanoverd.runtime.errors import PortTaken
-from hanoverd.spec.ports import ContainerPort, HostPort, PortRequest, PublishedPort
+from hanoverd.spec.ports import ContainerPort, HostPort, PortRequest, Protocol, PublishedPort
 
 #: An address that no other process uses: tests run in several at once.
 LOOPBACK = IPv4Address(f"127.78.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}")
@@ -48,7 +48,10 @@ def test_a_held_port_refuses_others_and_their_clients(free: int) -> None:
 
 
 def test_a_port_that_another_listens_on_is_refused(free: int) -> None:
-    with socket.create_server((str(LOOPBACK), free)), pytest.raises(PortTaken, match="another program listens on it"):
+    with (
+        socket.create_server((str(LOOPBACK), free)),
+        pytest.raises(PortTaken, match=rf"process {os.getpid()} \(.*\) listens on it"),
+    ):
         hold_ports([at(free)])
 
 
@@ -123,3 +126,64 @@ def test_all_are_let_go_when_one_cannot_be_held(free: int) -> None:
     with pytest.raises(PortTaken, match="not an address of this host"):
         hold_ports([at(free), PortRequest(WEB, range(free, free + 1), IPv4Address("203.0.113.1"))])
     release_ports(hold_ports([at(free)]))
+
+
+UDP = ContainerPort(53, Protocol.UDP)
+
+
+def udp_socket(number: int, *, reuse: bool = False) -> socket.socket:
+    """A UDP socket that is bound to the port."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+        bound.bind((str(LOOPBACK), number))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def test_a_held_udp_port_refuses_others_and_their_clients(free: int) -> None:
+    [held] = hold_ports([PortRequest(UDP, range(free, free + 1), LOOPBACK)])
+    for reuse in (False, True):
+        with pytest.raises(OSError, match="in use"):
+            udp_socket(free, reuse=reuse)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        client.connect((str(LOOPBACK), free))
+        client.send(b"to nobody")
+        # The port is unreachable: not swallowed, which would be a timeout.
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(1)
+    release_ports([held])
+    udp_socket(free).close()
+
+
+def test_a_udp_port_that_another_receives_on_is_refused(free: int) -> None:
+    with udp_socket(free, reuse=True), pytest.raises(PortTaken, match=rf"process {os.getpid()} \(.*\) listens on it"):
+        hold_ports([PortRequest(UDP, range(free, free + 1), LOOPBACK)])
+
+
+def test_a_port_can_be_held_for_each_protocol(free: int) -> None:
+    held = hold_ports([at(free), PortRequest(UDP, range(free, free + 1), LOOPBACK)])
+    assert [port.published.host.protocol for port in held] == [Protocol.TCP, Protocol.UDP]
+    release_ports(held)
+
+
+def test_any_udp_port_means_a_free_one() -> None:
+    held = hold_ports([PortRequest(UDP, address=LOOPBACK), PortRequest(UDP, address=LOOPBACK)])
+    assert len({port.published.host.number for port in held}) == 2
+    release_ports(held)
+
+
+def test_a_port_of_just_closed_connections_is_held_against_programs_that_reuse_addresses(free: int) -> None:
+    with socket.create_server((str(LOOPBACK), free)) as listener:
+        client = socket.create_connection((str(LOOPBACK), free))
+        served, _ = listener.accept()
+        served.close()
+        client.close()
+    held = hold_ports([at(free)])
+    # create_server sets SO_REUSEADDR.
+    with pytest.raises(OSError, match="in use"):
+        socket.create_server((str(LOOPBACK), free))
+    release_ports(held)

@@ -16,6 +16,7 @@ from twisted.trial.unittest import TestCase
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.routes import Flip, Routes
 from hanoverd.network.rules import Route
+from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.runtime.errors import FirewallError
 from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
@@ -127,7 +128,7 @@ class RoutesTests(TestCase):
         self.fake = FakeFirewall(Path(folder.name))
         ports = [PublishedPort(HostPort(ANY_IPV4, port), ContainerPort(to)) for port, to in ((8080, 80), (8443, 443))]
         self.firewall = Firewall(REACTOR, self.fake.environ, "app")
-        self.routes = Routes(self.firewall, ports)
+        self.routes = Routes(self.firewall, ports, UdpFlows(REACTOR, self.fake.environ, ports))
 
     def destinations(self) -> list[str]:
         """The destinations of the rules for clients elsewhere."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 
 from hypothesis import given
@@ -22,7 +22,7 @@ from hanoverd.network.rules import (
     published_ports,
     routed_version,
 )
-from hanoverd.spec.ports import ANY_IPV4, HIGHEST_PORT, LOOPBACK, ContainerPort, HostPort, PublishedPort
+from hanoverd.spec.ports import ANY_IPV4, HIGHEST_PORT, LOOPBACK, ContainerPort, HostPort, Protocol, PublishedPort
 from tests.fakes import table as fake
 
 APP, OTHER = "web", "api"
@@ -32,8 +32,16 @@ OWN = chains_of(APP)
 Chains = dict[str, list[str]]
 
 NUMBERS = st.integers(1, HIGHEST_PORT)
-HOST_PORTS = st.builds(HostPort, st.just(ANY_IPV4) | st.ip_addresses(v=4), NUMBERS)
-PORTS = st.builds(PublishedPort, HOST_PORTS, st.builds(ContainerPort, NUMBERS))
+PROTOCOLS = st.sampled_from([Protocol.TCP, Protocol.UDP])
+PORTS = st.builds(
+    lambda address, number, container, protocol: PublishedPort(
+        HostPort(address, number, protocol), ContainerPort(container, protocol)
+    ),
+    st.just(ANY_IPV4) | st.ip_addresses(v=4),
+    NUMBERS,
+    NUMBERS,
+    PROTOCOLS,
+)
 ROUTES = st.lists(
     st.builds(Route, PORTS, st.ip_addresses(v=4).map(str), st.none() | st.builds(HostPort, st.just(LOOPBACK), NUMBERS)),
     max_size=4,
@@ -172,3 +180,40 @@ def test_a_route_to_another_version_or_port_is_a_problem(
 
 def empty() -> Chains:
     return {name: [] for name in fake.BUILT_IN}
+
+
+#: What another program can make of a rule of ours, in a way that changes which packets it matches or where they go.
+TAMPERINGS = st.sampled_from(
+    [
+        lambda text: f"-s 10.0.0.0/8 {text}",
+        lambda text: f"-i eth0 {text}",
+        lambda text: f"! -s 10.0.0.1/32 {text}",
+        lambda text: (
+            text.replace("-p tcp -m tcp", "-p udp -m udp") if "-p tcp" in text else f"-m mark --mark 0x1 {text}"
+        ),
+        lambda text: (
+            text.replace("-p udp -m udp", "-p tcp -m tcp") if "-p udp" in text else f"-m mark --mark 0x1 {text}"
+        ),
+        lambda text: text.replace("--dst-type", "! --dst-type") if "--dst-type" in text else f"-i lo {text}",
+        lambda text: text.replace(" -j ", " -g ") if "--dst-type" in text else f"{text} --random",
+    ]
+)
+
+
+@given(VERSIONS, ROUTES.filter(bool), TAMPERINGS, st.data())
+def test_any_rule_that_was_changed_is_found_and_repaired(
+    version: str, routes: Sequence[Route], tamper: Callable[[str], str], data: st.DataObject
+) -> None:
+    right = apply(empty(), plan_routes(APP, version, routes, parsed(empty())))
+    chain = data.draw(st.sampled_from([OWN.incoming, OWN.local, *(hook for hook, _ in OWN.hooks)]))
+    place = data.draw(st.integers(0, len(right[chain]) - 1))
+    wrong = {name: list(rules) for name, rules in right.items()}
+    wrong[chain][place] = tamper(right[chain][place])
+    assert find_problem(APP, version, routes, parsed(wrong)) is not None
+    assert apply(wrong, plan_routes(APP, version, routes, parsed(wrong))) == right
+
+
+@given(VERSIONS, ROUTES)
+def test_each_rule_matches_its_protocol(version: str, routes: Sequence[Route]) -> None:
+    rules = parse_table(plan_routes(APP, version, routes)).rules_of(OWN.incoming)
+    assert [rule.value("-p") for rule in rules] == [route.port.host.protocol for route in routes]

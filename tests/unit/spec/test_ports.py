@@ -96,7 +96,6 @@ def test_what_cannot_be_published_is_refused_in_dockers_words(text: str, message
     ("text", "message"),
     [
         ("9000:0", "invalid containerPort: 0 (no server can be reached on port 0)"),
-        ("9000:7000/UDP", "udp cannot be published yet, only tcp"),
         (
             "[fe80::1]:9000:7000",
             "only IPv4 can be published yet, and fe80::1 is IPv6: use an IPv4 address, or none",

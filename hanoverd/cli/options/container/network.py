@@ -132,13 +132,13 @@ NETWORK = (
         name="publish",
         letter="p",
         kind=Kind.REPEATED,
-        metavar="[HOSTIP:][HOSTPORT:]PORT[/tcp]",
+        metavar="[HOSTIP:][HOSTPORT:]PORT[/tcp|udp]",
         help="Publish a container's port on the host",
         text="""\
 ``8080:80``, ``127.0.0.1:8080:80``, ``8080-8082:80-82`` (three ports), ``8080-8090:80`` (one free port of these), ``80``
-(any free port), ``published=8080,target=80``. hanoverd holds the host port while it runs. A port that hanoverd picks
-stays the same for all versions. New connections go to the new version when it is ready. The image does not have to
-EXPOSE the port. Only TCP over IPv4 is supported so far.""",
+(any free port), ``53:53/udp``, ``published=8080,target=80``. hanoverd holds the host port while it runs. A port that
+hanoverd picks stays the same for all versions. New connections go to the new version when it is ready; for UDP, see also
+``--udp-drain``. The image does not have to EXPOSE the port. Only TCP and UDP over IPv4 are supported so far.""",
         value=replace(plain(parse_publish, is_late=True, join=_join_published), engine=check_supported),
         place="ports",
     ),

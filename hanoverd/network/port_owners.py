@@ -1,0 +1,68 @@
+"""Which sockets and processes have a port of the host, from the kernel's files in /proc (proc(5), net/tcp)."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from hanoverd.network.bridge import PROC
+from hanoverd.spec.ports import HostPort, Protocol
+
+#: The states of a socket (include/net/tcp_states.h); a UDP socket that receives from everybody is in CLOSE.
+LISTEN, TIME_WAIT, CLOSE = "0A", "06", "07"
+
+
+def sockets_on(host: HostPort, state: str, proc: Path = PROC) -> Iterator[str]:
+    """Yield the inodes of the sockets on this port, at this address or all addresses, that are in ``state``."""
+    for table in (host.protocol, f"{host.protocol}6"):
+        try:
+            lines = (proc / "net" / table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            _, local, _, found, _, _, _, _, _, inode, *_ = line.split()
+            address, _, number = local.partition(":")
+            if found != state or int(number, 16) != host.number:
+                continue
+            # An IPv6 socket may accept IPv4 too: the last 32 bits are the IPv4 address then, and 0 at all addresses.
+            ip = IPv4Address(struct.pack("=I", int(address[-8:], 16)))
+            if host.conflicts_with(HostPort(ip, host.number, host.protocol)):
+                yield inode
+
+
+def owner_of(host: HostPort, proc: Path = PROC) -> str | None:
+    """Return the process that listens on this port, for people: ``process 12 (nginx)``; None if not known.
+
+    Other users' processes are known to root only.
+    """
+    state = CLOSE if host.protocol is Protocol.UDP else LISTEN
+    wanted = {f"socket:[{inode}]" for inode in sockets_on(host, state, proc)}
+    if not wanted:
+        return None
+    for process in sorted((one for one in proc.iterdir() if one.name.isdecimal()), key=lambda one: int(one.name)):
+        if _has_file(process, wanted):
+            return f"process {process.name} ({_command(process)})"
+    return None
+
+
+def _has_file(process: Path, wanted: set[str]) -> bool:
+    try:
+        return any(str(file.readlink()) in wanted for file in (process / "fd").iterdir())
+    except OSError:
+        return False  # It has ended, or is another user's.
+
+
+def _command(process: Path) -> str:
+    """Return the name of a process; not its arguments, which may be secret. Docker's proxy also names its container."""
+    try:
+        name = (process / "comm").read_text(errors="replace").strip()
+        arguments = (process / "cmdline").read_text(errors="replace") if name == "docker-proxy" else ""
+    except OSError:
+        return "?"
+    container = re.search(r"-container-ip\0(\S+?)\0", arguments)
+    if container is not None:
+        return f"{name}: Docker publishes it for the container at {container[1]}"
+    return "".join(character if character.isprintable() else "?" for character in name)

@@ -1,0 +1,181 @@
+"""Who reaches the live version over which protocol: real clients from every origin, each across a handover."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.integration.asking import eventually
+from tests.integration.conftest import StartDaemon
+from tests.lab.clients import ANSWERS_WITHIN, Asker
+from tests.lab.host import Lab
+from tests.lab.images import write_app
+
+PROTOCOLS = ("tcp", "udp")
+
+#: Runs a command where a client is.
+Prefix = Callable[[list[str]], list[str]]
+
+#: The gateway of the default bridge, which is an address of the host too.
+GATEWAY = "172.17.0.1"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a client is, and the address that it asks."""
+
+    place: str
+    address: str
+
+
+#: From where the live version is reached over each of ``PROTOCOLS``.
+REACHES = (
+    Origin("client", Lab.host_ip),
+    Origin("host", "127.0.0.1"),
+    Origin("host", "127.0.0.2"),
+    Origin("host", Lab.host_ip),
+    Origin("host", GATEWAY),
+)
+
+
+def place(lab: Lab, name: str) -> Prefix:
+    """Return how a command is run at a place."""
+    return {"client": lab.in_client, "host": lab.in_host}[name]
+
+
+def answers(lab: Lab, origin: Origin, protocol: str, port: int = 8080) -> list[str]:
+    """Ask once or twice, and return the answers."""
+    return [answer for _, answer in Asker(place(lab, origin.place), protocol, origin.address, str(port)).finish()]
+
+
+@pytest.fixture
+def echo(app_folder: Path) -> Path:
+    """The folder of an app that answers on port 80, over TCP and UDP."""
+    write_app(app_folder, env={"UDP_PORTS": "80"})
+    return app_folder
+
+
+def test_every_origin_reaches_the_live_version_across_a_handover(lab: Lab, echo: Path, daemon: StartDaemon) -> None:
+    with daemon("-p8080:80", "-p8080:80/udp", "--udp-drain=0s", "--keep-versions=0", cwd=echo) as hanoverd:
+        hanoverd.wait_live("app-0")
+        askers = {
+            (origin, protocol): Asker(place(lab, origin.place), protocol, origin.address, "8080")
+            for origin in REACHES
+            for protocol in PROTOCOLS
+        }
+        hanoverd.hup()
+        hanoverd.wait_live("app-1")
+        hanoverd.wait_gone("app-0")
+        for cell, asker in askers.items():
+            names = [answer for _, answer in asker.finish()]
+            assert (set(names), names[0], names[-1]) == ({"app-0", "app-1"}, "app-0", "app-1"), cell
+            # Never back to the old version.
+            assert names == sorted(names), cell
+        assert hanoverd.status()["repairs"] == 0
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_only_the_published_address_is_reached(lab: Lab, echo: Path, daemon: StartDaemon, protocol: str) -> None:
+    with daemon(f"-p127.0.0.1:8080:80/{protocol}", cwd=echo) as hanoverd:
+        hanoverd.wait_live("app-0")
+        assert set(answers(lab, Origin("host", "127.0.0.1"), protocol)) == {"app-0"}
+        for origin in (Origin("client", Lab.host_ip), Origin("host", Lab.host_ip), Origin("host", "127.0.0.2")):
+            assert set(answers(lab, origin, protocol)) == {"ConnectionRefusedError"}, origin
+
+
+def test_a_port_is_published_for_its_protocol_only(lab: Lab, echo: Path, daemon: StartDaemon) -> None:
+    with daemon("-p8080:80/udp", cwd=echo) as hanoverd:
+        hanoverd.wait_live("app-0")
+        for origin in REACHES:
+            assert set(answers(lab, origin, "udp")) == {"app-0"}
+            assert set(answers(lab, origin, "tcp")) == {"ConnectionRefusedError"}
+
+
+def test_an_app_that_has_udp_ports_only_cannot_be_ready(lab: Lab, echo: Path, daemon: StartDaemon) -> None:
+    write_app(echo, expose=(), env={"UDP_PORTS": "80"})
+    with daemon("-p8080:80/udp", cwd=echo) as hanoverd:
+        assert "EXPOSE it in the image or publish it" in hanoverd.wait_event("failed", version="app-0")["error"]
+
+
+FLOW_PORT = "4567"
+
+
+@contextmanager
+def flows(lab: Lab) -> Iterator[dict[Origin, Asker]]:
+    """Clients that keep their source port, one at each origin."""
+    ports = iter(range(int(FLOW_PORT), 65535))
+    yield {
+        origin: Asker(place(lab, origin.place), "udp", origin.address, "8080", str(next(ports))) for origin in REACHES
+    }
+
+
+def test_with_udp_drain_0_a_flow_moves_within_a_second_of_the_flip(lab: Lab, echo: Path, daemon: StartDaemon) -> None:
+    options = ("-p8080:80/udp", "--udp-drain=0s", "--overlap-grace-duration=3s", "--keep-versions=0")
+    with daemon(*options, cwd=echo) as hanoverd:
+        hanoverd.wait_live("app-0")
+        with flows(lab) as askers:
+            hanoverd.hup()
+            hanoverd.wait_live("app-1")
+            flipped = time.monotonic()
+            hanoverd.wait_gone("app-0")
+            for origin, asker in askers.items():
+                found = asker.finish()
+                assert {answer for _, answer in found} == {"app-0", "app-1"}, (origin, found)
+                assert all(answer == "app-1" for seconds, answer in found if seconds > flipped + 1), (origin, found)
+
+
+def test_by_default_a_flow_stays_until_the_drain_ends(lab: Lab, echo: Path, daemon: StartDaemon) -> None:
+    options = ("-p8080:80/udp", "--drain-timeout=4s", "--keep-versions=0")
+    with daemon(*options, cwd=echo) as hanoverd:
+        hanoverd.wait_live("app-0")
+        with flows(lab) as askers:
+            hanoverd.hup()
+            hanoverd.wait_live("app-1")
+            flipped = time.monotonic()
+            hanoverd.wait_event("drained", version="app-0")
+            drained = time.monotonic()
+            assert drained > flipped + 3
+            hanoverd.wait_gone("app-0")
+            for origin, asker in askers.items():
+                found = asker.finish()
+                early = {answer for seconds, answer in found if seconds < flipped + 3}
+                late = {answer for seconds, answer in found if seconds > drained}
+                assert (early, late) == ({"app-0"}, {"app-1"}), (origin, found)
+
+
+def test_a_flow_that_found_no_version_reaches_the_first_one(lab: Lab, echo: Path, daemon: StartDaemon) -> None:
+    write_app(echo, env={"UDP_PORTS": "80", "READY_AFTER": "2"})
+    with daemon("-p8080:80/udp", cwd=echo) as hanoverd:
+        hanoverd.wait_event("running")
+        with flows(lab) as askers:
+            hanoverd.wait_live("app-0")
+            flipped = time.monotonic()
+            eventually(lambda: time.monotonic() > flipped + 2 * ANSWERS_WITHIN)
+            for origin, asker in askers.items():
+                found = asker.finish()
+                assert found[0][1] == "ConnectionRefusedError", origin
+                # The kernel limits how many ICMP messages it sends: a question before the flip may have no answer at all.
+                late = {answer for seconds, answer in found if seconds > flipped + ANSWERS_WITHIN + 0.5}
+                assert late == {"app-0"}, (origin, found)
+
+
+def test_a_host_port_that_equals_the_containers_has_no_flow_caught_by_late_answers(
+    lab: Lab, echo: Path, daemon: StartDaemon
+) -> None:
+    options = ("-p80:80/udp", "--udp-drain=0s", "--keep-versions=0")
+    with daemon(*options, cwd=echo) as hanoverd:
+        hanoverd.wait_live("app-0")
+        askers = [Asker(lab.in_client, "udp", lab.host_ip, "80", str(port)) for port in range(5000, 5008)]
+        for number in (1, 2, 3):
+            hanoverd.hup()
+            hanoverd.wait_live(f"app-{number}")
+            hanoverd.wait_gone(f"app-{number - 1}")
+        for asker in askers:
+            names = [answer for _, answer in asker.finish()]
+            assert names[-1] == "app-3", names
+            assert set(names) <= {f"app-{number}" for number in range(4)}, names
