@@ -31,6 +31,7 @@ from hanoverd.images.wiring import ObtainReactor, make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_ports, release_ports
 from hanoverd.network.name_lock import lock_name
+from hanoverd.network.port_memory import PortMemory
 from hanoverd.network.preflight import check_claims, check_firewall
 from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import HookReactor, Hooks
@@ -40,7 +41,7 @@ from hanoverd.runtime.reactors import ServerReactor
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import handle_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
-from hanoverd.runtime.state_folder import number_file_of, state_folder
+from hanoverd.runtime.state_folder import number_file_of, port_file_of, state_folder
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.app import AppSpec
@@ -191,6 +192,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             reason=lock.ignored,
         )
     held: list[HeldPort] = []
+    memory = PortMemory(port_file_of(state_folder(environ, os.geteuid()), spec.name))
 
     def release() -> None:
         release_ports(held)
@@ -198,11 +200,12 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
 
     try:
         rules = check_firewall(environ)
-        held += hold_ports(spec.ports, published_ports(spec.name, rules))
+        held += hold_ports(spec.ports, [*published_ports(spec.name, rules), *memory.read()])
         ports = [port.published for port in held]
         check_claims(spec.name, ports, rules)
         check_engine(address, spec.container.settings)
         ask_engine(address, spec.name, spec.container)
+        memory.save(spec.ports, ports)
         if spec.cidfile:
             CidFile(Path(spec.cidfile), spec.name).check(partial(find_container, address))
         app = App(

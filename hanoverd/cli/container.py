@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -190,16 +191,18 @@ def _check_cidfile(given: Given) -> None:
     if not given.value("cidfile"):
         return
     path = given.texts("cidfile")[-1]
-    if given.context.exists(path):
+    try:
+        if not given.context.exists(path):
+            if not given.context.exists(str(PurePosixPath(path).parent)):
+                raise FileNotFoundError(ENOENT, "no such file or directory")
+            return
         # An earlier run may have left it; the daemon asks the engine whose container it names.
-        is_id = given.context.is_regular(path) and is_container_id(
-            given.context.open_file(path).decode(errors="replace")
-        )
-        if not is_id:
-            raise ValueError(f"container ID file found, make sure the other container isn't running or delete {path}")
-        return
-    if not given.context.exists(str(PurePosixPath(path).parent)):
-        raise ValueError(f"failed to create the container ID file: open {path}: no such file or directory")
+        if given.context.is_regular(path) and is_container_id(given.context.open_file(path).decode(errors="replace")):
+            return
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ValueError(f"failed to create the container ID file: open {path}: {reason}") from None
+    raise ValueError(f"container ID file found, make sure the other container isn't running or delete {path}")
 
 
 def _check_attach(given: Given) -> None:

@@ -78,11 +78,11 @@ class App:
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
-        flows = UdpFlows(reactor, environ, ports)
-        self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports, flows, spec.container.reachability)
+        firewall, flows = Firewall(reactor, environ, spec.name), UdpFlows(reactor, environ, ports)
+        self.routes = routes = Routes(firewall, ports, flows, spec.container.reachability)
         if spec.cidfile:
             routes.on_live = CidFile(Path(spec.cidfile), spec.name).follow
-        self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=flows.has_ports)
+        self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=routes.flows.has_ports)
         self._hooks = hooks
         self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)
         self.retention = Retention(
@@ -95,7 +95,7 @@ class App:
             lambda number: send(Gone(number)),
             lambda: send(PruneFailed()),
         )
-        drain = Drain(reactor, engine, conntrack, flows, spec.handover.drain_after_settling)
+        drain = Drain(reactor, engine, conntrack, routes.flows, spec.handover.drain_after_settling)
         self.retirement = Retirement(
             reactor, versions, stopper, drain, self.retention, self.reporter, self._state, send
         )

@@ -74,8 +74,11 @@ class Drain:
             # After its exit, another container may have its address, and the connections.
             left = 0 if old.has_exited else await self._conntrack.count(old.addresses, flows_of)
             remaining = begun + self._spec.timeout - self._clock.seconds()
+            if old.has_exited:
+                return left
             # Flows that are left at the time limit are not cut: they move.
-            if left == 0 or old.has_exited or (remaining <= 0 and not flows_of):
+            if left == 0 or (remaining <= 0 and not flows_of):
+                await self._conntrack.forget_finished(old.addresses)
                 return left
             await self._sleep(old, min(delays.next(), max(0.0, remaining)))
 

@@ -158,8 +158,9 @@ EVENTS = (
     _kind("routes_failed", "app error", "The rules could not be removed."),
     _kind("conntrack_unavailable", "reason", "Connections cannot be counted on this host."),
     _kind("count_failed", "reason", "Connections could not be counted this time."),
-    _kind("connections_not_forgotten", "address error", "Connections to a dead version were not deleted."),
+    _kind("connections_not_forgotten", "address error", "Connections to an old version were not deleted."),
     _kind("udp_flows_not_moved", "reason", "UDP flows of replaced versions could not be moved to the live one."),
+    _kind("ports_not_remembered", "path reason", "The host ports that were picked could not be read or saved."),
     # Hooks and notifications.
     _kind(HOOK_OUTPUT, "hook position line", "A hook printed a line."),
     _kind("hook_output_dropped", "hook position count", "A hook prints too much: so many lines were dropped."),

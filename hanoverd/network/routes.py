@@ -57,8 +57,9 @@ class Routes:
     ) -> None:
         self._firewall = firewall
         self._ports = ports
-        self._flows = flows
         self._reachability = reachability
+        #: The UDP flows to the ports.
+        self.flows = flows
         self._lock = DeferredLock()
         #: The versions that are routed to; empty without routes.
         self.live: tuple[Live, ...] = ()
@@ -91,7 +92,7 @@ class Routes:
                 return None
             live, routes = Live(ready.running), self.routes_to(ready.running)
             await self._firewall.route(ready.name, routes)
-            self._flows.set_live(ready.running, routes)
+            self.flows.set_live(ready.running, routes)
             flip = Flip(live, self.live)
             self._set_live(live)
             on_flipped(flip)
@@ -99,7 +100,7 @@ class Routes:
 
         flipped = await shielded(self._exclusively(flip))
         if flipped is not None:
-            await shielded(Deferred.fromCoroutine(self._flows.move_stale()))
+            await shielded(Deferred.fromCoroutine(self.flows.move_stale()))
         return flipped
 
     async def unroute(self, number: int | None = None) -> None:
@@ -111,7 +112,7 @@ class Routes:
         async def unroute() -> None:
             if number is None or number in {live.number for live in self.live}:
                 self.live = ()
-                self._flows.set_live(None)
+                self.flows.set_live(None)
                 self.on_live(self.live)
                 await self._firewall.clear()
 
@@ -120,7 +121,7 @@ class Routes:
     def adopt(self, running: Running) -> Live:
         """Take ``running`` as live, because the rules of an earlier run route to it; they are not changed."""
         live = Live(running)
-        self._flows.set_live(running, self.routes_to(running) if self.has_ports_of(running) else ())
+        self.flows.set_live(running, self.routes_to(running) if self.has_ports_of(running) else ())
         self._set_live(live)
         return live
 

@@ -24,6 +24,11 @@ def state_folder(environ: Mapping[str, str], uid: int) -> Path:
     return Path(environ.get("HOME") or "/", ".local/state/hanoverd")
 
 
+def port_file_of(folder: Path, app: str) -> Path:
+    """Return the file that holds the host ports that were picked for an app."""
+    return folder / f"{app}.ports"
+
+
 def number_file_of(folder: Path, app: str) -> Path:
     """Return the file that holds the number of an app's next version."""
     return folder / f"{app}.next-version"

@@ -15,7 +15,7 @@ from hanoverd.network.iptables import commit, delete, delete_chain, parse_table
 from hanoverd.network.rules import Claim, Route, RoutedVersion, claims, plan_nothing
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import FirewallError
-from hanoverd.spec.ports import LOOPBACK, ContainerPort, HostPort, PublishedPort
+from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, ContainerPort, HostPort, Protocol, PublishedPort
 
 REACTOR: Any = reactor
 
@@ -58,6 +58,39 @@ class FirewallContract(TestCase):
         for _ in range(2):
             await firewall.clear()
             self.assertEqual(self.rules(), [])
+
+    async def test_500_ports_of_both_protocols_move_in_one_commit(self) -> None:
+        firewall, number = self.firewall(), 250
+        for container in (2, 3):
+            routes = [
+                Route(
+                    PublishedPort(HostPort(ANY_IPV4, 8000 + index, protocol), ContainerPort(8000 + index, protocol)),
+                    f"172.17.0.{container}",
+                    HostPort(LOOPBACK, 32768 + index, protocol),
+                )
+                for index in range(number)
+                for protocol in (Protocol.TCP, Protocol.UDP)
+            ]
+            await firewall.route(f"app-{container}", routes)
+            self.assertEqual(
+                self.destinations(), [f"172.17.0.{container}:{8000 + index // 2}" for index in range(2 * number)]
+            )
+            # Each option of each rule is printed as it was written.
+            self.assertIsNone(await firewall.repair())
+        await firewall.clear()
+        self.assertEqual(self.rules(), [])
+
+    async def test_a_rule_of_another_protocol_is_repaired(self) -> None:
+        firewall = self.firewall()
+        await firewall.route("app-0", [route(8080, 2)])
+        chain = f"HANOVERD-{APP}-IN"
+        [rule] = [line for line in self.rules() if line.startswith(f"-A {chain}")]
+        udp = rule.replace("-p tcp -m tcp", "-p udp -m udp")
+        self.restore(f"*nat\n-D {rule[3:]}\n{udp}\nCOMMIT\n")
+        self.assertEqual(await firewall.repair(), f"the rules in the chain {chain} were changed")
+        self.assertIn(rule, self.rules())
+        self.assertNotIn(udp, self.rules())
+        await firewall.clear()
 
     async def test_a_host_address_and_what_it_claims(self) -> None:
         firewall = self.firewall()

@@ -179,3 +179,44 @@ def test_a_host_port_that_equals_the_containers_has_no_flow_caught_by_late_answe
             names = [answer for _, answer in asker.finish()]
             assert names[-1] == "app-3", names
             assert set(names) <= {f"app-{number}" for number in range(4)}, names
+
+
+def test_ranges_of_both_protocols_move_together(lab: Lab, echo: Path, daemon: StartDaemon) -> None:
+    numbers = [str(number) for number in range(8000, 8011)]
+    write_app(echo, env={"PORTS": ",".join(numbers), "UDP_PORTS": ",".join(numbers)})
+    options = ("-p8000-8010:8000-8010", "-p8000-8010:8000-8010/udp", "--udp-drain=0s")
+    with daemon(*options, cwd=echo) as hanoverd:
+        for version in ("app-0", "app-1"):
+            hanoverd.wait_live(version)
+            for protocol in PROTOCOLS:
+                for number in numbers:
+                    origin = Origin("client", Lab.host_ip)
+                    assert answers(lab, origin, protocol, int(number))[-1] == version, (protocol, number)
+            hanoverd.hup()
+
+
+def test_host_ports_that_were_picked_are_kept_over_versions_and_restarts(
+    lab: Lab, echo: Path, daemon: StartDaemon
+) -> None:
+    options, found = ("-p80", "-p80/udp", "--name=picked"), []
+    for version in ("picked-0", "picked-2"):
+        # All of it is stopped and removed in between.
+        with daemon(*options, cwd=echo) as hanoverd:
+            hanoverd.wait_live(version)
+            hanoverd.hup()
+            hanoverd.wait_event("live", after=hanoverd.wait_live(version))
+            found.append({port["protocol"]: port["host_port"] for port in hanoverd.status()["ports"]})
+        assert lab.containers("picked") == []
+    assert found[0] == found[1]
+    assert set(found[0]) == set(PROTOCOLS)
+
+
+def test_a_port_that_docker_publishes_is_refused_with_its_container(lab: Lab, echo: Path, daemon: StartDaemon) -> None:
+    with daemon("-p80/udp", "--name=proxied", cwd=echo) as hanoverd:
+        hanoverd.wait_live("proxied-0")
+        # The engine's own proxy for it, on loopback.
+        [proxied] = [one for one in lab.containers("proxied") if one["State"] == "running"]
+        [number] = [port["PublicPort"] for port in proxied["Ports"] if "PublicPort" in port]
+        with daemon(f"-p127.0.0.1:{number}:80/udp", "--name=second", cwd=echo, log_format="text") as second:
+            assert second.wait() != 0
+            assert "docker-proxy: Docker publishes it for the container at 172.17." in second.log()

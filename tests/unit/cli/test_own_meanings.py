@@ -50,6 +50,7 @@ def test_what_two_versions_cannot_share_needs_disable_overlap(line: str, reason:
         ("--name web --volumes-from web-3-kept:ro", "--volumes-from: web-3-kept is a version of web itself"),
         ("--name web --link /web-3:old", "--link: /web-3 is a version of web itself"),
         ("-m 99999999999999999999", "invalid size: '99999999999999999999' (it is too large)"),
+        (f"--cidfile {'x' * 300}", f"failed to create the container ID file: open {'x' * 300}: file name too long"),
         ("--cidfile .", "container ID file found, make sure the other container isn't running or delete"),
     ],
 )
@@ -157,3 +158,10 @@ def test_a_cidfile_of_an_earlier_run_is_accepted(text: str, is_accepted: bool, t
         with pytest.raises(UsageError, match="container ID file found, make sure"):
             dry_run(line, tmp_path, {})
     assert (tmp_path / "cid").read_text() == text
+
+
+def test_the_dry_run_shows_what_is_for_hanoverd_itself_among_its_settings(tmp_path: Path) -> None:
+    line = ["-p", "8080:80", "-a", "stdout", "--cidfile", "cid", "-v", "/a:/b", "img"]
+    settings = dry_run(line, tmp_path, {})["settings"]
+    assert (settings["publish"], settings["attach"], settings["cidfile"]) == (["8080:80"], ["stdout"], "cid")
+    assert "volume" not in settings

@@ -6,6 +6,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hanoverd.network.chains import LONGEST_CHAIN_NAME, chains_of
 from hanoverd.network.iptables import Table, parse_table
@@ -174,6 +176,23 @@ def test_an_app_that_is_called_as_another_is_cut_gets_chains_of_its_own() -> Non
 )
 def test_names_keep_the_chains_that_they_have_had(app: str, chain: str) -> None:
     assert chains_of(app).incoming == chain
+
+
+def test_no_name_that_is_cut_has_the_chains_of_another_app() -> None:
+    assert chains_of("abcdefgh-production-shop").incoming == "HANOVERD-abcdefgh-3e302d-IN"
+    assert chains_of("abcdefgh-3e302d").incoming == "HANOVERD-abcdefgh+3e302d-IN"
+
+
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9_.-]{1,30}", fullmatch=True)
+
+
+@given(NAMES, NAMES)
+def test_no_two_apps_share_a_chain(one: str, other: str) -> None:
+    # Also the name that the one's chain has.
+    shown = chains_of(one).incoming.removeprefix("HANOVERD-").removesuffix("-IN")
+    for app in {other, shown} - {one}:
+        own, others = chains_of(one), chains_of(app)
+        assert len({own.incoming, own.local, others.incoming, others.local}) == 4
 
 
 def test_long_names_that_start_alike_get_chains_of_their_own() -> None:

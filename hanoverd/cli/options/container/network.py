@@ -137,7 +137,7 @@ NETWORK = (
         text="""\
 ``8080:80``, ``127.0.0.1:8080:80``, ``8080-8082:80-82`` (three ports), ``8080-8090:80`` (one free port of these), ``80``
 (any free port), ``53:53/udp``, ``published=8080,target=80``. hanoverd holds the host port while it runs. A port that
-hanoverd picks stays the same for all versions. New connections go to the new version when it is ready; for UDP, see also
+hanoverd picks stays the same for all versions, and after a restart. New connections go to the new version when it is ready; for UDP, see also
 ``--udp-drain``. The image does not have to EXPOSE the port. Only TCP and UDP over IPv4 are supported so far.""",
         value=replace(plain(parse_publish, is_late=True, join=_join_published), engine=check_supported),
         place="ports",
