@@ -131,6 +131,8 @@ def test_an_app_on_the_hosts_network_is_handed_over_and_taken_over_without_rules
         # Whoever runs hanoverd next finds the version by its container alone.
         hanoverd.kill()
     assert ask(lab.in_client, HOST_URL) != ""
+    code, shown, _ = run_to_end(lab, ("status", "onhost"), app_folder)
+    assert (code, "at 127.0.0.1" in shown) == (0, True)
     with daemon(*line, cwd=app_folder) as hanoverd:
         hanoverd.wait_event("adopted", version="onhost-1")
         hanoverd.wait_live("onhost-2")
