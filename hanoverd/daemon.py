@@ -45,6 +45,7 @@ from hanoverd.runtime.state_folder import number_file_of, port_file_of, state_fo
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.app import AppSpec
+from hanoverd.spec.ports import certain_ports
 from hanoverd.spec.source_name import IMAGE, SourceName
 
 if TYPE_CHECKING:
@@ -200,6 +201,8 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
 
     try:
         rules = check_firewall(environ)
+        # First, because it can name the other app.
+        check_claims(spec.name, certain_ports(spec.ports), rules)
         held += hold_ports(spec.ports, [*published_ports(spec.name, rules), *memory.read()])
         ports = [port.published for port in held]
         check_claims(spec.name, ports, rules)
