@@ -23,7 +23,7 @@ from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
-from hanoverd.docker.preflight import check_engine, find_container
+from hanoverd.docker.preflight import ask_engine, check_engine, find_container
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
@@ -45,6 +45,7 @@ from hanoverd.runtime.state_folder import number_file_of, port_file_of, state_fo
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.app import AppSpec
+from hanoverd.spec.ports import certain_ports
 from hanoverd.spec.source_name import IMAGE, SourceName
 
 if TYPE_CHECKING:
@@ -200,10 +201,13 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
 
     try:
         rules = check_firewall(environ)
+        # First, because it can name the other app.
+        check_claims(spec.name, certain_ports(spec.ports), rules)
         held += hold_ports(spec.ports, [*published_ports(spec.name, rules), *memory.read()])
         ports = [port.published for port in held]
         check_claims(spec.name, ports, rules)
         check_engine(address, spec.container.settings)
+        ask_engine(address, spec.name, spec.container)
         memory.save(spec.ports, ports)
         if spec.cidfile:
             CidFile(Path(spec.cidfile), spec.name).check(partial(find_container, address))

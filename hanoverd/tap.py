@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from twisted.python.usage import Options as TwistdOptions
 
 from hanoverd.cli.parse import ServiceSpec
-from hanoverd.cli.process import TROUBLE, complain, spec_or_exit
-from hanoverd.runtime.errors import HanoverdError
+from hanoverd.cli.process import TROUBLE, USAGE_FAILED, complain, spec_or_exit
+from hanoverd.runtime.errors import HanoverdError, RequestRefused
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.programs import BuilderSpec, DiffSpec, HookbotServerSpec
 
@@ -47,7 +47,7 @@ class Options(TwistdOptions):
 
 
 def makeService(options: Options) -> IService:
-    """Return the service, after its checks; exit with status 1, and a message, if a check fails."""
+    """Return the service, after its checks; exit with status 1 or 125, and a message, if a check fails."""
     from twisted.internet import reactor  # noqa: PLC0415  # the one place that imports the global reactor
 
     from hanoverd.runtime.signals import ignore_hangups  # noqa: PLC0415
@@ -66,7 +66,8 @@ def makeService(options: Options) -> IService:
         service = assemble(options.spec, dict(os.environ), running, stdin=0)
     except HanoverdError as error:
         complain(error)
-        raise SystemExit(START_FAILED) from None
+        # As docker, which leaves to the engine what is asked of it here.
+        raise SystemExit(USAGE_FAILED if isinstance(error, RequestRefused) else START_FAILED) from None
     twistd = options.parent
     return service if twistd is None else _logged(service, twistd, options.spec.log_format, running)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from platform import machine
 
 from hanoverd.cli.container import (
@@ -49,14 +50,14 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
     tree.put("source.build.platform", platform)
     tree.setdefault("name", app_name_from(given.context.cwd) if name.scheme == FOLDER else name.default_app)
     check_side_by_side(given, tree["name"])
-    spec = tree.make(AppSpec)
+    spec: AppSpec = tree.make(AppSpec)
     check_readiness(given, spec.health)
-    return spec
+    return spec if spec.container.reachability.is_routed else replace(spec, ports=())
 
 
 def check_with_engine_rules(given: Given, spec: AppSpec) -> list[str]:
     """Return why the engine would refuse to create the container, as far as that is known without the engine."""
-    return [*given.engine_problems(), *_duplicate_mounts(spec), *unsupported(spec.container)]
+    return [*given.engine_problems(), *_duplicate_mounts(spec), *unsupported(spec)]
 
 
 def complete_source(tree: Tree, given: Given, name: SourceName) -> None:

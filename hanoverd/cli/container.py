@@ -9,8 +9,10 @@ from typing import Any
 from hanoverd.cli.given import Given
 from hanoverd.cli.options.container.windows import WINDOWS
 from hanoverd.runtime.errors import UsageError
+from hanoverd.spec.app import AppSpec
 from hanoverd.spec.container import EXPOSED_PORTS, NETWORK_MODE, ContainerSpec, is_own_label
 from hanoverd.spec.names import is_container_id, is_version_of
+from hanoverd.spec.reachability import Reachability
 from hanoverd.spec.restart import NO, RestartPolicy
 from hanoverd.spec.run.devices import device_requests
 from hanoverd.spec.run.healthcheck import FIELDS, healthcheck
@@ -84,7 +86,7 @@ def check_side_by_side(given: Given, app: str) -> None:
                     f"{endpoint.fixed_address}: two versions run side by side and cannot share an address: add "
                     "--disable-overlap"
                 )
-            if endpoint.network == "host" or endpoint.network.startswith("container:"):
+            if Reachability.of(endpoint.network).shares_ports:
                 raise UsageError(
                     f"--network {endpoint.network}: both versions would share the ports of one network namespace: add "
                     "--disable-overlap"
@@ -101,15 +103,23 @@ def check_side_by_side(given: Given, app: str) -> None:
                 )
 
 
-def unsupported(container: ContainerSpec) -> list[str]:
-    """Return why hanoverd itself cannot do yet what the options ask for."""
-    problems = []
-    if not container.has_own_ports:
-        problems.append(
-            f"--network {container.settings[NETWORK_MODE]}: not supported yet: use a network in which the container has an "
-            "address of its own"
+def port_warnings(container: ContainerSpec) -> list[str]:
+    """Return what docker warns of: ports that are not published, because of the network."""
+    mode = str(container.settings.get(NETWORK_MODE, ""))
+    if container.ports and Reachability.of(mode) in (Reachability.HOST, Reachability.NONE):
+        return [f"Published ports are discarded when using {mode} network mode"]
+    return []
+
+
+def unsupported(spec: AppSpec) -> list[str]:
+    """Return why hanoverd cannot do what the options ask for together."""
+    if spec.container.reachability is Reachability.NONE and spec.health.probe.kind.probes_ports:
+        problem = (
+            "--network none: no client can reach a version, so no request can show that it is ready: use another network, or "
+            "--status-kind docker or none"
         )
-    return problems
+        return [problem]
+    return []
 
 
 def _container_in(text: str) -> str:

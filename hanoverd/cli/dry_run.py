@@ -53,7 +53,7 @@ def _create_request(spec: AppSpec, name: str) -> dict[str, object]:
 
 
 def _firewall(spec: AppSpec, name: str) -> str:
-    if not spec.container.has_own_ports or not spec.ports:
+    if not spec.ports:
         return ""
     routes = [Route(port.published_at(_host_port(port)), _CONTAINER_ADDRESS, None) for port in spec.ports]
     return plan_routes(spec.name, name, routes, parse_table(""))

@@ -18,6 +18,7 @@ from hanoverd.cli.commands import (
     REMOTE,
     VERSION_COMMAND,
 )
+from hanoverd.cli.container import port_warnings
 from hanoverd.cli.diff import diff_spec
 from hanoverd.cli.dry_run import dry_run
 from hanoverd.cli.given import Given
@@ -70,7 +71,8 @@ def _checked_app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> Ap
     spec = app_spec(given, rest, schemes)
     problems = check_with_engine_rules(given, spec)
     if given.value("dry-run"):
-        raise InfoRequested(dry_run(given, spec), [f"the engine, or hanoverd, refuses it: {one}" for one in problems])
+        warnings = [f"the engine, or hanoverd, refuses it: {one}" for one in problems]
+        raise InfoRequested(dry_run(given, spec), [*port_warnings(spec.container), *warnings])
     if problems:
         raise UsageError(problems[0])
     return spec
@@ -82,6 +84,16 @@ def _named(words: Sequence[str]) -> Command:
         if command.name == name:
             return command
     raise UsageError(f"there is no command {quoted(name)}: `hanoverd help` shows all commands")
+
+
+def warnings(spec: AnySpec) -> list[str]:
+    """Return what the user may not have meant, although it is carried out."""
+    if not isinstance(spec, AppSpec):
+        return []
+    found = port_warnings(spec.container)
+    if command := mistyped(spec):
+        found.append(f"this is read as the name of an image; the command is `hanoverd {command}`")
+    return found
 
 
 def mistyped(spec: AnySpec) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hanoverd.cli.line import InfoRequested, read_line
-from hanoverd.cli.parse import ServiceSpec, mistyped, specification
+from hanoverd.cli.parse import ServiceSpec, specification, warnings
 from hanoverd.cli.secrets import environment_for, take_arguments
 from hanoverd.runtime.errors import HanoverdError, UsageError
 from hanoverd.runtime.search_path import limit_search_path
@@ -50,8 +50,8 @@ def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
     shown = line.without_secrets()
     if shown is not None and given is arguments:
         _execute_again(arguments, shown)
-    if command := mistyped(spec):
-        sys.stderr.write(f"hanoverd: this is read as the name of an image; the command is `hanoverd {command}`\n")
+    for warning in warnings(spec):
+        sys.stderr.write(f"hanoverd: warning: {escaped(warning)}\n")
     return spec
 
 

@@ -11,11 +11,12 @@ from twisted.logger import Logger
 
 from hanoverd.deploy.events import Adopted, AdoptionCancelled, AdoptionFailed, Event, Exited
 from hanoverd.deploy.numbers import VersionNumbers
-from hanoverd.docker.inspection import addresses_of
+from hanoverd.docker.inspection import addresses_of, network_mode_of
 from hanoverd.network.routes import Routes
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import HanoverdError, VersionFailed
 from hanoverd.spec.names import is_kept
+from hanoverd.spec.reachability import Reachability
 from hanoverd.versions.version import Container, Running
 from hanoverd.versions.versions import Versions
 
@@ -24,10 +25,17 @@ log = Logger()
 
 @dataclass(frozen=True)
 class ListedContainer:
-    """One container from the engine's list.  Without ``addresses`` it does not run."""
+    """One container from the engine's list."""
 
     container: Container
+    is_running: bool
     addresses: tuple[str, ...]
+    reachability: Reachability
+
+    @property
+    def can_serve(self) -> bool:
+        """Whether it runs, and clients can reach it."""
+        return self.is_running and bool(self.addresses or not self.reachability.is_routed)
 
 
 class Adoption:
@@ -81,14 +89,14 @@ class Adoption:
     async def find(self) -> Adopted:
         """Find the versions, and make the one that serves live if it is ready; remove routes to a container that is gone.
 
-        The routes say which version serves.  Without routes, it is the newest running version that is ready.  Fails with
-        ``HanoverdError``.  Idempotent.  Cancel leaves the version that serves as it is.
+        The routes say which version serves.  Without routes, it is the newest running version that is ready, or one that is
+        reached without routes, ready or not: such versions do not run side by side.  Fails with ``HanoverdError``.  Idempotent.  Cancel leaves the version that serves as it is.
         """
         await self._versions.stop_monitoring_all()
-        listed = [ListedContainer(container, _addresses(one)) for container, one in await self._versions.listed()]
+        listed = [_listed(container, one) for container, one in await self._versions.listed()]
         names = {one.container.number: one.container.name for one in listed}
         kept = tuple(one.container.number for one in listed if is_kept(one.container.name))
-        running = [one for one in listed if one.addresses and one.container.number not in kept]
+        running = [one for one in listed if one.can_serve and one.container.number not in kept]
         serving = await self._adopt_serving(running)
         draining = await self._adopt_draining(running, serving)
         served = () if serving is None else (serving[0].number,)
@@ -126,8 +134,10 @@ class Adoption:
             )
             await self._routes.unroute()
         for one in sorted(running, key=lambda one: -one.container.number):
+            if one.reachability.shares_ports:
+                return await self._take_over(one, None)
             try:
-                return await self._adopt_if_ready(one, one.addresses[0]), True
+                return await self._adopt_if_ready(one, None), True
             except VersionFailed as error:
                 log.warn(
                     "{version}: left by an earlier run, cannot be taken over: {error}",
@@ -138,8 +148,8 @@ class Adoption:
                 await self._versions.stop_monitoring(one.container.number, keeps_running=True)
         return None
 
-    async def _take_over(self, one: ListedContainer, address: str) -> tuple[Running, bool] | None:
-        """Take over the version that the routes lead to, ready or not."""
+    async def _take_over(self, one: ListedContainer, address: str | None) -> tuple[Running, bool] | None:
+        """Take over the version that clients reach, ready or not; ``address`` is the one that the routes lead to."""
         try:
             return await self._adopt_if_ready(one, address), True
         except VersionFailed as error:
@@ -163,11 +173,13 @@ class Adoption:
         self._routes.adopt(fallback)
         return fallback, False
 
-    async def _adopt_if_ready(self, one: ListedContainer, address: str) -> Running:
+    async def _adopt_if_ready(self, one: ListedContainer, address: str | None) -> Running:
         """Take over a version that passes its readiness check.  Fails with ``VersionFailed`` if it does not."""
         running = await self._versions.adopt(one.container, address)
         if not self._routes.has_ports_of(running):
-            raise VersionFailed("it does not have all the ports that are published now")
+            raise VersionFailed(
+                "it does not have all the ports that are published now, or uses another kind of network"
+            )
         ready = await self._versions.wait_until_ready(running, self._ready_within)
         if await self._routes.flip(ready, lambda: not running.has_exited) is None:
             raise await self._versions.exit_error(running)
@@ -202,5 +214,6 @@ class Adoption:
         return tuple(former)
 
 
-def _addresses(listed: Mapping[str, Any]) -> tuple[str, ...]:
-    return addresses_of(listed) if listed.get("State") in (None, "running", "paused") else ()
+def _listed(container: Container, listed: Mapping[str, Any]) -> ListedContainer:
+    is_running = listed.get("State") in (None, "running", "paused")
+    return ListedContainer(container, is_running, addresses_of(listed), Reachability.of(network_mode_of(listed)))

@@ -81,7 +81,8 @@ class App:
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
-        self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports, UdpFlows(reactor, environ, ports))
+        firewall, flows = Firewall(reactor, environ, spec.name), UdpFlows(reactor, environ, ports)
+        self.routes = routes = Routes(firewall, ports, flows, spec.container.reachability)
         if spec.cidfile:
             routes.on_live = CidFile(Path(spec.cidfile), spec.name).follow
         self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=routes.flows.has_ports)

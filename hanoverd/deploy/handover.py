@@ -253,8 +253,8 @@ class Handovers:
     async def _recipe(self, attempt: Attempt, container: Container, phases: Phases) -> Recipe:
         match attempt.request.target:
             case Restart(recipe):
-                if not self._routes.has_ports(recipe.options.ports):
-                    # It was left by an earlier run that published other ports.
+                if not self._routes.suits(recipe.options):
+                    # It was left by an earlier run that published other ports, or used another network.
                     recipe = replace(self._versions.recipe(recipe.image), lineage=recipe.lineage)
                 phases.reused(recipe.image)
                 return recipe
@@ -309,7 +309,8 @@ class Handovers:
         phases.started(running)
         if not self._routes.has_ports_of(running):
             raise VersionFailed(
-                f"{running.name} failed: it does not have all the ports that are published now: it was created with others"
+                f"{running.name} failed: it was created for other published ports, or another kind of network, than the app "
+                "has now"
             )
         return running
 

@@ -167,7 +167,7 @@ class Reporter:
             "{version}: live in {took}: {routes}",
             event="live",
             version=running.name,
-            routes=self._routes.describe(live) or "no port is published",
+            routes=self._routes.describe(live),
             seconds=seconds,
             took=format_duration(seconds),
         )

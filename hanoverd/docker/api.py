@@ -12,6 +12,9 @@ from hanoverd.runtime.errors import EngineError
 #: supports.
 OLDEST_API, NEWEST_API = "1.41", "1.50"
 
+#: The first API version whose request to create a container takes the endpoints of several networks.
+_SEVERAL_ENDPOINTS = "1.44"
+
 #: One event of a build, pull, push or load.
 Event = Mapping[str, Any]
 
@@ -51,6 +54,24 @@ def choose_api_version(answer: Mapping[str, Any]) -> str:
             f"and hanoverd {OLDEST_API} to {NEWEST_API}: upgrade the older of the two"
         )
     return chosen
+
+
+def split_endpoints(body: Mapping[str, Any], api_version: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the request that creates a container as an engine with ``api_version`` takes it, and the endpoints that remain.
+
+    Before API 1.44 (Docker 25) a request takes the endpoint of the first network only, and its hardware address stands
+    beside the network: the container is connected to the other networks before it is started.
+    """
+    endpoints = dict((body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {})
+    if not endpoints or not is_older(api_version, _SEVERAL_ENDPOINTS):
+        return dict(body), {}
+    network = (body.get("HostConfig") or {}).get("NetworkMode")
+    first = network if network in endpoints else next(iter(endpoints))
+    settings = endpoints.pop(first)
+    request = {**body, "NetworkingConfig": {"EndpointsConfig": {first: settings}}}
+    if settings.get("MacAddress"):
+        request["MacAddress"] = settings["MacAddress"]
+    return request, endpoints
 
 
 def is_older(version: str, other: str) -> bool:

@@ -16,7 +16,7 @@ from docker.auth import encode_header
 
 from hanoverd.docker.abort import Abort, watch_sockets
 from hanoverd.docker.address import EngineAddress
-from hanoverd.docker.api import BuildRequest, Event, Login, OnEvent
+from hanoverd.docker.api import BuildRequest, Event, Login, OnEvent, split_endpoints
 from hanoverd.docker.event_stream import error_text
 from hanoverd.docker.failures import connection_failure
 from hanoverd.docker.inspection import names_its_image
@@ -143,10 +143,25 @@ class BlockingEngine:
     # -- containers
 
     def create(self, name: str, body: Mapping[str, Any], platform: str) -> str:
-        """Create a container from ``body``, the request of the engine's API, and return its ID."""
+        """Create a container from ``body``, the request of the engine's API, connected to all its networks; return its ID.
+
+        Fails with ``Conflict`` or ``NotFound`` only where no container was created.
+        """
+        request, others = split_endpoints(body, self._api_version)
         with self._connect(f"create the container {name}") as client:
-            container_id: str = client.create_container_from_config(dict(body), name, platform or None)["Id"]
-            return container_id
+            container_id: str = client.create_container_from_config(request, name or None, platform or None)["Id"]
+        for network, endpoint in others.items():
+            self._join(container_id, name, network, endpoint)
+        return container_id
+
+    def _join(self, container_id: str, name: str, network: str, endpoint: Mapping[str, Any]) -> None:
+        """Connect a new container to one more network; remove it if the engine refuses that."""
+        try:
+            with self._connect(f"connect the container {name} to the network {network}") as client:
+                client.join(network, container_id, endpoint)  # type: ignore[attr-defined]  # it is a _Client
+        except EngineRefused as error:
+            self.remove(container_id)
+            raise EngineRefused(error.what, error.status, error.reason) from error
 
     def start(self, name: str) -> Mapping[str, Any]:
         """Start a container, and return it as ``inspect_container`` does. Idempotent."""
@@ -292,6 +307,12 @@ def _has_label(client: docker.APIClient, image: str, label: str) -> bool:
 
 class _Client(docker.APIClient):
     """docker-py's client, with readers that do not take a whole frame or event into memory."""
+
+    def join(self, network: str, container_id: str, endpoint: Mapping[str, Any]) -> None:
+        """Connect a container to a network, with ``EndpointSettings`` that are sent as they are."""
+        url = self._url("/networks/{0}/connect", network)  # type: ignore[attr-defined]  # the type stubs lack these
+        body = {"Container": container_id, "EndpointConfig": dict(endpoint)}
+        self._raise_for_status(self._post_json(url, data=body))  # type: ignore[attr-defined]
 
     def _stream_helper(self, response: requests.Response, decode: bool = False) -> Iterator[Event]:  # noqa: ARG002, FBT001, FBT002
         self._raise_for_status(response)  # type: ignore[attr-defined]  # the type stubs lack it

@@ -172,11 +172,16 @@ def _ports_in(by_port: Mapping[str, Any] | None) -> Iterator[tuple[ContainerPort
         yield port, value
 
 
+def network_mode_of(found: Mapping[str, Any]) -> str:
+    """Return the network that a container, inspected or listed, was created for; empty for the engine's default."""
+    return str((found.get("HostConfig") or {}).get("NetworkMode") or "")
+
+
 def addresses_of(found: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the IPv4 addresses of a container, inspected or listed, one for each network that it is connected to."""
     # Per network: the address at the top is gone from the engine's API 1.52.
     networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
-    mode = (found.get("HostConfig") or {}).get("NetworkMode")
+    mode = network_mode_of(found)
     # The network that --network named first comes first; the engine lists them in the order of their names.
     first = [network for name, network in networks.items() if mode in (name, network.get("NetworkID"))]
     others = [network for network in networks.values() if network not in first]

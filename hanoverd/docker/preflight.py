@@ -10,7 +10,11 @@ from hanoverd.docker.address import EngineAddress
 from hanoverd.docker.api import choose_api_version
 from hanoverd.docker.blocking_engine import BlockingEngine
 from hanoverd.docker.option_versions import check_options
+from hanoverd.docker.question import ask
+from hanoverd.docker.question_engine import QuestionEngine
 from hanoverd.runtime.errors import NotFound
+from hanoverd.runtime.signals import signals_held
+from hanoverd.spec.container import ContainerSpec
 
 
 def check_engine(address: EngineAddress, settings: Mapping[str, Any]) -> None:
@@ -19,6 +23,16 @@ def check_engine(address: EngineAddress, settings: Mapping[str, Any]) -> None:
     It blocks: it runs before the reactor does.
     """
     check_options(settings, _api_version(address))
+
+
+def ask_engine(address: EngineAddress, app: str, options: ContainerSpec) -> None:
+    """Fail with ``RequestRefused`` if the engine would not create containers with ``options``; blocks.  See ``question``.
+
+    SIGTERM and SIGINT take effect when nothing of the question is left.
+    """
+    engine = QuestionEngine(address, _api_version(address), Abort())
+    with signals_held():
+        ask(engine, app, options, sees_devices=address.url.startswith("unix://"))
 
 
 def find_container(address: EngineAddress, container_id: str) -> Mapping[str, Any] | None:

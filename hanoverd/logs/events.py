@@ -155,6 +155,7 @@ EVENTS = (
     _kind("engine_waiting", "error", "The engine does not answer; hanoverd tries again."),
     _kind("engine_lost", "app error", "The engine went away during a handover, which starts again."),
     _kind("engine_failed", "app error", "The engine answers with an error."),
+    _kind("options_not_asked", "app error", "The engine was not asked at the start whether it takes the options."),
     _kind("registry_busy", "image error retry_seconds", "A registry limits requests; hanoverd tries again."),
     _kind("commit_refused", "error revision", "A trigger names a commit that is not deployed; another one is."),
     _kind("lock_waiting", "path seconds took holder", "Another process holds the lock of a repository's copy."),

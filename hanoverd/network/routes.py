@@ -14,7 +14,9 @@ from hanoverd.network.firewall import Firewall
 from hanoverd.network.rules import Route, RoutedVersion
 from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.runtime.cancellation import shielded
+from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.ports import ContainerPort, PublishedPort
+from hanoverd.spec.reachability import Reachability
 from hanoverd.versions.version import Ready, Running
 
 T = TypeVar("T")
@@ -46,9 +48,16 @@ class Routes:
     The rules are changed by one method at a time: each change is planned from the rules that it finds.
     """
 
-    def __init__(self, firewall: Firewall, ports: Sequence[PublishedPort], flows: UdpFlows) -> None:
+    def __init__(
+        self,
+        firewall: Firewall,
+        ports: Sequence[PublishedPort],
+        flows: UdpFlows,
+        reachability: Reachability = Reachability.ROUTED,
+    ) -> None:
         self._firewall = firewall
         self._ports = ports
+        self._reachability = reachability
         #: The UDP flows to the ports.
         self.flows = flows
         self._lock = DeferredLock()
@@ -117,12 +126,15 @@ class Routes:
         return live
 
     def has_ports_of(self, running: Running) -> bool:
-        """Return whether ``running`` has all ports that are published now; an earlier run may have published others."""
-        return self.has_ports(running.proxy_ports)
+        """Return whether ``running`` is reached as the app is now, with all ports that are published now."""
+        return self._suits(running.created.recipe.options, running.proxy_ports)
 
-    def has_ports(self, ports: Collection[ContainerPort]) -> bool:
-        """Return whether a container with ``ports`` has all ports that are published."""
-        return all(port.container in ports for port in self._ports)
+    def suits(self, options: ContainerSpec) -> bool:
+        """Return whether a container with ``options`` is reached as the app is now; an earlier run may have had others."""
+        return self._suits(options, options.ports)
+
+    def _suits(self, options: ContainerSpec, ports: Collection[ContainerPort]) -> bool:
+        return options.reachability is self._reachability and all(port.container in ports for port in self._ports)
 
     async def routed_version(self) -> RoutedVersion | None:
         """Return the version that the rules route to, which an earlier run may have made; None without rules.
@@ -141,16 +153,18 @@ class Routes:
         return await shielded(self._exclusively(self._firewall.repair))
 
     def describe(self, live: Live) -> str:
-        """Return the routes for people: ``0.0.0.0:8080 -> 172.17.0.2:80``."""
-        return ", ".join(str(route) for route in self.routes_to(live.running))
+        """Return the routes for people, ``0.0.0.0:8080 -> 172.17.0.2:80``, or why there are none."""
+        reachability = live.running.created.recipe.options.reachability
+        return ", ".join(str(route) for route in self.routes_to(live.running)) or reachability.without_routes
 
     def routes_to(self, running: Running) -> list[Route]:
         """Return the routes that are in force while ``running`` is live."""
+        # An adopted version may lack some of them: an earlier run published others, or used another network.
+        ports = [port for port in self._ports if port.container in running.proxy_ports]
+        if not ports:
+            return []
         direct = can_reach_from_loopback(running.address)
-        return [
-            Route(port, running.address, None if direct else running.proxy_ports[port.container])
-            for port in self._ports
-        ]
+        return [Route(port, running.address, None if direct else running.proxy_ports[port.container]) for port in ports]
 
     def _set_live(self, live: Live) -> None:
         self.live, self.live_since = (live,), time.time()

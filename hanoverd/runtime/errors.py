@@ -59,15 +59,21 @@ class EnginePermission(EngineError):
 
 
 class EngineRefused(EngineError):
-    """The engine answered with an error; ``status`` is the HTTP status of its answer."""
+    """The engine answered with an error; ``status`` is the HTTP status of its answer, ``reason`` its text."""
 
     def __init__(self, what: str, status: int, reason: str) -> None:
         super().__init__(f"{what}: the engine says: {shortened(reason, LONGEST_LINE)}")
+        self.what = what
         self.status = status
+        self.reason = reason
 
 
 class OperationFailed(EngineError):
     """A build, pull, push or load failed; the text is the engine's."""
+
+
+class RequestRefused(HanoverdError):
+    """The engine would not create a container with the options of the command line."""
 
 
 class NotFound(EngineRefused):

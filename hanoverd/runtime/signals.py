@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from twisted.internet.interfaces import IReactorFromThreads
 
@@ -14,6 +16,31 @@ def ignore_hangups() -> None:
     No trigger is lost, because a handover follows at the start.
     """
     signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold SIGTERM and SIGINT back while the context runs: they take effect at its end, or at once if one comes again."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    held: list[int] = []
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    def hold(number: int, _frame: object) -> None:
+        if held:
+            restore()
+            os.kill(os.getpid(), number)
+        held.append(number)
+
+    previous = {number: signal.signal(number, hold) for number in numbers}
+    try:
+        yield
+    finally:
+        restore()
+        if held:
+            os.kill(os.getpid(), held[0])
 
 
 def handle_signals(

@@ -11,6 +11,7 @@ from hanoverd import __version__
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.lineage import Lineage
 from hanoverd.spec.ports import LOOPBACK, ContainerPort
+from hanoverd.spec.reachability import Reachability
 from hanoverd.spec.run.inputs import Inputs
 from hanoverd.spec.volumes import Volumes
 
@@ -34,9 +35,6 @@ _OWN_PREFIX = "hanoverd."
 STOP_SIGNAL, STOP_TIMEOUT, MOUNTS = "StopSignal", "StopTimeout", "HostConfig.Mounts"
 LABELS, EXPOSED_PORTS, HOSTNAME = "Labels", "ExposedPorts", "Hostname"
 NETWORK_MODE, UTS_MODE = "HostConfig.NetworkMode", "HostConfig.UTSMode"
-
-#: Networks whose containers have no ports of their own.
-_SHARED_NETWORKS = ("host", "none", "container:")
 
 
 @dataclass(frozen=True)
@@ -73,14 +71,9 @@ class ContainerSpec:
     platform: str = ""
 
     @property
-    def has_own_ports(self) -> bool:
-        """Whether each version has a network namespace, and so ports, of its own."""
-        return not str(self.settings.get(NETWORK_MODE, "")).startswith(_SHARED_NETWORKS)
-
-    @property
-    def own_ports(self) -> tuple[ContainerPort, ...]:
-        """The ports to publish; none in a network namespace that is not the container's own: the engine refuses that."""
-        return self.ports if self.has_own_ports else ()
+    def reachability(self) -> Reachability:
+        """How clients reach the container."""
+        return Reachability.of(str(self.settings.get(NETWORK_MODE, "")))
 
     @property
     def stop_timeout(self) -> int | None:
@@ -161,7 +154,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         "HostConfig": {
             # On loopback, each on a port of the engine's choice: a version that is not ready cannot be reached from
             # outside, and the engine still accepts what our rules send to the container's own address.
-            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in container.own_ports},
+            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in container.ports},
             "Binds": [*container.volumes.binds],
         },
     }
@@ -175,7 +168,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
 
 
 def _has_no_hostname(container: ContainerSpec) -> bool:
-    return not container.has_own_ports or container.settings.get(UTS_MODE) == "host"
+    return not container.reachability.is_routed or container.settings.get(UTS_MODE) == "host"
 
 
 def _put(body: dict[str, object], place: Sequence[str], value: object) -> None:

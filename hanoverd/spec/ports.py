@@ -142,6 +142,11 @@ class PortRequest:
         return HostPort(self.address, number, self.container.protocol)
 
 
+def certain_ports(requests: Sequence[PortRequest]) -> list[PublishedPort]:
+    """Return what is published of the requests that leave no choice of the host port."""
+    return [PublishedPort(request.only_host_port, request.container) for request in requests if request.only_host_port]
+
+
 def parse_publish(text: str) -> tuple[PortRequest, ...]:
     """Read ``[[IP:][HOST[-HOST]]:]PORT[-PORT][/PROTO]``, or ``published=HOST,target=PORT[,protocol=PROTO]``.
 

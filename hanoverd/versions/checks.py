@@ -15,7 +15,7 @@ from hanoverd.versions.health import Health
 from hanoverd.versions.probe import Prober
 from hanoverd.versions.readiness import PortReadiness, Readiness, is_ready
 from hanoverd.versions.tcp_probe import TCPProbe
-from hanoverd.versions.version import Container, Running
+from hanoverd.versions.version import Container, Created, Running
 
 
 class Checks:
@@ -57,7 +57,7 @@ class Checks:
         return PortReadiness(
             self._reactor,
             running.address,
-            self._probers(running),
+            self._probers(running.created),
             needs_all=self._needs_all,
             interval=self._probe.interval,
             successes=self._probe.successes,
@@ -69,7 +69,7 @@ class Checks:
         if self._probe.kind.probes_ports:
             results = [
                 await prober.probe(running.address, port, lambda: None)
-                for port, prober in self._probers(running).items()
+                for port, prober in self._probers(running.created).items()
             ]
             if not is_ready(results, needs_all=self._needs_all):
                 return "; ".join(result.summary for result in results)
@@ -78,8 +78,16 @@ class Checks:
         except EngineError:
             return None  # The error is about the engine, not about the version.
 
-    def _probers(self, running: Running) -> Mapping[int, Prober]:
-        numbers = running.created.port_numbers
+    async def port_in_use(self, created: Created, address: str) -> int | None:
+        """Return a port of ``created`` that accepts connections at ``address`` before it is started, or None."""
+        if self._probe.kind.probes_ports:
+            for port in self._probers(created):
+                if (await self._accepts.probe(address, port, lambda: None)).accepts:
+                    return port
+        return None
+
+    def _probers(self, created: Created) -> Mapping[int, Prober]:
+        numbers = created.port_numbers
         if self._probe.port is None:
             return dict.fromkeys(numbers, self._prober)
         return {**dict.fromkeys(numbers, self._accepts), self._probe.port: self._prober}

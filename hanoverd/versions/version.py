@@ -63,8 +63,8 @@ class Created:
 class Running:
     """A container that was started: where it answers, and its monitor.
 
-    ``addresses`` are all its IPv4 addresses, one for each of its networks, ``address`` the one that is probed and routed
-    to.  ``proxy_ports`` maps its published ports to those where the engine's proxy listens.
+    ``addresses`` are all its own IPv4 addresses, one for each of its networks, ``address`` the one that is probed and routed
+    to; see ``Location``.  ``proxy_ports`` maps its published ports to those where the engine's proxy listens.
     """
 
     created: Created

@@ -13,8 +13,6 @@ from twisted.python.failure import Failure
 
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.inspection import (
-    address_of,
-    addresses_of,
     created_at,
     exposed_tcp_ports,
     generation_of,
@@ -35,6 +33,7 @@ from hanoverd.spec.ports import MOST_EXPOSED, ContainerPort, Protocol
 from hanoverd.spec.run.streams import OUTPUT, Stream
 from hanoverd.versions.checks import Checks
 from hanoverd.versions.failures import describe_exit, exit_error, not_ready_error
+from hanoverd.versions.location import Location, locate
 from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN, ContainerMonitor
 from hanoverd.versions.version import Container, Created, Ready, Running
 
@@ -150,6 +149,7 @@ class Versions:
         """
         container = created.container
         await self.stop_monitoring(container.number)
+        await self._check_shared_ports(created)
         since = time.time() if again else None
         found = await self._engine.start(container.ref)
         monitor = self._new_monitor(container, since)
@@ -160,39 +160,40 @@ class Versions:
             finally:
                 await monitor.close()
         try:
-            address = address_of(found)
-            self._check_address(container, address)
-        except VersionFailed:
+            location = await locate(self._engine, found)
+            self._check_address(container, location)
+        except Exception:  # A cancel is an Exception too.
             await monitor.close()
             raise
-        return self._register(created, found, address, monitor)
+        return self._register(created, found, location, monitor)
 
     async def adopt(self, container: Container, address: str | None = None) -> Running:
         """Monitor a running container that an earlier hanoverd has started.
 
-        ``address`` is used if it is one of its addresses, else its first one.  Fails with the ``EngineError`` family, or with
+        ``address`` is used if it is one of its addresses; see ``locate``.  Fails with the ``EngineError`` family, or with
         ``VersionFailed`` where it cannot be reached.
         """
         await self.stop_monitoring(container.number, keeps_running=True)
         found = await self._engine.inspect_container(container.ref)
         recipe = await self.recipe_of(found)
-        if address not in addresses_of(found):
-            address = address_of(found)
+        location = await locate(self._engine, found, address)
         container = replace(container, id=found["Id"])
-        ports = _tcp(proxy_ports_of(found))
+        ports = _tcp(recipe.options.ports)
         if not ports and self._checks.needs_exposed_ports:
             ports = exposed_tcp_ports(found["Config"])
         created = Created(container, recipe, ports, created_at(found))
-        return self._register(created, found, address, self._new_monitor(container, time.time()))
+        return self._register(created, found, location, self._new_monitor(container, time.time()))
 
     def _new_monitor(self, container: Container, since: float | None) -> ContainerMonitor:
         return ContainerMonitor(
             self._clock, self._engine, container.ref, container.name, since, self._last_output_within, self._streams
         )
 
-    def _register(self, created: Created, found: Mapping[str, Any], address: str, monitor: ContainerMonitor) -> Running:
+    def _register(
+        self, created: Created, found: Mapping[str, Any], location: Location, monitor: ContainerMonitor
+    ) -> Running:
         """Return a running version, whose exit is reported from now on; ``found`` is the container's inspection."""
-        running = Running(created, address, addresses_of(found), proxy_ports_of(found), monitor)
+        running = Running(created, location.address, location.addresses, proxy_ports_of(found), monitor)
         self._running[running.number] = running
         monitor.exit.wait().addCallback(lambda _: self._exit_seen(running))
         return running
@@ -229,16 +230,32 @@ class Versions:
         """Check a live version once; return why it is not healthy, or None."""
         return await self._checks.failure_reason(running)
 
-    def _check_address(self, container: Container, address: str) -> None:
+    async def _check_shared_ports(self, created: Created) -> None:
+        """Raise ``VersionFailed`` if a port that the container will share with others answers before it is started.
+
+        Another program would then answer the readiness check.
+        """
+        if not created.recipe.options.reachability.shares_ports:
+            return
+        location = await locate(self._engine, await self._engine.inspect_container(created.container.ref))
+        port = await self._checks.port_in_use(created, location.address)
+        if port is not None:
+            raise VersionFailed(
+                f"port {port} at {location.address} is in use, and it shares this address: stop the program that listens "
+                "there, or let the app listen on another port"
+            )
+
+    def _check_address(self, container: Container, location: Location) -> None:
         """Raise ``VersionFailed`` if another running version has this address.
 
         An engine that crashed while its containers kept running (live-restore) may assign an address twice.  The old
         version would then answer the readiness check of the new one.
         """
         for other in self._running.values():
-            if other.number != container.number and not other.has_exited and address in other.addresses:
+            shared = {*location.addresses} & {*other.addresses}
+            if other.number != container.number and not other.has_exited and shared:
                 raise VersionFailed(
-                    f"the engine assigned it the address {address}, which {other.name} has: the "
+                    f"the engine assigned it the address {min(shared)}, which {other.name} has: the "
                     "engine has lost track of its addresses. Stop hanoverd, which stops the old version, and start it again"
                 )
 

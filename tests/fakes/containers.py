@@ -44,6 +44,11 @@ class FakeContainer:
         """Whether it was started and has not ended."""
         return not self.ended.is_set()
 
+    @property
+    def is_on_host(self) -> bool:
+        """Whether it uses the host's network."""
+        return bool((self.body.get("HostConfig") or {}).get("NetworkMode") == "host")
+
     def start(self) -> None:
         """Listen on all its ports, or exit at once where its environment says so."""
         self.was_started = True
@@ -51,6 +56,8 @@ class FakeContainer:
         self.ended.clear()
         number = next(_addresses)
         self.address = f"127.{_PROCESS}.{number // 250 % 250}.{number % 250 + 1}"
+        if self.is_on_host:
+            self.address = "127.0.0.1"
         if "EXIT" in self.env:
             self.output.append(f"cannot continue: exiting with {self.env['EXIT']}\n".encode())
             self.end(int(self.env["EXIT"]))
@@ -59,7 +66,7 @@ class FakeContainer:
         self._threads = [threading.Thread(target=self._serve, args=(one,)) for one in self._listeners]
         for thread in self._threads:
             thread.start()
-        self.loopback_ports = {port: 40000 + port % 10000 for port in self.ports}
+        self.loopback_ports = {} if self.is_on_host else {port: 40000 + port % 10000 for port in self.ports}
         self.output.append(f"{self.name} listens\n".encode())
 
     def end(self, code: int) -> None:
@@ -85,7 +92,8 @@ class FakeContainer:
                 "Tty": False,
                 "Env": [f"{name}={value}" for name, value in self.env.items()],
                 "Healthcheck": {"Test": ["CMD", "check"]} if "HEALTH" in self.env else None,
-                **{key: self.body.get(key) for key in ("Cmd", "ExposedPorts", "Volumes", "StopSignal", "StopTimeout")},
+                **{key: self.body.get(key) for key in ("Cmd", "Volumes", "StopSignal", "StopTimeout")},
+                "ExposedPorts": {f"{port}/tcp": {} for port in self.ports},
             },
             "HostConfig": self.body.get("HostConfig", {}),
             "State": {
@@ -106,6 +114,8 @@ class FakeContainer:
 
     def networks(self) -> dict[str, Any]:
         """Return the address in the engine's answer."""
+        if self.is_on_host:
+            return {"host": {"IPAddress": ""}}
         addresses = {**self.more_addresses, "bridge": self.address}
         return {name: {"IPAddress": address if self.is_running else ""} for name, address in addresses.items()}
 

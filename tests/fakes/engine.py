@@ -251,6 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "Labels": container.body["Labels"],
                 "ImageID": container.body["Image"],
                 "State": "running" if container.is_running else "exited",
+                "HostConfig": {"NetworkMode": (container.body.get("HostConfig") or {}).get("NetworkMode", "default")},
                 "NetworkSettings": {"Networks": container.networks()},
             }
             for container in found

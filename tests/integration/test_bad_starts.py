@@ -110,7 +110,8 @@ def test_a_host_port_in_use_is_refused(lab: Lab, app_folder: Path) -> None:
         assert listener.stdout.readline() == "listening\n"
         code, out, err = run_to_end(lab, ["-p", "8080:80"], app_folder)
         assert (code, out) == (START, "")
-        assert "0.0.0.0:8080: another program listens on it" in err
+        assert f"0.0.0.0:8080: process {listener.pid} (python" in err
+        assert ") listens on it: stop that one" in err
         code, out, err = run_to_end(lab, ["-p", "127.0.0.1:8080:80"], app_folder)
         assert (code, out) == (START, "")
     finally:
@@ -137,7 +138,7 @@ def test_a_port_and_a_name_of_another_hanoverd_are_refused(lab: Lab, app_folder:
         before = lab.iptables_save()
         code, out, err = run_to_end(lab, ["-p", "8080:80", "--name", "second"], app_folder)
         assert (code, out) == (START, "")
-        assert "another hanoverd or another program holds it" in err
+        assert "port 8080 is routed by the firewall chain HANOVERD-first-IN" in err
         code, out, err = run_to_end(lab, ["-p", "8081:80", "--name", "first"], app_folder)
         assert (code, out) == (START, "")
         assert "an app named first is running already" in err

@@ -220,3 +220,19 @@ def test_a_port_that_docker_publishes_is_refused_with_its_container(lab: Lab, ec
         with daemon(f"-p127.0.0.1:{number}:80/udp", "--name=second", cwd=echo, log_format="text") as second:
             assert second.wait() != 0
             assert "docker-proxy: Docker publishes it for the container at 172.17." in second.log()
+
+
+def test_a_udp_app_serves_while_hanoverd_is_killed_and_is_adopted(lab: Lab, echo: Path, daemon: StartDaemon) -> None:
+    options = ("-p80/udp", "--udp-drain=0s", "--name=survivor")
+    with daemon(*options, cwd=echo) as killed:
+        killed.wait_live("survivor-0")
+        number = killed.status()["ports"][0]["host_port"]
+        asker = Asker(lab.in_client, "udp", lab.host_ip, str(number), FLOW_PORT)
+        killed.kill()
+    with daemon(*options, cwd=echo) as hanoverd:
+        hanoverd.wait_event("adopted", version="survivor-0")
+        hanoverd.wait_live("survivor-1")
+        hanoverd.wait_event("removed", "kept", version="survivor-0")
+        assert hanoverd.status()["ports"][0]["host_port"] == number
+        names = [answer for _, answer in asker.finish()]
+        assert (names[0], names[-1], names) == ("survivor-0", "survivor-1", sorted(names))

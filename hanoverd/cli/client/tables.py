@@ -88,7 +88,7 @@ def status_text(status: Mapping[str, Any], now: float) -> str:
     live = status["live"]
     rows = [("state", _state(status, now))]
     if live is not None:
-        rows.append(("live", f"{_version(live, now)}, at {live['address']}"))
+        rows.append(("live", _version(live, now) + (f", at {live['address']}" if live["address"] else "")))
     rows += [("port", _port(port)) for port in status["ports"]]
     rows += [("draining", name) for name in status["draining"]]
     if status["handover"] is not None:

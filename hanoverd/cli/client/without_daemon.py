@@ -19,7 +19,7 @@ from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.api import choose_api_version
 from hanoverd.docker.blocking_engine import BlockingEngine
-from hanoverd.docker.inspection import addresses_of, generation_of
+from hanoverd.docker.inspection import addresses_of, generation_of, network_mode_of
 from hanoverd.network.blocking_firewall import commit_changes, read_table
 from hanoverd.network.iptables import Table, parse_table
 from hanoverd.network.name_lock import is_name_locked, lock_name
@@ -28,6 +28,8 @@ from hanoverd.runtime.errors import ControlError, HanoverdError, NameTaken, NotF
 from hanoverd.runtime.sockets import runtime_folder
 from hanoverd.spec.container import APP, ORCHESTRATOR, app_label
 from hanoverd.spec.names import is_kept
+from hanoverd.spec.ports import LOOPBACK
+from hanoverd.spec.reachability import Reachability
 
 #: The stop timeout of a container that has none of its own, in seconds, as Docker's.
 DEFAULT_STOP_TIMEOUT = 10
@@ -153,7 +155,7 @@ def _status(app: str, containers: Collection[Mapping[str, Any]], table: Table) -
     live, ports = None, []
     if found is not None:
         version = listed_version(app, found, "live")
-        address = next(iter(addresses_of(found)), "")
+        address = next(iter(addresses_of(found)), _shared_address(found))
         live = LiveStatus(**vars(version), address=address, since=version.created)
         ports = [Route(port, address, None).json() for port in published_ports(app, table)]
     return AppStatus(
@@ -171,6 +173,11 @@ def _status(app: str, containers: Collection[Mapping[str, Any]], table: Table) -
         pid=None,
         hanoverd=__version__,
     )
+
+
+def _shared_address(listed: Mapping[str, Any]) -> str:
+    """Return the address of a container that has none of its own; empty where that is not known."""
+    return str(LOOPBACK) if Reachability.of(network_mode_of(listed)) is Reachability.HOST else ""
 
 
 def _state(listed: Mapping[str, Any], live: int | None) -> str:

@@ -262,7 +262,9 @@ def test_what_is_wrong_is_told_in_dockers_words(arguments: list[str], message: s
 
 
 def test_a_late_error_tells_the_option_that_it_comes_from_and_what_that_takes() -> None:
-    assert refusal("-p", "9000:http").endswith('(in --publish "9000:http", which takes [HOSTIP:][HOSTPORT:]PORT[/tcp])')
+    assert refusal("-p", "9000:http").endswith(
+        '(in --publish "9000:http", which takes [HOSTIP:][HOSTPORT:]PORT[/tcp|udp])'
+    )
 
 
 @pytest.mark.parametrize(

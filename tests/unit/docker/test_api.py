@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.docker.api import NEWEST_API, BuildRequest, choose_api_version
+from hanoverd.docker.api import NEWEST_API, BuildRequest, choose_api_version, split_endpoints
 from hanoverd.runtime.errors import EngineError
 
 
@@ -35,3 +35,23 @@ def test_an_engine_without_a_common_version_is_an_error(newest: str, oldest: str
 def test_a_build_request_does_not_show_its_secrets() -> None:
     request = BuildRequest("app", args={"TOKEN": "hidden-1"}, logins={"r.example": {"password": "hidden-2"}})
     assert "hidden" not in repr(request)
+
+
+ENDPOINTS = {"back": {"Aliases": ["b"]}, "front": {"Aliases": ["f"], "MacAddress": "02:00:00:00:00:01"}}
+BODY = {"HostConfig": {"NetworkMode": "front"}, "NetworkingConfig": {"EndpointsConfig": ENDPOINTS}}
+
+
+def test_newer_engines_take_the_endpoints_of_all_networks_at_once() -> None:
+    assert split_endpoints(BODY, "1.44") == (BODY, {})
+
+
+def test_older_engines_take_that_of_the_first_network() -> None:
+    request, others = split_endpoints(BODY, "1.43")
+    assert request["NetworkingConfig"] == {"EndpointsConfig": {"front": ENDPOINTS["front"]}}
+    assert request["MacAddress"] == "02:00:00:00:00:01"
+    assert others == {"back": ENDPOINTS["back"]}
+    assert "MacAddress" not in BODY
+
+
+def test_a_request_without_endpoints_is_sent_as_it_is() -> None:
+    assert split_endpoints({"Image": "img"}, "1.41") == ({"Image": "img"}, {})

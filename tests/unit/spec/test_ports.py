@@ -16,6 +16,7 @@ from hanoverd.spec.ports import (
     HostPort,
     PortRequest,
     Protocol,
+    certain_ports,
     check_conflicts,
     check_supported,
     parse_publish,
@@ -217,3 +218,8 @@ def test_every_port_of_a_host_can_be_published_at_once() -> None:
     check_conflicts(requests)
     with pytest.raises(ValueError, match="host port 65535 is published twice"):
         check_conflicts([*requests, *parse_publish("127.0.0.1:65535:80")])
+
+
+def test_only_a_request_without_a_choice_has_a_certain_port() -> None:
+    requests = [one for text in ("80", "9000-9005:80", "10.0.0.1:53:5353/udp") for one in parse_publish(text)]
+    assert certain_ports(requests) == [requests[-1].published_at(53)]

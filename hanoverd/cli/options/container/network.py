@@ -114,8 +114,8 @@ NETWORK = (
         metavar="NETWORK",
         help="Connect the container to a network",
         text="""\
-``NETWORK``, or ``name=NETWORK,alias=NAME,driver-opt=KEY=VALUE,gw-priority=N``. Traffic goes to the first network.
-Several networks need Docker 25 or newer. ``host``, ``none`` and ``container:NAME`` are not supported yet.""",
+``NETWORK``, or ``name=NETWORK,alias=NAME,driver-opt=KEY=VALUE,gw-priority=N`` (``gw-priority`` needs Docker 28).
+``host`` and ``container:NAME`` need ``--disable-overlap``: see `Options of docker run <docker-run.rst>`_.""",
         value=plain(parse_network),
         synonyms=("net",),
     ),
