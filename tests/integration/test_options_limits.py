@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.integration.asking import ask, refused
 from tests.integration.conftest import StartDaemon
-from tests.integration.test_docker_options import Process
+from tests.integration.test_docker_options import Process, inspect
 from tests.lab.events import contains
 from tests.lab.host import Lab
 
@@ -41,7 +41,7 @@ IS_UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
 def test_the_process_of_each_version_has_the_limits(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     options = [word for words, _, _ in LIMITS for word in words]
-    more = ("--ulimit", "core=0", "--ulimit", "nofile=300:400", "--cgroup-parent", "/hanoverd-test")
+    more = ("--ulimit", "core=0", "--ulimit", "nofile=300:400", "--cgroup-parent", "/")
     line = ("-p", "8080:80", "--name", "limits", "--memory-swappiness", "10", *options, *more)
     with daemon(*line, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("limits-0")
@@ -53,7 +53,9 @@ def test_the_process_of_each_version_has_the_limits(lab: Lab, app_folder: Path, 
         if not IS_UNIFIED:
             # Version 2 has no such file: the engine ignores the option there.
             assert process.limit("memory", "", "memory.swappiness") == "10"
-        assert "/hanoverd-test/" in (process.folder / "cgroup").read_text()
+        # A parent of another name would be left behind.
+        groups = (process.folder / "cgroup").read_text().splitlines()
+        assert {line.split(":")[2] for line in groups} == {"/" + str(inspect(lab, "limits-1")["Id"])}
         limits = (process.folder / "limits").read_text().splitlines()
         assert [line.split()[4:6] for line in limits if line.startswith("Max core file size")] == [["0", "0"]]
         assert [line.split()[3:5] for line in limits if line.startswith("Max open files")] == [["300", "400"]]
