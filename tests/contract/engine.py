@@ -205,9 +205,9 @@ class EngineContract(TestCase):
     async def test_stop_ends_it_and_may_be_repeated(self) -> None:
         await self.create()
         await self.engine.start(NAME)
-        await self.engine.stop(NAME, 10)
+        await self.engine.stop(NAME, 1)
         self.assertFalse((await self.state())["Running"])
-        await self.engine.stop(NAME, 10)
+        await self.engine.stop(NAME, 1)
 
     async def test_a_stop_that_is_cancelled_kills(self) -> None:
         await self.create(NO_TERM="1")
@@ -318,7 +318,7 @@ class EngineContract(TestCase):
     async def test_a_container_that_was_stopped_can_be_started_again(self) -> None:
         await self.create()
         await self.engine.start(NAME)
-        await self.engine.stop(NAME, 10)
+        await self.engine.stop(NAME, 1)
         await self.engine.start(NAME)
         self.assertTrue((await self.state())["Running"])
 

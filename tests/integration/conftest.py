@@ -12,9 +12,12 @@ from typing import Protocol
 
 import pytest
 
+from tests.engines import NoEngine
+from tests.lab.api import get_json
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
 from tests.lab.images import import_base, write_app
+from tests.lab.programs import KINDS, use_engine, use_iptables, versions_in_use
 
 
 class StartDaemon(Protocol):
@@ -30,12 +33,41 @@ class StartDaemon(Protocol):
     ) -> Daemon: ...
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that select the programs under test."""
+    parser.addoption("--engine", metavar="VERSION", help="Docker 20, 26 or 28, by default this machine's own")
+    parser.addoption("--iptables", choices=KINDS, help="kind of iptables, by default this machine's own")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Select the programs under test; pytest's other processes inherit this one's environment."""
+    if hasattr(config, "workerinput"):
+        return
+    # Without a path on pytest's command line, this file is read too late for options.
+    engine, iptables = config.getoption("--engine", None), config.getoption("--iptables", None)
+    try:
+        if engine is not None:
+            use_engine(engine)
+        if iptables is not None:
+            use_iptables(iptables)
+    except (NoEngine, FileNotFoundError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header() -> str:
+    """Report the versions of the programs under test."""
+    return versions_in_use()
+
+
 @pytest.fixture(scope="session")
-def lab_of_the_run() -> Iterator[Lab]:
+def lab_of_the_run(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The lab of a test run."""
     lab = Lab()
     lab.start()
     try:
+        wanted = request.config.getoption("--engine", None)
+        runs = get_json(lab.engine.socket, "/version")["Version"]
+        assert wanted is None or runs.startswith(f"{wanted}."), f"the engine is Docker {runs}, not {wanted}"
         import_base(lab)
         yield lab
     finally:
