@@ -52,6 +52,7 @@ setup(
     install_requires=[
         "autobahn>=24.4.2",
         "docker>=7.1.0",
+        "pyOpenSSL>=26.4.0",
         "requests>=2.33.0",
         "treq>=24.9.1",
         "Twisted[tls]>=26.4.0",
@@ -62,7 +63,6 @@ setup(
         "certifi>=2024.7.4",
         "cryptography>=50.0.0",
         "idna>=3.15",
-        "pyOpenSSL>=26.4.0",
     ],
     extras_require={
         **EXTRAS,

@@ -14,6 +14,7 @@ from hanoverd.cli.container import (
     unsupported,
 )
 from hanoverd.cli.given import Given, Tree
+from hanoverd.cli.readiness import check_readiness
 from hanoverd.docker.proxies import proxy_variables
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.app import AppSpec
@@ -50,12 +51,13 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
     tree.setdefault("name", app_name_from(given.context.cwd) if name.scheme == FOLDER else name.default_app)
     check_side_by_side(given, tree["name"])
     spec: AppSpec = tree.make(AppSpec)
+    check_readiness(given, spec.health)
     return spec if spec.container.reachability.is_routed else replace(spec, ports=())
 
 
 def check_with_engine_rules(given: Given, spec: AppSpec) -> list[str]:
     """Return why the engine would refuse to create the container, as far as that is known without the engine."""
-    return [*given.engine_problems(), *_duplicate_mounts(spec), *unsupported(spec.container)]
+    return [*given.engine_problems(), *_duplicate_mounts(spec), *unsupported(spec)]
 
 
 def complete_source(tree: Tree, given: Given, name: SourceName) -> None:

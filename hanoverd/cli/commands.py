@@ -15,6 +15,7 @@ from hanoverd.cli.options.hookbot import HOOKBOT, TRUST
 from hanoverd.cli.options.image import BUILD, MAX_ARCHIVE_SIZE, PLATFORM, PULL, REPOSITORY
 from hanoverd.cli.options.log import LOG_FORMAT
 from hanoverd.cli.options.option import Option
+from hanoverd.cli.options.readiness import READINESS
 from hanoverd.cli.options.server import SERVER, TOKENS
 from hanoverd.cli.verbs import refuse_verb
 from hanoverd.runtime.errors import UsageError
@@ -68,6 +69,7 @@ them, or with @, the Dockerfile of the current folder is built. ARGs are the
 container's command. Write the options before IMAGE, SOURCE or @.""",
     options=(
         *HANDOVER,
+        *READINESS,
         *CONTAINER,
         *BUILD,
         PULL,
@@ -83,6 +85,7 @@ container's command. Write the options before IMAGE, SOURCE or @.""",
     ),
     groups=(
         ("App and handover", HANDOVER[0]),
+        ("Readiness", READINESS[0]),
         *((title, options[0]) for title, options in CONTAINER_GROUPS),
         ("Image", BUILD[0]),
         ("Hookbot", HOOKBOT),

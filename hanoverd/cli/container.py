@@ -9,6 +9,7 @@ from typing import Any
 from hanoverd.cli.given import Given
 from hanoverd.cli.options.container.windows import WINDOWS
 from hanoverd.runtime.errors import UsageError
+from hanoverd.spec.app import AppSpec
 from hanoverd.spec.container import EXPOSED_PORTS, NETWORK_MODE, ContainerSpec, is_own_label
 from hanoverd.spec.names import is_container_id, is_version_of
 from hanoverd.spec.reachability import Reachability
@@ -110,12 +111,13 @@ def port_warnings(container: ContainerSpec) -> list[str]:
     return []
 
 
-def unsupported(container: ContainerSpec) -> list[str]:
-    """Return why hanoverd itself cannot do yet what the options ask for."""
+def unsupported(spec: AppSpec) -> list[str]:
+    """Return why hanoverd itself cannot do what the options ask for."""
     problems = []
-    if container.reachability is Reachability.NONE:
+    if spec.container.reachability is Reachability.NONE and spec.health.probe.kind.probes_ports:
         problems.append(
-            "--network none: no client can reach a version, so no request can show that it is ready: use another network"
+            "--network none: no request can reach a version and show that it is ready: add --status-kind docker, if the image "
+            "has a HEALTHCHECK, or --status-kind none"
         )
     return problems
 

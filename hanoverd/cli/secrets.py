@@ -30,6 +30,10 @@ def masked(option: Option, text: str) -> str:
     if option.secret is Secret.AFTER_EQUALS:
         name, assigned, _ = text.partition("=")
         return f"{name}={_MASK}" if assigned else text
+    if option.secret is Secret.AFTER_COLON:
+        # Without the colon, which was forgotten, the secret may be anywhere.
+        name, colon, _ = text.partition(":")
+        return f"{name}: {_MASK}" if colon else _MASK
     return text
 
 

@@ -36,8 +36,8 @@ from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.ports import PublishedPort
 from hanoverd.spec.retention import KEEP
+from hanoverd.versions.checks import Checks
 from hanoverd.versions.connect_race import ConnectReactor
-from hanoverd.versions.health import Health
 from hanoverd.versions.stopping import Stopper
 from hanoverd.versions.version import Running
 from hanoverd.versions.versions import Versions
@@ -72,9 +72,9 @@ class App:
         self.orchestrator = Orchestrator(reactor, state, self.history)
         send = self.orchestrator.send
         options = partial(current_options, spec.container, environ)
-        health, ready_timeout = Health(reactor, spec.health.uri), spec.health.ready_timeout
+        checks = Checks(reactor, engine, spec.health)
         self.versions = versions = Versions(
-            reactor, engine, health, spec.name, options, ready_timeout, limits.last_output, spec.streams
+            reactor, engine, checks, spec.name, options, limits.last_output, spec.streams
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
@@ -101,7 +101,7 @@ class App:
         )
         self._removals = Removals(reactor, versions, stopper, routes, conntrack, self.reporter, limits.removal, send)
         self.orchestrator.parts = Parts(
-            adoption=Adoption(versions, routes, numbers, limits.adoption_ready, send),
+            adoption=Adoption(versions, routes, numbers, limits.adoption_ready + spec.health.least_time, send),
             handovers=self._handovers(reactor, sources),
             retirement=self.retirement,
             retention=self.retention,

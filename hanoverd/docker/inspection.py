@@ -185,10 +185,21 @@ def address_of(found: Mapping[str, Any]) -> str:
     raise VersionFailed(f"the engine gave it no IPv4 address (its networks: {', '.join(networks) or 'none'})")
 
 
-def healthcheck_failure(found: Mapping[str, Any]) -> str | None:
-    """Return why the image's HEALTHCHECK says that a container is unhealthy; None if it does not."""
+def has_healthcheck(found: Mapping[str, Any]) -> bool:
+    """Return whether a container has a health check, of its image or of its own."""
+    # NONE is how one of the image is disabled.
+    test = (found["Config"].get("Healthcheck") or {}).get("Test") or ["NONE"]
+    return bool(test[0] != "NONE")
+
+
+def healthcheck_status(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the state of a container's health check (starting, healthy, unhealthy, or none), and what it printed last."""
     health = found["State"].get("Health") or {}
-    if health.get("Status") != "unhealthy":
-        return None
     outputs = [str(check.get("Output", "")).strip() for check in health.get("Log") or []]
-    return f"its image's HEALTHCHECK failed: {(outputs or [''])[-1] or 'it printed nothing'}"
+    return str(health.get("Status") or "none"), outputs[-1] if outputs else ""
+
+
+def healthcheck_failure(found: Mapping[str, Any]) -> str | None:
+    """Return why the HEALTHCHECK says that a container is unhealthy; None if it does not."""
+    status, output = healthcheck_status(found)
+    return f"its HEALTHCHECK failed: {output or 'it printed nothing'}" if status == "unhealthy" else None

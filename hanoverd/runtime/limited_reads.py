@@ -49,7 +49,8 @@ class LimitedReads:
         """Return why an HTTP request failed, in a few words."""
         if self.is_exceeded:
             return f"the answer is too long: more than {self._most // 1024} KiB"
-        return shortened(_innermost(error), LONGEST_REASON)
+        cause = innermost(error)
+        return shortened(str(cause).strip(". ") or type(cause).__name__, LONGEST_REASON)
 
 
 class _Limited(ProtocolWrapper):
@@ -80,8 +81,8 @@ class _Factory(WrappingFactory[_Limited]):
         self.owner = owner
 
 
-def _innermost(error: Exception) -> str:
+def innermost(error: Exception) -> Exception:
     """Return the innermost reason: Twisted's HTTP client wraps it in errors of its own."""
     if isinstance(error, (ResponseFailed, RequestGenerationFailed)) and error.args and error.args[0]:
-        return _innermost(error.args[0][0].value)
-    return str(error).strip(". ") or type(error).__name__
+        return innermost(error.args[0][0].value)
+    return error

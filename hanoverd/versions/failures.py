@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from hanoverd.docker.engine import Engine
 from hanoverd.runtime.errors import EngineError, VersionFailed
 from hanoverd.spec.ports import ContainerPort
-from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
 from hanoverd.text.lines import Tail
 from hanoverd.versions.monitor import ContainerMonitor
-from hanoverd.versions.readiness import Readiness
-from hanoverd.versions.version import Container, Running
+from hanoverd.versions.version import Container, Created
 
 #: How many exposed ports a message names.
 _MOST_SHOWN = 10
@@ -42,17 +40,26 @@ async def exit_error(engine: Engine, container: Container, monitor: ContainerMon
     return VersionFailed(f"{reason} before it was ready{output}")
 
 
-def not_ready_error(running: Running, readiness: Readiness, seconds: float, tail: Tail | None) -> VersionFailed:
-    """Return the error for a version that was not ready within ``seconds``, and printed ``tail`` last (None: unknown)."""
-    created = running.created
-    hint = ""
-    if created.image.ports and not set(created.ports) <= set(created.image.ports):
-        hint = f" (the image exposes {_shown(created.image.ports)})"
+def not_ready_error(reason: str, seconds: float, tail: Tail | None) -> VersionFailed:
+    """Return the error for a version that was not ready within ``seconds``, and printed ``tail`` last (None: unknown).
+
+    ``reason`` is what its check describes.
+    """
     return VersionFailed(
-        f"not ready within the status timeout of {format_duration(seconds)}, after "
-        f"{counted(readiness.probes, 'probe')}; the last at {running.address}: {readiness.describe()}{hint}"
-        f"{_last_output(tail)}"
+        f"not ready within the status timeout of {format_duration(seconds)}{reason}{_last_output(tail)}"
     )
+
+
+def unhealthy_error(reason: str, tail: Tail | None) -> VersionFailed:
+    """Return the error for a version whose health check failed before it was ready; ``tail`` as in ``not_ready_error``."""
+    return VersionFailed(f"not ready: {reason}{_last_output(tail)}")
+
+
+def exposed_ports_hint(created: Created) -> str:
+    """Return the ports that the image exposes, " (the image exposes …)", if others are published; else ""."""
+    if not created.image.ports or set(created.ports) <= set(created.image.ports):
+        return ""
+    return f" (the image exposes {_shown(created.image.ports)})"
 
 
 def _shown(ports: Sequence[ContainerPort]) -> str:

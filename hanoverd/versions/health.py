@@ -3,113 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITransport
-from twisted.python.failure import Failure
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
-from zope.interface import implementer
 
 from hanoverd import __version__
 from hanoverd.runtime.cancellation import settled
-from hanoverd.runtime.limited_reads import LONGEST_REASON, LimitedReads
+from hanoverd.runtime.limited_reads import LONGEST_REASON, LimitedReads, innermost
+from hanoverd.spec.health import ProbeSpec, StatusKind
+from hanoverd.spec.request_header import server_name_in
 from hanoverd.text.lines import shortened
 from hanoverd.versions.connect_race import ConnectReactor, RacingEndpoint
-
-#: The time limit of a probe, in seconds.
-PROBE_TIMEOUT = 5.0
-
-
-class ProbeTimedOut(Exception):
-    """A port did not answer a probe in time."""
-
-
-@dataclass(frozen=True)
-class ProbeResult:
-    """The answer of one port: whether it ``accepts`` connections, its HTTP ``status``, None without an answer, and a
-    ``summary`` of both for people.
-    """
-
-    port: int
-    accepts: bool
-    status: int | None
-    summary: str
+from hanoverd.versions.probe import PROBE_TIMEOUT, ProbeConnection, ProbeResult, timed_out
 
 
 class Health:
-    """Sends GET requests for ``uri`` (a path that starts with ``/``) to containers.
+    """Sends GET requests to containers, over TLS if the kind is ``https``.
 
     Each is sent on a connection of its own, and never through an HTTP proxy; redirects are not followed, and bodies are not
     read. A probe takes ``timeout`` seconds at most, and reads 128 KiB at most.
     """
 
-    def __init__(self, reactor: ConnectReactor, uri: str, timeout: float = PROBE_TIMEOUT) -> None:
+    def __init__(self, reactor: ConnectReactor, spec: ProbeSpec, timeout: float = PROBE_TIMEOUT) -> None:
         self._reactor = reactor
-        self._uri = uri
+        self._spec = spec
         self._timeout = timeout
+        self._headers = Headers({"User-Agent": [f"hanoverd/{__version__}"]})
+        for name in {name.lower() for name, _ in spec.headers}:
+            self._headers.setRawHeaders(name, [value for other, value in spec.headers if other.lower() == name])
+        self._is_tls = spec.kind is StatusKind.HTTPS
 
     async def probe(self, address: str, port: int, on_accept: Callable[[], object]) -> ProbeResult:
-        """Send one request to a port, and return its answer; fails with ``CancelledError`` alone.
-
-        ``on_accept`` is called as soon as the port has accepted the connection.  Cancel closes the connection.
-        """
-        connection = _Connection(RacingEndpoint(self._reactor, address, port, self._timeout), on_accept)
-        limited = LimitedReads(connection)
+        """Send one request to a port, and return its answer; see ``Prober``."""
+        connection = ProbeConnection(RacingEndpoint(self._reactor, address, port, self._timeout), on_accept)
+        limited = LimitedReads(self._over_tls(connection) if self._is_tls else connection)
         client = HTTPClient(Agent.usingEndpointFactory(self._reactor, limited))
         request = client.get(
-            f"http://{address}:{port}{self._uri}",
-            headers=Headers({"User-Agent": [f"hanoverd/{__version__}"]}),
+            f"{self._spec.kind}://{address}:{port}{self._spec.uri}",
+            headers=self._headers.copy(),
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,  # type: ignore[arg-type]  # treq wants the whole of a reactor
         )
         # A request that is cancelled by the timer may fail in several ways: all of them are the timeout.
-        request.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_timed_out)
+        request.addTimeout(self._timeout, self._reactor, onTimeoutCancel=timed_out)
         try:
             response = await settled(request)
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # every failure means that the port is not ready
-            return ProbeResult(port, connection.accepted, None, f"port {port}: {limited.describe(error)}")
+            summary = f"port {port}: {self._describe_tls(error) or limited.describe(error)}"
+            return ProbeResult(port, connection.accepted, succeeded=False, summary=summary)
         finally:
             connection.close()
         status: int = response.code
-        return ProbeResult(
-            port, accepts=True, status=status, summary=f"port {port}: HTTP status {status}{_redirect_in(response)}"
-        )
+        summary = f"port {port}: HTTP status {status}{_redirect_in(response)}"
+        return ProbeResult(port, accepts=True, succeeded=status in self._spec.ok, summary=summary)
 
+    # Late: only an app that is asked over TLS needs the memory for it.
 
-@implementer(IStreamClientEndpoint)
-class _Connection:
-    """The connection of one probe: it calls ``on_accept`` when it is made, and can be closed."""
+    def _over_tls(self, connection: ProbeConnection) -> IStreamClientEndpoint:
+        from hanoverd.versions.unverified_tls import without_verification  # noqa: PLC0415  # as above
 
-    def __init__(self, endpoint: IStreamClientEndpoint, on_accept: Callable[[], object]) -> None:
-        self._endpoint = endpoint
-        self._on_accept = on_accept
-        self._transport: ITransport | None = None
+        return without_verification(connection, server_name_in(self._spec.headers))
 
-    @property
-    def accepted(self) -> bool:
-        return self._transport is not None
+    def _describe_tls(self, error: Exception) -> str | None:
+        if not self._is_tls:
+            return None
+        from hanoverd.versions.unverified_tls import describe_tls_error  # noqa: PLC0415  # as above
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        return self._endpoint.connect(protocolFactory).addCallback(self._connected)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.loseConnection()
-
-    def _connected(self, protocol: IProtocol) -> IProtocol:
-        self._transport = protocol.transport  # type: ignore[attr-defined]  # every Protocol has one
-        self._on_accept()
-        return protocol
-
-
-def _timed_out(_result: object, seconds: float) -> Failure:
-    return Failure(ProbeTimedOut(f"no answer within {seconds:g} seconds"))
+        return describe_tls_error(innermost(error))
 
 
 def _redirect_in(response: object) -> str:

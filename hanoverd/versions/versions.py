@@ -16,14 +16,12 @@ from hanoverd.docker.inspection import (
     created_at,
     exposed_tcp_ports,
     generation_of,
-    healthcheck_failure,
     proxy_ports_of,
     recipe_of,
 )
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import (
     Conflict,
-    EngineError,
     NameInUse,
     NotFound,
     VersionFailed,
@@ -32,11 +30,10 @@ from hanoverd.spec.container import ContainerSpec, Image, Recipe, app_label, cre
 from hanoverd.spec.names import version_name
 from hanoverd.spec.ports import MOST_EXPOSED, ContainerPort, Protocol
 from hanoverd.spec.run.streams import OUTPUT, Stream
+from hanoverd.versions.checks import Checks
 from hanoverd.versions.failures import describe_exit, exit_error, not_ready_error
-from hanoverd.versions.health import Health
 from hanoverd.versions.location import Location, locate
 from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN, ContainerMonitor
-from hanoverd.versions.readiness import Readiness, is_ready
 from hanoverd.versions.version import Container, Created, Ready, Running
 
 
@@ -44,26 +41,24 @@ class Versions:
     """The versions of one app.
 
     ``options`` returns what the user asks of a container now; it fails with ``InputFileFailed``.
-    ``ready_timeout`` and ``last_output_within`` are in seconds; see ``wait_until_ready`` and ``ContainerMonitor``.
+    ``last_output_within`` is in seconds; see ``ContainerMonitor``.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
         engine: Engine,
-        health: Health,
+        checks: Checks,
         app: str,
         options: Callable[[], ContainerSpec],
-        ready_timeout: float,
         last_output_within: float = LAST_OUTPUT_WITHIN,
         streams: Collection[Stream] = OUTPUT,
     ) -> None:
         self._clock = clock
         self._engine = engine
-        self._health = health
+        self._checks = checks
         self.app = app
         self._options = options
-        self._ready_timeout = ready_timeout
         self._last_output_within = last_output_within
         self._streams = streams
         self._running: dict[int, Running] = {}
@@ -112,7 +107,7 @@ class Versions:
         if recipe.lineage.origin is None:
             recipe = replace(recipe, lineage=replace(recipe.lineage, origin=number))
         self._listed.pop(number, None)
-        ports = _tcp(recipe.options.ports) or _probed_ports(image, recipe.options.ports)
+        ports = _tcp(recipe.options.ports) or self._exposed_ports(image, recipe.options.ports)
         try:
             container_id = await self._engine.create(
                 container.name, create_body(self.app, number, container.name, recipe), recipe.options.platform
@@ -122,7 +117,12 @@ class Versions:
             if next_number == number:
                 raise VersionFailed(str(error)) from None
             raise NameInUse(container.name, next_number) from None
-        return Created(replace(container, id=container_id), recipe, ports, time.time())
+        container = replace(container, id=container_id)
+        await self._checks.check_created(container)
+        return Created(container, recipe, ports, time.time())
+
+    def _exposed_ports(self, image: Image, published: Collection[ContainerPort]) -> tuple[ContainerPort, ...]:
+        return _probed_ports(image, published) if self._checks.needs_exposed_ports else ()
 
     async def _free_number(self, number: int) -> int:
         """Return the first number, from ``number`` on, whose name no container has; fails with the ``EngineError`` family."""
@@ -169,7 +169,9 @@ class Versions:
         recipe = await self.recipe_of(found)
         location = await locate(self._engine, found, address)
         container = replace(container, id=found["Id"])
-        ports = _tcp(recipe.options.ports) or exposed_tcp_ports(found["Config"])
+        ports = _tcp(recipe.options.ports)
+        if not ports and self._checks.needs_exposed_ports:
+            ports = exposed_tcp_ports(found["Config"])
         created = Created(container, recipe, ports, created_at(found))
         return self._register(created, found, location, self._new_monitor(container, time.time()))
 
@@ -192,13 +194,13 @@ class Versions:
             self.on_exit(running.number, running.monitor.exit.get())
 
     async def wait_until_ready(self, running: Running, seconds: float | None = None) -> Ready:
-        """Probe the container in quick succession until it is ready.
+        """Check the container in quick succession until it is ready.
 
-        Fails with ``VersionFailed`` as soon as the container exits, or when it is not ready within ``seconds`` (by default the
-        ready timeout).
+        Fails with ``VersionFailed`` as soon as the container exits or can no longer become ready, or when it is not ready
+        within ``seconds`` (by default the app's limit), and with the ``EngineError`` family.
         """
-        seconds = self._ready_timeout if seconds is None else seconds
-        readiness = Readiness(self._health, self._clock, running.address, running.created.port_numbers)
+        seconds = self._checks.ready_timeout if seconds is None else seconds
+        readiness = self._checks.readiness(running)
         polling = Deferred.fromCoroutine(readiness.wait())
         exited = running.monitor.exit.wait().addCallback(lambda _: polling.cancel())
         try:
@@ -208,7 +210,7 @@ class Versions:
                 raise await self.exit_error(running) from None
             if isinstance(error, TimedOut):
                 tail = await running.monitor.recent_output()
-                raise not_ready_error(running, readiness, seconds, tail) from None
+                raise not_ready_error(readiness.describe(), seconds, tail) from None
             raise
         finally:
             exited.cancel()
@@ -216,16 +218,8 @@ class Versions:
         return Ready(running)
 
     async def failure_reason(self, running: Running) -> str | None:
-        """Probe each port once and look at the image's HEALTHCHECK; return why the version is not healthy, or None."""
-        probes = [
-            await self._health.probe(running.address, port, lambda: None) for port in running.created.port_numbers
-        ]
-        if not is_ready(probes):
-            return "; ".join(probe.summary for probe in probes)
-        try:
-            return healthcheck_failure(await self._engine.inspect_container(running.container.ref))
-        except EngineError:
-            return None  # The error is about the engine, not about the version.
+        """Check a live version once; return why it is not healthy, or None."""
+        return await self._checks.failure_reason(running)
 
     async def _check_shared_ports(self, created: Created) -> None:
         """Raise ``VersionFailed`` if a port that the container will share with others answers before it is started.
@@ -235,12 +229,12 @@ class Versions:
         if not created.recipe.options.reachability.shares_ports:
             return
         location = await locate(self._engine, await self._engine.inspect_container(created.container.ref))
-        for port in created.port_numbers:
-            if (await self._health.probe(location.address, port, lambda: None)).accepts:
-                raise VersionFailed(
-                    f"port {port} at {location.address} is in use, and it shares this address: stop the program that "
-                    "listens there, or let the app listen on another port"
-                )
+        port = await self._checks.port_in_use(created, location.address)
+        if port is not None:
+            raise VersionFailed(
+                f"port {port} at {location.address} is in use, and it shares this address: stop the program that listens "
+                "there, or let the app listen on another port"
+            )
 
     def _check_address(self, container: Container, location: Location) -> None:
         """Raise ``VersionFailed`` if another running version has this address.
@@ -295,12 +289,13 @@ def _probed_ports(image: Image, published: Collection[ContainerPort]) -> tuple[C
     if not image.ports and published:
         raise VersionFailed(
             f"only UDP ports are published, and the image {image.name.reference} exposes no TCP port, so nothing can show "
-            "that it is ready: let the app answer --status-uri on a TCP port as well, and EXPOSE it in the image or publish it"
+            "that it is ready: let the app answer --status-uri on a TCP port as well, and EXPOSE it in the image or publish it; "
+            "or choose --status-kind docker or none"
         )
     if not image.ports:
         raise VersionFailed(
             f"no port is published, and the image {image.name.reference} exposes none, so "
-            "nothing can show that it is ready: publish the port that it serves with --publish"
+            "nothing can show that it is ready: publish the port that it serves with --publish, or choose another --status-kind"
         )
     if len(image.ports) > MOST_EXPOSED:
         raise VersionFailed(

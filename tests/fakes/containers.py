@@ -91,6 +91,7 @@ class FakeContainer:
                 "Labels": self.body.get("Labels"),
                 "Tty": False,
                 "Env": [f"{name}={value}" for name, value in self.env.items()],
+                "Healthcheck": {"Test": ["CMD", "check"]} if "HEALTH" in self.env else None,
                 **{key: self.body.get(key) for key in ("Cmd", "Volumes", "StopSignal", "StopTimeout")},
                 "ExposedPorts": {f"{port}/tcp": {} for port in self.ports},
             },
@@ -100,9 +101,16 @@ class FakeContainer:
                 "ExitCode": self.exit_code,
                 "OOMKilled": "OOM" in self.env,
                 "Error": "",
+                **self._health(),
             },
             "NetworkSettings": {"Networks": self.networks(), "Ports": self._bindings()},
         }
+
+    def _health(self) -> dict[str, Any]:
+        # HEALTH is the state of its health check.
+        return (
+            {"Health": {"Status": self.env["HEALTH"], "Log": [{"Output": "checked"}]}} if "HEALTH" in self.env else {}
+        )
 
     def networks(self) -> dict[str, Any]:
         """Return the address in the engine's answer."""

@@ -27,7 +27,7 @@ from hanoverd.runtime.clock import sleep
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.handover import DrainSpec, HandoverSpec
-from hanoverd.spec.health import HealthSpec
+from hanoverd.spec.health import HealthSpec, ProbeSpec
 from hanoverd.spec.notifications import Hook, NotificationSpec
 from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PortRequest, PublishedPort
 from hanoverd.spec.restart import RestartPolicy
@@ -178,6 +178,7 @@ class Daemon:
         status_timeout: float = 1.0,
         obtain_timeout: float = 60.0,
         watch: float = 0.0,
+        probe: ProbeSpec = ProbeSpec(),  # noqa: B008  # it is frozen
         container: ContainerSpec | None = None,
         cidfile: str = "",
         limits: TimeLimits | None = None,
@@ -194,7 +195,7 @@ class Daemon:
             source=SourceSpec(SourceName(FOLDER, "."), str(world.app_folder), str(world.app_folder)),
             container=container or ContainerSpec(ports=published),
             ports=tuple(PortRequest(port, range(8080 + index, 8081 + index)) for index, port in enumerate(published)),
-            health=HealthSpec("/", status_timeout, watch, 1),
+            health=HealthSpec(status_timeout, watch, 1, probe),
             handover=HandoverSpec(obtain_timeout, DrainSpec(grace, drain, drain_signal), not overlap, settle),
             restart=RestartPolicy(restart, most),
             retention=RetentionSpec(kept, KEEP if keep else STOP),

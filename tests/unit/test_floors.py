@@ -52,6 +52,7 @@ ONLY_IN = {
     "requests": {"docker/blocking_engine.py"},
     "urllib3": {"docker/blocking_engine.py"},
     "treq": {"versions/health.py"},
+    "OpenSSL": {"versions/unverified_tls.py"},
     "autobahn": {"hookbot/websocket.py"},
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},

@@ -1,4 +1,4 @@
-"""The options of the app and its handovers: health, drain, restarts, what is kept, and notifications."""
+"""The options of the app and its handovers: drain, restarts, what is kept, and notifications."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hanoverd.cli.options.values import (
     CATCHABLE_SIGNAL,
     DURATION,
     POSITIVE_DURATION,
-    STATUS_URI,
     WEB_HOOK,
     number,
     one_of,
@@ -32,26 +31,6 @@ time serves the app of a name. The default is the name of the current folder, or
 repository.""",
         value=plain(check_app_name, is_late=True),
         place="name",
-    ),
-    Option(
-        name="status-uri",
-        metavar="URI",
-        default="/",
-        help="Path that answers 200 when a version is ready",
-        text="""\
-A path that starts with ``/``, and an optional query. One published port has to answer ``200`` there; the other
-published ports have to accept connections.""",
-        value=STATUS_URI,
-        place="health.uri",
-    ),
-    Option(
-        name="status-timeout",
-        metavar="DURATION",
-        default="5m",
-        help="Maximum time until a new version is ready",
-        text="It starts when the container starts. A version that takes longer is removed.",
-        value=POSITIVE_DURATION,
-        place="health.ready_timeout",
     ),
     Option(
         name="obtain-timeout",
@@ -135,26 +114,6 @@ If the new version exits, or fails its ``--watch``, within this time after it go
 becomes live again at once. Nothing else is tried until the next trigger.""",
         value=DURATION,
         place="handover.settle",
-    ),
-    Option(
-        name="watch",
-        metavar="DURATION",
-        default="0s",
-        help="Interval between checks of the live version; 0 disables them",
-        text="""\
-The check is the same as for readiness. An unhealthy HEALTHCHECK of the image also counts as a failure. After
-``--watch-failures`` failures in a row a new version of the same image replaces the live version, if ``--restart``
-allows it. The live version serves until the new one is ready.""",
-        value=DURATION,
-        place="health.interval",
-    ),
-    Option(
-        name="watch-failures",
-        metavar="N",
-        default="3",
-        help="Number of failed checks in a row that replace the live version",
-        value=number(1),
-        place="health.failures",
     ),
     Option(
         name="on-exit",

@@ -21,6 +21,7 @@ class Secret(Enum):
 
     NOTHING = "nothing"
     AFTER_EQUALS = "what follows the first ="
+    AFTER_COLON = "what follows the first :, or all of it without one"
     ALL = "all of it"
     IN_URL = "the user name, the password and the query in a URL"
 

@@ -18,7 +18,7 @@ from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.git_options import GitOptions
 from hanoverd.spec.handover import DrainSpec, HandoverSpec
-from hanoverd.spec.health import HealthSpec
+from hanoverd.spec.health import HealthSpec, ProbeSpec
 from hanoverd.spec.notifications import Hook, NotificationSpec
 from hanoverd.spec.ports import ContainerPort, PortRequest
 from hanoverd.spec.programs import HookbotServerSpec
@@ -64,7 +64,7 @@ def test_without_arguments_the_folder_is_built_with_the_defaults() -> None:
         source=FOLDER,
         container=ContainerSpec(),
         ports=(),
-        health=HealthSpec(uri="/", ready_timeout=300.0, interval=0.0, failures=3),
+        health=HealthSpec(ready_timeout=300.0, interval=0.0, failures=3),
         handover=HandoverSpec(obtain_timeout=1800.0, drain=DrainSpec(grace=1.0, timeout=30.0)),
         restart=RestartPolicy("always"),
         retention=RetentionSpec(versions=3, on_exit="stop"),
@@ -143,7 +143,7 @@ def test_every_option_arrives() -> None:
             },
         ),
         ports=(PortRequest(ContainerPort(7000), range(9000, 9001)),),
-        health=HealthSpec(uri="/up?deep=1", ready_timeout=90.0, interval=5.0, failures=2),
+        health=HealthSpec(90.0, 5.0, 2, ProbeSpec(uri="/up?deep=1")),
         handover=HandoverSpec(
             obtain_timeout=600.0,
             drain=DrainSpec(grace=0.0, timeout=120.0, signal="SIGUSR1"),

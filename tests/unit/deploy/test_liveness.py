@@ -49,7 +49,7 @@ class Checking:
         self.liveness = Liveness(
             self.clock,
             versions,
-            HealthSpec("/", 1.0, every, 3),
+            HealthSpec(1.0, every, 3),
             lambda: list(self.live),
             lambda number, reason: self.failed.append((number, reason)),
         )

@@ -13,10 +13,11 @@ from hanoverd.cli.parse import parse
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.handover import DrainSpec, HandoverSpec
-from hanoverd.spec.health import HealthSpec
+from hanoverd.spec.health import HealthSpec, ProbeSpec
 from hanoverd.spec.plain import from_plain, to_plain
 from hanoverd.spec.ports import PortRequest
 from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec, RemoteCommand
+from hanoverd.spec.status_codes import StatusCodes
 
 #: What Docker's own settings can be: JSON.
 _json = st.recursive(
@@ -32,6 +33,8 @@ for kind, strategy in {
     ContainerSpec: st.builds(ContainerSpec, settings=st.dictionaries(st.text(max_size=9), _json, max_size=3)),
     DrainSpec: st.builds(DrainSpec, grace=_seconds, timeout=_seconds),
     HandoverSpec: st.builds(HandoverSpec, obtain_timeout=_seconds, settle=_seconds),
+    StatusCodes: st.builds(StatusCodes, st.lists(_numbers, max_size=3).map(tuple)),
+    ProbeSpec: st.builds(ProbeSpec, interval=st.none() | _seconds),
     HealthSpec: st.builds(HealthSpec, ready_timeout=_seconds, interval=_seconds),
     PortRequest: st.builds(PortRequest, numbers=st.none() | _numbers, address=st.ip_addresses()),
     RemoteCommand: st.builds(RemoteCommand, since=st.none() | _seconds),
@@ -64,6 +67,7 @@ def test_the_specification_of_a_command_line_survives_json() -> None:
         (*LINE, "git+https://hunter2@git.example/me/web"),
         (*LINE, "docker-archive:https://files.example/web.tar?signature=hunter2"),
         ("--hookbot=wss://hunter2@h.example/sub/hanoverd/cwd",),
+        ("--status-header", "Authorization: Bearer hunter2", "web"),
         (
             *("builder", "--listen", "wss://hunter2@h.example/sub/hanoverd/cwd"),
             *("--docker-notify", "https://hunter2@h.example/pub/docker-pull/me/web/tag/main"),

@@ -10,10 +10,10 @@ from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.text.lines import Tail
-from hanoverd.versions.failures import not_ready_error
-from hanoverd.versions.health import Health
-from hanoverd.versions.readiness import Readiness
-from hanoverd.versions.version import Container, Created, Running
+from hanoverd.versions.failures import exposed_ports_hint, not_ready_error
+from hanoverd.versions.readiness import PortReadiness
+from hanoverd.versions.tcp_probe import TCPProbe
+from hanoverd.versions.version import Container, Created
 
 REACTOR: Any = Clock()
 
@@ -25,13 +25,9 @@ def error_of(exposed: int, printed: str) -> str:
     tail = Tail()
     for line in printed.split("\n"):
         tail.add(line)
-    monitor: Any = None
-    running = Running(created, "172.17.0.2", ("172.17.0.2",), {}, monitor)
-    return str(
-        not_ready_error(
-            running, Readiness(Health(REACTOR, "/"), REACTOR, running.address, [80]), 5.0, tail if printed else None
-        )
-    )
+    hint = exposed_ports_hint(created)
+    readiness = PortReadiness(REACTOR, "172.17.0.2", {80: TCPProbe(REACTOR)}, hint=hint)
+    return str(not_ready_error(readiness.describe(), 5.0, tail if printed else None))
 
 
 def test_it_names_the_ports_that_the_image_exposes_and_the_last_output() -> None:

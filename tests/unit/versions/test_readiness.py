@@ -1,16 +1,17 @@
-"""When a version is ready: one port answers 200, and every other accepts connections."""
+"""When a version is ready: one port answers 200, and every other accepts connections; or each port succeeds."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from hanoverd.versions.health import ProbeResult
-from hanoverd.versions.readiness import Readiness, is_ready
+from hanoverd.versions.probe import ProbeResult
+from hanoverd.versions.readiness import PortReadiness, is_ready
 
 
 class ScriptedHealth:
@@ -28,18 +29,18 @@ class ScriptedHealth:
         answers = self.answers[port]
         status = answers.pop(0) if len(answers) > 1 else answers[0]
         if status is None:
-            return ProbeResult(port, accepts=False, status=None, summary=f"port {port}: refused")
+            return ProbeResult(port, accepts=False, succeeded=False, summary=f"port {port}: refused")
         on_accept()
         if status == 0:
             waiting: Deferred[ProbeResult] = Deferred()
             self.pending.append(waiting)
             return await waiting
-        return ProbeResult(port, accepts=True, status=status, summary=f"port {port}: HTTP status {status}")
+        return ProbeResult(port, True, status == 200, f"port {port}: HTTP status {status}")
 
 
-def started(health: ScriptedHealth, *ports: int) -> tuple[Readiness, list[object], Deferred[None]]:
+def started(health: ScriptedHealth, *ports: int, **options: Any) -> tuple[PortReadiness, list[object], Deferred[None]]:
     """Readiness that is being polled, what came of it, and its Deferred."""
-    readiness = Readiness(health, health.clock, "172.17.0.2", ports)  # type: ignore[arg-type]  # a fake
+    readiness = PortReadiness(health.clock, "172.17.0.2", dict.fromkeys(ports, health), **options)
     results: list[object] = []
     deferred = Deferred.fromCoroutine(readiness.wait())
     deferred.addBoth(results.append)
@@ -101,7 +102,7 @@ def test_every_other_port_must_accept() -> None:
     health = ScriptedHealth({80: [200], 81: [None, None, 500]})
     readiness, results, _ = started(health, 80, 81)
     assert results == []
-    assert readiness.describe() == "port 80: HTTP status 200; port 81: refused"
+    assert readiness.describe().endswith("; the last at 172.17.0.2: port 80: HTTP status 200; port 81: refused")
     health.clock.pump([0.02] * 3)
     assert results == [None]
     assert health.clock.getDelayedCalls() == []
@@ -134,4 +135,51 @@ def test_a_mistake_in_a_probe_is_not_swallowed() -> None:
     ],
 )
 def test_ready_is_one_200_and_all_accepting(probes: list[tuple[int | None, bool]], ready: bool) -> None:
-    assert is_ready(ProbeResult(80, accepts, status, "") for status, accepts in probes) is ready
+    assert is_ready(ProbeResult(80, accepts, status == 200, "") for status, accepts in probes) is ready
+
+
+def test_where_all_are_needed_each_port_must_succeed() -> None:
+    health = ScriptedHealth({80: [200], 81: [503, 503, 200]})
+    _, results, _ = started(health, 80, 81, needs_all=True)
+    health.clock.pump([0.01])
+    assert results == []
+    health.clock.pump([0.01, 0.01])
+    assert results == [None]
+    assert not is_ready([], needs_all=True)
+
+
+def test_a_port_that_flaps_is_ready_after_so_many_successes_in_a_row() -> None:
+    health = ScriptedHealth({80: [200, 503, 200, 200, None, 200, 200, 200]})
+    readiness, results, _ = started(health, 80, successes=3)
+    health.clock.pump([0.05] * 20)
+    assert readiness.describe().endswith("port 80: HTTP status 200 (1 of 3 times in a row)")
+    assert results == []
+    health.clock.pump([0.05] * 20)
+    assert (results, len(health.asked)) == ([None], 8)
+    assert health.clock.getDelayedCalls() == []
+
+
+def test_between_two_successes_is_a_quarter_of_a_second() -> None:
+    health = ScriptedHealth({80: [200]})
+    _, results, _ = started(health, 80, successes=3)
+    health.clock.pump([0.01] * 60)
+    assert results == [None]
+    assert [time for time, _ in health.asked] == [0, pytest.approx(0.25, abs=0.02), pytest.approx(0.5, abs=0.02)]
+
+
+def test_a_given_interval_does_not_grow() -> None:
+    health = ScriptedHealth({80: [None, None, 503, 503, 200]})
+    _, results, _ = started(health, 80, interval=2.0)
+    health.clock.pump([0.5] * 20)
+    assert (results, [time for time, _ in health.asked]) == ([None], [0, 2, 4, 6, 8])
+
+
+def test_a_port_that_has_accepted_and_not_answered_yet_is_described_so() -> None:
+    health = ScriptedHealth({80: [None, 0], 81: [503, 0]})
+    readiness, _, deferred = started(health, 80, 81)
+    health.clock.pump([0.02])
+    assert readiness.describe().endswith(
+        "port 80: accepted the connection, and has not answered; port 81: HTTP status 503"
+    )
+    deferred.addErrback(lambda _: None)
+    deferred.cancel()
