@@ -30,10 +30,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is to be deployed: ``image`` None is the source's own; ``status_timeout``, in seconds, None is the app's."""
+    """What is to be deployed: ``image`` None is the source's own; ``status_timeout``, in seconds, None is the app's.
+
+    ``if_changed``: only if that changes something.
+    """
 
     image: str | None = None
     status_timeout: float | None = None
+    if_changed: bool = False
 
     @property
     def reason(self) -> str:
@@ -41,13 +45,22 @@ class Deployment:
         details = [] if self.image is None else [self.image]
         if self.status_timeout is not None:
             details.append(f"status timeout {format_duration(self.status_timeout)}")
+        if self.if_changed:
+            details.append("if changed")
         return f"hanoverd deploy ({', '.join(details)})" if details else "hanoverd deploy"
 
 
 def deployment_of(request: Request) -> Deployment:
     """Return what to deploy.  Raises ``Refused``."""
-    body = _body(request, ("image", "status_timeout"))
-    return Deployment(_image(body.get("image")), _seconds(body, "status_timeout"))
+    body = _body(request, ("image", "status_timeout", "if_changed"))
+    return Deployment(_image(body.get("image")), _seconds(body, "status_timeout"), _boolean(body, "if_changed"))
+
+
+def _boolean(body: Mapping[str, Any], key: str) -> bool:
+    value = body.get(key, False)
+    if not isinstance(value, bool):
+        raise Refused(400, f"{key} must be true or false")
+    return value
 
 
 def _image(image: object) -> str | None:

@@ -85,6 +85,16 @@ EVENTS = (
     _kind("routed", "version seconds took", "New connections are routed to the version."),
     _kind("live", "version routes seconds took", "The version serves; the time is that since the trigger."),
     _kind("cancelled", "app reason", "A handover was cancelled before its version was live."),
+    _kind(
+        "unchanged",
+        "version image image_id",
+        "A handover was skipped: the live version has this image and these settings already.",
+    ),
+    _kind(
+        "unchanged_unready",
+        "version reason",
+        "A handover would change nothing, and is carried out: the live version is not ready.",
+    ),
     _kind("failed", "version error", "A handover failed: its version did not go live."),
     _kind("waiting", "app serving restart_seconds", "After a failure: hanoverd waits for the next trigger."),
     _kind(

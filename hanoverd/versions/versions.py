@@ -20,6 +20,7 @@ from hanoverd.docker.inspection import (
     generation_of,
     proxy_ports_of,
     recipe_of,
+    requested_recipe,
 )
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import (
@@ -92,6 +93,14 @@ class Versions:
         except NotFound:  # It was removed by force.  The container itself has most of it.
             image = {}
         return recipe_of(found, image)
+
+    async def requested_recipe(self, running: Running) -> Recipe:
+        """Return what a running version was created from, with its settings as they were requested.
+
+        Fails with the ``EngineError`` family: with ``NotFound`` if its container or its image was removed.
+        """
+        found = await self._engine.inspect_container(running.container.ref)
+        return requested_recipe(found, await self._engine.inspect_image(found["Image"]))
 
     def running(self, number: int) -> Running | None:
         """Return the version ``number`` if it is monitored."""

@@ -18,6 +18,19 @@ def _parse_format(text: str) -> bool:
     return text == "json"
 
 
+def _parse_diff_format(text: str) -> bool:
+    if text not in ("text", "json"):
+        raise ValueError("it must be text or json")
+    return text == "json"
+
+
+DIFF_FORMAT = Option(
+    name="format",
+    metavar="text|json",
+    default="text",
+    help="Format of the output; json prints one object a line",
+    value=plain(_parse_diff_format),
+)
 NO_TRUNC = Option(
     name="no-trunc",
     kind=Kind.BOOLEAN,
@@ -52,7 +65,7 @@ WATCH = Option(
 WAIT = Option(
     name="wait",
     kind=Kind.BOOLEAN,
-    help="Follow the handover until it finishes; exit 1 unless it goes live",
+    help="Follow the handover until it finishes; exit 1 unless it succeeds",
     value=BOOLEAN,
     place="wait",
 )
@@ -62,6 +75,16 @@ IMAGE = Option(
     help="Image for this handover, instead of what the app's source has",
     value=plain(_parse_image, is_late=True),
     place="image",
+)
+IF_CHANGED = Option(
+    name="if-changed",
+    kind=Kind.BOOLEAN,
+    help="Do nothing if image and settings are those of the live version",
+    text="""\
+The image is obtained first. If its ID and the settings are those of the live version, and the live version is ready, the
+outcome of the handover is ``unchanged``, and the exit status of ``--wait`` is 0.""",
+    value=BOOLEAN,
+    place="if_changed",
 )
 STATUS_TIMEOUT = Option(
     name="status-timeout",
