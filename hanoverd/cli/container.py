@@ -112,14 +112,14 @@ def port_warnings(container: ContainerSpec) -> list[str]:
 
 
 def unsupported(spec: AppSpec) -> list[str]:
-    """Return why hanoverd cannot do what the options ask for together."""
+    """Return why hanoverd itself cannot do what the options ask for."""
+    problems = []
     if spec.container.reachability is Reachability.NONE and spec.health.probe.kind.probes_ports:
-        problem = (
-            "--network none: no client can reach a version, so no request can show that it is ready: use another network, or "
-            "--status-kind docker or none"
+        problems.append(
+            "--network none: no request can reach a version and show that it is ready: add --status-kind docker, if the image "
+            "has a HEALTHCHECK, or --status-kind none"
         )
-        return [problem]
-    return []
+    return problems
 
 
 def _container_in(text: str) -> str:

@@ -79,11 +79,10 @@ class Checks:
             return None  # The error is about the engine, not about the version.
 
     async def port_in_use(self, created: Created, address: str) -> int | None:
-        """Return a port of ``created`` that accepts connections at ``address`` before it is started, or None."""
-        if self._probe.kind.probes_ports:
-            for port in self._probers(created):
-                if (await self._accepts.probe(address, port, lambda: None)).accepts:
-                    return port
+        """Return the first of a version's ports that accepts connections at ``address``; None if none does."""
+        for port in self._probers(created):
+            if (await self._accepts.probe(address, port, lambda: None)).accepts:
+                return port
         return None
 
     def _probers(self, created: Created) -> Mapping[int, Prober]:

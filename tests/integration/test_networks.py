@@ -210,3 +210,26 @@ def _accepts(lab: Lab) -> bool:
             check=False,
         ).stdout
     )
+
+
+def test_an_app_without_a_network_is_handed_over_by_what_the_engine_says(
+    lab: Lab, app_folder: Path, daemon: StartDaemon
+) -> None:
+    line = ("--name", "alone", "--network", "none", "--status-kind", "none")
+    with daemon(*line, "--on-exit", "keep", cwd=app_folder) as hanoverd:
+        live = hanoverd.wait_live("alone-0")
+        assert live["routes"] == "it has no network"
+        assert run_in(lab, "alone-0", "busybox", "ls", "/sys/class/net").split() == ["lo"]
+        write_app(app_folder, env={"EXIT": "3"})
+        hanoverd.hup()
+        hanoverd.wait_event("failed", version="alone-1")
+        assert hanoverd.status()["live"]["version"] == "alone-0"
+        write_app(app_folder)
+        hanoverd.hup()
+        hanoverd.wait_live("alone-2")
+        hanoverd.wait_gone("alone-0")
+        assert hanoverd.terminate() == 0
+    with daemon(*line, cwd=app_folder) as hanoverd:
+        hanoverd.wait_event("adopted", version="alone-2")
+        hanoverd.wait_live("alone-3")
+        assert hanoverd.terminate() == 0

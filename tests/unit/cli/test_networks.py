@@ -40,6 +40,9 @@ def test_two_versions_cannot_share_ports(network: str) -> None:
         app(f"--network {network} img")
 
 
-def test_a_version_that_no_client_can_reach_cannot_show_that_it_is_ready() -> None:
-    with pytest.raises(UsageError, match="--network none: no client can reach a version"):
+def test_a_version_that_no_request_can_reach_needs_another_check() -> None:
+    with pytest.raises(UsageError, match=r"--network none: no request can reach a version.*--status-kind docker"):
         app("--network none img")
+    spec = app("--network none --status-kind none -p 80:80 img")
+    assert (spec.ports, spec.container.reachability) == ((), Reachability.NONE)
+    assert warnings(spec) == ["Published ports are discarded when using none network mode"]
