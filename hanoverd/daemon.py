@@ -30,6 +30,7 @@ from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import ObtainReactor, make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
 from hanoverd.network.host_ports import HeldPort, hold_ports, release_ports
+from hanoverd.network.iptables import Table
 from hanoverd.network.name_lock import lock_name
 from hanoverd.network.port_memory import PortMemory
 from hanoverd.network.preflight import check_claims, check_firewall
@@ -200,12 +201,8 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         lock.close()
 
     try:
-        rules = check_firewall(environ)
-        # First, because it can name the other app.
-        check_claims(spec.name, certain_ports(spec.ports), rules)
-        held += hold_ports(spec.ports, [*published_ports(spec.name, rules), *memory.read()])
+        held += _hold_ports(spec, check_firewall(environ), memory)
         ports = [port.published for port in held]
-        check_claims(spec.name, ports, rules)
         check_engine(address, spec.container.settings)
         ask_engine(address, spec.name, spec.container)
         memory.save(spec.ports, ports)
@@ -234,6 +231,19 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         release()
         raise
     return HanoverdService(reactor, pool, app, Systemd(reactor, environ), control, hookbot, release, stdin)
+
+
+def _hold_ports(spec: AppSpec, rules: Table, memory: PortMemory) -> list[HeldPort]:
+    """Hold the host ports of the app, which no other app's rules route, and where it can, the ports that it had before."""
+    # First, because it can name the other app.
+    check_claims(spec.name, certain_ports(spec.ports), rules)
+    held = hold_ports(spec.ports, [*published_ports(spec.name, rules), *memory.read()])
+    try:
+        check_claims(spec.name, [port.published for port in held], rules)
+    except HanoverdError:
+        release_ports(held)
+        raise
+    return held
 
 
 def _hookbot_trigger(spec: AppSpec, reactor: DaemonReactor, source: Source, app: App) -> HookbotTrigger | None:

@@ -30,7 +30,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is to be deployed: ``image`` None is the source's own; ``status_timeout``, in seconds, None is the app's.
+    """What to deploy: ``image`` None is the source's own; ``status_timeout``, in seconds, None is the app's.
 
     ``if_changed``: only if that changes something.
     """

@@ -73,11 +73,10 @@ class App:
         state = State(_policy(spec), requests=Requests(is_paused=paused.exists), next_number=numbers.next)
         self.orchestrator = Orchestrator(reactor, state, self.history)
         send = self.orchestrator.send
-        self._engine, self._source = engine, sources.app
+        self._engine, self._source, self._hooks = engine, sources.app, hooks
         self._options = options = partial(current_options, spec.container, environ)
-        checks = Checks(reactor, engine, spec.health)
         self.versions = versions = Versions(
-            reactor, engine, checks, spec.name, options, limits.last_output, spec.streams
+            reactor, engine, Checks(reactor, engine, spec.health), spec.name, options, limits.last_output, spec.streams
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
@@ -86,7 +85,6 @@ class App:
         if spec.cidfile:
             routes.on_live = CidFile(Path(spec.cidfile), spec.name).follow
         self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=routes.flows.has_ports)
-        self._hooks = hooks
         self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)
         self.retention = Retention(
             engine,

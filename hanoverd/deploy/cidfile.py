@@ -53,7 +53,7 @@ class CidFile:
 
         ``find`` returns the container with an ID, as the engine describes it, or None.  The file stays if the container is
         one of the app's and runs: it may be the live one.  It is removed if there is no such container, or it does not run.
-        Fails with ``CidFileInUse`` if it belongs to somebody else, or with the errors of ``find``.
+        Fails with ``CidFileInUse`` if it names another container, or with the errors of ``find``.
         """
         container_id = self._read()
         if container_id is None:

@@ -18,7 +18,7 @@ class Command:
     """A person's request for a handover; ``number`` is its ID in the history.
 
     ``ready_timeout`` is the time limit for this handover's version to be ready, in seconds; None for the app's.
-    With ``if_changed`` it is carried out only if the image or the settings differ from those of the live version.
+    With ``if_changed`` it is carried out only if the live version has another image or other settings.
     """
 
     reason: str
@@ -32,7 +32,7 @@ class Command:
 class Request:
     """One request for a handover: all triggers since the last handover, and the ``command`` among them, if there is one.
 
-    ``if_changed``: it is carried out only if the image or the settings differ from those of the live version.
+    ``if_changed``: it is carried out only if the live version has another image or other settings.
     """
 
     reasons: tuple[str, ...]

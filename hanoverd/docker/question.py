@@ -132,7 +132,7 @@ def _refusals(image_id: str = "") -> Iterator[None]:
     try:
         yield
     except EngineRefused as error:
-        # Somebody may have removed unused images just now.
+        # Another program may have removed unused images just now.
         is_about_image = bool(image_id) and image_id in error.reason
         if error.status in _GATEWAY_ERRORS or quirks.is_disk_full(error.reason) or is_about_image:
             raise

@@ -1,7 +1,7 @@
-"""What the kernel tracks of UDP: flows, as ``conntrack -L`` prints them, and which are to be deleted. Pure.
+"""What the kernel tracks of UDP: flows, as ``conntrack -L`` prints them, and which must be deleted. Pure.
 
 The kernel decides at the first packet of a flow where the flow goes, and then remembers it for as long as packets come. A
-client that keeps its source port, as one of QUIC does, would stay with an old version, or with none, for ever.
+client that keeps its source port, such as a QUIC client, would stay with an old version, or with none, for ever.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def stale_filters(
     kept: Collection[Endpoint],
     former: Collection[str] = (),
 ) -> list[tuple[str, ...]]:
-    """Return the filters for ``conntrack -D -p udp`` that delete each flow to one of ``ports`` that nobody in ``kept`` answers.
+    """Return the filters for ``conntrack -D -p udp`` that delete each flow to one of ``ports`` that is answered by none of ``kept``.
 
     ``local`` are the host's addresses: a flow to the same port of another host is not ours.  ``former`` are addresses of
     containers that no longer serve.  A late answer of one, sent after its flow was deleted, starts a flow of its own: with

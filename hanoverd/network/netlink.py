@@ -87,9 +87,9 @@ def _check_permission(channel: socket.socket) -> None:
         except BlockingIOError:
             return
         except OSError:
-            # The kernel drops errors that nobody has read in time (ENOBUFS).
+            # The kernel drops errors that are not read in time (ENOBUFS).
             continue
-        # After struct nlmsghdr, struct nlmsgerr begins with a negative errno.
+        # After struct nlmsghdr, struct nlmsgerr has a negative errno first.
         code = -struct.unpack_from("=i", answer, 16)[0] if len(answer) >= 20 else 0
         if code == 1:
             raise PermissionError(code, "not permitted to delete tracked connections")

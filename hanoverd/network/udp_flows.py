@@ -1,8 +1,8 @@
 """Moves the UDP flows of replaced versions, by the program ``conntrack``.
 
-An entry of the kernel's table that is deleted is made again by the client's next packet, as the rules are then.  All flows
-to the published host ports are looked at that neither the live version answers, nor one that still drains: also those
-that found no version live, and those of an earlier run.
+An entry of the kernel's table that is deleted is made again by the client's next packet, as the rules are then.  It
+looks at all flows to the published host ports that neither the live version answers, nor one that still drains: also flows
+that began while no version was live, or in an earlier run.
 """
 
 from __future__ import annotations

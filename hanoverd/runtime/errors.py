@@ -129,7 +129,7 @@ class NothingKept(HanoverdError):
 
 
 class CidFileInUse(HanoverdError):
-    """The file of ``--cidfile`` names a container of somebody else."""
+    """The file of ``--cidfile`` names a container that is not the app's."""
 
 
 class NameInUse(HanoverdError):

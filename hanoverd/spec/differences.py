@@ -20,7 +20,7 @@ WHOLE = frozenset({COMMAND, "Entrypoint", "Healthcheck.Test"})
 #: Lists without an order.
 _SETS = frozenset({"HostConfig.CapAdd", "HostConfig.CapDrop", "HostConfig.GroupAdd", "HostConfig.SecurityOpt", MOUNTS})
 
-#: Where the values of all pairs can be secret: those of ``--log-opt``.
+#: Where the values of all pairs can be secret: ``--log-opt``.
 _LOG_OPTIONS = "HostConfig.LogConfig.Config"
 
 _MASK = "***"

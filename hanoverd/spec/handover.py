@@ -24,8 +24,8 @@ class HandoverSpec:
     """A handover.  Times are in seconds.
 
     The image must be obtained within ``obtain_timeout``.  ``stop_first`` stops the old version before the new one
-    starts.  The old version can become live again within ``settle`` of the flip.  With ``if_changed``, a trigger whose
-    image and settings are those of the live version changes nothing.
+    starts.  The old version can become live again within ``settle`` of the flip.  With ``if_changed``, a trigger changes
+    nothing if the live version has the same image and settings.
     """
 
     obtain_timeout: float

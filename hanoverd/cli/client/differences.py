@@ -1,4 +1,4 @@
-"""What ``hanoverd diff`` prints: lines as those of diff(1), or JSON.  Pure."""
+"""What ``hanoverd diff`` prints: lines like diff(1)'s, or JSON.  Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hanoverd.spec.differences import BINDS, COMMAND, ENV, IMAGE, PLATFORM, PORT
 from hanoverd.spec.ports import PortRequest
 from hanoverd.text.escapes import escaped_line
 
-#: The exit statuses, as those of diff(1).
+#: The exit statuses of diff(1).
 SAME, DIFFERENT = 0, 1
 
 #: The options of places that several options fill, or that are no settings.
@@ -119,7 +119,7 @@ def option_of(place: str) -> str:
 def with_published(
     found: Iterable[Difference], live: Iterable[Mapping[str, Any]], following: Sequence[PortRequest]
 ) -> tuple[Difference, ...]:
-    """Replace the differences of container ports by those of host ports.
+    """Replace the differences of container ports by differences of host ports.
 
     ``live`` are the routes as a status has them.
     """

@@ -57,7 +57,7 @@ that the interruption is short. If the new version fails, the old one is started
         help="Skip a handover that would change neither image nor settings",
         text="""\
 It holds for SIGHUP, messages of hookbot, and the start of hanoverd beside a version that it takes over. The image is
-obtained first. If its ID and the settings are those of the live version, and the live version is ready, the log has the
+obtained first. If the live version has the same image ID and settings, and is ready, the log has the
 event ``unchanged``, and nothing else happens. ``hanoverd deploy`` has an option of its own.""",
         value=BOOLEAN,
         place="handover.if_changed",
@@ -87,7 +87,7 @@ connections cannot be counted, and the version always runs for the whole time.""
         metavar="DURATION",
         help="Time for which a replaced version keeps its UDP flows (default: until its drain ends)",
         text="""\
-A UDP flow is what comes from one port of a client. Clients that keep their port, as those of QUIC do, stay with the
+A UDP flow is what comes from one port of a client. Clients that keep their port, such as QUIC clients, stay with the
 version that answered them until it has drained, and then move to the live version. With ``0s`` they move within a second
 of the handover, and the old version does not wait for them. It needs the program ``conntrack``.""",
         value=DURATION,

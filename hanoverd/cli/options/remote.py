@@ -79,9 +79,9 @@ IMAGE = Option(
 IF_CHANGED = Option(
     name="if-changed",
     kind=Kind.BOOLEAN,
-    help="Do nothing if image and settings are those of the live version",
+    help="Do nothing if the live version has the same image and settings",
     text="""\
-The image is obtained first. If its ID and the settings are those of the live version, and the live version is ready, the
+The image is obtained first. If the live version has the same image ID and settings, and is ready, the
 outcome of the handover is ``unchanged``, and the exit status of ``--wait`` is 0.""",
     value=BOOLEAN,
     place="if_changed",
