@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -16,12 +17,13 @@ from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import ControlServer
 from hanoverd.deploy.app import App, AppReactor
+from hanoverd.deploy.cidfile import CidFile
 from hanoverd.deploy.handover import Sources
 from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
-from hanoverd.docker.preflight import check_engine
+from hanoverd.docker.preflight import check_engine, find_container
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
@@ -199,7 +201,9 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         held += hold_ports(spec.ports, published_ports(spec.name, rules))
         ports = [port.published for port in held]
         check_claims(spec.name, ports, rules)
-        check_engine(address)
+        check_engine(address, spec.container.settings)
+        if spec.cidfile:
+            CidFile(Path(spec.cidfile), spec.name).check(partial(find_container, address))
         app = App(
             reactor,
             environ,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from twisted.python.usage import Options as TwistdOptions
 
 from hanoverd.cli.parse import ServiceSpec
-from hanoverd.cli.process import complain, spec_or_exit
+from hanoverd.cli.process import TROUBLE, complain, spec_or_exit
 from hanoverd.runtime.errors import HanoverdError
-from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec
+from hanoverd.spec.app import AppSpec
+from hanoverd.spec.programs import BuilderSpec, DiffSpec, HookbotServerSpec
 
 if TYPE_CHECKING:
     from twisted.application.service import IService, Service
@@ -60,12 +61,24 @@ def makeService(options: Options) -> IService:
             # A service has no exit status, so this is not one: it runs and exits here.
             _log_to_stdout(options.spec.log_format)
             raise SystemExit(0 if run_builder_once(options.spec, dict(os.environ), running) else START_FAILED)
+        if isinstance(options.spec, DiffSpec):
+            raise SystemExit(_run_diff(options.spec, running))
         service = assemble(options.spec, dict(os.environ), running, stdin=0)
     except HanoverdError as error:
         complain(error)
         raise SystemExit(START_FAILED) from None
     twistd = options.parent
     return service if twistd is None else _logged(service, twistd, options.spec.log_format, running)
+
+
+def _run_diff(spec: DiffSpec, reactor: DaemonReactor) -> int:
+    from hanoverd.cli.client.planned import run_diff  # noqa: PLC0415  # as in ``assemble``
+
+    try:
+        return run_diff(spec, _for_children(os.environ), reactor)
+    except HanoverdError as error:
+        complain(error)
+        return TROUBLE
 
 
 def _logged(service: Service, twistd: Mapping[str, Any], log_format: str, reactor: DaemonReactor) -> IService:
@@ -95,7 +108,9 @@ def _log_to_stdout(log_format: str) -> None:
     globalLogBeginner.beginLoggingTo([to_stream(sys.stdout, log_format, os.environ)], redirectStandardIO=False)
 
 
-def assemble(spec: ServiceSpec, environ: Mapping[str, str], reactor: DaemonReactor, stdin: int) -> Service:
+def assemble(
+    spec: AppSpec | BuilderSpec | HookbotServerSpec, environ: Mapping[str, str], reactor: DaemonReactor, stdin: int
+) -> Service:
     """Check what can be checked at the start, and return the service.
 
     Fails with ``HanoverdError``, and then holds nothing.  Blocks until the checks are done.

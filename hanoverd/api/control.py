@@ -26,6 +26,8 @@ from hanoverd.deploy.history import Record
 from hanoverd.deploy.retention import Kept
 from hanoverd.deploy.state import Role
 from hanoverd.deploy.targets import Image, Rollback, Source
+from hanoverd.runtime.errors import ControlError
+from hanoverd.spec.differences import Difference
 from hanoverd.versions.version import Running
 
 log = Logger()
@@ -78,13 +80,31 @@ class Control:
         ]
         return sorted(found, key=lambda one: -one.number)
 
+    async def diff(self) -> tuple[str, tuple[Difference, ...]]:
+        """Return the name of the live version, and what the next handover would change about it.
+
+        Nothing is built or pulled.  Fails with ``HanoverdError``: with ``ControlError`` if no version is live.
+        """
+        live = next(iter(self._app.live()), None)
+        if live is None:
+            raise ControlError("no version is live: the next handover starts one")
+        return live.name, await self._app.next_differences(live)
+
     def history(self) -> list[Record]:
         """Return the handovers since the daemon's start, the oldest first."""
         return list(self._history)
 
-    def deploy(self, image: str | None, reason: str) -> int:
-        """Start a handover to what the source has, or to ``image`` this once; return its ID."""
-        return self._orchestrator.request(reason, Source() if image is None else Image(image))
+    def deploy(
+        self, image: str | None, reason: str, ready_timeout: float | None = None, *, if_changed: bool = False
+    ) -> int:
+        """Start a handover to what the source has, or to ``image`` this once; return its ID.
+
+        ``ready_timeout`` is the time limit for its version to be ready, in seconds; None for the app's.  With
+        ``if_changed`` it is skipped if it would change nothing.
+        """
+        return self._orchestrator.request(
+            reason, Source() if image is None else Image(image), ready_timeout, if_changed=if_changed
+        )
 
     def rollback(self, number: int | None, reason: str) -> int:
         """Start a handover to version ``number``, or to the version before the live one; return its ID."""
@@ -111,7 +131,7 @@ class Control:
     async def cancel(self, why: str) -> Record | None:
         """Cancel the current handover.
 
-        Fires when it has ended, with its record: its outcome is ``live`` if it was too late.  None without a handover.
+        Fires when it has ended, with its record: its outcome is ``live``, or ``unchanged``, if it was too late.  None without a handover.
         """
         record = self._history.last
         is_busy = record is not None and not record.is_over

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from twisted.web.server import Request
@@ -12,6 +13,7 @@ from hanoverd.logs.formats import JSON, TEXT
 from hanoverd.logs.recent import APP, DAEMON, LogQuery
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.decimal import parse_decimal
+from hanoverd.text.durations import MOST_SECONDS, format_duration
 from hanoverd.text.quoting import quoted
 
 #: The highest number of a version, as far as the labels of containers are concerned.
@@ -26,16 +28,50 @@ class Refused(Exception):
         self.status = status
 
 
-def image_of(request: Request) -> str | None:
-    """Return the image to deploy; None for the source's own.  Raises ``Refused``."""
-    image = _body(request, ("image",)).get("image")
-    if image is not None:
-        if not isinstance(image, str):
-            raise Refused(400, "image must be a string")
-        try:
-            ImageName.parse(image)
-        except ValueError as error:
-            raise Refused(400, str(error)) from None
+@dataclass(frozen=True)
+class Deployment:
+    """What is to be deployed: ``image`` None is the source's own; ``status_timeout``, in seconds, None is the app's.
+
+    ``if_changed``: only if that changes something.
+    """
+
+    image: str | None = None
+    status_timeout: float | None = None
+    if_changed: bool = False
+
+    @property
+    def reason(self) -> str:
+        """The reason of the handover, as the history shows it."""
+        details = [] if self.image is None else [self.image]
+        if self.status_timeout is not None:
+            details.append(f"status timeout {format_duration(self.status_timeout)}")
+        if self.if_changed:
+            details.append("if changed")
+        return f"hanoverd deploy ({', '.join(details)})" if details else "hanoverd deploy"
+
+
+def deployment_of(request: Request) -> Deployment:
+    """Return what to deploy.  Raises ``Refused``."""
+    body = _body(request, ("image", "status_timeout", "if_changed"))
+    return Deployment(_image(body.get("image")), _seconds(body, "status_timeout"), _boolean(body, "if_changed"))
+
+
+def _boolean(body: Mapping[str, Any], key: str) -> bool:
+    value = body.get(key, False)
+    if not isinstance(value, bool):
+        raise Refused(400, f"{key} must be true or false")
+    return value
+
+
+def _image(image: object) -> str | None:
+    if image is None:
+        return None
+    if not isinstance(image, str):
+        raise Refused(400, "image must be a string")
+    try:
+        ImageName.parse(image)
+    except ValueError as error:
+        raise Refused(400, str(error)) from None
     return image
 
 
@@ -79,6 +115,15 @@ def _body(request: Request, known: Collection[str]) -> Mapping[str, Any]:
             # A misspelled key must not start something else than was meant.
             raise Refused(400, f"unknown key {quoted(key[:100])} in the request body: known is {', '.join(known)}")
     return parsed
+
+
+def _seconds(body: Mapping[str, Any], name: str) -> float | None:
+    seconds = body.get(name)
+    if seconds is None:
+        return None
+    if type(seconds) not in (int, float) or not 0 < seconds <= MOST_SECONDS:
+        raise Refused(400, f"{name} must be a number of seconds, more than 0")
+    return float(seconds)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,6 +1,6 @@
 """The control API: HTTP with JSON, for clients of the daemon's own user and root.
 
-``GET /status``, ``/versions``, ``/history``, ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of JSON objects, one
+``GET /status``, ``/versions``, ``/diff``, ``/history``, ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of JSON objects, one
 per line: the log, and at the end the handover's record).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
 ``/resume``, ``/stop``.
 """
@@ -20,10 +20,10 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
 from hanoverd.api.line_stream import LineStream
-from hanoverd.api.questions import Refused, image_of, log_query, version_of
+from hanoverd.api.questions import Refused, deployment_of, log_query, version_of
 from hanoverd.api.site import ControlSite
 from hanoverd.logs.recent import Entry, RecentLog, left_out
-from hanoverd.runtime.errors import EngineError
+from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.systemd import unit_name
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.text.decimal import parse_decimal
@@ -48,6 +48,7 @@ class ControlServer:
         self._verbs: Mapping[str, Callable[[Request], Any]] = {
             "GET /status": lambda _: control.status().json(),
             "GET /versions": self._versions,
+            "GET /diff": self._diff,
             "GET /history": lambda _: [record.json() for record in control.history()],
             "GET /logs": self._logs,
             "POST /deploy": self._deploy,
@@ -97,12 +98,14 @@ class ControlServer:
     # -- commands
 
     def _deploy(self, request: Request) -> Mapping[str, Any]:
-        image = image_of(request)
-        return {"handover": self._control.deploy(image, _reason("deploy", image))}
+        asked = deployment_of(request)
+        number = self._control.deploy(asked.image, asked.reason, asked.status_timeout, if_changed=asked.if_changed)
+        return {"handover": number}
 
     def _rollback(self, request: Request) -> Mapping[str, Any]:
         number = version_of(request)
-        return {"handover": self._control.rollback(number, _reason("rollback", number))}
+        reason = "hanoverd rollback" if number is None else f"hanoverd rollback ({number})"
+        return {"handover": self._control.rollback(number, reason)}
 
     def _cancel(self, request: Request) -> int:
         async def cancel() -> None:
@@ -116,15 +119,30 @@ class ControlServer:
         return {"pid": os.getpid(), "unit": unit_name(os.environ)}
 
     def _versions(self, request: Request) -> int:
-        async def list_versions() -> None:
+        async def list_versions() -> object:
+            return [asdict(one) for one in await self._control.versions()]
+
+        return self._answer_of_others(request, list_versions())
+
+    def _diff(self, request: Request) -> int:
+        async def compare() -> object:
+            version, found = await self._control.diff()
+            return {"version": version, "differences": [asdict(one) for one in found]}
+
+        return self._answer_of_others(request, compare())
+
+    def _answer_of_others(self, request: Request, work: Coroutine[Deferred[Any], Any, object]) -> int:
+        """Answer later with what ``work`` returns; it fails if the engine, or another program, does."""
+
+        async def answer() -> None:
             try:
-                found = await self._control.versions()
-            except EngineError as error:
+                content = await work
+            except HanoverdError as error:
                 _finish(request, _answer(request, 502, {"error": str(error)}))
             else:
-                _finish(request, _answer(request, 200, [asdict(one) for one in found]))
+                _finish(request, _answer(request, 200, content))
 
-        return self._answer_later(request, list_versions())
+        return self._answer_later(request, answer())
 
     def _pause(self) -> Mapping[str, Any]:
         self._control.pause()
@@ -192,10 +210,6 @@ class ControlServer:
         request.notifyFinish().addErrback(lambda _: answering.cancel())
         self._answering.start(answered())
         return NOT_DONE_YET
-
-
-def _reason(verb: str, detail: object) -> str:
-    return f"hanoverd {verb}" if detail is None else f"hanoverd {verb} ({detail})"
 
 
 def _handover_line(entry: Entry) -> str:

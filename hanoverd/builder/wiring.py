@@ -45,7 +45,7 @@ def _builder(spec: BuilderSpec, environ: Mapping[str, str], reactor: ObtainReact
     source = open_source(spec.source.name, context)
     source.check()
     trust = load_trust(spec.hookbot.ca_file)
-    check_engine(address)
+    check_engine(address, {})
     notify = partial(publish, reactor, spec.notify, trust, UPDATE)
     credentials, progress = context.credentials, show_progress()
     builder = Builder(reactor, engine, credentials, source, spec.image, notify, progress, spec.obtain_timeout)

@@ -53,7 +53,7 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
 
 def check_with_engine_rules(given: Given, spec: AppSpec) -> list[str]:
     """Return why the engine would refuse to create the container, as far as that is known without the engine."""
-    return [*given.engine_problems(), *_duplicate_mounts(spec), *unsupported(given, spec.container)]
+    return [*given.engine_problems(), *_duplicate_mounts(spec), *unsupported(spec.container)]
 
 
 def complete_source(tree: Tree, given: Given, name: SourceName) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from hanoverd.cli.command import Command
 from hanoverd.cli.options import remote
 from hanoverd.cli.options.about import DAEMON_HELP, DRY_RUN, HELP, VERSION
 from hanoverd.cli.options.container import CONTAINER
@@ -14,32 +14,9 @@ from hanoverd.cli.options.hookbot import BUILDER as BUILDER_OPTIONS
 from hanoverd.cli.options.hookbot import HOOKBOT, TRUST
 from hanoverd.cli.options.image import BUILD, MAX_ARCHIVE_SIZE, PLATFORM, PULL, REPOSITORY
 from hanoverd.cli.options.log import LOG_FORMAT
-from hanoverd.cli.options.option import Option
 from hanoverd.cli.options.server import SERVER, TOKENS
 from hanoverd.cli.verbs import refuse_verb
 from hanoverd.runtime.errors import UsageError
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command, by the first words of a command line; the daemon has no name."""
-
-    name: str
-    usage: str
-    about: str
-    options: tuple[Option, ...]
-    summary: str = ""
-    #: How help groups the options, by the first of each group.
-    groups: tuple[tuple[str, Option], ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
-    signals: tuple[tuple[str, str], ...] = ()
-    example: str = ""
-
-    @property
-    def arguments(self) -> list[str]:
-        """The arguments after the options, as the usage has them: ``APP``, ``[VERSION]``."""
-        return [word for word in self.usage.split() if word.strip("[]").isupper() and word != "[OPTIONS]"]
-
 
 _ENGINE_ENVIRONMENT = (
     ("DOCKER_HOST", "Address of the Docker engine"),
@@ -187,9 +164,29 @@ DEPLOY = Command(
     about="""\
 Starts a handover, as SIGHUP does, but also while the app is paused. A handover
 that is running and not live yet is cancelled first.""",
-    options=(remote.IMAGE, remote.WAIT, HELP),
+    options=(remote.IMAGE, remote.IF_CHANGED, remote.STATUS_TIMEOUT, remote.WAIT, HELP),
     example="  hanoverd deploy web --image registry.example/web:v2 --wait",
     environment=_RUNTIME_ENVIRONMENT,
+)
+
+DIFF = Command(
+    name="diff",
+    summary="Show what the next handover would change",
+    usage="hanoverd diff [OPTIONS] APP [OPTIONS] [IMAGE | SOURCE | @] [ARG...]",
+    about="""\
+Shows what the next handover would change about the live version: its image and
+its settings. Nothing is built, pulled or started. APP alone asks the running
+hanoverd. With the options of a start, or with IMAGE or SOURCE, it shows what a
+restart of hanoverd with these would change, also if no hanoverd runs; write
+--name APP instead of APP to take over a command line as it is. Values that can
+be secret are not shown. Exits with 0 if nothing differs, with 1 if something
+does or if that is not known yet, and with 2 if it fails.""",
+    options=(remote.DIFF_FORMAT, HELP),
+    more=tuple(option for option in DAEMON.options if option.name not in ("help", "version", "dry-run")),
+    example="""\
+  hanoverd diff web
+  hanoverd diff web --publish 8080:80 --memory 256m registry.example/web:v2""",
+    environment=(*_RUNTIME_ENVIRONMENT, *_ENGINE_ENVIRONMENT),
 )
 
 ROLLBACK = Command(
@@ -322,7 +319,7 @@ VERSION_COMMAND = Command(
 REMOTE = (LIST, STATUS, VERSIONS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, STOP, LOGS, HISTORY)
 
 #: All commands that have a name.
-COMMANDS = (*REMOTE, BUILDER, SERVE, MAKE_TOKENS, HELP_COMMAND, VERSION_COMMAND)
+COMMANDS = (*REMOTE, DIFF, BUILDER, SERVE, MAKE_TOKENS, HELP_COMMAND, VERSION_COMMAND)
 
 
 def command_of(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:

@@ -6,7 +6,8 @@ import re
 import sys
 from collections.abc import Iterable
 
-from hanoverd.cli.commands import COMMANDS, DAEMON, Command
+from hanoverd.cli.command import Command
+from hanoverd.cli.commands import COMMANDS, DAEMON
 from hanoverd.cli.options.option import Kind, Option
 
 _ALL = (DAEMON, *COMMANDS)
@@ -109,12 +110,12 @@ def fish() -> str:
     ]
     for command in _ALL:
         condition = f"__fish_seen_subcommand_from {command.name.split()[-1]}" if command.name else no_command
-        lines += [_fish_line(condition, option) for option in command.options]
+        lines += [_fish_line(condition, option) for option in (*command.options, *command.more)]
     return "\n".join([*lines, ""])
 
 
 def _flags(command: Command) -> str:
-    return " ".join(f"--{option.name}" for option in command.options)
+    return " ".join(f"--{option.name}" for option in (*command.options, *command.more))
 
 
 def _first_words() -> list[str]:
@@ -165,7 +166,7 @@ def _zsh_group(word: str, commands: list[Command]) -> list[str]:
 
 
 def _zsh_specs(command: Command) -> list[str]:
-    return [_zsh_spec(option) for option in command.options]
+    return [_zsh_spec(option) for option in (*command.options, *command.more)]
 
 
 def _zsh_spec(option: Option) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -9,7 +10,7 @@ from hanoverd.cli.given import Given
 from hanoverd.cli.options.container.windows import WINDOWS
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.container import EXPOSED_PORTS, NETWORK_MODE, ContainerSpec, is_own_label
-from hanoverd.spec.names import is_version_of
+from hanoverd.spec.names import is_container_id, is_version_of
 from hanoverd.spec.restart import NO, RestartPolicy
 from hanoverd.spec.run.devices import device_requests
 from hanoverd.spec.run.healthcheck import FIELDS, healthcheck
@@ -17,6 +18,7 @@ from hanoverd.spec.run.inputs import Inputs
 from hanoverd.spec.run.isolation import capabilities, security_settings
 from hanoverd.spec.run.network import Endpoint, endpoints, networking
 from hanoverd.spec.run.pairs import parse_storage_option
+from hanoverd.spec.run.streams import Stream
 from hanoverd.text.quoting import quoted
 
 
@@ -99,13 +101,9 @@ def check_side_by_side(given: Given, app: str) -> None:
                 )
 
 
-def unsupported(given: Given, container: ContainerSpec) -> list[str]:
+def unsupported(container: ContainerSpec) -> list[str]:
     """Return why hanoverd itself cannot do yet what the options ask for."""
     problems = []
-    if given.value("attach"):
-        problems.append("--attach: not supported yet: both streams of the output are logged")
-    if given.value("cidfile"):
-        problems.append("--cidfile: not supported yet: `hanoverd status` shows the ID of the live container")
     if not container.has_own_ports:
         problems.append(
             f"--network {container.settings[NETWORK_MODE]}: not supported yet: use a network in which the container has an "
@@ -182,17 +180,25 @@ def _network(given: Given) -> dict[str, Any]:
 
 
 def _check_cidfile(given: Given) -> None:
-    path = given.value("cidfile")
-    if not path:
+    if not given.value("cidfile"):
         return
-    if given.context.exists(path):
-        raise ValueError("container ID file found, make sure the other container isn't running or delete " + path)
-    if not given.context.exists(str(PurePosixPath(path).parent)):
-        raise ValueError(f"failed to create the container ID file: open {path}: no such file or directory")
+    path = given.texts("cidfile")[-1]
+    try:
+        if not given.context.exists(path):
+            if not given.context.exists(str(PurePosixPath(path).parent)):
+                raise FileNotFoundError(ENOENT, "no such file or directory")
+            return
+        # An earlier run may have left it; the daemon asks the engine whose container it names.
+        if given.context.is_regular(path) and is_container_id(given.context.open_file(path).decode(errors="replace")):
+            return
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ValueError(f"failed to create the container ID file: open {path}: {reason}") from None
+    raise ValueError(f"container ID file found, make sure the other container isn't running or delete {path}")
 
 
 def _check_attach(given: Given) -> None:
     if given.is_given("attach") and given.value("detach"):
         raise ValueError("conflicting options: cannot specify both --attach and --detach")
-    if "stdin" in given.value("attach"):
+    if str(Stream.STDIN) in [text.lower() for text in given.texts("attach")]:
         raise ValueError("--attach stdin: nothing is ever written to a version's STDIN")

@@ -64,8 +64,13 @@ def _host_port(request: PortRequest) -> int:
 
 
 def _settings(given: Given) -> dict[str, Any]:
-    own = [option for option in given.options if option not in CONTAINER and option.name not in _NO_SETTINGS]
+    own = [option for option in given.options if _is_own(option) and option.name not in _NO_SETTINGS]
     return {option.name: _setting(given, option) for option in own}
+
+
+def _is_own(option: Option) -> bool:
+    """Whether an option is for hanoverd itself, and not for the container's request."""
+    return option not in CONTAINER or (bool(option.place) and not option.place.startswith("container."))
 
 
 def _setting(given: Given, option: Option) -> Any:

@@ -6,7 +6,8 @@ import sys
 import textwrap
 from collections.abc import Iterable
 
-from hanoverd.cli.commands import COMMANDS, DAEMON, Command
+from hanoverd.cli.command import Command
+from hanoverd.cli.commands import COMMANDS, DAEMON
 from hanoverd.cli.options.option import Kind, Option
 
 _WIDTH = 80

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hanoverd.cli.commands import REMOTE, Command, command_of
+from hanoverd.cli.command import Command
+from hanoverd.cli.commands import DIFF, REMOTE, command_of
 from hanoverd.cli.given import Given
 from hanoverd.cli.lexer import lex
 from hanoverd.cli.options.values import Context
@@ -45,9 +46,21 @@ def read_line(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> Comm
     command, arguments = command_of(argv)
     if list(arguments) == ["-h"]:
         arguments = ("--help",)
-    given = Given(command.options, Context(environ, cwd))
-    rest = lex(arguments, command.options, given.take, interspersed=command in REMOTE)
+    options = (*command.options, *command.more)
+    given = Given(options, Context(environ, cwd))
+    rest = lex(arguments, options, given.take, interspersed=command in REMOTE)
+    if command is DIFF:
+        rest = _with_app_first(rest, given)
     return CommandLine(command, given, rest)
+
+
+def _with_app_first(rest: tuple[str, ...], given: Given) -> tuple[str, ...]:
+    """Take the first argument as the app's ``--name``, unless that is given, and read the options after it."""
+    name = next(option for option in given.options if option.name == "name")
+    if not rest or any(option is name for option, _ in given.line):
+        return rest
+    given.take(name, rest[0])
+    return lex(rest[1:], given.options, given.take)
 
 
 def _check_encoding(argv: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
-from hanoverd.cli.commands import COMMANDS, DAEMON, Command
+from hanoverd.cli.command import Command
+from hanoverd.cli.commands import COMMANDS, DAEMON
 from hanoverd.cli.options.option import Kind, Option
 
 _HEADER = """\

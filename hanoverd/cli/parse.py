@@ -7,7 +7,18 @@ from difflib import get_close_matches
 
 from hanoverd import __version__
 from hanoverd.cli.app import Schemes, app_spec, check_with_engine_rules
-from hanoverd.cli.commands import BUILDER, COMMANDS, DAEMON, HELP_COMMAND, MAKE_TOKENS, REMOTE, VERSION_COMMAND, Command
+from hanoverd.cli.command import Command
+from hanoverd.cli.commands import (
+    BUILDER,
+    COMMANDS,
+    DAEMON,
+    DIFF,
+    HELP_COMMAND,
+    MAKE_TOKENS,
+    REMOTE,
+    VERSION_COMMAND,
+)
+from hanoverd.cli.diff import diff_spec
 from hanoverd.cli.dry_run import dry_run
 from hanoverd.cli.given import Given
 from hanoverd.cli.help import usage_text
@@ -15,11 +26,11 @@ from hanoverd.cli.line import CommandLine, InfoRequested, read_line
 from hanoverd.cli.programs import builder_spec, remote_command, server_spec, tokens
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.app import AppSpec
-from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec, RemoteCommand
+from hanoverd.spec.programs import BuilderSpec, DiffSpec, HookbotServerSpec, RemoteCommand
 from hanoverd.text.quoting import quoted
 
-#: A program that runs until it is stopped.
-ServiceSpec = AppSpec | BuilderSpec | HookbotServerSpec
+#: A program that runs until it is stopped, or that needs a reactor until it is done.
+ServiceSpec = AppSpec | BuilderSpec | HookbotServerSpec | DiffSpec
 
 AnySpec = ServiceSpec | RemoteCommand
 
@@ -46,6 +57,8 @@ def specification(line: CommandLine, schemes: Schemes = tuple) -> AnySpec:
         return _checked_app_spec(given, rest, schemes)
     if command is MAKE_TOKENS:
         raise InfoRequested(tokens(given, rest))
+    if command is DIFF:
+        return diff_spec(given, rest, schemes)
     if command in REMOTE:
         return remote_command(command, given, rest)
     if rest:

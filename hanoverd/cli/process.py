@@ -21,6 +21,9 @@ USAGE_FAILED = 125
 #: The status of a process that SIGINT has ended, as shells report it.
 INTERRUPTED = 128 + 2
 
+#: The status of ``hanoverd diff`` where it fails, as that of diff(1): 1 says that something differs.
+TROUBLE = 2
+
 
 def spec_or_exit(arguments: Sequence[str]) -> ServiceSpec:
     """Return the specification of the service that a command line asks for.
@@ -66,7 +69,7 @@ def _run_remote(command: RemoteCommand) -> int:
         return run_remote(command, os.environ, os.geteuid())
     except HanoverdError as error:
         complain(error)
-        return FAILED
+        return TROUBLE if command.verb == "diff" else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hanoverd.cli.app import complete_source, hookbot_spec
-from hanoverd.cli.commands import LOGS, Command
+from hanoverd.cli.command import Command
+from hanoverd.cli.commands import LOGS
 from hanoverd.cli.given import Given
 from hanoverd.hookbot.tokens import url_with_token
 from hanoverd.runtime.errors import UsageError

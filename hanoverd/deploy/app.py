@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from hanoverd.deploy.adoption import Adoption
+from hanoverd.deploy.cidfile import CidFile
 from hanoverd.deploy.container_options import current_options
 from hanoverd.deploy.drain import Drain
 from hanoverd.deploy.events import Exited, Gone, PruneFailed, StopRequested, Unhealthy
@@ -17,6 +18,7 @@ from hanoverd.deploy.liveness import Liveness
 from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.deploy.orchestrator import Orchestrator, Parts
 from hanoverd.deploy.pause import PauseFile
+from hanoverd.deploy.preview import next_differences
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.report import Reporter
 from hanoverd.deploy.requests import Requests
@@ -32,6 +34,7 @@ from hanoverd.network.routes import Routes
 from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.spec.app import AppSpec
+from hanoverd.spec.differences import Difference
 from hanoverd.spec.ports import PublishedPort
 from hanoverd.spec.retention import KEEP
 from hanoverd.versions.connect_race import ConnectReactor
@@ -69,14 +72,17 @@ class App:
         state = State(_policy(spec), requests=Requests(is_paused=paused.exists), next_number=numbers.next)
         self.orchestrator = Orchestrator(reactor, state, self.history)
         send = self.orchestrator.send
-        options = partial(current_options, spec.container, environ)
+        self._engine, self._source = engine, sources.app
+        self._options = options = partial(current_options, spec.container, environ)
         health, ready_timeout = Health(reactor, spec.health.uri), spec.health.ready_timeout
         self.versions = versions = Versions(
-            reactor, engine, health, spec.name, options, ready_timeout, limits.last_output
+            reactor, engine, health, spec.name, options, ready_timeout, limits.last_output, spec.streams
         )
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
         self.routes = routes = Routes(Firewall(reactor, environ, spec.name), ports)
+        if spec.cidfile:
+            routes.on_live = CidFile(Path(spec.cidfile), spec.name).follow
         self.conntrack = conntrack = Conntrack(reactor, environ)
         self._hooks = hooks
         self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)
@@ -145,6 +151,10 @@ class App:
         await self.versions.stop_monitoring_all()
         await self.reconciler.stop()
 
+    async def next_differences(self, live: Running) -> tuple[Difference, ...]:
+        """Return what the next handover would change about ``live``; see ``preview.next_differences``."""
+        return await next_differences(self._engine, live.container.ref, self._source, self._options())
+
     def live(self) -> list[Running]:
         """Return the live versions."""
         return self._running(Role.LIVE)
@@ -176,4 +186,5 @@ def _policy(spec: AppSpec) -> Policy:
         settle=spec.handover.settle,
         overlap=not spec.handover.stop_first,
         keep=spec.retention.on_exit == KEEP,
+        if_changed=spec.handover.if_changed,
     )

@@ -91,10 +91,14 @@ def _start_deploy(step: Step) -> None:
         step.set(requests=state.requests.catch_up())
     if step.state.requests.is_empty:
         return
+    request = step.state.requests.next_request(if_changed=state.policy.if_changed)
     if state.deploy is not None:
+        if request.if_changed and not (state.deploy.cancelled or state.deploy.request.if_changed):
+            # What was to be carried out in any case still is, by the newer request.
+            step.set(requests=step.state.requests.forced())
+            request = replace(request, if_changed=False)
         step.cancel_attempt(state.deploy, NEWER)
     if step.state.deploy is None and not state.is_engine_lost:
-        request = step.state.requests.next_request()
         step.set(requests=step.state.requests.cleared())
         step.start_attempt(Kind.DEPLOY, request)
 

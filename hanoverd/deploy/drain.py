@@ -43,7 +43,10 @@ class Drain:
             # After its exit, another container may have its address, and the connections.
             left = 0 if old.has_exited else await self._conntrack.count(old.addresses)
             remaining = begun + self._spec.timeout - self._clock.seconds()
-            if left == 0 or old.has_exited or remaining <= 0:
+            if old.has_exited:
+                return left
+            if left == 0 or remaining <= 0:
+                await self._conntrack.forget_finished(old.addresses)
                 return left
             await self._sleep(old, min(delays.next(), remaining))
 

@@ -169,6 +169,14 @@ class ReportCancelled:
 
 
 @dataclass(frozen=True)
+class ReportUnchanged:
+    """An attempt has found that version ``live`` is what it would create."""
+
+    attempt: Attempt
+    live: int
+
+
+@dataclass(frozen=True)
 class ReportEngineLost:
     """An attempt is started again when the engine is back."""
 
@@ -268,6 +276,7 @@ Effect = (
     | ReportLive
     | ReportFailed
     | ReportCancelled
+    | ReportUnchanged
     | ReportEngineLost
     | ReportDropped
     | ReportHeld

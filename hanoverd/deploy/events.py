@@ -122,6 +122,14 @@ class AttemptCancelled:
 
 
 @dataclass(frozen=True)
+class Unchanged:
+    """The candidate ``number`` would be the same as version ``live``, which is ready.  It has no container."""
+
+    number: int
+    live: int
+
+
+@dataclass(frozen=True)
 class NameTaken:
     """A container that is not this app's has the name of the candidate ``number``; ``next_number`` is free."""
 
@@ -234,6 +242,7 @@ Event = (
     | Flipped
     | AttemptFailed
     | AttemptCancelled
+    | Unchanged
     | NameTaken
     | EngineLost
     | EngineBack

@@ -21,6 +21,7 @@ from hanoverd.deploy.events import (
     NameTaken,
     Obtained,
     ReinstatementFailed,
+    Unchanged,
 )
 from hanoverd.deploy.phases import Phases
 from hanoverd.deploy.removals import Removals
@@ -31,6 +32,7 @@ from hanoverd.deploy.state import Attempt, Role, State
 from hanoverd.deploy.targets import Image as ImageTarget
 from hanoverd.deploy.targets import Restart, Rollback
 from hanoverd.deploy.targets import Source as SourceTarget
+from hanoverd.deploy.unchanged import NothingToDo, skip_if_unchanged
 from hanoverd.images import Progress, Source
 from hanoverd.network.routes import Flip, Live, Routes
 from hanoverd.notify.hooks import Hooks
@@ -114,7 +116,7 @@ class Handovers:
             with self._unused_on_failure(created.image):
                 async with self._live_stopped_without_overlap(created, phases) as stopped:
                     running = await self._start(created, phases)
-                    ready = await self._versions.wait_until_ready(running)
+                    ready = await self._versions.wait_until_ready(running, attempt.request.ready_timeout)
                     phases.ready()
                     await self._hooks.require_approval(self._event(public.READY, running))
                     flip = await self._flip(ready, phases.routed)
@@ -175,6 +177,9 @@ class Handovers:
             )
             self._send(NameTaken(number, error.next_number))
             return
+        except NothingToDo as found:
+            self._send(Unchanged(number, found.live))
+            return
         except CancelledError:
             event = AttemptCancelled(number)
         except EngineUnreachable as error:
@@ -227,6 +232,9 @@ class Handovers:
 
     async def _create(self, attempt: Attempt, container: Container, phases: Phases) -> Created:
         recipe = await self._recipe(attempt, container, phases)
+        if attempt.request.if_changed:
+            with self._unused_on_failure(recipe.image):
+                await skip_if_unchanged(self._versions, self._retention, self._state, recipe)
         try:
             created = await self._versions.create(recipe, container.number)
         except NotFound as error:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from hanoverd.text.lines import shortened
 
 #: The outcomes of a handover.
-UNDER_WAY, LIVE, FAILED, CANCELLED = "under way", "live", "failed", "cancelled"
+UNDER_WAY, LIVE, FAILED, CANCELLED, UNCHANGED = "under way", "live", "failed", "cancelled", "unchanged"
 
 #: How many handovers are remembered.
 MOST = 100

@@ -92,10 +92,12 @@ class Orchestrator:
         """Request a handover to ``newest``, which the source has, unless it was obtained or is being obtained."""
         self.send(ev.NewestFound(newest))
 
-    def request(self, reason: str, target: Target) -> int:
-        """Request a handover to ``target`` for a person, and return its ID in the history."""
+    def request(
+        self, reason: str, target: Target, ready_timeout: float | None = None, *, if_changed: bool = False
+    ) -> int:
+        """Request a handover to ``target`` for a person, and return its ID in the history; see ``Command``."""
         number = self._history.reserve_number()
-        self.send(ev.CommandReceived(Command(reason, target, number)))
+        self.send(ev.CommandReceived(Command(reason, target, number, ready_timeout, if_changed)))
         return number
 
     async def stop(self) -> None:

@@ -18,6 +18,7 @@ from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import Image
 from hanoverd.spec.events import DIED, DRAINED, FAILED, LIVE, Event, VersionReference
 from hanoverd.text.durations import format_duration
+from hanoverd.text.short_id import short_id
 from hanoverd.versions.version import Container, Running
 from hanoverd.versions.versions import Versions
 
@@ -79,6 +80,8 @@ class Reporter:
                 self._failed(effect)
             case ef.ReportCancelled(attempt):
                 self._cancelled(attempt)
+            case ef.ReportUnchanged(attempt, live):
+                self._unchanged(attempt, live)
             case ef.ReportEngineLost(_, error):
                 self._engine_lost(error)
             case ef.ReportDropped(command, why):
@@ -115,6 +118,19 @@ class Reporter:
             reason=attempt.cancelled,
         )
         self._finish(attempt, history.CANCELLED, attempt.cancelled)
+
+    def _unchanged(self, attempt: Attempt, live: int) -> None:
+        record = self._records[attempt.id]
+        record.version = name = self._name(live)
+        log.info(
+            "{version}: unchanged, nothing to do: {image} ({short}) is its image already, and its settings are the same",
+            event="unchanged",
+            version=name,
+            image=record.image,
+            image_id=record.image_id,
+            short=short_id(record.image_id),
+        )
+        self._finish(attempt, history.UNCHANGED, f"{name} has this image and these settings already")
 
     def _engine_lost(self, error: str) -> None:
         log.error(

@@ -15,20 +15,35 @@ MOST = 20
 
 @dataclass(frozen=True)
 class Command:
-    """A person's request for a handover; ``number`` is its ID in the history."""
+    """A person's request for a handover; ``number`` is its ID in the history.
+
+    ``ready_timeout`` is the time limit for this handover's version to be ready, in seconds; None for the app's.
+    With ``if_changed`` it is carried out only if the image or the settings differ from those of the live version.
+    """
 
     reason: str
     target: Target
     number: int
+    ready_timeout: float | None = None
+    if_changed: bool = False
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request for a handover: all triggers since the last handover, and the ``command`` among them, if there is one."""
+    """One request for a handover: all triggers since the last handover, and the ``command`` among them, if there is one.
+
+    ``if_changed``: it is carried out only if the image or the settings differ from those of the live version.
+    """
 
     reasons: tuple[str, ...]
     target: Target
     command: Command | None = None
+    if_changed: bool = False
+
+    @property
+    def ready_timeout(self) -> float | None:
+        """The time limit for its version to be ready, in seconds; None for the app's."""
+        return None if self.command is None else self.command.ready_timeout
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,7 @@ class Requests:
     ``revision`` is the commit of the last trigger that named one; it counts for later triggers without a commit too, until
     a command deploys the newest one.
     ``obtained`` is the revision that was obtained last.  ``missed`` was found at the source after a lost connection to hookbot.
+    ``is_forced``: the waiting request has replaced one that was to be carried out in any case, and so is this one.
     """
 
     reasons: tuple[str, ...] = ()
@@ -73,6 +89,7 @@ class Requests:
     missed: str | None = None
     is_paused: bool = False
     held: tuple[Held, ...] = ()
+    is_forced: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -94,7 +111,7 @@ class Requests:
         """Add a command, which is not held while paused."""
         # The newest revision is newer than the one that a trigger has named: later triggers must not go back to it.
         revision = None if command.target == Source() else self.revision
-        return replace(self, command=command, revision=revision)
+        return replace(self._without_command(), command=command, revision=revision)
 
     def newest_found(self, newest: str) -> Requests:
         """Note the newest revision of the source, which hookbot may not have reported; see ``catch_up``."""
@@ -133,14 +150,24 @@ class Requests:
 
     def cleared(self) -> Requests:
         """Return the queue without the waiting request."""
-        return replace(self, reasons=(), command=None)
+        return replace(self, reasons=(), command=None, is_forced=False)
 
-    def next_request(self) -> Request:
-        """Return the waiting request."""
+    def next_request(self, *, if_changed: bool = False) -> Request:
+        """Return the waiting request.
+
+        With ``if_changed``, triggers that would change nothing are skipped.  A request that stands for several is skipped only
+        if each of them would be.
+        """
         if self.command is None:
-            return Request(self.reasons, Source(self.revision))
+            return Request(self.reasons, Source(self.revision), if_changed=if_changed and not self.is_forced)
         reasons = dict.fromkeys((*self.reasons, self.command.reason))
-        return Request(tuple(reasons), self.command.target, self.command)
+        skips_triggers = if_changed or not self.reasons
+        skips = self.command.if_changed and skips_triggers and not self.is_forced
+        return Request(tuple(reasons), self.command.target, self.command, skips)
+
+    def forced(self) -> Requests:
+        """Return the queue whose waiting request is carried out in any case."""
+        return replace(self, is_forced=True)
 
     def with_reason(self, reason: str) -> Requests:
         """Return the queue with one more reason for the waiting request."""
@@ -150,13 +177,17 @@ class Requests:
 
     def with_trigger(self, reason: str, revision: str | None) -> Requests:
         """Return the queue with one more trigger, paused or not."""
-        requests = replace(self, command=None)
+        requests = self._without_command()
         if revision is not None:
             requests = replace(requests, revision=revision)
         if revision == requests.revision:
             # It is newer than the missed revision, or obtains the newest one anyway.
             requests = replace(requests, missed=None)
         return requests.with_reason(reason)
+
+    def _without_command(self) -> Requests:
+        is_forced = self.is_forced or (self.command is not None and not self.command.if_changed)
+        return replace(self, command=None, is_forced=is_forced)
 
     def _hold(self, newer: Held) -> Requests:
         """Hold one more trigger, without a change of the request that ``release`` makes of all of them."""

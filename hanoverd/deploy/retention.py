@@ -140,6 +140,22 @@ class Retention:
         knows_predecessors = present.recipe.lineage.predecessors is not None
         return deployed(recipe, source, present, () if knows_predecessors else await self._available())
 
+    async def remove_second_name(self, image: Image, live: Image) -> None:
+        """Remove the name of ``image``, which was obtained and is not used, from an image that is used by another name.
+
+        The image itself would never be removed otherwise: one with another name counts as another's.  Never fails.  ``live``
+        is the image of the live version.
+        """
+        name = image.name
+        if not image.obtained or name.reference == live.name.reference or name.digest or is_newest_build(name):
+            return
+        try:
+            found = await self._engine.inspect_image(name.reference)
+            if found["Id"] == image.id:
+                await self._engine.remove_image(name.reference)
+        except HanoverdError:
+            return  # It is in use, or gone.
+
     async def prune(self) -> None:
         """Remove the kept versions and the images that are not needed beside the live version.
 
@@ -172,7 +188,8 @@ class Retention:
         available = [await self._candidate(one.container) for one in looked.values()]
         # The live version too, as the engine has it: like is compared with like.
         kept = worth_keeping(await self._candidate(live.container), available, self._most)
-        needed = {live.created.image.id, *(one.recipe.image.id for one in kept)}
+        images = [live.created.image, *(one.recipe.image for one in kept)]
+        needed, names = {one.id for one in images}, {one.name for one in images}
         self._kept = [looked[one.number] for one in kept]
         for number in sorted(looked.keys() - {one.number for one in kept}):
             await self._stopper.remove(looked[number].container)
@@ -184,6 +201,9 @@ class Retention:
             self._unused.add(looked[number].image)
             self._on_removed(number)
         for image in list(self._unused):
+            if image.id in needed and image.name not in names:
+                # A build of another commit has made the same image.
+                await self.remove_second_name(image, live.created.image)
             if not image.obtained or image.id in needed or await self._dispose_of(image):
                 self._unused.discard(image)
 

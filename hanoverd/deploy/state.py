@@ -113,12 +113,17 @@ class Restarts:
 
 @dataclass(frozen=True)
 class Policy:
-    """The options that decide.  ``settle`` is in seconds; with ``keep``, a stop leaves the live version running."""
+    """The options that decide.
+
+    ``settle`` is in seconds; with ``keep``, a stop leaves the live version running; with ``if_changed``, a trigger that would
+    change nothing is skipped.
+    """
 
     restart: RestartPolicy
     settle: float = 0.0
     overlap: bool = True
     keep: bool = False
+    if_changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,15 @@ class State:
     def newest_live(self) -> Version | None:
         """Return the live version that went live last."""
         return max(self.in_role(Role.LIVE), key=lambda version: version.live_order, default=None)
+
+    @property
+    def steady_live(self) -> Version | None:
+        """Return the only live version, if it has passed its readiness check and nothing is about to replace it."""
+        live = self.in_role(Role.LIVE)
+        if len(live) != 1 or self.in_role(Role.REINSTATING) or self.restarts.wanted is not None:
+            return None
+        [version] = live
+        return version if version.is_verified and not (version.has_exited or version.is_rejected) else None
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:

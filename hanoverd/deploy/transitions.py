@@ -28,6 +28,7 @@ from hanoverd.deploy.effects import (
     ReportFailed,
     ReportHeld,
     ReportLive,
+    ReportUnchanged,
     Retire,
     SavePause,
     StartTimer,
@@ -202,6 +203,29 @@ def _name_taken(step: Step, event: ev.NameTaken) -> None:
         _attempt_cancelled(step, ev.AttemptCancelled(event.number))
         return
     step.set(next_number=max(event.next_number, step.state.next_number))
+    _run_again(step, attempt)
+
+
+def _unchanged(step: Step, event: ev.Unchanged) -> None:
+    attempt = step.state.attempt_of(event.number)
+    if attempt is None:
+        return
+    # It never had a container.
+    step.forget(event.number)
+    if attempt.cancelled:
+        _attempt_cancelled(step, ev.AttemptCancelled(event.number))
+        return
+    live = step.state.steady_live
+    if live is None or live.number != event.live:
+        # It has exited, or was replaced, in the meantime.
+        _run_again(step, attempt)
+        return
+    step.set_attempt(attempt.kind, None)
+    step.emit(ReportUnchanged(attempt, event.live))
+
+
+def _run_again(step: Step, attempt: Attempt) -> None:
+    """Start an attempt again, with the next number."""
     if step.state.is_engine_lost:
         # Another handover has lost it: this one waits, too.
         step.set_attempt(attempt.kind, replace(attempt, number=None))
@@ -247,6 +271,7 @@ HANDLERS: dict[type[Any], Callable[[Step, Any], None]] = {
     ev.Flipped: _flipped,
     ev.AttemptFailed: _attempt_failed,
     ev.AttemptCancelled: _attempt_cancelled,
+    ev.Unchanged: _unchanged,
     ev.NameTaken: _name_taken,
     ev.EngineLost: _engine_lost,
     ev.EngineBack: _engine_back,

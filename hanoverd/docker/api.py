@@ -53,5 +53,10 @@ def choose_api_version(answer: Mapping[str, Any]) -> str:
     return chosen
 
 
+def is_older(version: str, other: str) -> bool:
+    """Return whether an API version is older than another."""
+    return _numbers(version) < _numbers(other)
+
+
 def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]

@@ -6,7 +6,7 @@ through its ``Abort``. All calls fail with ``EngineError`` or its subclasses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import docker
@@ -22,6 +22,7 @@ from hanoverd.docker.failures import connection_failure
 from hanoverd.docker.inspection import names_its_image
 from hanoverd.docker.streams import PIECE, events, frames
 from hanoverd.runtime.errors import Conflict, EngineRefused, NotFound
+from hanoverd.spec.run.streams import Stream
 
 #: The time limit for the answer to a request that does not wait for a container, in seconds.
 ANSWER_TIMEOUT = 120
@@ -165,11 +166,14 @@ class BlockingEngine:
             code: int = client.wait(name, timeout=None)["StatusCode"]
             return code
 
-    def output(self, name: str, since: float | None, on_output: Callable[[bytes], object]) -> None:
+    def output(
+        self, name: str, since: float | None, on_output: Callable[[bytes], object], streams: Collection[Stream]
+    ) -> None:
         """Pass the output of a container, from the Unix time ``since`` or its start, to ``on_output`` until it exits."""
+        stdout, stderr = Stream.STDOUT in streams, Stream.STDERR in streams
         with self._connect(f"read the output of the container {name}") as client:
             client.timeout = None  # type: ignore[assignment]  # no time limit; the type stubs lack it
-            for piece in client.logs(name, stdout=True, stderr=True, stream=True, follow=True, since=since):
+            for piece in client.logs(name, stdout=stdout, stderr=stderr, stream=True, follow=True, since=since):
                 on_output(piece)
 
     def last_output(self, name: str, lines: int) -> bytes:
@@ -292,6 +296,12 @@ class _Client(docker.APIClient):
     def _stream_helper(self, response: requests.Response, decode: bool = False) -> Iterator[Event]:  # noqa: ARG002, FBT001, FBT002
         self._raise_for_status(response)  # type: ignore[attr-defined]  # the type stubs lack it
         return events(response.raw.stream(PIECE, decode_content=False))
+
+    def _stream_raw_result(self, response: requests.Response, *_: object) -> Iterator[bytes]:
+        """Yield the output of a container with a terminal; docker-py would yield single bytes."""
+        # A container may print nothing for any time.
+        self._disable_socket_timeout(self._get_raw_response_socket(response))  # type: ignore[attr-defined]  # as above
+        yield from response.raw.stream(PIECE, decode_content=False)
 
     def _multiplexed_response_stream_helper(self, response: requests.Response) -> Iterator[bytes]:
         # A container may print nothing for any time.

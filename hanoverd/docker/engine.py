@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -19,6 +19,7 @@ from hanoverd.docker.relay import Relay, RelayReactor
 from hanoverd.runtime.cancellation import settled, shielded
 from hanoverd.runtime.clock import settled_or_forced
 from hanoverd.runtime.errors import EngineError, NotFound, OperationFailed
+from hanoverd.spec.run.streams import OUTPUT, Stream
 
 T = TypeVar("T")
 
@@ -129,10 +130,16 @@ class Engine:
         """Return the exit code when the container has exited."""
         return await self._stream(lambda engine, _: engine.wait(name))
 
-    async def follow_output(self, name: str, since: float | None, on_output: Callable[[bytes], object]) -> None:
+    async def follow_output(
+        self,
+        name: str,
+        since: float | None,
+        on_output: Callable[[bytes], object],
+        streams: Collection[Stream] = OUTPUT,
+    ) -> None:
         """Pass the output of a container, from the Unix time ``since`` or its start, to ``on_output`` until it exits."""
         relay = Relay(self._reactor, on_output)
-        await self._stream(lambda engine, _: engine.output(name, since, relay.send), relay)
+        await self._stream(lambda engine, _: engine.output(name, since, relay.send, streams), relay)
 
     async def last_output(self, name: str, lines: int) -> bytes:
         """Return the last so many lines of a container's output. Cancel aborts the request."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -78,6 +79,17 @@ def recipe_of(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
     )
     labels = config.get("Labels") or {}
     return Recipe(image_in(found), options, Lineage.of_labels(labels, generation_of(labels)))
+
+
+def requested_recipe(found: Mapping[str, Any], image: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a container, with the settings as they were requested: for a comparison with what is requested now.
+
+    ``recipe_of`` has them as the engine applies them: it completes some, and discards what the kernel does not support.
+    """
+    recipe, given = recipe_of(found, image), _given(found["Config"])
+    if given is None or not isinstance(given.get("settings"), dict):
+        return recipe
+    return replace(recipe, options=replace(recipe.options, settings=given["settings"]))
 
 
 def _given(config: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -61,6 +61,25 @@ class RegistrySource:
                 self._check_may_pull(name)
         return await self._retry(name, lambda: self._pull(name, progress))
 
+    async def present(self) -> Image | None:
+        """Return the image that ``obtain`` would return without a pull; None if it would pull.  Fails as ``obtain``."""
+        if self._name.repository and self._policy == ALWAYS:
+            return None
+        try:
+            return await self._inspect(self._name)
+        except NotFound:
+            self._check_may_pull(self._name)
+            return None
+
+    @property
+    def reference(self) -> str:
+        """The name of the image."""
+        return self._name.reference
+
+    async def next_digest(self) -> str | None:
+        """Return the digest that a pull would get now; nothing is pulled.  Fails as ``newest``."""
+        return self._name.digest or await self.newest()
+
     async def newest(self) -> str | None:
         """Return the digest that the registry has for the tag; None for an image that cannot change or is never pulled."""
         name = self._name

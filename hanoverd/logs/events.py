@@ -85,6 +85,16 @@ EVENTS = (
     _kind("routed", "version seconds took", "New connections are routed to the version."),
     _kind("live", "version routes seconds took", "The version serves; the time is that since the trigger."),
     _kind("cancelled", "app reason", "A handover was cancelled before its version was live."),
+    _kind(
+        "unchanged",
+        "version image image_id",
+        "A handover was skipped: the live version has this image and these settings already.",
+    ),
+    _kind(
+        "unchanged_unready",
+        "version reason",
+        "A handover would change nothing, and is carried out: the live version is not ready.",
+    ),
     _kind("failed", "version error", "A handover failed: its version did not go live."),
     _kind("waiting", "app serving restart_seconds", "After a failure: hanoverd waits for the next trigger."),
     _kind(
@@ -123,6 +133,7 @@ EVENTS = (
     _kind("leftover", "version", "A container of an earlier run is removed."),
     _kind("adoption_failed", "app error retry_seconds", "What an earlier run left cannot be taken over for now."),
     # The daemon.
+    _kind("cidfile_not_written", "app path error", "The file of --cidfile could not be replaced or removed."),
     _kind("running", "app pid", "hanoverd runs."),
     _kind("paused", "app", "Triggers are held."),
     _kind("resumed", "app", "Triggers are no longer held."),
@@ -156,7 +167,7 @@ EVENTS = (
     _kind("routes_failed", "app error", "The rules could not be removed."),
     _kind("conntrack_unavailable", "reason", "Connections cannot be counted on this host."),
     _kind("count_failed", "reason", "Connections could not be counted this time."),
-    _kind("connections_not_forgotten", "address error", "Connections to a dead version were not deleted."),
+    _kind("connections_not_forgotten", "address error", "Connections to an old version were not deleted."),
     # Hooks and notifications.
     _kind(HOOK_OUTPUT, "hook position line", "A hook printed a line."),
     _kind("hook_output_dropped", "hook position count", "A hook prints too much: so many lines were dropped."),

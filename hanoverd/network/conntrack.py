@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
+from hanoverd.network.netlink import Reply, deletions
 from hanoverd.network.quirks import is_not_permitted
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.capabilities import Keep
@@ -27,6 +29,8 @@ LISTING_INTERVAL = 1.0
 #: ``tcp 6 431999 ESTABLISHED src=CLIENT dst=HOST sport=... dport=... src=CONTAINER dst=CLIENT ...``.
 _OPEN = re.compile(r" (?:SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT) src=\S+ [^\n]*? src=(\S+)")
 
+#: A connection over which nothing will come, with the fields of its answers.
+_FINISHED = re.compile(r" (?:TIME_WAIT|CLOSE) src=[^\n]*? src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)")
 
 #: How many connections are open, by the address that answers them; None where that cannot be known.
 _Counts = Mapping[str, int] | None
@@ -57,6 +61,7 @@ class Conntrack:
         self._reactor = reactor
         self._environ = environ
         self._interval = interval
+        self._cooperator = Cooperator(scheduler=lambda work: reactor.callLater(0, work))
         self._works = True
         self._report = ReportOnce(_warn)
         #: The listing that starts next, shared by all calls until then; and the one that started last.
@@ -104,12 +109,36 @@ class Conntrack:
                 except ProgramMissing as error:
                     self._give_up(str(error))
                 except HanoverdError as error:
-                    log.warn(
-                        "conntrack: unanswered connections to {address} not deleted: {error}",
-                        event="connections_not_forgotten",
-                        address=address,
-                        error=error,
-                    )
+                    _warn_not_deleted(address, error)
+
+    async def forget_finished(self, addresses: Collection[str]) -> None:
+        """Delete the finished connections of ``addresses`` from the kernel's table, before the container is stopped.
+
+        The kernel remembers each for two minutes (nf_conntrack-sysctl, tcp_timeout_time_wait).  When the engine frees a
+        container's address, it lists them all, and then deletes them by the client's address and port.  A client that uses
+        that port again in between would lose its new connection, which is another version's.  A failure is logged; without
+        permission, as where hanoverd does not run as root, nothing is done.
+        """
+        for address in addresses:
+            if not self._works:
+                return
+            command = ("conntrack", "-L", "-p", "tcp", "--reply-src", address)
+            try:
+                ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=_LONGEST_LISTING)
+                await self._in_parts(deletions(finished(ended.stdout)))
+            except PermissionError:
+                return
+            except (HanoverdError, OSError) as error:
+                _warn_not_deleted(address, error)
+
+    async def _in_parts(self, work: Iterator[None]) -> None:
+        """Run through ``work``, with turns of the reactor in between.  Cancel ends it."""
+        task = self._cooperator.cooperate(work)
+        try:
+            await task.whenDone()
+        except CancelledError:
+            task.stop()
+            raise
 
     # -- listings
 
@@ -167,6 +196,15 @@ class Conntrack:
         self._works = False
 
 
+def _warn_not_deleted(address: str, error: Exception) -> None:
+    log.warn(
+        "conntrack: connections to {address} not deleted: {error}",
+        event="connections_not_forgotten",
+        address=address,
+        error=error,
+    )
+
+
 def _warn(reason: str) -> None:
     # It may pass: the next count may succeed.
     log.warn("conntrack: connections not counted this time: {reason}", event="count_failed", reason=reason)
@@ -175,3 +213,8 @@ def _warn(reason: str) -> None:
 def count_open(listing: str) -> Mapping[str, int]:
     """Return how many TCP connections in the output of ``conntrack -L`` are open, by the address that answers them."""
     return Counter(_OPEN.findall(listing))
+
+
+def finished(listing: str) -> list[Reply]:
+    """Return the replies of the TCP connections in the output of ``conntrack -L`` that have ended."""
+    return [Reply.parse(*fields) for fields in _FINISHED.findall(listing)]

@@ -53,6 +53,8 @@ class Routes:
         self.live: tuple[Live, ...] = ()
         #: Since when, as a Unix time.
         self.live_since = 0.0
+        #: Called when ``live`` has changed.
+        self.on_live: Callable[[Sequence[Live]], object] = lambda _live: None
 
     def prepare(self) -> None:
         """Prepare a flip that is expected soon, so that it takes less time; ``abandon`` if it does not come."""
@@ -79,7 +81,7 @@ class Routes:
             live = Live(ready.running)
             await self._firewall.route(ready.name, self.routes_to(ready.running))
             flip = Flip(live, self.live)
-            self.live, self.live_since = (live,), time.time()
+            self._set_live(live)
             on_flipped(flip)
             return flip
 
@@ -94,6 +96,7 @@ class Routes:
         async def unroute() -> None:
             if number is None or number in {live.number for live in self.live}:
                 self.live = ()
+                self.on_live(self.live)
                 await self._firewall.clear()
 
         await shielded(self._exclusively(unroute))
@@ -101,7 +104,7 @@ class Routes:
     def adopt(self, running: Running) -> Live:
         """Take ``running`` as live, because the rules of an earlier run route to it; they are not changed."""
         live = Live(running)
-        self.live, self.live_since = (live,), time.time()
+        self._set_live(live)
         return live
 
     def has_ports_of(self, running: Running) -> bool:
@@ -139,6 +142,10 @@ class Routes:
             Route(port, running.address, None if direct else running.proxy_ports[port.container])
             for port in self._ports
         ]
+
+    def _set_live(self, live: Live) -> None:
+        self.live, self.live_since = (live,), time.time()
+        self.on_live(self.live)
 
     def _exclusively(self, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> Deferred[T]:
         return self._lock.run(lambda: Deferred.fromCoroutine(work()))

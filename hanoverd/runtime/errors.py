@@ -122,6 +122,10 @@ class NothingKept(HanoverdError):
     """There is no such earlier version for a rollback."""
 
 
+class CidFileInUse(HanoverdError):
+    """The file of ``--cidfile`` names a container of somebody else."""
+
+
 class NameInUse(HanoverdError):
     """Another container has the name of a new version; the name with ``next_number`` is free."""
 

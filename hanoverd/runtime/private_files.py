@@ -39,13 +39,13 @@ def check_folder(folder: Path, trusted: Container[int] | None = None) -> None:
             raise _refused(place, f"all users may write to {place}")
 
 
-def open_file(path: Path, flags: int) -> int:
-    """Open a file, with mode 0600 if it is created, and return its descriptor.
+def open_file(path: Path, flags: int, mode: int = _OWNER_ONLY) -> int:
+    """Open a file, with ``mode`` if it is created, and return its descriptor.
 
     Fails with ``OSError``, also for a symbolic link, for what is no regular file, and for a file of another user.
     """
     try:
-        descriptor = os.open(path, flags | _SAFE, _OWNER_ONLY)
+        descriptor = os.open(path, flags | _SAFE, mode)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _refused(path, "it is a symbolic link") from None
@@ -68,15 +68,15 @@ def read_file(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one step: a reader, and a host that crashes, see the old content or the new one.
+def replace_file(path: Path, content: bytes, mode: int = _OWNER_ONLY) -> None:
+    """Write a file of ``mode`` in one step: a reader, and a host that crashes, see the old content or the new one.
 
     Fails with ``OSError``.
     """
     new = path.with_name(f"{path.name}.new")
     # Left by a process that was killed, or put there by another user.
     new.unlink(missing_ok=True)
-    with os.fdopen(open_file(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+    with os.fdopen(open_file(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
     new.replace(path)
 

@@ -13,6 +13,7 @@ from hanoverd.spec.notifications import NotificationSpec
 from hanoverd.spec.ports import PortRequest
 from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.retention import RetentionSpec
+from hanoverd.spec.run.streams import OUTPUT, Stream
 from hanoverd.spec.source import SourceSpec
 
 
@@ -21,6 +22,8 @@ class AppSpec:
     """An app.  The command line produces it; each part of the daemon takes the part of it that it needs.
 
     ``ports`` are the ports that the app publishes on the host.  Without ``hookbot`` no messages trigger handovers.
+    ``streams`` of the versions are logged.  ``cidfile`` is the path of the file that has the ID of the live container; "" for
+    none.
     """
 
     name: str
@@ -34,3 +37,5 @@ class AppSpec:
     notifications: NotificationSpec = field(default_factory=NotificationSpec)
     hookbot: HookbotSpec | None = None
     log_format: str = TEXT
+    streams: tuple[Stream, ...] = OUTPUT
+    cidfile: str = ""

@@ -23,13 +23,15 @@ class HandoverSpec:
     """A handover.  Times are in seconds.
 
     The image must be obtained within ``obtain_timeout``.  ``stop_first`` stops the old version before the new one
-    starts.  The old version can become live again within ``settle`` of the flip.
+    starts.  The old version can become live again within ``settle`` of the flip.  With ``if_changed``, a trigger whose
+    image and settings are those of the live version changes nothing.
     """
 
     obtain_timeout: float
     drain: DrainSpec
     stop_first: bool = False
     settle: float = 0.0
+    if_changed: bool = False
 
     @property
     def drain_after_settling(self) -> DrainSpec:

@@ -14,6 +14,9 @@ LONGEST_APP_NAME = _LONGEST_HOSTNAME - len(f"-{_HIGHEST_NUMBER}")
 
 _FALLBACK = "app"
 
+#: As the engine makes it (``GenerateID`` in moby's stringid), and as a file that has it may end.
+_CONTAINER_ID = re.compile("[0-9a-f]{64}\n?")
+
 
 def check_app_name(text: str) -> str:
     """Return the name of the app in ``text``; ValueError, in the engine's words, if containers cannot have it.
@@ -35,6 +38,11 @@ def is_version_of(app: str, container: str) -> bool:
     """Whether a container has the name of a version of ``app``."""
     base, dash, number = container.removesuffix(_KEPT).rpartition("-")
     return bool(dash) and base == app and number.isascii() and number.isdigit()
+
+
+def is_container_id(text: str) -> bool:
+    """Whether a text is the ID of a container, as a file has it: a line may end after it."""
+    return _CONTAINER_ID.fullmatch(text) is not None
 
 
 def app_name_from(text: str) -> str:

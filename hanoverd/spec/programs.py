@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hanoverd.spec.app import AppSpec
 from hanoverd.spec.hookbot import HookbotSpec, HookbotURL
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.log import TEXT
@@ -43,6 +44,14 @@ class HookbotServerSpec:
 
 
 @dataclass(frozen=True)
+class DiffSpec:
+    """A comparison of the live version with what a start of ``app`` would make of it."""
+
+    app: AppSpec
+    json: bool = False
+
+
+@dataclass(frozen=True)
 class RemoteCommand:
     """A command for a running daemon; each ``verb`` uses some of the other fields."""
 
@@ -60,4 +69,8 @@ class RemoteCommand:
     since: float | None = None
     timestamps: bool = False
     image: str | None = None
+    #: Of a handover: whether it is skipped if it would change nothing, and how many seconds its version has until it must be
+    #: ready.
+    if_changed: bool = False
+    status_timeout: float | None = None
     version: int | None = None

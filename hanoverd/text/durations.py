@@ -26,6 +26,8 @@ _INTEGER = re.compile(r"[+-]?(?:(?P<octal>0[0-7]+)|0[xX][0-9a-fA-F]+|0[oO][0-7]+
 
 #: Go's durations are 64 bits of nanoseconds; the engine's whole seconds are 32 bits.
 _MOST_NANOSECONDS = 2**63 - 1
+#: The longest duration, in seconds.
+MOST_SECONDS = _MOST_NANOSECONDS // 10**9
 _MOST_WHOLE_SECONDS = 2**31 - 1
 
 

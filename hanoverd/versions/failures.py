@@ -42,8 +42,8 @@ async def exit_error(engine: Engine, container: Container, monitor: ContainerMon
     return VersionFailed(f"{reason} before it was ready{output}")
 
 
-def not_ready_error(running: Running, readiness: Readiness, seconds: float) -> VersionFailed:
-    """Return the error for a version that was not ready within ``seconds``."""
+def not_ready_error(running: Running, readiness: Readiness, seconds: float, tail: Tail | None) -> VersionFailed:
+    """Return the error for a version that was not ready within ``seconds``, and printed ``tail`` last (None: unknown)."""
     created = running.created
     hint = ""
     if created.image.ports and not set(created.ports) <= set(created.image.ports):
@@ -51,7 +51,7 @@ def not_ready_error(running: Running, readiness: Readiness, seconds: float) -> V
     return VersionFailed(
         f"not ready within the status timeout of {format_duration(seconds)}, after "
         f"{counted(readiness.probes, 'probe')}; the last at {running.address}: {readiness.describe()}{hint}"
-        f"{_last_output(running.monitor.tail)}"
+        f"{_last_output(tail)}"
     )
 
 
@@ -62,7 +62,9 @@ def _shown(ports: Sequence[ContainerPort]) -> str:
     )
 
 
-def _last_output(tail: Tail) -> str:
+def _last_output(tail: Tail | None) -> str:
+    if tail is None:
+        return "; what it printed is unknown: its log driver keeps no log that can be read"
     if not tail:
         return "; it printed nothing"
     which = "its last line" if len(tail) == 1 else f"its last {len(tail)} lines"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -13,6 +14,7 @@ from hanoverd.runtime.backoff import Backoff, Delays
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import TimedOut, settles_within, sleep, within
 from hanoverd.runtime.errors import EngineError, EngineRefused, NotFound
+from hanoverd.spec.run.streams import OUTPUT, Stream
 from hanoverd.text.lines import TAIL, LineCutter, Tail, text_of
 from hanoverd.versions.output import Output
 
@@ -40,7 +42,8 @@ class ContainerMonitor:
 
     ``name`` is for the log.  ``exit`` settles with the exit code when the container has exited, and not before: requests to an
     engine that is away or answers with an error are retried.  ``since`` is the Unix time from which the output is shown (None:
-    from its start).  ``last_output_within`` is the time limit for the rest of the output after the exit, in seconds.
+    from its start).  ``last_output_within`` is the time limit for the rest of the output after the exit, in seconds.  Only
+    ``streams`` are logged.
 
     After the engine was away, the output is shown from the time at which its last piece arrived.  The engine gives a line its
     timestamp before it sends it: if the clocks agree, no line is shown twice.  A line that the engine had read and not sent
@@ -55,6 +58,7 @@ class ContainerMonitor:
         name: str,
         since: float | None,
         last_output_within: float = LAST_OUTPUT_WITHIN,
+        streams: Collection[Stream] = OUTPUT,
     ) -> None:
         self._clock = clock
         self._last_output_within = last_output_within
@@ -63,9 +67,12 @@ class ContainerMonitor:
         self._name = name
         self._since = since
         self._output = Output(clock, name)
+        self._streams = streams
         self._is_reading = False
-        #: Whether output may be missing, because its time limit was over.
-        self._is_cut = False
+        #: Whether the last lines may be missing: of a stream that is not logged, or because the time limit was over.
+        self._is_cut = len(streams) < len(OUTPUT)
+        #: Whether the log driver keeps a log that can be read, as far as that is known.
+        self._is_readable = True
         self._ending = Deferred.fromCoroutine(self._wait())
         self.exit = Outcome(self._ending)
         self._following = Deferred.fromCoroutine(self._follow())
@@ -79,12 +86,21 @@ class ContainerMonitor:
         """Wait until all output of an exited container is logged, or until the time limit."""
         await shielded(Deferred.fromCoroutine(within(self._clock, self._last_output_within, self._following)))
 
-    async def last_output(self) -> Tail:
+    async def last_output(self) -> Tail | None:
         """Return the last lines of an exited container, when its output is complete, or after the time limit.
 
-        What prints faster than it is read is still being read then: the engine is asked for the last lines.
+        They are of both streams.  None if they cannot be known.
         """
         await self.wait_for_output()
+        return await self.recent_output()
+
+    async def recent_output(self) -> Tail | None:
+        """Return the last lines so far, of both streams; None if they cannot be known.
+
+        If they were not all read, the engine is asked for them: what prints faster than it is read is still being read.
+        """
+        if not self._is_readable:
+            return None
         if not self._is_cut:
             return self.tail
         asking = Deferred.fromCoroutine(self._engine.last_output(self._id, TAIL))
@@ -139,6 +155,7 @@ class ContainerMonitor:
                     return
             elif isinstance(failure, EngineRefused) and failure.status == _NOT_IMPLEMENTED:
                 # The container runs all the same.
+                self._is_readable = False
                 log.warn(
                     "{version}: output cannot be shown: {error}",
                     event="output_unavailable",
@@ -161,7 +178,7 @@ class ContainerMonitor:
         """Log the output until the stream ends, and return the error that ended it, or None."""
         self._is_reading = True
         try:
-            await self._engine.follow_output(self._id, self._since, self._received)
+            await self._engine.follow_output(self._id, self._since, self._received, self._streams)
         except EngineError as error:
             return error
         else:

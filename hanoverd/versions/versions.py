@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from hanoverd.docker.inspection import (
     healthcheck_failure,
     proxy_ports_of,
     recipe_of,
+    requested_recipe,
 )
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import (
@@ -33,6 +34,7 @@ from hanoverd.runtime.errors import (
 from hanoverd.spec.container import ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.names import version_name
 from hanoverd.spec.ports import MOST_EXPOSED, ContainerPort
+from hanoverd.spec.run.streams import OUTPUT, Stream
 from hanoverd.versions.failures import describe_exit, exit_error, not_ready_error
 from hanoverd.versions.health import Health
 from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN, ContainerMonitor
@@ -56,6 +58,7 @@ class Versions:
         options: Callable[[], ContainerSpec],
         ready_timeout: float,
         last_output_within: float = LAST_OUTPUT_WITHIN,
+        streams: Collection[Stream] = OUTPUT,
     ) -> None:
         self._clock = clock
         self._engine = engine
@@ -64,6 +67,7 @@ class Versions:
         self._options = options
         self._ready_timeout = ready_timeout
         self._last_output_within = last_output_within
+        self._streams = streams
         self._running: dict[int, Running] = {}
         #: The containers that the engine listed last, by their versions' numbers.
         self._listed: dict[int, Container] = {}
@@ -94,6 +98,14 @@ class Versions:
         except NotFound:  # It was removed by force.  The container itself has most of it.
             image = {}
         return recipe_of(found, image)
+
+    async def requested_recipe(self, running: Running) -> Recipe:
+        """Return what a running version was created from, with its settings as they were requested.
+
+        Fails with the ``EngineError`` family: with ``NotFound`` if its container or its image was removed.
+        """
+        found = await self._engine.inspect_container(running.container.ref)
+        return requested_recipe(found, await self._engine.inspect_image(found["Image"]))
 
     def running(self, number: int) -> Running | None:
         """Return the version ``number`` if it is monitored."""
@@ -173,7 +185,7 @@ class Versions:
 
     def _new_monitor(self, container: Container, since: float | None) -> ContainerMonitor:
         return ContainerMonitor(
-            self._clock, self._engine, container.ref, container.name, since, self._last_output_within
+            self._clock, self._engine, container.ref, container.name, since, self._last_output_within, self._streams
         )
 
     def _register(self, created: Created, found: Mapping[str, Any], address: str, monitor: ContainerMonitor) -> Running:
@@ -203,7 +215,8 @@ class Versions:
             if running.has_exited:
                 raise await self.exit_error(running) from None
             if isinstance(error, TimedOut):
-                raise not_ready_error(running, readiness, seconds) from None
+                tail = await running.monitor.recent_output()
+                raise not_ready_error(running, readiness, seconds, tail) from None
             raise
         finally:
             exited.cancel()

@@ -179,7 +179,9 @@ class Daemon:
         obtain_timeout: float = 60.0,
         watch: float = 0.0,
         container: ContainerSpec | None = None,
+        cidfile: str = "",
         limits: TimeLimits | None = None,
+        if_changed: bool = False,
     ) -> None:
         self.world = world
         self.keep = keep
@@ -194,10 +196,13 @@ class Daemon:
             container=container or ContainerSpec(ports=published),
             ports=tuple(PortRequest(port, range(8080 + index, 8081 + index)) for index, port in enumerate(published)),
             health=HealthSpec("/", status_timeout, watch, 1),
-            handover=HandoverSpec(obtain_timeout, DrainSpec(grace, drain, drain_signal), not overlap, settle),
+            handover=HandoverSpec(
+                obtain_timeout, DrainSpec(grace, drain, drain_signal), not overlap, settle, if_changed
+            ),
             restart=RestartPolicy(restart, most),
             retention=RetentionSpec(kept, KEEP if keep else STOP),
             notifications=NotificationSpec(tuple(Hook(*hook) for hook in hooks)),
+            cidfile=cidfile,
         )
         held = [PublishedPort(HostPort(ANY_IPV4, 8080 + index), port) for index, port in enumerate(published)]
         self.source = FolderSource(".", context)

@@ -25,6 +25,7 @@ from hanoverd.deploy.history import Record
 from hanoverd.hookbot.server import Server
 from hanoverd.hookbot.tokens import make_token
 from hanoverd.logs.recent import RecentLog
+from hanoverd.spec.differences import Difference
 from tests.fuzz.target import Target
 
 _KEY = "key"
@@ -70,7 +71,11 @@ class _App:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
 
-    def deploy(self, image: str | None, reason: str) -> int:
+    async def diff(self) -> tuple[str, tuple[Difference, ...]]:
+        """Return that nothing differs."""
+        return "web-0", ()
+
+    def deploy(self, image: str | None, reason: str, ready_timeout: float | None, *, if_changed: bool = False) -> int:
         """Start a handover."""
         self.calls.append(("deploy", image, reason))
         return 1
@@ -197,7 +202,15 @@ CONTROL = Target(
     _ask_daemon,
     _check_daemon,
     words=(
-        *("POST /deploy ", "POST /rollback ", "GET /logs?", "GET /handovers/", "GET /history ", "HTTP/1.1\r\n"),
+        *(
+            "POST /deploy ",
+            "POST /rollback ",
+            "GET /logs?",
+            "GET /handovers/",
+            "GET /history ",
+            "GET /diff ",
+            "HTTP/1.1\r\n",
+        ),
         *("tail=", "follow=1", "since=", "source=app", "format=json", "timestamps=1", '{"image":', '{"version":'),
         *("Content-Length: ", "\r\n\r\n", "99999999999999999999", "true", "1e999"),
     ),

@@ -20,7 +20,7 @@ REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the
 #: Addresses in a network without hosts; and the server's.
 DEAD, ALSO_DEAD, OTHER, SERVER = "10.204.0.2", "10.204.0.3", "10.204.0.4", "10.204.0.1"
 
-#: Starts connections that are not answered, and one that is answered and stays open.
+#: Starts connections that are not answered, one that is answered and stays open, and one that is answered and finished.
 CLIENT = f"""
 import socket, sys
 for address in ("{DEAD}", "{ALSO_DEAD}", "{OTHER}"):
@@ -29,8 +29,27 @@ for address in ("{DEAD}", "{ALSO_DEAD}", "{OTHER}"):
     one.connect_ex((address, 80))
 server = socket.create_server(("{SERVER}", 80))
 held = socket.create_connection(("{SERVER}", 80))
+finished = socket.create_connection(("{SERVER}", 80))
+answered, _ = server.accept()
+peer, _ = server.accept()
+peer.close()
+finished.recv(1)
+finished.close()
 print("connected", flush=True)
 sys.stdin.read()
+"""
+
+#: Deletes the finished connections of an address, as hanoverd does.
+DELETE = """
+import dataclasses, os, subprocess, sys
+from hanoverd.network.conntrack import finished
+from hanoverd.network.netlink import deletions
+listing = subprocess.run(["conntrack", "-L", "-p", "tcp", "--reply-src", sys.argv[1]], capture_output=True, text=True)
+replies = finished(listing.stdout)
+assert replies
+{}
+for _ in deletions(replies):
+    pass
 """
 
 
@@ -80,3 +99,24 @@ class ConntrackTests(TestCase):
         await self.conntrack.forget_unanswered([DEAD, ALSO_DEAD, SERVER])
         self.assertEqual(self.unanswered(), {OTHER})
         self.assertEqual(await self.conntrack.count([SERVER]), 1)
+
+    def test_finished_connections_are_deleted_and_active_ones_are_not(self) -> None:
+        def tracked(state: str) -> list[str]:
+            return self.inside("conntrack", "-L", "-p", "tcp", "--state", state).splitlines()
+
+        self.assertEqual((len(tracked("TIME_WAIT")), len(tracked("ESTABLISHED"))), (1, 1))
+        self.inside(sys.executable, "-c", DELETE.format(""), SERVER)
+        self.assertEqual((len(tracked("TIME_WAIT")), len(tracked("ESTABLISHED"))), (0, 1))
+
+    def test_connections_that_of_the_same_client_port_to_another_address_are_left(self) -> None:
+        before = self.inside("conntrack", "-L").count("\n")
+        other_address = (
+            "replies = [dataclasses.replace(one, source=replies[0].destination.__class__(1)) for one in replies]"
+        )
+        self.inside(sys.executable, "-c", DELETE.format(other_address), SERVER)
+        self.assertEqual(self.inside("conntrack", "-L").count("\n"), before)
+
+    def test_without_permission_nothing_is_deleted(self) -> None:
+        with self.assertRaises(subprocess.CalledProcessError) as caught:
+            self.inside(sys.executable, "-c", DELETE.format("os.setuid(65534)"), SERVER)
+        self.assertIn("PermissionError", caught.exception.stderr)

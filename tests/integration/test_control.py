@@ -259,6 +259,23 @@ class TestCommands:
             assert commands.status()["live"]["image"] == "hanoverd/web:latest"
             lab.docker("DELETE", "/images/other:v1")
 
+    def test_deploy_with_a_status_timeout_applies_once(
+        self, app_folder: Path, daemon: StartDaemon, commands: Commands
+    ) -> None:
+        with daemon(*ARGUMENTS, "--status-timeout", "30s", cwd=app_folder) as hanoverd:
+            hanoverd.wait_live("web-0")
+            write_app(app_folder, env={"UNREADY_FOR": "3"})
+            code, _, err = commands.end("deploy", "web", "--status-timeout", "500ms", "--wait")
+            assert code == 1
+            assert "not ready within the status timeout of 500ms" in err
+            assert "hanoverd deploy (status timeout 500ms)" in commands("status", "web")
+            assert "web-2 (hanoverd/web:latest) is live" in commands("deploy", "web", "--wait")
+            assert [record["trigger"] for record in commands.history()] == [
+                "start",
+                "hanoverd deploy (status timeout 500ms)",
+                "hanoverd deploy",
+            ]
+
     def test_a_newer_deploy_ends_the_wait_of_an_older_one(
         self, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:

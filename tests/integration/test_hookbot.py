@@ -137,6 +137,44 @@ def test_a_push_reaches_the_clients_without_a_lost_request(
                         assert token_of(topic) not in process.log()
 
 
+def test_a_push_that_changes_nothing_is_skipped_with_if_changed(
+    lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    hosted.push("one")
+    hosted.notify_hookbot()
+    with deployed(daemon, hosted, "--if-changed", cwd=tmp_path) as hanoverd:
+        [image] = {one["ImageID"] for one in lab.containers("app")}
+        tags = json.loads(lab.docker("GET", f"/images/{image}/json")[1])["RepoTags"]
+        # Another commit, with the same files.
+        hosted.repository.commit({})
+        hanoverd.wait_event("unchanged", version="app-0")
+        # The name of the second build is removed again: with two, the image would never be.
+        assert json.loads(lab.docker("GET", f"/images/{image}/json")[1])["RepoTags"] == tags
+        hosted.push("two")
+        hanoverd.wait_live("app-2")
+        assert version(lab) == "two"
+
+
+def test_the_names_of_builds_that_are_the_same_image_do_not_pile_up(
+    lab: Lab, hosted: Hosted, hookbot: Daemon, daemon: StartDaemon, tmp_path: Path
+) -> None:
+    hosted.push("an image of its own")
+    hosted.notify_hookbot()
+
+    def tags() -> list[str]:
+        [image] = {one["ImageID"] for one in lab.containers("app") if one["State"] == "running"}
+        found: list[str] = json.loads(lab.docker("GET", f"/images/{image}/json")[1])["RepoTags"]
+        return found
+
+    with deployed(daemon, hosted, cwd=tmp_path) as hanoverd:
+        [first] = tags()
+        hosted.repository.commit({})
+        hanoverd.wait_live("app-1")
+        hanoverd.wait_gone("app-0")
+        eventually(lambda: first not in tags())
+        assert len(tags()) == 1
+
+
 def deliver(lab: Lab, payload: str) -> str:
     """Send a webhook as GitHub does, with curl; return the status of the answer and its text."""
     signature = hmac.new(GITHUB_SECRET.encode(), payload.encode(), hashlib.sha256).hexdigest()

@@ -25,6 +25,9 @@ from tests.lab.registry import PASSWORD, USER, registry
 
 UNIT, BUILDER = "hanoverd@shop", "hanoverd-builder@shop"
 
+#: Where the unit may write.
+CIDFILE = "/run/hanoverd/shop.cid"
+
 
 @pytest.fixture(scope="module")
 def machine(lab_of_the_run: Lab) -> Iterator[Machine]:
@@ -65,7 +68,7 @@ def test_the_app_serves_through_all_that_systemd_does_to_hanoverd(
     ssh = "ssh -i /etc/hanoverd/keys/user -o IdentitiesOnly=yes -o UserKnownHostsFile=/etc/hanoverd/keys/known_hosts"
     machine.write("/etc/systemd/system/notify-ops.service", "[Service]\nExecStart=/bin/touch /run/notified\n", 0o644)
     hook = shlex.quote(_HOOK)
-    options = f"--publish 8080:80 --status-timeout 10s --hook {hook} {url}"
+    options = f"--publish 8080:80 --cidfile {CIDFILE} --status-timeout 10s --hook {hook} {url}"
     machine.write("/etc/hanoverd/shop.env", environment_file({"OPTIONS": options, "GIT_SSH_COMMAND": ssh}))
     machine.must_run("systemctl", "start", UNIT)
     try:
@@ -75,6 +78,7 @@ def test_the_app_serves_through_all_that_systemd_does_to_hanoverd(
         push(source, "two")
         machine.must_run("systemctl", "reload", UNIT)
         serves(lab, "two")
+        is_named(lab, machine)
 
         push(source, "broken", works=False)
         assert machine.run("systemctl", "reload", UNIT).returncode != 0
@@ -84,6 +88,7 @@ def test_the_app_serves_through_all_that_systemd_does_to_hanoverd(
         push(source, "three")
         machine.must_run("systemctl", "reload", UNIT)
         serves(lab, "three")
+        is_named(lab, machine)
 
         killed = machine.main_pid(UNIT)
         machine.must_run("kill", "-9", str(killed))
@@ -91,10 +96,12 @@ def test_the_app_serves_through_all_that_systemd_does_to_hanoverd(
         push(source, "four")
         machine.must_run("systemctl", "reload", UNIT)
         serves(lab, "four")
+        is_named(lab, machine)
 
         machine.must_run("systemctl", "stop", UNIT)
         assert machine.state(UNIT) == "inactive"
         serves(lab, "four")
+        is_named(lab, machine)
         counted = clients.finish()
         print(f"{counted['requests']} requests, {counted['failed']} failed")
         assert (counted["failed"], counted["cut"], counted["errors"]) == (0, 0, [])
@@ -116,6 +123,14 @@ def serves(lab: Lab, version: str) -> None:
             return False
 
     eventually(is_served, 60)
+
+
+def is_named(lab: Lab, machine: Machine) -> None:
+    """Check that the cidfile has the ID of the container that serves."""
+    serving = ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[0]
+    status, found = lab.docker("GET", f"/containers/{serving}/json")
+    assert status == 200
+    assert machine.must_run("cat", CIDFILE) == json.loads(found)["Id"]
 
 
 def is_confined(machine: Machine) -> None:

@@ -14,6 +14,7 @@ import time
 
 BEGUN = time.monotonic()
 HOSTNAME = socket.gethostname()
+ALLOCATED: list[bytes] = []
 
 
 def setting(name: str, default: str = "") -> str:
@@ -87,6 +88,8 @@ class Server:
             time.sleep(3600)
         if path == "/slow":
             time.sleep(float(argument))
+        if path == "/allocate":
+            allocate(int(argument))
         if path == "/exit":
             say(f"exiting with {argument}, as requested")
             os._exit(int(argument))
@@ -114,6 +117,11 @@ class Server:
                 connection.shutdown(socket.SHUT_RDWR)
         while self.busy:
             time.sleep(0.002)
+
+
+def allocate(megabytes: int) -> None:
+    """Use so much more memory, for ever."""
+    ALLOCATED.append(b"x" * (megabytes * 1024**2))
 
 
 def environment() -> str:
@@ -147,6 +155,7 @@ def main() -> None:
     if setting("EXIT"):
         sys.stderr.write(f"cannot continue: exiting with {setting('EXIT')}\n")
         sys.exit(int(setting("EXIT")))
+    allocate(int(setting("ALLOCATE", "0")))
     time.sleep(float(setting("READY_AFTER", "0")))
     for port in setting("PORTS", "80").split(","):
         listener = socket.create_server(("0.0.0.0", int(port)), backlog=1024)

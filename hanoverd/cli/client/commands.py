@@ -160,6 +160,26 @@ def _print_versions(versions: list[dict[str, Any]], command: RemoteCommand) -> i
     return DONE
 
 
+def _diff(daemon: Daemon, command: RemoteCommand) -> int:
+    # Late: only this command needs the table of the options of docker run.
+    from hanoverd.cli.client import differences  # noqa: PLC0415
+
+    answer = daemon.get("/diff", is_short=False)
+    found = [differences.named(one) for one in answer["differences"]]
+    shown = differences.as_json(found) if command.json else differences.text(answer["version"], found)
+    _print(shown, end="")
+    return differences.DIFFERENT if found else differences.SAME
+
+
+def _diff_without_daemon(host: Host, command: RemoteCommand, _environ: Mapping[str, str], _uid: int) -> int:
+    if host.status(command.app) is None:
+        raise _unknown(command.app)
+    raise ControlError(
+        f"{command.app}: no hanoverd serves it, so what the next one would change depends on its options: write them, as in "
+        f"`hanoverd diff {command.app} --publish 8080:80 IMAGE`"
+    )
+
+
 def _stop(daemon: Daemon, command: RemoteCommand) -> int:
     answer = daemon.post("/stop")
     try:
@@ -222,7 +242,13 @@ def _logs(daemon: Daemon, command: RemoteCommand) -> int:
 
 
 def _deploy(daemon: Daemon, command: RemoteCommand) -> int:
-    body = {} if command.image is None else {"image": command.image}
+    asked = {
+        "image": command.image,
+        "status_timeout": command.status_timeout,
+        "if_changed": command.if_changed or None,
+    }
+    # An older hanoverd refuses keys that it does not know.
+    body = {key: value for key, value in asked.items() if value is not None}
     return _follow(daemon, daemon.post("/deploy", body)["handover"], command)
 
 
@@ -252,9 +278,9 @@ def _follow(daemon: Daemon, handover: int, command: RemoteCommand) -> int:
 
 
 def _print_outcome(daemon: Daemon, record: Mapping[str, Any]) -> int:
-    is_live = record["outcome"] == "live"
-    _print(outcome(daemon.app, record), file=sys.stdout if is_live else sys.stderr)
-    return DONE if is_live else FAILED
+    is_done = record["outcome"] in ("live", "unchanged")
+    _print(outcome(daemon.app, record), file=sys.stdout if is_done else sys.stderr)
+    return DONE if is_done else FAILED
 
 
 def _cancel(daemon: Daemon, _command: RemoteCommand) -> int:
@@ -286,6 +312,7 @@ _VERBS: Mapping[str, Callable[[Daemon, RemoteCommand], int]] = {
     "history": _history,
     "logs": _logs,
     "deploy": _deploy,
+    "diff": _diff,
     "rollback": _rollback,
     "cancel": _cancel,
     "pause": _pause,
@@ -297,5 +324,6 @@ _VERBS: Mapping[str, Callable[[Daemon, RemoteCommand], int]] = {
 _WITHOUT_DAEMON: Mapping[str, Callable[[Host, RemoteCommand, Mapping[str, str], int], int]] = {
     "status": _status_without_daemon,
     "versions": _versions_without_daemon,
+    "diff": _diff_without_daemon,
     "stop": _stop_without_daemon,
 }

@@ -49,9 +49,10 @@ class Daemon:
         self._path = path
         self._trusted = trusted
 
-    def get(self, resource: str) -> Any:
-        """Return the answer to a GET request."""
-        return self._parsed(self._read(self._request("GET", resource, None, ANSWER_TIMEOUT, MOST_BYTES)))
+    def get(self, resource: str, *, is_short: bool = True) -> Any:
+        """Return the answer to a GET request; without a time limit unless it ``is_short``."""
+        timeout = ANSWER_TIMEOUT if is_short else None
+        return self._parsed(self._read(self._request("GET", resource, None, timeout, MOST_BYTES)))
 
     def post(self, resource: str, body: Mapping[str, object] | None = None, *, is_short: bool = True) -> Any:
         """Return the answer to a POST request; without a time limit unless it ``is_short``."""

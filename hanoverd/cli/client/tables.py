@@ -114,6 +114,8 @@ def outcome(app: str, record: Mapping[str, Any]) -> str:
         image = f" ({record['image']})" if record["image"] else ""
         rollback = f", a rollback to {record['rollback_to']}," if record["rollback_to"] else ""
         return f"{app}: {version}{image}{rollback} is live after {after}"
+    if record["outcome"] == "unchanged":
+        return f"{app}: unchanged, nothing to do after {after}: {record['why']}"
     handover = f"the handover to {version}" if version else "the handover"
     was = "failed" if record["outcome"] == "failed" else f"was {record['outcome']}"
     return f"{app}: {handover} {was} after {after}: {record['why']}"

@@ -73,6 +73,17 @@ that the interruption is short. If the new version fails, the old one is started
         place="handover.stop_first",
     ),
     Option(
+        name="if-changed",
+        kind=Kind.BOOLEAN,
+        help="Skip a handover that would change neither image nor settings",
+        text="""\
+It holds for SIGHUP, messages of hookbot, and the start of hanoverd beside a version that it takes over. The image is
+obtained first. If its ID and the settings are those of the live version, and the live version is ready, the log has the
+event ``unchanged``, and nothing else happens. ``hanoverd deploy`` has an option of its own.""",
+        value=BOOLEAN,
+        place="handover.if_changed",
+    ),
+    Option(
         name="overlap-grace-duration",
         metavar="DURATION",
         default="1s",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, TAIL, plain
+from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, POSITIVE_DURATION, TAIL, plain
 from hanoverd.spec.image_name import ImageName
 
 
@@ -18,6 +18,19 @@ def _parse_format(text: str) -> bool:
     return text == "json"
 
 
+def _parse_diff_format(text: str) -> bool:
+    if text not in ("text", "json"):
+        raise ValueError("it must be text or json")
+    return text == "json"
+
+
+DIFF_FORMAT = Option(
+    name="format",
+    metavar="text|json",
+    default="text",
+    help="Format of the output; json prints one object a line",
+    value=plain(_parse_diff_format),
+)
 NO_TRUNC = Option(
     name="no-trunc",
     kind=Kind.BOOLEAN,
@@ -52,7 +65,7 @@ WATCH = Option(
 WAIT = Option(
     name="wait",
     kind=Kind.BOOLEAN,
-    help="Follow the handover until it finishes; exit 1 unless it goes live",
+    help="Follow the handover until it finishes; exit 1 unless it succeeds",
     value=BOOLEAN,
     place="wait",
 )
@@ -62,6 +75,24 @@ IMAGE = Option(
     help="Image for this handover, instead of what the app's source has",
     value=plain(_parse_image, is_late=True),
     place="image",
+)
+IF_CHANGED = Option(
+    name="if-changed",
+    kind=Kind.BOOLEAN,
+    help="Do nothing if image and settings are those of the live version",
+    text="""\
+The image is obtained first. If its ID and the settings are those of the live version, and the live version is ready, the
+outcome of the handover is ``unchanged``, and the exit status of ``--wait`` is 0.""",
+    value=BOOLEAN,
+    place="if_changed",
+)
+STATUS_TIMEOUT = Option(
+    name="status-timeout",
+    metavar="DURATION",
+    help="Maximum time until the version of this handover is ready",
+    text="Instead of the app's own ``--status-timeout``, for this handover only.",
+    value=POSITIVE_DURATION,
+    place="status_timeout",
 )
 FOLLOW = Option(
     name="follow", letter="f", kind=Kind.BOOLEAN, help="Follow the log until interrupted", value=BOOLEAN, place="follow"

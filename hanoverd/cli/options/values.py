@@ -199,3 +199,5 @@ STATUS_URI = plain(_parse_status_uri)
 TAIL = plain(_parse_tail)
 PATH = plain(_parse_path)
 FOLDER = Value(lambda text, context: str(PurePosixPath(context.cwd, text)))
+#: As in docker, an empty path is the same as none.
+FILE = Value(lambda text, context: str(PurePosixPath(context.cwd, text)) if text else "")

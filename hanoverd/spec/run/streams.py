@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-_STREAMS = ("stdin", "stdout", "stderr")
+from collections.abc import Collection
+from enum import StrEnum
 
 
-def parse_stream(text: str) -> str:
-    """Return the name of a stream in lower case; ValueError, in docker's words."""
-    stream = text.lower()
-    if stream not in _STREAMS:
-        raise ValueError("valid streams are STDIN, STDOUT and STDERR")
-    return stream
+class Stream(StrEnum):
+    """A standard stream of a container's process."""
+
+    STDIN = "stdin"
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+#: The streams that a container writes to.
+OUTPUT = (Stream.STDOUT, Stream.STDERR)
+
+
+def parse_stream(text: str) -> Stream:
+    """Return the stream of this name, in upper or lower case; ValueError, in docker's words."""
+    try:
+        return Stream(text.lower())
+    except ValueError:
+        raise ValueError("valid streams are STDIN, STDOUT and STDERR") from None
+
+
+def output_streams(streams: Collection[Stream]) -> tuple[Stream, ...]:
+    """Return which of ``streams`` a container writes to, each once; all for none."""
+    return tuple(stream for stream in OUTPUT if stream in streams) or OUTPUT

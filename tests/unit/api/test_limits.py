@@ -43,10 +43,16 @@ class Deployable(Far):
     def __init__(self) -> None:
         super().__init__()
         self.deployed: list[str | None] = []
+        self.if_changed = False
         self.rolled_back: list[int | None] = []
+        self.timeouts: list[tuple[str, float | None]] = []
 
-    def deploy(self, image: str | None, _reason: str) -> int:
+    def deploy(
+        self, image: str | None, reason: str, ready_timeout: float | None = None, *, if_changed: bool = False
+    ) -> int:
         self.deployed.append(image)
+        self.timeouts.append((reason, ready_timeout))
+        self.if_changed = if_changed
         return len(self.deployed)
 
     def rollback(self, number: int | None, reason: str) -> int:
@@ -156,13 +162,36 @@ class LimitTests(TestCase):
             )
         status, answer = await self.answer(post("/deploy", b'{"imgae": "web:2"}'))
         self.assertEqual(status, 400)
-        self.assertEqual(answer["error"], 'unknown key "imgae" in the request body: known is image')
+        self.assertEqual(
+            answer["error"], 'unknown key "imgae" in the request body: known is image, status_timeout, if_changed'
+        )
+        for value in ("1", "null", '"yes"'):
+            status, answer = await self.answer(post("/deploy", b'{"if_changed": %s}' % value.encode()))
+            self.assertEqual((status, answer["error"]), (400, "if_changed must be true or false"))
+        for timeout in ("true", "-1", "0", '"2s"', "[]", "1e999", "1e11"):
+            status, answer = await self.answer(post("/deploy", b'{"status_timeout": %s}' % timeout.encode()))
+            self.assertEqual(
+                (status, answer["error"]), (400, "status_timeout must be a number of seconds, more than 0")
+            )
         for version in ("true", "-1", "1.0", '"2"', "[]", "9223372036854775808", "1" * 400):
             status, answer = await self.answer(post("/rollback", b'{"version": %s}' % version.encode()))
             self.assertEqual((status, answer["error"]), (400, "version must be the number of a version"))
         self.assertEqual((self.far.deployed, self.far.rolled_back), ([], []))
         self.assertEqual((await self.answer(post("/rollback", b'{"version": 2}')))[0], 200)
         self.assertEqual(self.far.rolled_back, [2])
+        self.assertEqual((await self.answer(post("/deploy", b'{"if_changed": true}')))[0], 200)
+        self.assertTrue(self.far.if_changed)
+        self.assertEqual(self.far.timeouts[-1][0], "hanoverd deploy (if changed)")
+
+    async def test_a_status_timeout_for_one_handover_is_a_part_of_its_reason(self) -> None:
+        for body in (b"{}", b'{"status_timeout": 90}', b'{"image": "web:2", "status_timeout": 0.5}'):
+            self.assertEqual((await self.answer(post("/deploy", body)))[0], 200)
+        expected = [
+            ("hanoverd deploy", None),
+            ("hanoverd deploy (status timeout 1m30s)", 90.0),
+            ("hanoverd deploy (web:2, status timeout 500ms)", 0.5),
+        ]
+        self.assertEqual(self.far.timeouts, expected)
 
     def invalid(self, body: bytes) -> dict[str, str]:
         if body == b'{"image": 1e999}':

@@ -25,6 +25,7 @@ from hanoverd.deploy.history import LIVE, History, Record
 from hanoverd.logs.recent import MOST, MOST_BYTES, RecentLog
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ControlError, EngineUnreachable
+from hanoverd.spec.differences import Difference
 
 REACTOR: Any = reactor
 log = Logger()
@@ -47,6 +48,11 @@ class Far:
         if self.is_engine_away:
             raise EngineUnreachable("no engine answers")
         return [VersionStatus("far-3", 3, "kept", "app:1", "sha256:1", "build .", "", "", 5.0)]
+
+    async def diff(self) -> tuple[str, tuple[Difference, ...]]:
+        if self.is_engine_away:
+            raise ControlError("no version is live")
+        return "far-3", (Difference("User", None, "app"),)
 
     def stop(self) -> None:
         self.is_stopping = True
@@ -119,6 +125,17 @@ class ServerTests(TestCase):
         answer = await self.answer("GET /versions")
         self.assertIn(" 502 ", answer)
         self.assertIn("no engine answers", answer)
+
+    async def test_it_compares_the_live_version_with_the_next_one(self) -> None:
+        [answer] = [json.loads(line) for line in await self.lines("GET /diff")]
+        difference = {"place": "User", "live": None, "next": "app", "is_unknown": False}
+        self.assertEqual(answer, {"version": "far-3", "differences": [difference]})
+
+    async def test_a_comparison_without_a_live_version_is_an_error(self) -> None:
+        self.far.is_engine_away = True
+        answer = await self.answer("GET /diff")
+        self.assertIn(" 502 ", answer)
+        self.assertIn("no version is live", answer)
 
     async def test_it_stops(self) -> None:
         answer = await self.answer("POST /stop")

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from hanoverd.cli.commands import COMMANDS, DAEMON, Command
+from hanoverd.cli.command import Command
+from hanoverd.cli.commands import COMMANDS, DAEMON
 from hanoverd.cli.help import rst, usage_text
 from hanoverd.cli.options.option import Kind, Option
 

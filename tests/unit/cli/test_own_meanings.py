@@ -9,6 +9,7 @@ import pytest
 from hanoverd.cli.line import InfoRequested
 from hanoverd.cli.parse import parse
 from hanoverd.runtime.errors import UsageError
+from hanoverd.spec.app import AppSpec
 from tests.unit.cli.test_docker_run import dry_run
 
 
@@ -34,7 +35,10 @@ def test_what_two_versions_cannot_share_needs_disable_overlap(line: str, reason:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("-P", "--publish-all: name the ports with --publish"),
+        (
+            "-P",
+            "--publish-all: host ports are chosen at the start, before the image and its ports are known: name the ports",
+        ),
         ("--use-api-socket", "--use-api-socket: not supported: mount the socket with --volume"),
         ("--disable-content-trust=false", "--disable-content-trust: content trust is not supported"),
         ("-a stdin", "--attach stdin: nothing is ever written"),
@@ -46,6 +50,7 @@ def test_what_two_versions_cannot_share_needs_disable_overlap(line: str, reason:
         ("--name web --volumes-from web-3-kept:ro", "--volumes-from: web-3-kept is a version of web itself"),
         ("--name web --link /web-3:old", "--link: /web-3 is a version of web itself"),
         ("-m 99999999999999999999", "invalid size: '99999999999999999999' (it is too large)"),
+        (f"--cidfile {'x' * 300}", f"failed to create the container ID file: open {'x' * 300}: file name too long"),
         ("--cidfile .", "container ID file found, make sure the other container isn't running or delete"),
     ],
 )
@@ -113,3 +118,49 @@ def test_secrets_are_not_in_the_settings(tmp_path: Path) -> None:
     document = dry_run(["--notify", "https://hooks.example/token", "--build-arg", "KEY=secret", "img"], tmp_path, {})
     assert document["settings"]["notify"] == ["***"]
     assert document["settings"]["build-arg"] == ["KEY=***"]
+
+
+def test_attach_says_which_streams_are_logged(tmp_path: Path) -> None:
+    for line, streams in {
+        "": ("stdout", "stderr"),
+        "-a stdout": ("stdout",),
+        "--attach STDERR -a stderr": ("stderr",),
+        "-a stderr -a stdout": ("stdout", "stderr"),
+    }.items():
+        spec = parse([*line.split(), "-p", "80:80", "img"], {}, str(tmp_path))
+        assert isinstance(spec, AppSpec)
+        assert spec.streams == streams
+
+
+def test_the_cidfile_is_found_from_every_folder(tmp_path: Path) -> None:
+    for line, path in {
+        "": "",
+        "--cidfile=": "",
+        "--cidfile cid": str(tmp_path / "cid"),
+        "--cidfile /tmp/cid": "/tmp/cid",
+    }.items():
+        spec = parse([*line.split(), "-p", "80:80", "img"], {}, str(tmp_path))
+        assert isinstance(spec, AppSpec)
+        assert spec.cidfile == path
+
+
+@pytest.mark.parametrize(
+    ("text", "is_accepted"),
+    [("0123456789abcdef" * 4, True), ("f" * 64 + "\n", True), ("", False), ("f" * 12, False), ("f" * 65, False)],
+)
+def test_a_cidfile_of_an_earlier_run_is_accepted(text: str, is_accepted: bool, tmp_path: Path) -> None:
+    (tmp_path / "cid").write_text(text)
+    line = ["--cidfile", "cid", "img"]
+    if is_accepted:
+        dry_run(line, tmp_path, {})
+    else:
+        with pytest.raises(UsageError, match="container ID file found, make sure"):
+            dry_run(line, tmp_path, {})
+    assert (tmp_path / "cid").read_text() == text
+
+
+def test_the_dry_run_shows_what_is_for_hanoverd_itself_among_its_settings(tmp_path: Path) -> None:
+    line = ["-p", "8080:80", "-a", "stdout", "--cidfile", "cid", "-v", "/a:/b", "img"]
+    settings = dry_run(line, tmp_path, {})["settings"]
+    assert (settings["publish"], settings["attach"], settings["cidfile"]) == (["8080:80"], ["stdout"], "cid")
+    assert "volume" not in settings

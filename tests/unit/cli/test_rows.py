@@ -11,7 +11,8 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from hanoverd.cli.commands import BUILDER, DAEMON, REMOTE, Command
+from hanoverd.cli.command import Command
+from hanoverd.cli.commands import BUILDER, DAEMON, REMOTE
 from hanoverd.cli.given import Given
 from hanoverd.cli.lexer import lex
 from hanoverd.cli.options.option import Kind, Option

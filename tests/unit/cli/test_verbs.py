@@ -7,7 +7,8 @@ import re
 import pytest
 
 from hanoverd import __version__
-from hanoverd.cli.commands import COMMANDS, DAEMON, Command
+from hanoverd.cli.command import Command
+from hanoverd.cli.commands import COMMANDS, DAEMON
 from hanoverd.cli.help import usage_text
 from hanoverd.cli.line import InfoRequested
 from hanoverd.cli.parse import parse

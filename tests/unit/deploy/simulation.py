@@ -153,6 +153,11 @@ class Simulation:
                 assert not self.is_finished, "finished twice"
                 self.is_finished = True
                 self.timers = []
+            case ef.ReportUnchanged(attempt, live):
+                assert attempt.request.if_changed, "a handover was skipped that was to be carried out"
+                assert self.state.role(live) is Role.LIVE, "unchanged, and not live"
+                assert self.containers[live].passed, "unchanged, and not ready"
+                self.reports.append(effect)
             case ef.ReportFailed(attempt):
                 assert not attempt.cancelled, "a cancelled attempt is reported as a failure"
                 self.reports.append(effect)
@@ -241,10 +246,18 @@ class Simulation:
         elif work.stage == "obtaining" and choose(["free", "free", "free", "free", "taken"]) == "taken":
             self._end(work)
             self.send(ev.NameTaken(number, number + 2))
+        elif self._may_be_unchanged(work) and choose(["changed", "unchanged"]) == "unchanged":
+            self._end(work)
+            # What was found may be over by now.
+            serves = next(iter(self.state.live), -1)
+            self.send(ev.Unchanged(number, serves))
         elif (way := choose(["on", "on", "on", "on", "fails", "engine"])) != "on":
             self._discard(work, _outcome(number, way))
         else:
             self._continue(work)
+
+    def _may_be_unchanged(self, work: Work) -> bool:
+        return bool(work.stage == "obtaining" and work.effect.attempt.request.if_changed)
 
     def _continue(self, work: Work) -> None:
         number = work.number
@@ -408,9 +421,9 @@ class Simulation:
         self.containers[number] = replace(self.containers[number], runs=False)
         self.send(ev.Exited(number, code))
 
-    def command(self, reason: str, number: int) -> None:
+    def command(self, reason: str, number: int, *, if_changed: bool = False) -> None:
         """A person deploys."""
-        self.send(ev.CommandReceived(Command(reason, Source(), number)))
+        self.send(ev.CommandReceived(Command(reason, Source(), number, if_changed=if_changed)))
 
     # -- what must always hold
 

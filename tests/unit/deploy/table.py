@@ -141,8 +141,8 @@ def waiting(*reasons: str, **more: Any) -> Requests:
     return Requests(reasons, **more)
 
 
-def command(number: int = 1) -> Command:
-    return Command("as a person asked", Source(), number)
+def command(number: int = 1, *, if_changed: bool = False) -> Command:
+    return Command("as a person asked", Source(), number, if_changed=if_changed)
 
 
 def wanted(count: int = 1, name: str = "v1", *, is_due: bool = False) -> Restarts:

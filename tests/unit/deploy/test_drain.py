@@ -36,6 +36,9 @@ class DummyConntrack:
         self.events.append(f"count {','.join(addresses)}")
         return self.counts.pop(0) if len(self.counts) > 1 else self.counts[0]
 
+    async def forget_finished(self, addresses: Any) -> None:
+        self.events.append(f"forget {','.join(addresses)}")
+
 
 class Draining:
     """A drain in progress."""
@@ -67,7 +70,8 @@ def test_a_drain_is_over_when_the_last_connection_has_ended() -> None:
     assert result.values == []
     it.wait(1)
     assert result.values == [0]
-    assert it.events == ["count 172.17.0.1"] * 3
+    # The engine deletes what it finds when the version is stopped, and must find nothing by then.
+    assert it.events == [*["count 172.17.0.1"] * 3, "forget 172.17.0.1"]
     assert it.clock.getDelayedCalls() == []
 
 
@@ -87,6 +91,7 @@ def test_a_drain_ends_at_its_timeout_which_counts_from_the_flip() -> None:
     assert result.values == []
     it.wait(0.2)
     assert result.values == [3]
+    assert it.events[-1] == "forget 172.17.0.1"
 
 
 def test_a_drain_takes_its_whole_time_where_connections_cannot_be_counted() -> None:
@@ -121,6 +126,7 @@ def test_a_version_that_exits_between_two_counts_is_drained_at_once() -> None:
     it.wait(1)
     exit_of(it.old, 0)
     assert result.values == [0]
+    assert "forget 172.17.0.1" not in it.events
 
 
 def test_a_cancel_gives_up_and_leaves_no_timer() -> None:

@@ -49,13 +49,22 @@ class Life(RuleBasedStateMachine):
         restart=st.sampled_from([RestartPolicy("always"), RestartPolicy("no"), RestartPolicy("on-failure", 2)]),
         adopted=st.sampled_from(["serving", "nothing", "serving", "nothing", "unready", "fails", ""]),
         is_late=st.booleans(),
+        if_changed=st.booleans(),
     )
     def start(
-        self, *, overlap: bool, keep: bool, settle: float, restart: RestartPolicy, adopted: str, is_late: bool
+        self,
+        *,
+        overlap: bool,
+        keep: bool,
+        settle: float,
+        restart: RestartPolicy,
+        adopted: str,
+        is_late: bool,
+        if_changed: bool,
     ) -> None:
         #: Whether the stop comes too late for what it cancels.
         self.is_late = is_late
-        self.sim = Simulation(Policy(restart, settle, overlap, keep))
+        self.sim = Simulation(Policy(restart, settle, overlap, keep, if_changed))
         self.requests = 0
         self.newest = ""
         self.sim.send(ev.Started())
@@ -86,15 +95,15 @@ class Life(RuleBasedStateMachine):
 
     @rule(
         kind=st.sampled_from(
-            ["trigger", "trigger", "trigger", "trigger", "command", "found", "cancel", "pause", "resume"]
+            ["trigger", "trigger", "trigger", "trigger", "command", "if changed", "found", "cancel", "pause", "resume"]
         )
     )
     def request(self, kind: str) -> None:
         if kind == "trigger":
             self.trigger()
-        elif kind == "command":
+        elif kind in ("command", "if changed"):
             self.newest = self.new_request()
-            self.sim.command(self.newest, self.requests)
+            self.sim.command(self.newest, self.requests, if_changed=kind == "if changed")
         else:
             self.newest = ""
             self.sim.newest_commit = f"commit {self.requests}"
@@ -220,7 +229,7 @@ class Life(RuleBasedStateMachine):
             tried = [
                 report.attempt.request.reasons
                 for report in self.sim.reports
-                if isinstance(report, (ef.ReportLive, ef.ReportFailed, ef.ReportCancelled))
+                if isinstance(report, (ef.ReportLive, ef.ReportFailed, ef.ReportCancelled, ef.ReportUnchanged))
                 and report.attempt.kind is Kind.DEPLOY
             ]
             # A commit that was found before comes after a trigger that means an older one.

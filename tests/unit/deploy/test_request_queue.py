@@ -61,6 +61,36 @@ def test_a_cleared_queue_forgets_the_order_too() -> None:
     assert (requests.is_empty, requests.command) == (True, None)
 
 
+# -- what is skipped if it would change nothing
+
+IF_CHANGED = Command("if changed", Source(), 3, if_changed=True)
+
+
+def test_triggers_are_skipped_as_the_policy_says() -> None:
+    requests = Requests().add_trigger("SIGHUP", None)
+    assert [requests.next_request(if_changed=skips).if_changed for skips in (False, True)] == [False, True]
+
+
+def test_a_command_is_skipped_as_it_says() -> None:
+    assert Requests().add_command(IF_CHANGED).next_request().if_changed
+    assert not Requests().add_command(COMMAND).next_request(if_changed=True).if_changed
+
+
+def test_a_command_that_takes_triggers_with_it_is_skipped_only_if_they_would_be() -> None:
+    requests = Requests().add_trigger("SIGHUP", None).add_command(IF_CHANGED)
+    assert [requests.next_request(if_changed=skips).if_changed for skips in (False, True)] == [False, True]
+
+
+def test_what_replaces_a_command_that_was_to_be_carried_out_is_carried_out() -> None:
+    for requests in (
+        Requests().add_command(COMMAND).add_command(IF_CHANGED),
+        Requests().add_command(COMMAND).add_trigger("push", "c1"),
+        Requests().add_command(COMMAND).add_command(IF_CHANGED).add_trigger("push", "c1"),
+    ):
+        assert not requests.next_request(if_changed=True).if_changed
+        assert requests.cleared().add_trigger("push", "c1").next_request(if_changed=True).if_changed
+
+
 # -- what was missed
 
 

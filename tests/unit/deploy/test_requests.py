@@ -22,6 +22,21 @@ class OrderTests(ScenarioCase):
         await self.goes_on(daemon, request)
         self.assertEqual({record.id: record.outcome for record in daemon.app.history}[request], "cancelled")
 
+    async def test_the_time_limit_of_a_command_holds_for_its_handover_only(self) -> None:
+        daemon = await self.started(status_timeout=0.6)
+        self.world.write_app(STATUS="503")
+        request = daemon.orchestrator.request("hanoverd deploy", Source(), ready_timeout=0.2)
+        await until(lambda: request in [record.id for record in daemon.app.history if record.is_over])
+        record = daemon.app.history.get(request)
+        assert record is not None
+        self.assertIn("not ready within the status timeout of 200ms", record.why)
+        self.assertEqual(daemon.live_name, "app-0")
+        daemon.trigger("later")
+        await until(lambda: ("later", "failed") in daemon.outcomes())
+        last = daemon.app.history.last
+        assert last is not None
+        self.assertIn("not ready within the status timeout of 600ms", last.why)
+
     async def requested(self) -> tuple[Daemon, int]:
         """A daemon that obtains for a command and ignores a cancel for a moment."""
         daemon = await self.started(restart="always")

@@ -433,6 +433,58 @@ NAMES = [
     ),
 ]
 
+UNCHANGED = [
+    Case(
+        "a deploy that would change nothing is over, and the live version stays",
+        DEPLOYING,
+        ev.Unchanged(2, 1),
+        {"-2": None, "deploy": None},
+        (ef.ReportUnchanged(deploy(), 1),),
+    ),
+    *(
+        Case(
+            f"a deploy that would have changed nothing starts again where {why}",
+            state,
+            ev.Unchanged(2, 1),
+            {"-2": None, "+20": "candidate", "deploy.number": NUMBER, "next_number": NUMBER + 1},
+            (ef.StartAttempt(deploy(NUMBER)),),
+        )
+        for why, state in (
+            ("the live version has exited", app(candidate(2), attempts=[deploy()], restarts=wanted())),
+            ("another version is live", app(live(5), candidate(2), attempts=[deploy()])),
+            ("the live version was adopted unready", app(live(is_verified=False), candidate(2), attempts=[deploy()])),
+            ("the live version is being restarted", app(live(), candidate(2), attempts=[deploy()], restarts=wanted())),
+            (
+                "an earlier version is about to replace the live one",
+                app(live(is_rejected=True), reinstating(4), candidate(2), attempts=[deploy()]),
+            ),
+        )
+    ),
+    Case(
+        "a deploy that would have changed nothing waits for an engine that another handover has lost",
+        app(live(5), candidate(2), attempts=[deploy(), restart(None, losses=1)], is_engine_lost=True),
+        ev.Unchanged(2, 1),
+        {"-2": None, "deploy.number": None},
+    ),
+    Case(
+        "a deploy that was cancelled is not reported as unchanged",
+        app(live(), candidate(2), attempts=[deploy(cancelled="as asked")]),
+        ev.Unchanged(2, 1),
+        {"-2": None, "deploy": None},
+        (ef.ReportCancelled(deploy(cancelled="as asked")), ef.Prune()),
+    ),
+    *(
+        Case(
+            f"a deploy that would change nothing lets a stop {which} continue",
+            state,
+            ev.Unchanged(2, 1),
+            {"-2": None, "deploy": None},
+            (ef.ReportCancelled(deploy(cancelled=STOPS)), ef.Prune()),
+        )
+        for which, state in (("that leaves the live version", DETACHING), ("of all versions", STOPPING))
+    ),
+]
+
 ENGINE = [
     Case(
         "a deploy that loses the engine waits for it",
@@ -510,7 +562,7 @@ ENGINE = [
     Case("an engine that is back starts nothing in a stop", STOPPING, ev.EngineBack(), {}),
 ]
 
-CASES = [*ROOM, *FLIPS, *FAILURES, *CANCELS, *NAMES, *ENGINE]
+CASES = [*ROOM, *FLIPS, *FAILURES, *CANCELS, *UNCHANGED, *NAMES, *ENGINE]
 
 
 @each(CASES)

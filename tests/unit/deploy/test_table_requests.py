@@ -10,6 +10,7 @@ from hanoverd.deploy.requests import NEWER, Held, Request, Requests
 from hanoverd.deploy.state import Phase
 from hanoverd.deploy.targets import Source
 from tests.unit.deploy.table import (
+    ALWAYS,
     NUMBER,
     STARTED,
     Case,
@@ -100,7 +101,7 @@ TRIGGERS = [
             requests=waiting(command=command()),
         ),
         PUSH,
-        {"requests.reasons": ("push",), "requests.command": None},
+        {"requests.reasons": ("push",), "requests.command": None, "requests.is_forced": True},
         (ef.ReportDropped(command(), NEWER),),
     ),
     Case(
@@ -111,6 +112,61 @@ TRIGGERS = [
         (ef.ReportHeld("push"),),
     ),
     *(Case(f"a trigger is ignored in a stop {which}", state, PUSH, {}) for which, state in STOPS),
+]
+
+#: An app whose triggers are skipped where they would change nothing.
+SKIPPING = replace(ALWAYS, if_changed=True)
+SKIPPED = Request(("push",), Source(), if_changed=True)
+
+IF_CHANGED = [
+    Case(
+        "a trigger is skipped if it would change nothing, as the policy says",
+        app(live(), policy=SKIPPING),
+        PUSH,
+        {**STARTED},
+        (start(request=SKIPPED),),
+    ),
+    Case(
+        "a command is carried out in any case, whatever the policy says of triggers",
+        app(live(), policy=SKIPPING),
+        ev.CommandReceived(command()),
+        {**STARTED},
+        (start(request=BY_HAND),),
+    ),
+    Case(
+        "a command is skipped if it would change nothing, as it says",
+        RUNNING,
+        ev.CommandReceived(command(if_changed=True)),
+        {**STARTED},
+        (start(request=replace(BY_HAND, command=command(if_changed=True), if_changed=True)),),
+    ),
+    Case(
+        "a trigger that replaces a deploy which was to be carried out is carried out",
+        app(live(), candidate(2), policy=SKIPPING, attempts=[deploy()]),
+        PUSH,
+        {"requests.reasons": ("push",), "requests.is_forced": True, "deploy.cancelled": NEWER},
+        (ef.CancelAttempt(2, NEWER),),
+    ),
+    Case(
+        "a trigger that replaces a deploy which waits for the engine is carried out",
+        replace(AWAY, policy=SKIPPING),
+        PUSH,
+        {"requests.reasons": ("push",), "requests.is_forced": True, "deploy": None},
+        (ef.ReportCancelled(deploy(None, losses=1, cancelled=NEWER)),),
+    ),
+    Case(
+        "a trigger that replaces a deploy which may be skipped may be skipped",
+        app(live(), candidate(2), policy=SKIPPING, attempts=[deploy(request=SKIPPED)]),
+        PUSH,
+        {"requests.reasons": ("push",), "deploy.cancelled": NEWER},
+        (ef.CancelAttempt(2, NEWER),),
+    ),
+    Case(
+        "a trigger after a deploy that a person has cancelled may be skipped",
+        app(live(), candidate(2), policy=SKIPPING, attempts=[deploy(cancelled="as asked")]),
+        PUSH,
+        {"requests.reasons": ("push",)},
+    ),
 ]
 
 ORDERS = [
@@ -137,7 +193,7 @@ ORDERS = [
             requests=waiting(command=command()),
         ),
         ev.CommandReceived(command(2)),
-        {"requests.command": command(2)},
+        {"requests.command": command(2), "requests.is_forced": True},
         (ef.ReportDropped(command(), NEWER),),
     ),
     *(
@@ -239,7 +295,7 @@ OBTAINED = [
     ),
 ]
 
-CASES = [*TRIGGERS, *ORDERS, *FOUND, *CANCELS, *PAUSES, *OBTAINED]
+CASES = [*TRIGGERS, *IF_CHANGED, *ORDERS, *FOUND, *CANCELS, *PAUSES, *OBTAINED]
 
 
 @each(CASES)

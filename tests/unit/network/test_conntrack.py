@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections import Counter
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from twisted.internet import process, reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from hanoverd.network.conntrack import Conntrack, count_open
+from hanoverd.network.conntrack import Conntrack, count_open, finished
+from hanoverd.network.netlink import Reply
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.processes import ProcessReactor
 
@@ -52,6 +54,11 @@ def test_a_connection_without_an_answer_yet_is_counted_where_it_is_answered() ->
 
 def test_an_empty_listing_counts_nothing() -> None:
     assert count_open("") == {}
+
+
+def test_finished_connections_are_known_by_their_answers() -> None:
+    listing = "".join(LINE.format(state, ONE) for state in (*OPEN, *CLOSED))
+    assert finished(listing) == [Reply(IPv4Address(ONE), 80, IPv4Address("10.0.0.2"), 4)] * 2
 
 
 @given(st.lists(st.tuples(st.sampled_from([*OPEN, *CLOSED]), st.sampled_from([ONE, TWO, THREE]))))
@@ -207,6 +214,16 @@ class ConntrackTests(TestCase):
         self.fails("conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.")
         await self.conntrack.forget_unanswered([ONE, TWO])
         self.assertEqual(self.commands, [f"-D -p tcp --reply-src {address} --state SYN_SENT" for address in (ONE, TWO)])
+
+    async def test_the_connections_of_each_address_are_listed_to_forget_the_finished_ones(self) -> None:
+        self.lists()
+        await self.conntrack.forget_finished([ONE, TWO])
+        self.assertEqual(self.commands, [f"-L -p tcp --reply-src {address}" for address in (ONE, TWO)])
+
+    async def test_finished_connections_that_cannot_be_listed_are_left(self) -> None:
+        self.fails(BUSY)
+        await self.conntrack.forget_finished([ONE])
+        self.assertEqual(len(self.commands), 1)
 
     async def test_forgetting_fails_for_no_reason_at_all(self) -> None:
         (self.folder / "conntrack").write_bytes(b"\x7fELF and no more")

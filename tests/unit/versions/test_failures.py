@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -26,9 +25,13 @@ def error_of(exposed: int, printed: str) -> str:
     tail = Tail()
     for line in printed.split("\n"):
         tail.add(line)
-    monitor: Any = SimpleNamespace(tail=tail)
+    monitor: Any = None
     running = Running(created, "172.17.0.2", ("172.17.0.2",), {}, monitor)
-    return str(not_ready_error(running, Readiness(Health(REACTOR, "/"), REACTOR, running.address, [80]), 5.0))
+    return str(
+        not_ready_error(
+            running, Readiness(Health(REACTOR, "/"), REACTOR, running.address, [80]), 5.0, tail if printed else None
+        )
+    )
 
 
 def test_it_names_the_ports_that_the_image_exposes_and_the_last_output() -> None:
@@ -42,3 +45,7 @@ def test_it_is_short_whatever_the_image_exposes_and_the_app_prints() -> None:
     error = error_of(65, "x" * 1_000_000)
     assert "(the image exposes 8000, 8001, 8002, 8003, 8004, 8005, 8006, 8007, 8008, 8009, …)" in error
     assert len(error) < 2000
+
+
+def test_it_does_not_say_that_nothing_was_printed_where_that_is_unknown() -> None:
+    assert error_of(0, "").endswith("; what it printed is unknown: its log driver keeps no log that can be read")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -13,6 +14,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from hanoverd.runtime.errors import EngineRefused, EngineUnreachable, NotFound
+from hanoverd.spec.run.streams import OUTPUT, Stream
 from hanoverd.text.lines import Tail
 from hanoverd.versions import monitor as module
 from hanoverd.versions import output
@@ -31,6 +33,7 @@ class PlayedEngine:
     def __init__(self) -> None:
         self.waits: list[Deferred[int]] = []
         self.readings: list[Reading] = []
+        self.streams: list[tuple[Stream, ...]] = []
         self.last_outputs: list[Deferred[bytes]] = []
         self.asked: list[str] = []
         self.is_away = False
@@ -42,10 +45,17 @@ class PlayedEngine:
         self.waits.append(Deferred())
         return await self.waits[-1]
 
-    async def follow_output(self, container_id: str, since: float | None, on_output: Callable[[bytes], object]) -> None:
+    async def follow_output(
+        self,
+        container_id: str,
+        since: float | None,
+        on_output: Callable[[bytes], object],
+        streams: Collection[Stream],
+    ) -> None:
         self.asked.append(container_id)
         if self.is_away:
             raise AWAY
+        self.streams.append(tuple(streams))
         reading: Deferred[None] = Deferred()
         self.readings.append((reading, since, on_output))
         await reading
@@ -85,9 +95,10 @@ class WatchTests(TestCase):
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
 
-    def watch(self, since: float | None = None) -> ContainerMonitor:
+    def watch(self, since: float | None = None, streams: tuple[Stream, ...] = OUTPUT) -> ContainerMonitor:
         """A monitor of the container b1, called app-1."""
-        return ContainerMonitor(self.clock, self.engine, "b1", "app-1", since)  # type: ignore[arg-type]  # enough of an engine
+        engine: Any = self.engine  # enough of an engine
+        return ContainerMonitor(self.clock, engine, "b1", "app-1", since, streams=streams)
 
     def assert_closes_at_once(self, watch: ContainerMonitor) -> None:
         closing = Deferred.fromCoroutine(watch.close())
@@ -190,7 +201,8 @@ class WatchTests(TestCase):
         asking = Deferred.fromCoroutine(watch.last_output())
         self.clock.advance(LAST_OUTPUT_WITHIN)
         self.engine.last_outputs[-1].callback(b"y\nthe reason\r\n")
-        tail: Tail = self.successResultOf(asking)
+        tail: Tail | None = self.successResultOf(asking)
+        assert tail is not None
         self.assertEqual(list(tail), ["y", "the reason"])
         self.assert_closes_at_once(watch)
 
@@ -204,7 +216,8 @@ class WatchTests(TestCase):
             asking = Deferred.fromCoroutine(watch.last_output())
             self.clock.advance(LAST_OUTPUT_WITHIN)
             self.clock.advance(LAST_OUTPUT_WITHIN)
-            tail: Tail = self.successResultOf(asking)
+            tail: Tail | None = self.successResultOf(asking)
+            assert tail is not None
             self.assertEqual(list(tail), ["one", "two"])
             self.assert_closes_at_once(watch)
 
@@ -214,9 +227,31 @@ class WatchTests(TestCase):
         self.engine.waits[-1].callback(3)
         self.engine.ends_output()
         asking = Deferred.fromCoroutine(watch.last_output())
-        tail: Tail = self.successResultOf(asking)
+        tail: Tail | None = self.successResultOf(asking)
+        assert tail is not None
         self.assertEqual(list(tail), ["one", "two"])
         self.assertEqual(self.engine.last_outputs, [])
+        self.assert_closes_at_once(watch)
+
+    def test_only_the_streams_that_are_attached_are_logged_and_the_last_lines_are_of_both(self) -> None:
+        watch = self.watch(streams=(Stream.STDOUT,))
+        self.assertEqual(self.engine.streams, [(Stream.STDOUT,)])
+        self.engine.prints(b"out\n")
+        self.assertEqual(self.logged, ["app-1  | out"])
+        self.engine.waits[-1].callback(3)
+        self.engine.ends_output()
+        asking = Deferred.fromCoroutine(watch.last_output())
+        self.engine.last_outputs[-1].callback(b"out\nthe reason\n")
+        tail: Tail | None = self.successResultOf(asking)
+        assert tail is not None
+        self.assertEqual(list(tail), ["out", "the reason"])
+        self.assert_closes_at_once(watch)
+
+    def test_the_last_lines_are_unknown_where_no_log_can_be_read(self) -> None:
+        watch = self.watch()
+        self.engine.ends_output(EngineRefused("cannot read", 501, "does not support reading"))
+        self.engine.waits[-1].callback(3)
+        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(watch.last_output())))
         self.assert_closes_at_once(watch)
 
     # -- closing

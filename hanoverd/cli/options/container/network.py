@@ -147,6 +147,10 @@ EXPOSE the port. Only TCP over IPv4 is supported so far.""",
         letter="P",
         kind=Kind.BOOLEAN,
         help="Not supported: name the ports with --publish",
-        value=refused(BOOLEAN, "name the ports with --publish: a random port would change with every version"),
+        value=refused(
+            BOOLEAN,
+            "host ports are chosen at the start, before the image and its ports are known: name the ports, as in "
+            "--publish 80, which publishes port 80 on a free host port",
+        ),
     ),
 )

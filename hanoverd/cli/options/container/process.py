@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, SIGNAL, TEXT, WHOLE_SECONDS, plain, refused
-from hanoverd.spec.run.streams import parse_stream
+from hanoverd.cli.options.values import BOOLEAN, FILE, SIGNAL, TEXT, WHOLE_SECONDS, plain, refused
+from hanoverd.spec.run.streams import output_streams, parse_stream
 
 
 def _check_workdir(path: str) -> None:
@@ -20,13 +20,22 @@ PROCESS = (
         letter="a",
         kind=Kind.REPEATED,
         metavar="STREAM",
-        help="Not supported yet: both streams of the output are logged",
-        value=plain(parse_stream),
+        help="Stream of each version that is logged: STDOUT or STDERR (default: both)",
+        text="""\
+The last lines in the message about a version that failed are of both streams in any case. With ``--tty``, all output is
+STDOUT.""",
+        value=plain(parse_stream, join=output_streams),
+        place="streams",
     ),
     Option(
         name="cidfile",
         metavar="FILE",
-        help="Not supported yet: hanoverd status shows the ID of the live container",
+        help="File that has the ID of the live version's container",
+        text="""\
+It is replaced in one step when another version goes live, and does not exist while no version is live. With
+``--on-exit keep`` it remains. At the start, the file may be there if it names no container, or one of the app's.""",
+        value=FILE,
+        place="cidfile",
     ),
     Option(
         name="detach",
