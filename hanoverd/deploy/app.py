@@ -81,10 +81,10 @@ class App:
         versions.on_exit = lambda number, code: send(Exited(number, code))
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
         firewall, flows = Firewall(reactor, environ, spec.name), UdpFlows(reactor, environ, ports)
-        self.routes = routes = Routes(firewall, ports, flows, spec.container.reachability)
+        self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=flows.has_ports)
+        self.routes = routes = Routes(firewall, ports, flows, conntrack, spec.container.reachability)
         if spec.cidfile:
             routes.on_live = CidFile(Path(spec.cidfile), spec.name).follow
-        self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=routes.flows.has_ports)
         self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)
         self.retention = Retention(
             engine,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Cooperator
@@ -20,6 +21,7 @@ from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError, ProgramMissing
 from hanoverd.runtime.processes import ProcessReactor, run
 from hanoverd.runtime.report_once import ReportOnce
+from hanoverd.spec.ports import HostPort
 
 log = Logger()
 
@@ -33,6 +35,11 @@ _OPEN = re.compile(r" (?:SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT) src=\S+ [^\n]
 
 #: A connection over which nothing will come, with the fields of its answers.
 _FINISHED = re.compile(r" (?:TIME_WAIT|CLOSE) src=[^\n]*? src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)")
+
+#: A connection attempt that was refused or is not answered yet: where it was sent, and the fields of its answers.
+_ATTEMPT = re.compile(
+    r" (?:SYN_SENT|CLOSE) src=\S+ dst=(\S+) sport=\d+ dport=(\d+)[^\n]*? src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)"
+)
 
 
 @dataclass(frozen=True)
@@ -145,16 +152,30 @@ class Conntrack:
         permission, as where hanoverd does not run as root, nothing is done.
         """
         for address in addresses:
-            if not self._works:
-                return
-            command = ("conntrack", "-L", "-p", "tcp", "--reply-src", address)
-            try:
-                ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=_LONGEST_LISTING)
-                await self._in_parts(deletions(finished(ended.stdout)))
-            except PermissionError:
-                return
-            except (HanoverdError, OSError) as error:
-                _warn_not_deleted(address, error)
+            await self._delete(finished, address, "--reply-src", address)
+
+    async def forget_misrouted(self, ports: Collection[HostPort], kept: Collection[str]) -> None:
+        """Delete the connection attempts to ``ports`` that failed, or wait for an answer, at an address that is not ``kept``.
+
+        While rules lead to a container that has exited, as when its rules cannot be removed or hanoverd does not run, the
+        kernel remembers attempts to it for up to two minutes.  It would send the next attempt from the same port of the
+        client there again, whatever the rules say then.  It fails as ``forget_finished`` does.
+        """
+        if ports:
+            await self._delete(lambda listing: misrouted(listing, ports, kept), "published ports")
+
+    async def _delete(self, find: Callable[[str], list[Reply]], to: str, *filters: str) -> None:
+        """Delete the connections that ``find`` finds in a listing."""
+        if not self._works:
+            return
+        command = ("conntrack", "-L", "-p", "tcp", *filters)
+        try:
+            ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=_LONGEST_LISTING)
+            await self._in_parts(deletions(find(ended.stdout)))
+        except PermissionError:
+            return
+        except (HanoverdError, OSError) as error:
+            _warn_not_deleted(to, error)
 
     async def _in_parts(self, work: Iterator[None]) -> None:
         """Run through ``work``, with turns of the reactor in between.  Cancel ends it."""
@@ -244,3 +265,17 @@ def count_open(listing: str) -> Mapping[str, int]:
 def finished(listing: str) -> list[Reply]:
     """Return the replies of the TCP connections in the output of ``conntrack -L`` that have ended."""
     return [Reply.parse(*fields) for fields in _FINISHED.findall(listing)]
+
+
+def misrouted(listing: str, ports: Collection[HostPort], kept: Collection[str]) -> list[Reply]:
+    """Return the replies of the attempts in the output of ``conntrack -L`` to ``ports`` that were sent to none of ``kept``.
+
+    An attempt whose address was not translated is none of them: it was sent to the host itself, or through it.
+    """
+    found = []
+    for target, port, *answers in _ATTEMPT.findall(listing):
+        if answers[0] not in kept and answers[0] != target:
+            wanted = HostPort(ip_address(target), int(port))
+            if any(one.conflicts_with(wanted) for one in ports):
+                found.append(Reply.parse(*answers))
+    return found

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, DeferredLock
 
 from hanoverd.network.bridge import can_reach_from_loopback
+from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.rules import Route, RoutedVersion
 from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.spec.container import ContainerSpec
-from hanoverd.spec.ports import ContainerPort, PublishedPort
+from hanoverd.spec.ports import ContainerPort, Protocol, PublishedPort
 from hanoverd.spec.reachability import Reachability
 from hanoverd.versions.version import Ready, Running
 
@@ -53,6 +54,7 @@ class Routes:
         firewall: Firewall,
         ports: Sequence[PublishedPort],
         flows: UdpFlows,
+        conntrack: Conntrack,
         reachability: Reachability = Reachability.ROUTED,
     ) -> None:
         self._firewall = firewall
@@ -60,6 +62,7 @@ class Routes:
         self._reachability = reachability
         #: The UDP flows to the ports.
         self.flows = flows
+        self._conntrack = conntrack
         self._lock = DeferredLock()
         #: The versions that are routed to; empty without routes.
         self.live: tuple[Live, ...] = ()
@@ -83,8 +86,9 @@ class Routes:
 
         ``may_go_live`` is called last, when no other change is in progress: where it returns False, nothing is changed, and
         this returns None.  ``on_flipped`` is called before the next change starts, so that the next flip is decided with this
-        one known.  UDP flows that no version answers are moved afterwards.  It is the point of no return: ignores
-        cancellation.  Fails with ``HanoverdError``, and then the routes are as before.
+        one known.  UDP flows that no version answers are moved afterwards, and if no version was live before, connection
+        attempts that failed are forgotten.  It is the point of no return: ignores cancellation.  Fails with ``HanoverdError``,
+        and then the routes are as before.
         """
 
         async def flip() -> Flip | None:
@@ -101,6 +105,10 @@ class Routes:
         flipped = await shielded(self._exclusively(flip))
         if flipped is not None:
             await shielded(Deferred.fromCoroutine(self.flows.move_stale()))
+        if flipped is not None and not flipped.replaced:
+            # No version was live before: the rules may have led to one that had exited.
+            tcp = [port.host for port in self._ports if port.host.protocol is Protocol.TCP]
+            await shielded(Deferred.fromCoroutine(self._conntrack.forget_misrouted(tcp, self.flows.serving)))
         return flipped
 
     async def unroute(self, number: int | None = None) -> None:

@@ -69,6 +69,11 @@ class UdpFlows:
         known = self._draining.get(running.number)
         return frozenset() if known is None else known.endpoints
 
+    @property
+    def serving(self) -> frozenset[str]:
+        """The addresses of the live version, and of those that were live and drain."""
+        return frozenset(address for version in self._versions for address in version.running.addresses)
+
     def set_live(self, running: Running | None, routes: Sequence[Route] = ()) -> None:
         """New flows go to ``running`` along ``routes`` from now on; None: nowhere.  The version before it keeps its flows."""
         if self._live is not None:
@@ -116,9 +121,12 @@ class UdpFlows:
 
     @property
     def _kept(self) -> frozenset[Endpoint]:
+        return frozenset().union(*(version.endpoints for version in self._versions))
+
+    @property
+    def _versions(self) -> list[_Version]:
         draining = [version for version in self._draining.values() if not version.running.has_exited]
-        versions = draining if self._live is None else [*draining, self._live]
-        return frozenset().union(*(version.endpoints for version in versions))
+        return draining if self._live is None else [*draining, self._live]
 
     async def _conntrack(self, *arguments: str, codes: Collection[int] = (0,)) -> str:
         """Run ``conntrack``; of ``-D``, the exit status is 1 if there was no such flow."""

@@ -24,7 +24,7 @@ ORDINARY_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     [
         (["-p", "80:abc"], "invalid containerPort: abc"),
         (["-p", "99999:80"], "invalid hostPort: 99999"),
-        (["-p", "8080:80/udp"], "tcp"),
+        (["-p", "8080:80/sctp"], "sctp cannot be published"),
         (["-p", "8080:80", "-p", "8080:81"], "8080"),
         (["-p"], "flag needs an argument: 'p' in -p"),
         (["--status-timeout", "30"], "missing unit"),

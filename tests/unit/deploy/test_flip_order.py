@@ -25,8 +25,13 @@ class DummyFlows:
     def set_live(self, _running: object, _routes: object = ()) -> None:
         """Know the live version."""
 
+    serving: frozenset[str] = frozenset()
+
     async def move_stale(self) -> None:
         """Move nothing."""
+
+    async def forget_misrouted(self, _ports: object, _kept: object) -> None:
+        """Forget nothing."""
 
 
 class Parts:
@@ -37,7 +42,7 @@ class Parts:
         self.firewall = DummyFirewall(self.events)
         firewall: Any = self.firewall
         flows: Any = DummyFlows()
-        self.routes = Routes(firewall, [], flows)
+        self.routes = Routes(firewall, [], flows, flows)
 
     def flip(self, number: int, *, may: bool = True) -> Result:
         def may_go_live() -> bool:

@@ -16,10 +16,11 @@ from twisted.internet import process, reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from hanoverd.network.conntrack import Conntrack, count_open, finished
+from hanoverd.network.conntrack import Conntrack, count_open, finished, misrouted
 from hanoverd.network.netlink import Reply
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.processes import ProcessReactor
+from hanoverd.spec.ports import HostPort
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
 
@@ -59,6 +60,37 @@ def test_an_empty_listing_counts_nothing() -> None:
 def test_finished_connections_are_known_by_their_answers() -> None:
     listing = "".join(LINE.format(state, ONE) for state in (*OPEN, *CLOSED))
     assert finished(listing) == [Reply(IPv4Address(ONE), 80, IPv4Address("10.0.0.2"), 4)] * 2
+
+
+ATTEMPT = "tcp      6 118 {} src=10.0.0.2 dst={} sport=4 dport={} {}src={} dst=10.0.0.2 sport=80 dport=4 mark=0 use=1\n"
+HOST = HostPort(IPv4Address(0), 8080)
+
+
+@pytest.mark.parametrize(
+    ("state", "target", "port", "answers", "is_found"),
+    [
+        ("SYN_SENT", "10.0.0.1", 8080, ONE, True),
+        ("CLOSE", "10.0.0.1", 8080, ONE, True),
+        # Over these, an answer may come, or the next attempt goes where the rules lead.
+        ("ESTABLISHED", "10.0.0.1", 8080, ONE, False),
+        ("TIME_WAIT", "10.0.0.1", 8080, ONE, False),
+        # To a version that serves, to another port, and to a server that the host only forwards to.
+        ("SYN_SENT", "10.0.0.1", 8080, TWO, False),
+        ("SYN_SENT", "10.0.0.1", 8081, ONE, False),
+        ("SYN_SENT", ONE, 8080, ONE, False),
+    ],
+)
+def test_attempts_to_a_published_port_that_went_elsewhere(
+    state: str, target: str, port: int, answers: str, *, is_found: bool
+) -> None:
+    unreplied = "[UNREPLIED] " if state == "SYN_SENT" else ""
+    found = misrouted(ATTEMPT.format(state, target, port, unreplied, answers), [HOST], {TWO})
+    assert found == ([Reply(IPv4Address(answers), 80, IPv4Address("10.0.0.2"), 4)] if is_found else [])
+
+
+def test_attempts_to_a_port_at_another_address_of_the_host_are_not_ours() -> None:
+    listing = ATTEMPT.format("CLOSE", "10.0.0.1", 8080, "", ONE)
+    assert misrouted(listing, [HostPort(IPv4Address("10.0.0.7"), 8080)], ()) == []
 
 
 @given(st.lists(st.tuples(st.sampled_from([*OPEN, *CLOSED]), st.sampled_from([ONE, TWO, THREE]))))
@@ -219,6 +251,13 @@ class ConntrackTests(TestCase):
         self.lists()
         await self.conntrack.forget_finished([ONE, TWO])
         self.assertEqual(self.commands, [f"-L -p tcp --reply-src {address}" for address in (ONE, TWO)])
+
+    async def test_attempts_are_looked_for_only_if_a_port_is_published(self) -> None:
+        self.lists()
+        await self.conntrack.forget_misrouted([], [ONE])
+        self.assertEqual(self.commands, [])
+        await self.conntrack.forget_misrouted([HOST], [ONE])
+        self.assertEqual(self.commands, ["-L -p tcp"])
 
     async def test_finished_connections_that_cannot_be_listed_are_left(self) -> None:
         self.fails(BUSY)

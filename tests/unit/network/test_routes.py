@@ -7,16 +7,19 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
+from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.routes import Flip, Routes
 from hanoverd.network.rules import Route
 from hanoverd.network.udp_flows import UdpFlows
+from hanoverd.runtime.cancellation import Outcome
 from hanoverd.runtime.errors import FirewallError
 from hanoverd.spec.container import ContainerSpec, Image, Recipe
 from hanoverd.spec.image_name import ImageName
@@ -128,7 +131,8 @@ class RoutesTests(TestCase):
         self.fake = FakeFirewall(Path(folder.name))
         ports = [PublishedPort(HostPort(ANY_IPV4, port), ContainerPort(to)) for port, to in ((8080, 80), (8443, 443))]
         self.firewall = Firewall(REACTOR, self.fake.environ, "app")
-        self.routes = Routes(self.firewall, ports, UdpFlows(REACTOR, self.fake.environ, ports))
+        conntrack = Conntrack(REACTOR, self.fake.environ)
+        self.routes = Routes(self.firewall, ports, UdpFlows(REACTOR, self.fake.environ, ports), conntrack)
 
     def destinations(self) -> list[str]:
         """The destinations of the rules for clients elsewhere."""
@@ -278,5 +282,5 @@ def version(number: int, numbers: tuple[int, ...] = (80, 443)) -> Running:
         address,
         (address,),
         {port: HostPort(LOOPBACK, 40000 + port.number) for port in ports},
-        cast("ContainerMonitor", None),
+        cast("ContainerMonitor", SimpleNamespace(exit=Outcome(Deferred()))),
     )
