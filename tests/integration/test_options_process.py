@@ -71,6 +71,7 @@ def test_the_stop_signal_is_sent_and_the_stop_timeout_kills(
         stopped = hanoverd.wait_event("stopped", version="web-0")
         assert hanoverd.events("output", version="web-0", line="drain signal SIGUSR2")
         assert 2 <= stopped["seconds"] < 8
+        hanoverd.wait_event("kept", version="web-0")
         state = inspect(lab, "web-0-kept")["State"]
         assert state["ExitCode"] == 128 + 9
         assert hanoverd.terminate() == 0
