@@ -203,11 +203,11 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
     try:
         held += _hold_ports(spec, check_firewall(environ), memory)
         ports = [port.published for port in held]
-        check_engine(address, spec.container.settings)
-        ask_engine(address, spec.name, spec.container)
+        api_version = check_engine(address, spec.container.settings)
+        ask_engine(address, api_version, spec.name, spec.container)
         memory.save(spec.ports, ports)
         if spec.cidfile:
-            CidFile(Path(spec.cidfile), spec.name).check(partial(find_container, address))
+            CidFile(Path(spec.cidfile), spec.name).check(partial(find_container, address, api_version))
         app = App(
             reactor,
             environ,

@@ -131,7 +131,8 @@ class Control:
     async def cancel(self, why: str) -> Record | None:
         """Cancel the current handover.
 
-        Fires when it has ended, with its record: its outcome is ``live``, or ``unchanged``, if it was too late.  None without a handover.
+        Fires when it has ended, with its record: its outcome is ``live``, or ``unchanged``, if it was too late.  None without
+        a handover.
         """
         record = self._history.last
         is_busy = record is not None and not record.is_over

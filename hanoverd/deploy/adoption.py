@@ -90,7 +90,8 @@ class Adoption:
         """Find the versions, and make the one that serves live if it is ready; remove routes to a container that is gone.
 
         The routes say which version serves.  Without routes, it is the newest running version that is ready, or one that is
-        reached without routes, ready or not: such versions do not run side by side.  Fails with ``HanoverdError``.  Idempotent.  Cancel leaves the version that serves as it is.
+        reached without routes, ready or not: such versions do not run side by side.  Fails with ``HanoverdError``.
+        Idempotent.  Cancel leaves the version that serves as it is.
         """
         await self._versions.stop_monitoring_all()
         listed = [_listed(container, one) for container, one in await self._versions.listed()]

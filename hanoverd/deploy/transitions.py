@@ -194,26 +194,16 @@ def _end_attempt(step: Step, attempt: Attempt, number: int) -> None:
 
 
 def _name_taken(step: Step, event: ev.NameTaken) -> None:
-    attempt = step.state.attempt_of(event.number)
+    attempt = _attempt_without_container(step, event.number)
     if attempt is None:
-        return
-    # It never had a container.
-    step.forget(event.number)
-    if attempt.cancelled:
-        _attempt_cancelled(step, ev.AttemptCancelled(event.number))
         return
     step.set(next_number=max(event.next_number, step.state.next_number))
     _run_again(step, attempt)
 
 
 def _unchanged(step: Step, event: ev.Unchanged) -> None:
-    attempt = step.state.attempt_of(event.number)
+    attempt = _attempt_without_container(step, event.number)
     if attempt is None:
-        return
-    # It never had a container.
-    step.forget(event.number)
-    if attempt.cancelled:
-        _attempt_cancelled(step, ev.AttemptCancelled(event.number))
         return
     live = step.state.steady_live
     if live is None or live.number != event.live:
@@ -222,6 +212,18 @@ def _unchanged(step: Step, event: ev.Unchanged) -> None:
         return
     step.set_attempt(attempt.kind, None)
     step.emit(ReportUnchanged(attempt, event.live))
+
+
+def _attempt_without_container(step: Step, number: int) -> Attempt | None:
+    """Forget the version ``number``, which never had a container; return its attempt, None if that is over or cancelled."""
+    attempt = step.state.attempt_of(number)
+    if attempt is None:
+        return None
+    step.forget(number)
+    if attempt.cancelled:
+        _attempt_cancelled(step, ev.AttemptCancelled(number))
+        return None
+    return attempt
 
 
 def _run_again(step: Step, attempt: Attempt) -> None:

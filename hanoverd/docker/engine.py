@@ -241,3 +241,12 @@ class Engine:
             # The engine may have been replaced by one that supports other versions of the API.
             self._api_version = None
             raise
+
+
+async def image_of(engine: Engine, found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the image of an inspected container; empty if it was removed by force.  Fails with the ``EngineError`` family."""
+    try:
+        return await engine.inspect_image(found["Image"])
+    except NotFound:
+        # The container itself has most of it.
+        return {}

@@ -17,35 +17,30 @@ from hanoverd.runtime.signals import signals_held
 from hanoverd.spec.container import ContainerSpec
 
 
-def check_engine(address: EngineAddress, settings: Mapping[str, Any]) -> None:
-    """Fail with the ``EngineError`` family unless an engine answers whose API version has all ``settings`` of a container.
+def check_engine(address: EngineAddress, settings: Mapping[str, Any]) -> str:
+    """Return the API version to use.
 
+    Fails with the ``EngineError`` family unless an engine answers whose API version has all ``settings`` of a container.
     It blocks: it runs before the reactor does.
     """
-    check_options(settings, _api_version(address))
+    api_version = choose_api_version(BlockingEngine(address, "1.24", Abort()).version())
+    check_options(settings, api_version)
+    return api_version
 
 
-def ask_engine(address: EngineAddress, app: str, options: ContainerSpec) -> None:
+def ask_engine(address: EngineAddress, api_version: str, app: str, options: ContainerSpec) -> None:
     """Fail with ``RequestRefused`` if the engine would not create containers with ``options``; blocks.  See ``question``.
 
     SIGTERM and SIGINT take effect when nothing of the question is left.
     """
-    engine = QuestionEngine(address, _api_version(address), Abort())
+    engine = QuestionEngine(address, api_version, Abort())
     with signals_held():
         ask(engine, app, options, sees_devices=address.url.startswith("unix://"))
 
 
-def find_container(address: EngineAddress, container_id: str) -> Mapping[str, Any] | None:
+def find_container(address: EngineAddress, api_version: str, container_id: str) -> Mapping[str, Any] | None:
     """Return a container, as the engine describes it; None if there is none.  Fails and blocks as ``check_engine``."""
     try:
-        return _connect(address).inspect_container(container_id)
+        return BlockingEngine(address, api_version, Abort()).inspect_container(container_id)
     except NotFound:
         return None
-
-
-def _connect(address: EngineAddress) -> BlockingEngine:
-    return BlockingEngine(address, _api_version(address), Abort())
-
-
-def _api_version(address: EngineAddress) -> str:
-    return choose_api_version(BlockingEngine(address, "1.24", Abort()).version())

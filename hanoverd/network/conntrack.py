@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
-from hanoverd.network.flows import Endpoint, count_answered
+from hanoverd.network.flows import LONGEST_LISTING, Endpoint, count_answered
 from hanoverd.network.netlink import Reply, deletions
 from hanoverd.network.quirks import is_not_permitted
 from hanoverd.runtime.cancellation import Outcome, shielded
@@ -52,10 +52,6 @@ class _Open:
 
 #: None where that cannot be known.
 _Counts = _Open | None
-
-
-#: How long a list of connections may be, in bytes: about 200 each, and a host can track millions.
-_LONGEST_LISTING = 1024 * 1024 * 1024
 
 
 class _Listing:
@@ -170,7 +166,7 @@ class Conntrack:
             return
         command = ("conntrack", "-L", "-p", "tcp", *filters)
         try:
-            ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=_LONGEST_LISTING)
+            ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=LONGEST_LISTING)
             await self._in_parts(deletions(find(ended.stdout)))
         except PermissionError:
             return
@@ -213,7 +209,7 @@ class Conntrack:
     async def _list(self) -> _Counts:
         try:
             command = ("conntrack", "-L") if self._counts_udp else ("conntrack", "-L", "-p", "tcp")
-            ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=_LONGEST_LISTING)
+            ended = await run(self._reactor, command, self._environ, keep=Keep.EVERYTHING, limit=LONGEST_LISTING)
         except ProgramMissing as error:
             self._give_up(str(error))
             return None

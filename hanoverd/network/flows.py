@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from hanoverd.spec.ports import HostPort, Protocol
 
+#: How long a list of connections or flows may be, in bytes: about 200 each, and a host can track millions.
+LONGEST_LISTING = 1024 * 1024 * 1024
+
 #: ``udp 17 29 src=CLIENT dst=HOST sport=.. dport=.. [UNREPLIED] src=CONTAINER dst=CLIENT sport=.. dport=.. mark=0 use=1``;
 #: with nf_conntrack_acct, packets and bytes are counted behind each direction.
 _FLOW = re.compile(

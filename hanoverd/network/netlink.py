@@ -5,6 +5,7 @@ The program ``conntrack`` deletes a connection by the client's address and port,
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections.abc import Iterator, Sequence
@@ -86,10 +87,11 @@ def _check_permission(channel: socket.socket) -> None:
             answer = channel.recv(65536)
         except BlockingIOError:
             return
-        except OSError:
-            # The kernel drops errors that are not read in time (ENOBUFS).
-            continue
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            continue  # The kernel has dropped errors that were not read in time.
         # After struct nlmsghdr, struct nlmsgerr has a negative errno first.
         code = -struct.unpack_from("=i", answer, 16)[0] if len(answer) >= 20 else 0
-        if code == 1:
+        if code == errno.EPERM:
             raise PermissionError(code, "not permitted to delete tracked connections")

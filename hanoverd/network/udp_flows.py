@@ -14,7 +14,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from hanoverd.network.bridge import PROC
-from hanoverd.network.flows import Endpoint, local_networks, parse_flows, stale_filters
+from hanoverd.network.flows import LONGEST_LISTING, Endpoint, local_networks, parse_flows, stale_filters
 from hanoverd.network.rules import Route
 from hanoverd.runtime.capabilities import Keep
 from hanoverd.runtime.clock import sleep
@@ -28,9 +28,6 @@ log = Logger()
 
 #: After flows were moved, the table is looked at again: an answer that was on its way may have made an entry.
 _AGAIN_AFTER = (0.1, 0.3)
-
-#: How long a list of flows may be, in bytes.
-_LONGEST_LISTING = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,7 @@ class UdpFlows:
 
     def set_live(self, running: Running | None, routes: Sequence[Route] = ()) -> None:
         """New flows go to ``running`` along ``routes`` from now on; None: nowhere.  The version before it keeps its flows."""
+        self._draining = {number: one for number, one in self._draining.items() if not one.running.has_exited}
         if self._live is not None:
             self._draining[self._live.running.number] = self._live
         self._live = None
@@ -135,7 +133,7 @@ class UdpFlows:
             ("conntrack", *arguments),
             self._environ,
             keep=Keep.EVERYTHING,
-            limit=_LONGEST_LISTING,
+            limit=LONGEST_LISTING,
         )
         if ended.code not in codes:
             raise FirewallError(ended.stderr.strip() or f"exit status {ended.code}")

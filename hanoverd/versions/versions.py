@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from hanoverd.docker.engine import Engine
+from hanoverd.docker.engine import Engine, image_of
 from hanoverd.docker.inspection import (
     created_at,
     exposed_tcp_ports,
@@ -87,11 +87,7 @@ class Versions:
 
     async def recipe_of(self, found: Mapping[str, Any]) -> Recipe:
         """Return what a container was created from; ``found`` is its inspection.  Fails with the ``EngineError`` family."""
-        try:
-            image = await self._engine.inspect_image(found["Image"])
-        except NotFound:  # It was removed by force.  The container itself has most of it.
-            image = {}
-        return recipe_of(found, image)
+        return recipe_of(found, await image_of(self._engine, found))
 
     async def requested_recipe(self, running: Running) -> Recipe:
         """Return what a running version was created from, with its settings as they were requested.
