@@ -38,6 +38,7 @@ from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import HookReactor, Hooks
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.exit_status import exit_with
+from hanoverd.runtime.ipv6 import has_ipv6
 from hanoverd.runtime.reactors import ServerReactor
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import handle_signals
@@ -205,7 +206,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         ports = [port.published for port in held]
         api_version = check_engine(address, spec.container.settings)
         ask_engine(address, api_version, spec.name, spec.container)
-        memory.save(spec.ports, ports)
+        memory.save([port.published for port in held if port.was_picked])
         if spec.cidfile:
             CidFile(Path(spec.cidfile), spec.name).check(partial(find_container, address, api_version))
         app = App(
@@ -237,7 +238,11 @@ def _hold_ports(spec: AppSpec, rules: Table, memory: PortMemory) -> list[HeldPor
     """Hold the host ports of the app, which no other app's rules route, and where it can, the ports that it had before."""
     # First, because it can name the other app.
     check_claims(spec.name, certain_ports(spec.ports), rules)
-    held = hold_ports(spec.ports, [*published_ports(spec.name, rules), *memory.read()])
+    with_ipv6 = has_ipv6()
+    if not with_ipv6 and any(request.address is None for request in spec.ports):
+        log.info("{app}: published over IPv4 only: this host has no IPv6", event="no_ipv6", app=spec.name)
+    used = [*published_ports(spec.name, rules), *memory.read()]
+    held = hold_ports(spec.ports, used, with_ipv6=with_ipv6)
     try:
         check_claims(spec.name, [port.published for port in held], rules)
     except HanoverdError:

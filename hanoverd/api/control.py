@@ -51,13 +51,14 @@ class Control:
         """Return the app's status, without asking the engine."""
         app, state, last = self._app, self._orchestrator.state, self._history.last
         live = next(iter(app.live()), None)
+        routed = next(iter(app.routes.live), None)
         is_busy = last is not None and not last.is_over
         shown = HANDING_OVER if is_busy else LIVE if live is not None else DOWN
         return AppStatus(
             app=app.versions.app,
             state=STOPPING if self.is_stopping else shown,
             live=None if live is None else self._live(live),
-            ports=() if live is None else tuple(route.json() for route in app.routes.routes_to(live)),
+            ports=() if routed is None else tuple(route.json() for route in routed.routes),
             draining=tuple(one.name for one in app.draining()),
             handover=None if last is None else last.json(),
             paused=state.requests.is_paused,

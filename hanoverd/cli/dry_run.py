@@ -10,18 +10,19 @@ from hanoverd.cli.options.container import CONTAINER
 from hanoverd.cli.options.option import Kind, Option
 from hanoverd.cli.secrets import masked
 from hanoverd.network.iptables import parse_table
-from hanoverd.network.rules import Route, plan_routes
+from hanoverd.network.route import Route
+from hanoverd.network.rules import plan_routes
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.build import MISSING
 from hanoverd.spec.container import Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.names import version_name
-from hanoverd.spec.ports import PortRequest
+from hanoverd.spec.ports import Family, PortRequest
 from hanoverd.spec.source_name import IMAGE
 from hanoverd.text.booleans import parse_boolean
 
 #: What stands for what only a handover knows.
-_CONTAINER_ADDRESS = "CONTAINER-ADDRESS"
+_CONTAINER_ADDRESS, _CONTAINER_NETWORK = "CONTAINER-ADDRESS", "CONTAINER-NETWORK"
 _ANY_PORT = 0
 
 #: Options that ask for something else than a setting.
@@ -55,7 +56,12 @@ def _create_request(spec: AppSpec, name: str) -> dict[str, object]:
 def _firewall(spec: AppSpec, name: str) -> str:
     if not spec.ports:
         return ""
-    routes = [Route(port.published_at(_host_port(port)), _CONTAINER_ADDRESS, None) for port in spec.ports]
+    routes = [
+        Route(port, _CONTAINER_ADDRESS, None, _CONTAINER_NETWORK)
+        for request in spec.ports
+        for port in request.published_at(_host_port(request))
+        if port.host.family is Family.IPV4
+    ]
     return plan_routes(spec.name, name, routes, parse_table(""))
 
 

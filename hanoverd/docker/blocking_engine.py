@@ -140,6 +140,13 @@ class BlockingEngine:
             except docker.errors.NotFound:
                 pass
 
+    # -- networks
+
+    def network_has_ipv6(self, name: str) -> bool:
+        """Return whether the containers of a network have IPv6 addresses; fails with ``NotFound``."""
+        with self._connect(f"inspect the network {name}") as client:
+            return bool(client.inspect_network(name).get("EnableIPv6"))
+
     # -- containers
 
     def create(self, name: str, body: Mapping[str, Any], platform: str) -> str:

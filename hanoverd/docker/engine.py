@@ -58,6 +58,10 @@ class Engine:
         """Return a container, as the engine describes it; fails with ``NotFound``."""
         return await self._call(lambda engine: engine.inspect_container(name))
 
+    async def network_has_ipv6(self, name: str) -> bool:
+        """Return whether the containers of a network have IPv6 addresses; fails with ``NotFound``."""
+        return await self._call(lambda engine: engine.network_has_ipv6(name))
+
     async def containers_with(self, label: str) -> list[Mapping[str, Any]]:
         """Return all containers, running or not, that were created with the label ``KEY=VALUE``."""
         return await self._call(lambda engine: engine.containers_with(label))

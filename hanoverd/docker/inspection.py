@@ -27,7 +27,7 @@ from hanoverd.spec.container import (
 )
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.lineage import Lineage
-from hanoverd.spec.ports import LOOPBACK, MOST_EXPOSED, ContainerPort, HostPort, Protocol
+from hanoverd.spec.ports import LOOPBACK, MOST_EXPOSED, ContainerPort, HostPort, IPAddress, Protocol
 from hanoverd.spec.volumes import Volumes
 from hanoverd.text.decimal import parse_decimal
 
@@ -153,12 +153,15 @@ def created_at(found: Mapping[str, Any]) -> float:
     return datetime.fromisoformat(found["Created"]).timestamp()
 
 
-def proxy_ports_of(found: Mapping[str, Any]) -> dict[ContainerPort, HostPort]:
-    """Return the ports of a container that the engine published, each with the one where the engine's proxy listens."""
+def proxy_ports_of(found: Mapping[str, Any], loopback: IPAddress = LOOPBACK) -> dict[ContainerPort, HostPort]:
+    """Return the ports of a container that the engine published, each with the one at ``loopback`` of the engine's proxy."""
     # The exposed ports are there too, without bindings: an image may expose all that there are.
     published = {text: bindings for text, bindings in (found["NetworkSettings"]["Ports"] or {}).items() if bindings}
     return {
-        port: HostPort(LOOPBACK, int(bindings[0]["HostPort"]), port.protocol) for port, bindings in _ports_in(published)
+        port: HostPort(loopback, int(binding["HostPort"]), port.protocol)
+        for port, bindings in _ports_in(published)
+        for binding in bindings
+        if binding["HostIp"] == str(loopback)
     }
 
 

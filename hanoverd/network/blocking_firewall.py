@@ -5,22 +5,45 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from hanoverd.network.firewall import RESTORE, SAVE, firewall_error
-from hanoverd.network.iptables import Table, parse_table
+from hanoverd.network.iptables import FILTER, NAT, Table, parse_table
+from hanoverd.network.iptables_commands import firewall_error, restore_command, save_command
+from hanoverd.network.passage import plan_passage
+from hanoverd.network.rules import plan_removal
+from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.search_path import find_program
+from hanoverd.spec.ports import Family
 
 #: How long iptables may take, in seconds; it waits up to 5 for its lock.
 FIREWALL_WITHIN = 20
 
 
-def read_table(environ: Mapping[str, str]) -> Table:
-    """Return the firewall's rules; fail with ``FirewallError`` or ``ProgramMissing``."""
-    return parse_table(_run(SAVE, environ, ""))
+def read_table(environ: Mapping[str, str], family: Family = Family.IPV4, table: str = NAT) -> Table:
+    """Return a table of the firewall; fail with ``FirewallError`` or ``ProgramMissing``."""
+    return parse_table(_run(save_command(family, table), environ, ""), table, family)
 
 
-def commit_changes(environ: Mapping[str, str], changes: str) -> None:
+def commit_changes(environ: Mapping[str, str], changes: str, family: Family = Family.IPV4) -> None:
     """Make the changes of a commit, all at once; fail with ``FirewallError`` or ``ProgramMissing``."""
-    _run(RESTORE, environ, changes)
+    _run(restore_command(family), environ, changes)
+
+
+def remove_rules(environ: Mapping[str, str], app: str, family: Family) -> bool:
+    """Remove all rules of an app for a family of addresses, and return whether there were any.
+
+    Fails with ``FirewallError`` or ``ProgramMissing``; not for IPv6, which this host may not have.
+    """
+    try:
+        plans = (
+            plan_removal(app, read_table(environ, family)),
+            plan_passage(app, (), read_table(environ, family, FILTER)),
+        )
+        for changes in filter(None, plans):
+            commit_changes(environ, changes, family)
+    except HanoverdError:
+        if family is Family.IPV4:
+            raise
+        return False
+    return any(plans)
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str], stdin: str) -> str:

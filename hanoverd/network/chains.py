@@ -1,4 +1,4 @@
-"""The names of an app's chains in the firewall. Pure."""
+"""The chains of an app in the table ``nat``: their names, and the rules that jump to them. Pure."""
 
 from __future__ import annotations
 
@@ -21,20 +21,54 @@ _CUT = _LONGEST_APP - _DIGEST - 1
 
 
 @dataclass(frozen=True)
+class Jump:
+    """A rule of a chain of the kernel, ``hook``, that jumps to ``chain``; ``is_first`` where it must precede all others."""
+
+    hook: str
+    chain: str
+    condition: str
+    is_first: bool = True
+
+    @property
+    def options(self) -> list[str]:
+        """The rule as iptables takes it, in groups of words."""
+        return [self.condition, f"-j {self.chain}"]
+
+
+#: Only packets to an address of this host, and not the packets that it forwards.
+_TO_THIS_HOST = "-m addrtype --dst-type LOCAL"
+
+#: Only connections whose destination a rule has replaced.
+_REDIRECTED = "-m conntrack --ctstate DNAT"
+
+
+@dataclass(frozen=True)
 class Chains:
-    """The names of an app's two chains: ``incoming`` for clients elsewhere, ``local`` for clients on this host."""
+    """The names of an app's chains.
+
+    ``incoming`` is for clients elsewhere, ``local`` for clients on this host, and ``source`` for containers as clients.
+    """
 
     incoming: str
     local: str
+    source: str
 
     @property
-    def hooks(self) -> tuple[tuple[str, str], tuple[str, str]]:
-        """Each chain after the kernel's own chain that jumps to it."""
+    def names(self) -> tuple[str, str, str]:
+        """All of them."""
+        return self.incoming, self.local, self.source
+
+    @property
+    def jumps(self) -> tuple[Jump, ...]:
+        """The rules that jump to them."""
         return (
             # What arrives from elsewhere, before the kernel decides where it goes.
-            ("PREROUTING", self.incoming),
+            Jump("PREROUTING", self.incoming, _TO_THIS_HOST),
             # What programs on this host send.
-            ("OUTPUT", self.local),
+            Jump("OUTPUT", self.local, _TO_THIS_HOST),
+            # What leaves, after the kernel has decided where it goes.  Other rules may stand before it: whichever of them
+            # replaces the source of a connection, the answers come back through this host.
+            Jump("POSTROUTING", self.source, _REDIRECTED, is_first=False),
         )
 
 
@@ -46,7 +80,7 @@ def chains_of(app: str) -> Chains:
     elif re.fullmatch(rf".{{{_CUT}}}-[0-9a-f]{{{_DIGEST}}}", app):
         # It looks like a name that was cut, and may equal one; no app's name has a "+".
         app = f"{app[:_CUT]}+{app[_CUT + 1 :]}"
-    return Chains(f"{PREFIX}{app}-IN", f"{PREFIX}{app}-OUT")
+    return Chains(f"{PREFIX}{app}-IN", f"{PREFIX}{app}-OUT", f"{PREFIX}{app}-SRC")
 
 
 def is_incoming(chain: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
 from hanoverd.spec.ports import HostPort, Protocol
@@ -28,6 +28,10 @@ _FLOW = re.compile(
 
 #: In /proc/net/fib_trie, the address of an entry stands in the line before those that say what it is.
 _ADDRESS, _LOCAL = re.compile(r"\|-- (\S+)$"), re.compile(r"/(\d+) host LOCAL$")
+
+
+#: Addresses of either family.
+IPNetwork = IPv4Network | IPv6Network
 
 
 class Endpoint(NamedTuple):
@@ -69,22 +73,26 @@ def count_answered(listing: str) -> Mapping[Endpoint, int]:
     return Counter(flow.answers for flow in parse_flows(listing) if flow.is_answered)
 
 
-def local_networks(fib_trie: str) -> list[IPv4Network]:
-    """Return the addresses of this host, from /proc/net/fib_trie: 127.0.0.0/8, and a network of one for each other."""
-    found: dict[IPv4Network, None] = {}
+def local_networks(fib_trie: str, if_inet6: str) -> list[IPNetwork]:
+    """Return the addresses of this host: 127.0.0.0/8, and a network of one for each other.
+
+    ``fib_trie`` and ``if_inet6`` are the contents of these files in /proc/net; the second is empty without IPv6.
+    """
+    found: dict[IPNetwork, None] = {}
     address = ""
     for line in fib_trie.splitlines():
         if entry := _ADDRESS.search(line):
             address = entry[1]
         elif kind := _LOCAL.search(line):
             found[IPv4Network(f"{address}/{kind[1]}", strict=False)] = None
+    found |= dict.fromkeys(IPv6Network(int(line.split()[0], 16)) for line in if_inet6.splitlines())
     return list(found)
 
 
 def stale_filters(
     flows: Iterable[Flow],
     ports: Collection[HostPort],
-    local: Sequence[IPv4Network],
+    local: Sequence[IPNetwork],
     kept: Collection[Endpoint],
     former: Collection[str] = (),
 ) -> list[tuple[str, ...]]:
@@ -112,7 +120,7 @@ def stale_filters(
     return list(found)
 
 
-def _is_to(target: Endpoint, ports: Collection[HostPort], local: Sequence[IPv4Network]) -> bool:
-    address = IPv4Address(target.address)
+def _is_to(target: Endpoint, ports: Collection[HostPort], local: Sequence[IPNetwork]) -> bool:
+    address = ip_address(target.address)
     wanted = HostPort(address, target.port, Protocol.UDP)
     return any(port.conflicts_with(wanted) for port in ports) and any(address in network for network in local)

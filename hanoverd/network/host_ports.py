@@ -6,6 +6,8 @@ programs, and refuses clients while no version is live.
 
 A UDP socket needs no listening, and would swallow what clients send. So it is bound to a network device that does not
 exist: the kernel delivers nothing to it, and answers clients that the port is unreachable.
+
+Over IPv6, the same sockets take the clients that no rule leads to the container (``relay.py``).
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ import errno
 import math
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hanoverd.network.port_owners import CLOSE, LISTEN, TIME_WAIT, owner_of, sockets_on
 from hanoverd.runtime.errors import PortTaken
-from hanoverd.spec.ports import HostPort, PortRequest, Protocol, PublishedPort
+from hanoverd.spec.ports import Family, HostPort, PortRequest, Protocol, PublishedPort, family_of
 
 #: Python has no name for it (include/uapi/asm-generic/socket.h, Linux 5.0).
 _SO_BINDTOIFINDEX = 62
+
+#: How often a free port is asked for: the one that the kernel chooses at the first address may be taken at the second.
+_TRIES = 20
 
 #: No network device has the highest index: the kernel counts from 1.
 _NO_DEVICE = 2**31 - 1
@@ -30,27 +35,34 @@ _NO_DEVICE = 2**31 - 1
 
 @dataclass(frozen=True)
 class HeldPort:
-    """A published port and the socket that is bound to its host port; None where it could not be bound."""
+    """A published port and the socket that is bound to its host port; None where it could not be bound.
+
+    ``was_picked``: the user left a choice of the host port.
+    """
 
     published: PublishedPort
     socket: socket.socket | None
+    was_picked: bool = False
 
 
-def hold_ports(requests: Sequence[PortRequest], used: Sequence[PublishedPort] = ()) -> list[HeldPort]:
-    """Choose a host port for each request, and bind it.
+def hold_ports(
+    requests: Sequence[PortRequest], used: Sequence[PublishedPort] = (), *, with_ipv6: bool = True
+) -> list[HeldPort]:
+    """Choose a host port for each request, and bind it, at each of the request's addresses.
 
     ``used`` are the ports that an earlier run of the app published: their host ports are chosen again where a request
-    accepts them.  Fails with ``PortTaken``, and then holds none.
+    accepts them.  Without ``with_ipv6``, what is asked for all addresses is held at all IPv4 addresses.  Fails with
+    ``PortTaken``, and then holds none.
     """
-    held: dict[int, HeldPort] = {}
+    held: dict[int, list[HeldPort]] = {}
     try:
         # The requests with the least choice first, or another would take the only port that they accept.
         for index in sorted(range(len(requests)), key=lambda index: _choices(requests[index])):
-            held[index] = _hold(requests[index], used)
+            held[index] = _hold(requests[index], used, with_ipv6=with_ipv6)
     except PortTaken:
-        release_ports(list(held.values()))
+        release_ports([port for ports in held.values() for port in ports])
         raise
-    return [held[index] for index in range(len(requests))]
+    return [port for index in range(len(requests)) for port in held[index]]
 
 
 def release_ports(held: Sequence[HeldPort]) -> None:
@@ -60,27 +72,54 @@ def release_ports(held: Sequence[HeldPort]) -> None:
             port.socket.close()
 
 
-def _hold(request: PortRequest, used: Sequence[PublishedPort]) -> HeldPort:
-    # For port 0, the kernel chooses a free one (ip(7)).
-    numbers = range(1) if request.numbers is None else request.numbers
+def _hold(request: PortRequest, used: Sequence[PublishedPort], *, with_ipv6: bool) -> list[HeldPort]:
     earlier = [port.host.number for port in used if port.container == request.container]
-    candidates = [*filter(request.accepts, earlier), *numbers]
+    candidates = [*dict.fromkeys([*filter(request.accepts, earlier), *(request.numbers or ())])]
+    if request.numbers is None:
+        # For port 0, the kernel chooses a free one (ip(7)).
+        candidates += [0] * _TRIES
     for number in candidates:
-        host = request.published_at(number).host
         try:
-            bound = _bind(host)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM) and not _is_used(host):
-                # Not root, and a port below ip_unprivileged_port_start: it cannot be bound, only looked at.
-                return HeldPort(request.published_at(number), None)
-            if error.errno == errno.EADDRINUSE and len(candidates) > 1:
+            return _hold_at(request, number, with_ipv6=with_ipv6)
+        except _CannotBind as refused:
+            if refused.error.errno == errno.EADDRINUSE and len(candidates) > 1:
                 continue
-            raise PortTaken(_explain(request, host, error)) from None
-        return HeldPort(request.published_at(bound.getsockname()[1]), bound)
+            raise PortTaken(_explain(request, refused.host, refused.error)) from None
     raise PortTaken(
-        f"all the host ports {numbers.start}-{numbers.stop - 1} for port {request.container.number} are taken: "
+        f"all the host ports {candidates[0]}-{candidates[-1]} for port {request.container.number} are taken: "
         "choose others with --publish"
     )
+
+
+class _CannotBind(Exception):
+    """A host port cannot be bound, because of ``error``."""
+
+    def __init__(self, host: HostPort, error: OSError) -> None:
+        super().__init__(host, error)
+        self.host, self.error = host, error
+
+
+def _hold_at(request: PortRequest, number: int, *, with_ipv6: bool) -> list[HeldPort]:
+    """Hold one host port at all addresses of a request; raises ``_CannotBind``, and then holds none."""
+    held: list[HeldPort] = []
+    for address in request.addresses:
+        if request.address is None and family_of(address) is Family.IPV6 and not with_ipv6:
+            continue
+        host = HostPort(address, number, request.container.protocol)
+        try:
+            bound: socket.socket | None = _bind(host)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM) or _is_used(host):
+                release_ports(held)
+                raise _CannotBind(host, error) from None
+            # Not root, and a port below ip_unprivileged_port_start: it cannot be bound, only looked at.
+            bound = None
+        if bound is not None:
+            # The port that the kernel chose is the same at all addresses.
+            number = bound.getsockname()[1]
+        published = PublishedPort(replace(host, number=number), request.container)
+        held.append(HeldPort(published, bound, request.only_number is None))
+    return held
 
 
 def _choices(request: PortRequest) -> float:
@@ -100,8 +139,12 @@ def _bind(host: HostPort) -> socket.socket:
 
 def _bind_once(host: HostPort, *, reuse: bool) -> socket.socket:
     is_udp = host.protocol is Protocol.UDP
-    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if is_udp else socket.SOCK_STREAM)
+    family = socket.AF_INET if host.family is Family.IPV4 else socket.AF_INET6
+    bound = socket.socket(family, socket.SOCK_DGRAM if is_udp else socket.SOCK_STREAM)
     try:
+        if host.family is Family.IPV6:
+            # The same port over IPv4 is held by a socket of its own.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         bound.bind((str(host.address), host.number))
         # Or another program with the option could listen on the port too.

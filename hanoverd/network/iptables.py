@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-#: The table in which the kernel looks up where a new connection goes.
-NAT = "nat"
+from hanoverd.spec.ports import Family
+
+#: The table in which the kernel looks up where a new connection goes, and the one that lets packets pass.
+NAT, FILTER = "nat", "filter"
 
 _RULE = re.compile(r"(?:\[([0-9]{1,20}):([0-9]{1,20})\] )?-A (\S+)(?: (.*))?")
 
@@ -78,11 +80,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: the names of its chains, and its rules in their order."""
+    """One table of a family of addresses: the names of its chains, and its rules in their order."""
 
     name: str
     chains: frozenset[str]
     rules: tuple[Rule, ...]
+    family: Family = Family.IPV4
 
     def rules_of(self, chain: str) -> tuple[Rule, ...]:
         """Return the rules of a chain in their order."""
@@ -96,7 +99,7 @@ class Table:
         return {chain: tuple(rules) for chain, rules in found.items()}
 
 
-def parse_table(saved: str, name: str = NAT) -> Table:
+def parse_table(saved: str, name: str = NAT, family: Family = Family.IPV4) -> Table:
     """Return one table of the output of ``iptables-save``; it is empty where the output does not have it."""
     chains: list[str] = []
     rules: list[Rule] = []
@@ -112,12 +115,12 @@ def parse_table(saved: str, name: str = NAT) -> Table:
         elif found := _RULE.fullmatch(line):
             packets, size, chain, text = found.groups()
             rules.append(Rule(name, chain, text or "", None if packets is None else Counters(int(packets), int(size))))
-    return Table(name, frozenset(chains), tuple(rules))
+    return Table(name, frozenset(chains), tuple(rules), family)
 
 
-def commit(changes: Iterable[str]) -> str:
-    """Return the input of ``iptables-restore --noflush`` that makes all changes of the table ``nat`` at once, or none."""
-    return "\n".join([f"*{NAT}", *changes, "COMMIT", ""])
+def commit(changes: Iterable[str], table: str = NAT) -> str:
+    """Return the input of ``iptables-restore --noflush`` that makes all changes of a table at once, or none."""
+    return "\n".join([f"*{table}", *changes, "COMMIT", ""])
 
 
 def declare(chain: str) -> str:
@@ -132,7 +135,12 @@ def append(chain: str, options: Iterable[str]) -> str:
 
 def insert_first(chain: str, options: Iterable[str]) -> str:
     """Return the change that puts a rule before all others of a chain."""
-    return " ".join([f"-I {chain} 1", *options])
+    return insert(chain, 1, options)
+
+
+def insert(chain: str, position: int, options: Iterable[str]) -> str:
+    """Return the change that puts a rule at a position of a chain, from 1."""
+    return " ".join([f"-I {chain} {position}", *options])
 
 
 def delete(rule: Rule) -> str:

@@ -9,8 +9,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from hanoverd.runtime.private_files import make_folder, read_file, replace_file
-from hanoverd.spec.ports import ContainerPort, HostPort, PortRequest, PublishedPort
-from hanoverd.text.decimal import parse_decimal
+from hanoverd.spec.ports import ContainerPort, HostPort, PublishedPort
 
 log = Logger()
 
@@ -42,17 +41,13 @@ class PortMemory:
             self._log("read", "it does not hold ports")
             return []
 
-    def save(self, requests: Sequence[PortRequest], published: Sequence[PublishedPort]) -> None:
-        """Save the ports of which the user left the choice; ``published`` is what each of ``requests`` got."""
-        picked = [
-            f"{port.host.address} {port.host.number} {port.container}\n"
-            for request, port in zip(requests, published, strict=True)
-            if request.only_host_port is None
-        ]
+    def save(self, picked: Sequence[PublishedPort]) -> None:
+        """Save the ports of which the user left the choice."""
+        lines = [f"{port.host.address} {port.host.number} {port.container}\n" for port in picked]
         try:
-            if picked:
+            if lines:
                 make_folder(self._path.parent, 0o755)
-                replace_file(self._path, "".join(picked).encode())
+                replace_file(self._path, "".join(lines).encode())
             else:
                 self._path.unlink(missing_ok=True)
         except OSError as error:
@@ -71,9 +66,7 @@ class PortMemory:
 def _parse(line: str) -> PublishedPort:
     """Read a line; ValueError if it is none."""
     address, number_text, container_text = line.split(" ")
-    container, number = ContainerPort.parse(container_text), parse_decimal(number_text)
-    # The highest number of a port is checked by the parser of container ports.
-    ContainerPort.parse(number_text)
+    container, number = ContainerPort.parse(container_text), ContainerPort.parse(number_text).number
     if not number:
-        raise ValueError(f"{number_text!r} is not the number of a port")
+        raise ValueError("no port has the number 0")
     return PublishedPort(HostPort(ip_address(address), number, container.protocol), container)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from hanoverd.network.bridge import PROC
-from hanoverd.spec.ports import HostPort, Protocol
+from hanoverd.spec.ports import Family, HostPort, IPAddress, Protocol
 
 #: The states of a socket (include/net/tcp_states.h); a UDP socket that receives from everybody is in CLOSE.
 LISTEN, TIME_WAIT, CLOSE = "0A", "06", "07"
@@ -17,7 +17,9 @@ LISTEN, TIME_WAIT, CLOSE = "0A", "06", "07"
 
 def sockets_on(host: HostPort, state: str, proc: Path = PROC) -> Iterator[str]:
     """Yield the inodes of the sockets on this port, at this address or all addresses, that are in ``state``."""
-    for table in (host.protocol, f"{host.protocol}6"):
+    # An IPv6 socket may accept IPv4 too; an IPv4 socket never accepts IPv6.
+    tables = [f"{host.protocol}6"] if host.family is Family.IPV6 else [host.protocol, f"{host.protocol}6"]
+    for table in tables:
         try:
             lines = (proc / "net" / table).read_text().splitlines()[1:]
         except OSError:
@@ -27,10 +29,15 @@ def sockets_on(host: HostPort, state: str, proc: Path = PROC) -> Iterator[str]:
             address, _, number = local.partition(":")
             if found != state or int(number, 16) != host.number:
                 continue
-            # An IPv6 socket may accept IPv4 too: the last 32 bits are the IPv4 address then, and 0 at all addresses.
-            ip = IPv4Address(struct.pack("=I", int(address[-8:], 16)))
-            if host.conflicts_with(HostPort(ip, host.number, host.protocol)):
+            if host.conflicts_with(HostPort(_address(address, host.family), host.number, host.protocol)):
                 yield inode
+
+
+def _address(printed: str, family: Family) -> IPAddress:
+    """Read an address: the table prints it in parts of 32 bits, each as the number that the kernel has in memory."""
+    packed = b"".join(struct.pack("=I", int(printed[start : start + 8], 16)) for start in range(0, len(printed), 8))
+    # The last 32 bits of an IPv6 address are the IPv4 address of such a socket, and 0 at all addresses.
+    return IPv4Address(packed[-4:]) if family is Family.IPV4 else IPv6Address(packed)
 
 
 def owner_of(host: HostPort, proc: Path = PROC) -> str | None:

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 
-from hanoverd.network.bridge import can_reach_from_loopback
+from hanoverd.network.bridge import PROC, can_reach_from_loopback
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
-from hanoverd.network.rules import Route, RoutedVersion
+from hanoverd.network.port_owners import CLOSE, LISTEN, sockets_on
+from hanoverd.network.route import Route
+from hanoverd.network.rules import RoutedVersion
 from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.spec.container import ContainerSpec
-from hanoverd.spec.ports import ContainerPort, Protocol, PublishedPort
+from hanoverd.spec.ports import ContainerPort, Family, HostPort, Protocol, PublishedPort
 from hanoverd.spec.reachability import Reachability
 from hanoverd.versions.version import Ready, Running
 
 T = TypeVar("T")
 
+#: The state of a socket that takes clients, by protocol.
+_TAKES_CLIENTS = {Protocol.TCP: LISTEN, Protocol.UDP: CLOSE}
+
 
 @dataclass(frozen=True)
 class Live:
-    """A version that new connections are routed to.  Only ``Routes`` makes one."""
+    """A version that new connections are routed to along ``routes``.  Only ``Routes`` makes one."""
 
     running: Running
+    routes: tuple[Route, ...] = ()
 
     @property
     def number(self) -> int:
@@ -94,9 +101,9 @@ class Routes:
         async def flip() -> Flip | None:
             if not may_go_live():
                 return None
-            live, routes = Live(ready.running), self.routes_to(ready.running)
-            await self._firewall.route(ready.name, routes)
-            self.flows.set_live(ready.running, routes)
+            live = Live(ready.running, tuple(self._routes_to(ready.running)))
+            await self._firewall.route(ready.name, [route for route in live.routes if not route.is_relayed])
+            self.flows.set_live(ready.running, live.routes)
             flip = Flip(live, self.live)
             self._set_live(live)
             on_flipped(flip)
@@ -128,8 +135,8 @@ class Routes:
 
     def adopt(self, running: Running) -> Live:
         """Take ``running`` as live, because the rules of an earlier run route to it; they are not changed."""
-        live = Live(running)
-        self.flows.set_live(running, self.routes_to(running) if self.has_ports_of(running) else ())
+        live = Live(running, tuple(self._routes_to(running)))
+        self.flows.set_live(running, live.routes if self.has_ports_of(running) else ())
         self._set_live(live)
         return live
 
@@ -163,16 +170,23 @@ class Routes:
     def describe(self, live: Live) -> str:
         """Return the routes for people, ``0.0.0.0:8080 -> 172.17.0.2:80``, or why there are none."""
         reachability = live.running.created.recipe.options.reachability
-        return ", ".join(str(route) for route in self.routes_to(live.running)) or reachability.without_routes
+        return ", ".join(str(route) for route in live.routes) or reachability.without_routes
 
-    def routes_to(self, running: Running) -> list[Route]:
-        """Return the routes that are in force while ``running`` is live."""
-        # An adopted version may lack some of them: an earlier run published others, or used another network.
-        ports = [port for port in self._ports if port.container in running.proxy_ports]
-        if not ports:
-            return []
-        direct = can_reach_from_loopback(running.address)
-        return [Route(port, running.address, None if direct else running.proxy_ports[port.container]) for port in ports]
+    def _routes_to(self, running: Running) -> Iterator[Route]:
+        """Yield the routes to ``running``, as it is now."""
+        is_direct = can_reach_from_loopback(running.address) if running.proxy_ports else False
+        for port in self._ports:
+            proxy = running.proxy_ports.get(port.container)
+            if proxy is None:
+                # It is an adopted version: an earlier run published other ports, or used another network.
+                continue
+            if port.host.family is Family.IPV4:
+                yield Route(port, running.address, None if is_direct else proxy, running.network)
+            elif running.ipv6 is not None and _listens_on_ipv6(running, port.container):
+                side = running.ipv6
+                yield Route(port, side.address, side.proxy_ports[port.container], side.network)
+            else:
+                yield Route(port, running.address, None, is_relayed=True)
 
     def _set_live(self, live: Live) -> None:
         self.live, self.live_since = (live,), time.time()
@@ -180,3 +194,14 @@ class Routes:
 
     def _exclusively(self, work: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> Deferred[T]:
         return self._lock.run(lambda: Deferred.fromCoroutine(work()))
+
+
+def _listens_on_ipv6(running: Running, port: ContainerPort) -> bool:
+    """Return whether the app takes clients on its IPv6 address, and the engine lets them through to the port.
+
+    Many apps listen on IPv4 only.  The sockets of a container are those that its process sees (proc(5), ``/proc/PID/net``).
+    """
+    if running.ipv6 is None or port not in running.ipv6.proxy_ports or not running.pid:
+        return False
+    host = HostPort(ip_address(running.ipv6.address), port.number, port.protocol)
+    return any(sockets_on(host, _TAKES_CLIENTS[port.protocol], PROC / str(running.pid)))

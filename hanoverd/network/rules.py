@@ -1,21 +1,22 @@
 """The firewall rules of an app: what they are, how they differ from what the host has, and the commit that repairs it. Pure.
 
-Each app has two chains of its own in the table ``nat``. For clients elsewhere, PREROUTING jumps to the first, which sends
-connections straight to the container. For clients on this host, OUTPUT jumps to the second, which sends them through the
-engine's proxy where there is one. A flip fills both in one commit, so that all ports of the app move to the next version
-at the same instant.
+Each app has three chains of its own in the table ``nat`` of each family. For clients elsewhere, PREROUTING jumps to the first,
+which sends connections straight to the container. For clients on this host, OUTPUT jumps to the second, which sends them
+through the engine's proxy where there is one. For containers as clients, POSTROUTING jumps to the third. A flip fills all
+in one commit, so that all ports of the app move to the next version at the same instant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import NamedTuple
 
-from hanoverd.network.chains import PREFIX, Chains, chains_of, is_incoming
+from hanoverd.network.chains import PREFIX, Chains, Jump, chains_of, is_incoming
 from hanoverd.network.iptables import NAT, Rule, Table, append, commit, declare, delete, delete_chain, insert_first
-from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, Protocol, PublishedPort
+from hanoverd.network.route import Route
+from hanoverd.spec.ports import ANY_IPV4, ANY_IPV6, ContainerPort, Family, HostPort, Protocol, PublishedPort
 from hanoverd.text.decimal import parse_decimal
 
 #: The comment of a rule is this and the version that it routes to.
@@ -24,38 +25,8 @@ _COMMENT = "hanoverd: "
 #: The option of each target that holds the new destination.
 _TO = {"DNAT": "--to-destination", "REDIRECT": "--to-ports"}
 
-
-@dataclass(frozen=True)
-class Route:
-    """A published port, and the container that its connections go to.
-
-    The container is reached at ``address`` through the bridge, and at ``proxy`` through the engine's proxy; None where
-    the engine has no proxy.
-    """
-
-    port: PublishedPort
-    address: str
-    proxy: HostPort | None
-
-    def __str__(self) -> str:
-        """For people: ``0.0.0.0:8080 -> 172.17.0.2:80``, and ``0.0.0.0:53/udp -> 172.17.0.2:53``."""
-        protocol = self.port.host.protocol
-        return f"{self.port.host}{'' if protocol is Protocol.TCP else f'/{protocol}'} -> {self.destination}"
-
-    @property
-    def destination(self) -> str:
-        """Where the container answers: ``172.17.0.2:80``."""
-        return f"{self.address}:{self.port.container.number}"
-
-    def json(self) -> dict[str, object]:
-        """For programs."""
-        return {
-            "host_ip": str(self.port.host.address),
-            "host_port": self.port.host.number,
-            "container_ip": self.address,
-            "container_port": self.port.container.number,
-            "protocol": str(self.port.host.protocol),
-        }
+#: How long an address is, in bits.
+_BITS = {Family.IPV4: 32, Family.IPV6: 128}
 
 
 @dataclass(frozen=True)
@@ -92,11 +63,11 @@ class PortRule:
         host = self.host
         return [
             # Published at one address: connections to the host's other addresses do not match.
-            *([] if host.is_at_any_address else [f"-d {host.address}/32"]),
+            *([] if host.is_at_any_address else [f"-d {host.address}/{_BITS[host.family]}"]),
             # A port belongs to a protocol: -p selects it, and the match of that name (-m) reads the port from its header.
             f"-p {host.protocol} -m {host.protocol} --dport {host.number}",
             # The kernel ignores the comment. People, and the next hanoverd, read the version from it.
-            f'-m comment --comment "{_COMMENT}{self.version}"',
+            _comment(self.version),
             # DNAT rewrites the destination of a connection's first packet, and the kernel does the same for all its later
             # packets (conntrack): a connection stays with its version, and the app sees the client's own address.
             # REDIRECT does the same, and the destination is a port of this host.
@@ -109,9 +80,9 @@ class PortRule:
         return append(self.chain, self.options)
 
     @classmethod
-    def parse(cls, rule: Rule) -> PortRule | None:
-        """Read a rule of the table; None where it is none that hanoverd writes."""
-        host, to = _host_port(rule), rule.value(*_TO.values())
+    def parse(cls, rule: Rule, family: Family) -> PortRule | None:
+        """Read a rule of the table of a family; None where it is none that hanoverd writes."""
+        host, to = _host_port(rule, family), rule.value(*_TO.values())
         if host is None or to is None:
             return None
         version = rule.comment.removeprefix(_COMMENT) if rule.comment.startswith(_COMMENT) else ""
@@ -122,7 +93,9 @@ class PortRule:
         """The container's address, and its port; None where it goes to the engine's proxy."""
         address, _, text = self.to.rpartition(":")
         number = parse_decimal(text)
-        return (address, ContainerPort(number, self.host.protocol)) if address and number is not None else None
+        if not address or number is None:
+            return None
+        return address.removeprefix("[").removesuffix("]"), ContainerPort(number, self.host.protocol)
 
 
 def plan_routes(app: str, version: str, routes: Sequence[Route], table: Table | None = None) -> str:
@@ -131,36 +104,32 @@ def plan_routes(app: str, version: str, routes: Sequence[Route], table: Table | 
     ``table`` is the table as it is now: wrong jumps are repaired in the same commit. Without it, they are left
     as they are.
     """
-    chains = chains_of(app)
-    changes = [declare(chains.incoming), declare(chains.local)]
-    for route in routes:
-        changes += [_incoming_rule(chains, version, route).change, _local_rule(chains, version, route).change]
+    wanted = _wanted(app, version, routes)
+    changes = [declare(chain) for chain in wanted]
+    changes += [append(chain, options) for chain, rules in wanted.items() for options in rules]
     if table is not None:
-        for hook, chain in chains.hooks:
-            if _jump_problem(table, hook, chain) is not None:
-                changes += [delete(rule) for rule in _jumps(table, hook, chain)]
-                changes.append(insert_first(hook, _jump_options(chain)))
+        for jump in chains_of(app).jumps:
+            if _jump_problem(table, jump) is not None:
+                changes += [delete(rule) for rule in _rules_of(table, jump)]
+                changes.append(insert_first(jump.hook, jump.options))
     return commit(changes)
 
 
 def plan_removal(app: str, table: Table) -> str | None:
     """Return the commit after which nothing of the app is left, None if nothing is there."""
-    chains = chains_of(app)
-    present = [(hook, chain) for hook, chain in chains.hooks if chain in table.chains]
+    present = [jump for jump in chains_of(app).jumps if jump.chain in table.chains]
     if not present:
         return None
     # A chain is deleted last: the kernel refuses that while it has rules, or any jumps to it.
-    changes = [declare(chain) for _, chain in present]
-    changes += [delete(rule) for hook, chain in present for rule in _jumps(table, hook, chain)]
-    return commit([*changes, *(delete_chain(chain) for _, chain in present)])
+    changes = [declare(jump.chain) for jump in present]
+    changes += [delete(rule) for jump in present for rule in _rules_of(table, jump)]
+    return commit([*changes, *(delete_chain(jump.chain) for jump in present)])
 
 
 def plan_restoring(app: str, table: Table) -> str:
     """Return the commit after which the app's chains hold the rules that they have in ``table``, and nothing else."""
-    chains = chains_of(app)
-    changes = [declare(chains.incoming), declare(chains.local)]
-    for chain in (chains.incoming, chains.local):
-        changes += [rule.change for rule in _port_rules(table, chain)]
+    changes = [declare(chain) for chain in chains_of(app).names]
+    changes += [append(rule.chain, [rule.text]) for chain in chains_of(app).names for rule in table.rules_of(chain)]
     return commit(changes)
 
 
@@ -171,17 +140,12 @@ def plan_nothing() -> str:
 
 def find_problem(app: str, version: str, routes: Sequence[Route], table: Table) -> str | None:
     """Return how ``table`` differs from what ``plan_routes`` makes of it, for people; None where it does not."""
-    chains = chains_of(app)
-    wanted = {
-        chains.incoming: [_incoming_rule(chains, version, route) for route in routes],
-        chains.local: [_local_rule(chains, version, route) for route in routes],
-    }
-    for chain, rules in wanted.items():
+    for chain, rules in _wanted(app, version, routes).items():
         if chain not in table.chains:
             return f"the chain {chain} is gone"
-        if not _are(table.rules_of(chain), [rule.options for rule in rules]):
+        if not _are(table.rules_of(chain), rules):
             return f"the rules in the chain {chain} were changed"
-    problems = (_jump_problem(table, hook, chain) for hook, chain in chains.hooks)
+    problems = (_jump_problem(table, jump) for jump in chains_of(app).jumps)
     return next((problem for problem in problems if problem is not None), None)
 
 
@@ -201,8 +165,21 @@ def published_ports(app: str, table: Table) -> list[PublishedPort]:
 
 def claims(table: Table) -> list[Claim]:
     """Return the host ports that the chains of all apps route."""
-    hosts = ((rule.chain, _host_port(rule)) for rule in table.rules if is_incoming(rule.chain))
+    hosts = ((rule.chain, _host_port(rule, table.family)) for rule in table.rules if is_incoming(rule.chain))
     return [Claim(chain, host) for chain, host in hosts if host is not None]
+
+
+def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[list[str]]]:
+    """Return the rules of each chain of the app, in groups of words."""
+    chains = chains_of(app)
+    return {
+        chains.incoming: [_incoming_rule(chains, version, route).options for route in routes],
+        chains.local: [_local_rule(chains, version, route).options for route in routes],
+        chains.source: [
+            _source_rule(version, address, network)
+            for address, network in dict.fromkeys((route.address, route.network) for route in routes if route.network)
+        ],
+    }
 
 
 def _incoming_rule(chains: Chains, version: str, route: Route) -> PortRule:
@@ -221,6 +198,27 @@ def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
     return PortRule(chains.local, route.port.host, version, "REDIRECT", str(route.proxy.number))
 
 
+def _source_rule(version: str, address: str, network: str) -> list[str]:
+    """Return the rule for clients in the container's own network, and for the app itself.
+
+    Such a client would get the answers straight from the container's address, which it did not ask. With MASQUERADE they go
+    back through this host, where the kernel restores the address; the app sees the host as the client.
+    """
+    is_ipv6 = ":" in address
+    return [
+        f"-s {network}",
+        f"-d {address}/{_BITS[Family.IPV6 if is_ipv6 else Family.IPV4]}",
+        "-m conntrack --ctstate DNAT",
+        _comment(version),
+        "-j MASQUERADE",
+    ]
+
+
+def _comment(version: str) -> str:
+    # The kernel ignores the comment. People, and the next hanoverd, read the version from it.
+    return f'-m comment --comment "{_COMMENT}{version}"'
+
+
 def _are(rules: Sequence[Rule], options: Sequence[Sequence[str]]) -> bool:
     """Return whether the rules of a chain have exactly these options, in any order within a rule."""
     # The order in which options are printed depends on the variant of iptables.
@@ -229,45 +227,37 @@ def _are(rules: Sequence[Rule], options: Sequence[Sequence[str]]) -> bool:
     ]
 
 
-def _jump_options(chain: str) -> list[str]:
-    return [
-        # Only packets to an address of this host, and not the packets that it forwards.
-        "-m addrtype --dst-type LOCAL",
-        f"-j {chain}",
-    ]
+def _rules_of(table: Table, jump: Jump) -> list[Rule]:
+    return [rule for rule in table.rules_of(jump.hook) if rule.target == jump.chain]
 
 
-def _jumps(table: Table, hook: str, chain: str) -> list[Rule]:
-    return [rule for rule in table.rules_of(hook) if rule.target == chain]
-
-
-def _jump_problem(table: Table, hook: str, chain: str) -> str | None:
-    """Return what is wrong with the jump from ``hook`` to ``chain``: it must be there once, before other programs' rules."""
+def _jump_problem(table: Table, jump: Jump) -> str | None:
+    """Return what is wrong with a jump: it must be there once, and where that matters, before other programs' rules."""
+    hook, chain = jump.hook, jump.chain
     targets = [rule.target for rule in table.rules_of(hook)]
     if chain not in targets:
         return f"the jump from {hook} to {chain} is gone"
     ahead = [target or "a rule" for target in targets[: targets.index(chain)] if not target.startswith(PREFIX)]
-    if ahead:
+    if ahead and jump.is_first:
         return f"{' and '.join(ahead)} went ahead of {chain} in {hook}"
     if targets.count(chain) > 1:
         return f"{hook} jumps to {chain} twice"
-    is_right = _are(_jumps(table, hook, chain), [_jump_options(chain)])
-    return None if is_right else f"the jump from {hook} to {chain} was changed"
+    return None if _are(_rules_of(table, jump), [jump.options]) else f"the jump from {hook} to {chain} was changed"
 
 
 def _port_rules(table: Table, chain: str) -> list[PortRule]:
-    rules = (PortRule.parse(rule) for rule in table.rules_of(chain))
+    rules = (PortRule.parse(rule, table.family) for rule in table.rules_of(chain))
     return [rule for rule in rules if rule is not None]
 
 
-def _host_port(rule: Rule) -> HostPort | None:
+def _host_port(rule: Rule, family: Family) -> HostPort | None:
     """Return the host port that a rule matches; None where it matches none or several."""
     address, number, protocol = (rule.value(name) for name in ("-d", "--dport", "-p"))
     if number is None or any(option.is_negated for option in rule.matches):
         return None
+    anywhere = ANY_IPV4 if family is Family.IPV4 else ANY_IPV6
     try:
-        return HostPort(
-            IPv4Address(address.removesuffix("/32")) if address else ANY_IPV4, int(number), Protocol(protocol or "tcp")
-        )
+        at = ip_address(address.removesuffix(f"/{_BITS[family]}")) if address else anywhere
+        return HostPort(at, int(number), Protocol(protocol or "tcp"))
     except ValueError:
         return None

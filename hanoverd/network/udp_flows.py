@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from hanoverd.network.bridge import PROC
 from hanoverd.network.flows import LONGEST_LISTING, Endpoint, local_networks, parse_flows, stale_filters
-from hanoverd.network.rules import Route
+from hanoverd.network.route import Route
 from hanoverd.runtime.capabilities import Keep
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import FirewallError, HanoverdError
@@ -107,7 +107,7 @@ class UdpFlows:
             return False
         try:
             listing = await self._conntrack("-L", "-p", "udp")
-            local = local_networks((self._proc / "net/fib_trie").read_text())
+            local = local_networks((self._proc / "net/fib_trie").read_text(), self._if_inet6())
             filters = stale_filters(parse_flows(listing), self._hosts, local, self._kept, former)
             for words in filters:
                 await self._conntrack("-D", "-p", "udp", *words, codes=(0, 1))
@@ -116,6 +116,13 @@ class UdpFlows:
             return False
         self._report.reset()
         return bool(filters)
+
+    def _if_inet6(self) -> str:
+        try:
+            return (self._proc / "net/if_inet6").read_text()
+        except FileNotFoundError:
+            # The kernel has no IPv6.
+            return ""
 
     @property
     def _kept(self) -> frozenset[Endpoint]:

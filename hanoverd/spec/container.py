@@ -10,7 +10,7 @@ from typing import Any
 from hanoverd import __version__
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.lineage import Lineage
-from hanoverd.spec.ports import LOOPBACK, ContainerPort
+from hanoverd.spec.ports import LOOPBACK, LOOPBACK_IPV6, ContainerPort
 from hanoverd.spec.reachability import Reachability
 from hanoverd.spec.run.inputs import Inputs
 from hanoverd.spec.volumes import Volumes
@@ -34,6 +34,9 @@ _OWN_PREFIX = "hanoverd."
 #: The places of settings that hanoverd itself uses, too.
 STOP_SIGNAL, STOP_TIMEOUT, MOUNTS = "StopSignal", "StopTimeout", "HostConfig.Mounts"
 LABELS, EXPOSED_PORTS, HOSTNAME = "Labels", "ExposedPorts", "Hostname"
+#: The name of the engine's default bridge network.
+DEFAULT_NETWORK = "bridge"
+
 NETWORK_MODE, UTS_MODE = "HostConfig.NetworkMode", "HostConfig.UTSMode"
 
 
@@ -69,6 +72,12 @@ class ContainerSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     inputs: Inputs = field(default_factory=Inputs, compare=False)
     platform: str = ""
+
+    @property
+    def network(self) -> str:
+        """The network that the container is created for: the default bridge, unless another one is given."""
+        found = str(self.settings.get(NETWORK_MODE, ""))
+        return DEFAULT_NETWORK if found in ("", "default") else found
 
     @property
     def reachability(self) -> Reachability:
@@ -130,8 +139,11 @@ def export_body(app: str, image_id: str) -> dict[str, object]:
     }
 
 
-def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, object]:
-    """Return the body of ``POST /containers/create`` (Docker Engine API) for version ``number`` of ``app``."""
+def create_body(app: str, number: int, name: str, recipe: Recipe, *, with_ipv6: bool = False) -> dict[str, object]:
+    """Return the body of ``POST /containers/create`` (Docker Engine API) for version ``number`` of ``app``.
+
+    ``with_ipv6``: the container will have an IPv6 address, and the host has a loopback address for its ports.
+    """
     image, container = recipe.image, recipe.options
     body: dict[str, object] = {
         "Image": image.id,
@@ -154,7 +166,7 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
         "HostConfig": {
             # On loopback, each on a port of the engine's choice: a version that is not ready cannot be reached from
             # outside, and the engine still accepts what our rules send to the container's own address.
-            "PortBindings": {str(port): [{"HostIp": str(LOOPBACK), "HostPort": ""}] for port in container.ports},
+            "PortBindings": {str(port): _bindings(with_ipv6=with_ipv6) for port in container.ports},
             "Binds": [*container.volumes.binds],
         },
     }
@@ -165,6 +177,11 @@ def create_body(app: str, number: int, name: str, recipe: Recipe) -> dict[str, o
     if HOSTNAME not in container.settings and _has_no_hostname(container):
         del body["Hostname"]
     return body
+
+
+def _bindings(*, with_ipv6: bool) -> list[dict[str, str]]:
+    addresses = [LOOPBACK, LOOPBACK_IPV6] if with_ipv6 else [LOOPBACK]
+    return [{"HostIp": str(address), "HostPort": ""} for address in addresses]
 
 
 def _has_no_hostname(container: ContainerSpec) -> bool:

@@ -24,11 +24,11 @@ MOST_EXPOSED = 64
 #: An address of either family.
 IPAddress = IPv4Address | IPv6Address
 
-#: Every IPv4 address of the host.
-ANY_IPV4 = IPv4Address(0)
+#: Every IPv4 address of the host, and every IPv6 address.
+ANY_IPV4, ANY_IPV6 = IPv4Address(0), IPv6Address(0)
 
 #: Where the engine's proxy listens.
-LOOPBACK = IPv4Address("127.0.0.1")
+LOOPBACK, LOOPBACK_IPV6 = IPv4Address("127.0.0.1"), IPv6Address("::1")
 
 
 class Family(StrEnum):
@@ -44,6 +44,11 @@ class Protocol(StrEnum):
     TCP = "tcp"
     UDP = "udp"
     SCTP = "sctp"
+
+
+def family_of(address: IPAddress) -> Family:
+    """Return the family of an address."""
+    return Family.IPV4 if isinstance(address, IPv4Address) else Family.IPV6
 
 
 @dataclass(frozen=True, order=True)
@@ -83,7 +88,7 @@ class HostPort:
     @property
     def family(self) -> Family:
         """The family of the address."""
-        return Family.IPV4 if isinstance(self.address, IPv4Address) else Family.IPV6
+        return family_of(self.address)
 
     @property
     def is_at_any_address(self) -> bool:
@@ -109,42 +114,50 @@ class PublishedPort:
 class PortRequest:
     """A port of the container to publish, and the host ports of which one will be chosen for it.
 
-    ``numbers`` None stands for any free port.
+    ``numbers`` None stands for any free port, ``address`` None for all addresses of the host, of both families.
     """
 
     container: ContainerPort
     numbers: range | None = None
-    address: IPAddress = ANY_IPV4
+    address: IPAddress | None = None
 
     def __str__(self) -> str:
         """As ``--publish`` takes it: ``10.0.0.1:8080-8090:80/tcp``."""
         shown = f"[{self.address}]" if isinstance(self.address, IPv6Address) else str(self.address)
-        address = "" if self.address == ANY_IPV4 else f"{shown}:"
+        address = "" if self.address is None else f"{shown}:"
         numbers = ""
         if self.numbers is not None:
             numbers = f"{self.numbers[0]}" if len(self.numbers) == 1 else f"{self.numbers[0]}-{self.numbers[-1]}"
         return f"{address}{numbers}:{self.container}" if address or numbers else str(self.container)
 
     @property
-    def only_host_port(self) -> HostPort | None:
-        """The host port, where there is no choice."""
-        return self._at(self.numbers[0]) if self.numbers is not None and len(self.numbers) == 1 else None
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """The addresses at which it is published: one of each family, unless one address was asked for."""
+        return (ANY_IPV4, ANY_IPV6) if self.address is None else (self.address,)
+
+    @property
+    def only_number(self) -> int | None:
+        """The number of the host port, where there is no choice."""
+        return self.numbers[0] if self.numbers is not None and len(self.numbers) == 1 else None
 
     def accepts(self, number: int) -> bool:
         """Return whether the host port of this number may be chosen."""
         return self.numbers is None or number in self.numbers
 
-    def published_at(self, number: int) -> PublishedPort:
-        """Return the port as it is published once the host port ``number`` was chosen."""
-        return PublishedPort(self._at(number), self.container)
-
-    def _at(self, number: int) -> HostPort:
-        return HostPort(self.address, number, self.container.protocol)
+    def published_at(self, number: int) -> tuple[PublishedPort, ...]:
+        """Return the port as it is published, at each address, once the host port ``number`` was chosen."""
+        hosts = (HostPort(address, number, self.container.protocol) for address in self.addresses)
+        return tuple(PublishedPort(host, self.container) for host in hosts)
 
 
 def certain_ports(requests: Sequence[PortRequest]) -> list[PublishedPort]:
     """Return what is published of the requests that leave no choice of the host port."""
-    return [PublishedPort(request.only_host_port, request.container) for request in requests if request.only_host_port]
+    return [
+        port
+        for request in requests
+        if request.only_number is not None
+        for port in request.published_at(request.only_number)
+    ]
 
 
 def parse_publish(text: str) -> tuple[PortRequest, ...]:
@@ -174,16 +187,17 @@ def parse_publish(text: str) -> tuple[PortRequest, ...]:
 
 
 def check_supported(requests: Sequence[PortRequest]) -> None:
-    """Raise ValueError for what docker publishes and hanoverd cannot publish: SCTP, IPv6, port 0."""
+    """Raise ValueError for what docker publishes and hanoverd cannot publish: SCTP, link-local addresses, port 0."""
     for request in requests:
         if request.container.protocol is Protocol.SCTP:
             raise ValueError(
                 "sctp cannot be published, only tcp and udp: SCTP endpoints tell each other their addresses inside their packets, "
                 "where the kernel does not translate them"
             )
-        if request.address.version != IPv4Address(0).version:
+        if isinstance(request.address, IPv6Address) and request.address.is_link_local:
             raise ValueError(
-                f"only IPv4 can be published yet, and {request.address} is IPv6: use an IPv4 address, or none"
+                f"{request.address} is a link-local address, which is valid on one network interface only: publish the port "
+                "at [::]"
             )
         if request.container.number == 0:
             raise ValueError("invalid containerPort: 0 (no server can be reached on port 0)")
@@ -191,19 +205,17 @@ def check_supported(requests: Sequence[PortRequest]) -> None:
 
 def check_conflicts(requests: Sequence[PortRequest]) -> None:
     """Raise ValueError where two ports of the container need the same host port."""
-    certain: dict[tuple[Family, Protocol, int], list[tuple[HostPort, ContainerPort]]] = {}
-    for request in requests:
-        host = request.only_host_port
-        if host is None:
-            continue
+    certain: dict[tuple[Family, Protocol, int], list[PublishedPort]] = {}
+    for port in certain_ports(requests):
+        host = port.host
         at_number = certain.setdefault((host.family, host.protocol, host.number), [])
-        for other_host, other in at_number:
-            if host.conflicts_with(other_host):
+        for other in at_number:
+            if host.conflicts_with(other.host):
                 raise ValueError(
-                    f"host port {host.number} is published twice, for port {other.number} and for port "
-                    f"{request.container.number}: choose another host port for one of them"
+                    f"host port {host.number} is published twice, for port {other.container.number} and for port "
+                    f"{port.container.number}: choose another host port for one of them"
                 )
-        at_number.append((host, request.container))
+        at_number.append(port)
 
 
 def _short_form(text: str) -> str:
@@ -228,10 +240,10 @@ def _split_protocol(container: str) -> tuple[str, str]:
     return ports, rest.partition("/")[0] or "tcp"
 
 
-def _parse_address(text: str) -> IPAddress:
+def _parse_address(text: str) -> IPAddress | None:
     address = _without_brackets(text) if text.startswith("[") else text
     if not address:
-        return ANY_IPV4
+        return None
     try:
         if ":" not in address:
             return IPv4Address(address)

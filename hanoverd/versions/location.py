@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,16 @@ PROC = Path("/proc")
 class Location:
     """``address`` is probed and routed to; it is empty where no probe can reach the container.
 
-    ``addresses`` are the container's own IPv4 addresses, one for each of its networks.
+    ``addresses`` are the container's own addresses, one or two for each of its networks.  ``network`` are the addresses of the
+    network of ``address``, such as ``172.17.0.0/16``.  ``address6`` and ``network6`` are the same for IPv6.  All but
+    ``address`` are empty where there are none.
     """
 
     address: str
     addresses: tuple[str, ...] = ()
+    network: str = ""
+    address6: str = ""
+    network6: str = ""
 
 
 async def locate(engine: Engine, found: Mapping[str, Any], address: str | None = None, proc: Path = PROC) -> Location:
@@ -47,7 +53,25 @@ async def locate(engine: Engine, found: Mapping[str, Any], address: str | None =
             addresses = addresses_of(found)
             if address is None or address not in addresses:
                 address = _address_at_gateway(found, proc) or address_of(found)
-            return Location(address, addresses)
+            return _location(address, found)
+
+
+def _location(address: str, found: Mapping[str, Any]) -> Location:
+    networks = [*(found["NetworkSettings"].get("Networks") or {}).values()]
+    ipv6 = tuple(one["GlobalIPv6Address"] for one in networks if one.get("GlobalIPv6Address"))
+    used: Mapping[str, Any] = next((one for one in networks if one.get("IPAddress") == address), {})
+    address6 = used.get("GlobalIPv6Address") or ""
+    return Location(
+        address,
+        (*addresses_of(found), *ipv6),
+        _network(address, used.get("IPPrefixLen")),
+        address6,
+        _network(address6, used.get("GlobalIPv6PrefixLen")),
+    )
+
+
+def _network(address: str, bits: int | None) -> str:
+    return str(ip_network(f"{address}/{bits}", strict=False)) if address and bits else ""
 
 
 async def _address_of_other(engine: Engine, name: str) -> str:

@@ -60,11 +60,22 @@ class Created:
 
 
 @dataclass(frozen=True)
+class IPv6Side:
+    """Where a container answers over IPv6: its address, its network's addresses, and the ports of the engine's proxy."""
+
+    address: str
+    network: str
+    proxy_ports: Mapping[ContainerPort, HostPort]
+
+
+@dataclass(frozen=True)
 class Running:
     """A container that was started: where it answers, and its monitor.
 
-    ``addresses`` are all its own IPv4 addresses, one for each of its networks, ``address`` the one that is probed and routed
-    to; see ``Location``.  ``proxy_ports`` maps its published ports to those where the engine's proxy listens.
+    ``addresses`` are all its own addresses, one or two for each of its networks, ``address`` the IPv4 address that is probed
+    and routed to, and ``network`` are the addresses of its network; see ``Location``.  ``proxy_ports`` maps its published ports
+    to those where the engine's proxy listens.  ``ipv6`` is None without an IPv6 address in that network.  ``pid`` is its
+    process on this host, 0 if not known.
     """
 
     created: Created
@@ -72,6 +83,9 @@ class Running:
     addresses: tuple[str, ...]
     proxy_ports: Mapping[ContainerPort, HostPort]
     monitor: ContainerMonitor = field(compare=False)
+    network: str = ""
+    ipv6: IPv6Side | None = None
+    pid: int = 0
 
     @property
     def container(self) -> Container:

@@ -27,15 +27,16 @@ from hanoverd.runtime.errors import (
     NotFound,
     VersionFailed,
 )
+from hanoverd.runtime.ipv6 import has_ipv6
 from hanoverd.spec.container import ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.names import version_name
-from hanoverd.spec.ports import MOST_EXPOSED, ContainerPort, Protocol
+from hanoverd.spec.ports import LOOPBACK_IPV6, MOST_EXPOSED, ContainerPort, Protocol
 from hanoverd.spec.run.streams import OUTPUT, Stream
 from hanoverd.versions.checks import Checks
 from hanoverd.versions.failures import describe_exit, exit_error, not_ready_error
 from hanoverd.versions.location import Location, locate
 from hanoverd.versions.monitor import LAST_OUTPUT_WITHIN, ContainerMonitor
-from hanoverd.versions.version import Container, Created, Ready, Running
+from hanoverd.versions.version import Container, Created, IPv6Side, Ready, Running
 
 
 class Versions:
@@ -63,6 +64,8 @@ class Versions:
         self._last_output_within = last_output_within
         self._streams = streams
         self._running: dict[int, Running] = {}
+        #: Whether containers in a network have IPv6 addresses.
+        self._ipv6_networks: dict[str, bool] = {}
         #: The containers that the engine listed last, by their versions' numbers.
         self._listed: dict[int, Container] = {}
         #: Called with the number and the exit code of a monitored version that has exited.
@@ -115,7 +118,9 @@ class Versions:
         ports = _tcp(recipe.options.ports) or self._exposed_ports(image, recipe.options.ports)
         try:
             container_id = await self._engine.create(
-                container.name, create_body(self.app, number, container.name, recipe), recipe.options.platform
+                container.name,
+                create_body(self.app, number, container.name, recipe, with_ipv6=await self._has_ipv6(recipe.options)),
+                recipe.options.platform,
             )
         except Conflict as error:
             next_number = await self._free_number(number)
@@ -125,6 +130,19 @@ class Versions:
         container = replace(container, id=container_id)
         await self._checks.check_created(container)
         return Created(container, recipe, ports, time.time())
+
+    async def _has_ipv6(self, options: ContainerSpec) -> bool:
+        """Return whether a container will have an IPv6 address.  The engine is asked once for each network."""
+        network = options.network
+        if not options.ports or not options.reachability.is_routed or not has_ipv6():
+            return False
+        if network not in self._ipv6_networks:
+            try:
+                self._ipv6_networks[network] = await self._engine.network_has_ipv6(network)
+            except NotFound:
+                # The engine says so, in its own words, when the container is to be created.
+                return False
+        return self._ipv6_networks[network]
 
     def _exposed_ports(self, image: Image, published: Collection[ContainerPort]) -> tuple[ContainerPort, ...]:
         return _probed_ports(image, published) if self._checks.needs_exposed_ports else ()
@@ -189,7 +207,19 @@ class Versions:
         self, created: Created, found: Mapping[str, Any], location: Location, monitor: ContainerMonitor
     ) -> Running:
         """Return a running version, whose exit is reported from now on; ``found`` is the container's inspection."""
-        running = Running(created, location.address, location.addresses, proxy_ports_of(found), monitor)
+        ipv6 = None
+        if location.address6:
+            ipv6 = IPv6Side(location.address6, location.network6, proxy_ports_of(found, LOOPBACK_IPV6))
+        running = Running(
+            created,
+            location.address,
+            location.addresses,
+            proxy_ports_of(found),
+            monitor,
+            location.network,
+            ipv6,
+            found["State"].get("Pid") or 0,
+        )
         self._running[running.number] = running
         monitor.exit.wait().addCallback(lambda _: self._exit_seen(running))
         return running

@@ -12,7 +12,8 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.iptables import commit, delete, delete_chain, parse_table
-from hanoverd.network.rules import Claim, Route, RoutedVersion, claims, plan_nothing
+from hanoverd.network.route import Route
+from hanoverd.network.rules import Claim, RoutedVersion, claims, plan_nothing
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import FirewallError
 from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, ContainerPort, HostPort, Protocol, PublishedPort

@@ -80,7 +80,7 @@ def lab(lab_of_the_run: Lab) -> Iterator[Lab]:
     lab_of_the_run.forget_numbers()
     yield lab_of_the_run
     left = [container["Names"][0] for container in lab_of_the_run.containers()]
-    rules = [line for line in lab_of_the_run.iptables_save().splitlines() if "HANOVERD" in line]
+    rules = lab_of_the_run.rules()
     clean_up(lab_of_the_run, rules)
     assert (left, rules) == ([], []), "the test left containers or rules behind"
 
@@ -116,13 +116,7 @@ def clean_up(lab: Lab, rules: Sequence[str]) -> None:
     """Remove what a test left, so that the next test does not fail too."""
     for container in lab.containers():
         lab.docker("DELETE", f"/containers/{container['Id']}?force=1&v=1")
-    chains = [line.split()[0].removeprefix(":") for line in rules if line.startswith(":")]
-    jumps = [line.replace("-A", "-D", 1) for line in rules if not line.startswith((":", "-A HANOVERD"))]
-    if rules:
-        text = "\n".join(
-            ["*nat", *(f":{chain} - [0:0]" for chain in chains), *jumps, *(f"-X {c}" for c in chains), "COMMIT", ""]
-        )
-        subprocess.run(lab.in_host(["iptables-restore", "--noflush"]), input=text, text=True, check=True)
+    lab.remove_rules(rules)
 
 
 @pytest.fixture(scope="session")
@@ -140,5 +134,7 @@ def capable(lab_of_the_run: Lab) -> dict[str, str]:
 _CAPABLE = {
     "iptables-save": "cap_net_admin,cap_net_raw=+ep",
     "iptables-restore": "cap_net_admin,cap_net_raw=+ep",
+    "ip6tables-save": "cap_net_admin,cap_net_raw=+ep",
+    "ip6tables-restore": "cap_net_admin,cap_net_raw=+ep",
     "conntrack": "cap_net_admin=+ep",
 }

@@ -20,11 +20,12 @@ INTERVAL = 0.05
 
 def ask(kind: socket.SocketKind, address: tuple[str, int], source_port: int, within: float) -> str:
     """Return the first word of the answer."""
-    with socket.socket(socket.AF_INET, kind) as client:
+    [(family, _, _, _, resolved), *_] = socket.getaddrinfo(*address, type=kind)
+    with socket.socket(family, kind) as client:
         client.settimeout(within)
         if source_port:
             client.bind(("", source_port))
-        client.connect(address)
+        client.connect(resolved)
         if kind is socket.SOCK_DGRAM:
             client.send(b"who are you?")
             return client.recv(2048).decode().split()[0]

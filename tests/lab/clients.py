@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+#: Runs a command where a client is.
+Prefix = Callable[[list[str]], list[str]]
+
 _LOAD = str(Path(__file__).with_name("load.py"))
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ class Lab:
 
     host_ip = "10.203.0.1"
     client_ip = "10.203.0.2"
+    host_ip6 = "fd00:203::1"
+    client_ip6 = "fd00:203::2"
 
     def __init__(self, *engine_options: str) -> None:
         number = next(_counter)
@@ -103,14 +105,46 @@ class Lab:
         """Return the nat table of the host with the engine."""
         return _run(*self.in_host(["iptables-save", "-t", "nat"]))
 
+    def rules(self) -> list[str]:
+        """Return the lines of hanoverd in all tables of both families, each after its family and table."""
+        found = []
+        for program in ("iptables", "ip6tables"):
+            for table in ("nat", "filter"):
+                saved = _run(*self.in_host([f"{program}-save", "-t", table]))
+                found += [f"{program} {table} {line}" for line in saved.splitlines() if "hanoverd" in line.lower()]
+        return found
+
+    def remove_rules(self, rules: Sequence[str]) -> None:
+        """Remove lines of ``rules``."""
+        by_table: dict[tuple[str, str], list[str]] = {}
+        for rule in rules:
+            program, table, line = rule.split(" ", 2)
+            by_table.setdefault((program, table), []).append(line)
+        for (program, table), lines in by_table.items():
+            chains = [line.split()[0].removeprefix(":") for line in lines if line.startswith(":")]
+            jumps = [line.replace("-A", "-D", 1) for line in lines if not line.startswith((":", "-A HANOVERD"))]
+            changes = [*(f":{one} - [0:0]" for one in chains), *jumps, *(f"-X {one}" for one in chains)]
+            text = "\n".join([f"*{table}", *changes, "COMMIT", ""])
+            _run(*self.in_host([f"{program}-restore", "--noflush"]), stdin=text)
+
+    def in_container(self, name: str) -> Callable[[list[str]], list[str]]:
+        """Return how a command is run in the network namespace of a container."""
+        pid = get_json(self.engine.socket, f"/containers/{name}/json")["State"]["Pid"]
+        return lambda argv: ["nsenter", f"--net=/proc/{pid}/ns/net", *argv]
+
     def _make_hosts(self) -> None:
         for namespace in (self.host, self.client):
             _run("ip", "netns", "add", namespace)
             _run("ip", "-n", namespace, "link", "set", "lo", "up")
         # A veth pair joins the two; the names of its ends exist in the namespaces only.
         _run("ip", "-n", self.host, "link", "add", "lab0", "type", "veth", "peer", "name", "lab0", "netns", self.client)
-        for namespace, address in ((self.host, self.host_ip), (self.client, self.client_ip)):
+        for namespace, address, address6 in (
+            (self.host, self.host_ip, self.host_ip6),
+            (self.client, self.client_ip, self.client_ip6),
+        ):
             _run("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", "lab0")
+            # Without the check that no other host has it, which takes a second.
+            _run("ip", "-n", namespace, "address", "add", f"{address6}/64", "dev", "lab0", "nodad")
             _run("ip", "-n", namespace, "link", "set", "lab0", "up")
 
 
@@ -125,8 +159,8 @@ def other_lab(*engine_options: str) -> Iterator[Lab]:
         lab.stop()
 
 
-def _run(*argv: str) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+def _run(*argv: str, stdin: str = "") -> str:
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(argv)}: exit status {done.returncode}: {done.stderr}")
     return done.stdout

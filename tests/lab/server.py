@@ -27,6 +27,28 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def bound_to(port: int, kind: socket.SocketKind) -> socket.socket:
+    """Return a socket on a port of all addresses: of IPv4, or with IPV6=1 of both families."""
+    bound = socket.socket(socket.AF_INET6 if setting("IPV6") else socket.AF_INET, kind)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if setting("IPV6"):
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    bound.bind(("", port))
+    return bound
+
+
+def listening(port: int) -> socket.socket:
+    """Return a socket that listens on a port."""
+    listener = bound_to(port, socket.SOCK_STREAM)
+    listener.listen(1024)
+    return listener
+
+
+def shown(address: str) -> str:
+    """Return a client's address; an IPv4 address without what an IPv6 socket puts before it."""
+    return address.removeprefix("::ffff:")
+
+
 class Server:
     """All connections; ``ending`` is set by SIGTERM, ``draining`` by the drain signal."""
 
@@ -45,13 +67,13 @@ class Server:
                 connection, address = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.converse, args=(connection, address[0]), daemon=True).start()
+            threading.Thread(target=self.converse, args=(connection, shown(address[0])), daemon=True).start()
 
     def serve_datagrams(self, bound: socket.socket) -> None:
         """Answer each datagram, also after SIGTERM: until the process ends."""
         while True:
             _, address = bound.recvfrom(2048)
-            bound.sendto(f"{HOSTNAME} {setting('VERSION')} {address[0]}".encode(), address)
+            bound.sendto(f"{HOSTNAME} {setting('VERSION')} {shown(address[0])}".encode(), address)
 
     def converse(self, connection: socket.socket, client: str) -> None:
         """Answer the requests of one connection."""
@@ -164,13 +186,12 @@ def main() -> None:
     allocate(int(setting("ALLOCATE", "0")))
     time.sleep(float(setting("READY_AFTER", "0")))
     for port in setting("PORTS", "80").split(","):
-        listener = socket.create_server(("0.0.0.0", int(port)), backlog=1024)
+        listener = listening(int(port))
         server.since = time.monotonic()
         listeners.append(listener)
         threading.Thread(target=server.serve, args=(listener,), daemon=True).start()
     for port in filter(None, setting("UDP_PORTS").split(",")):
-        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        bound.bind(("0.0.0.0", int(port)))
+        bound = bound_to(int(port), socket.SOCK_DGRAM)
         threading.Thread(target=server.serve_datagrams, args=(bound,), daemon=True).start()
     say(f"{HOSTNAME} listens on {setting('PORTS', '80')} as version {setting('VERSION')}")
     while not ended.wait(3600):

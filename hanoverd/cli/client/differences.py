@@ -127,12 +127,13 @@ def with_published(
     routes = list(live)
     wanted: list[PortRequest] = []
     for request in following:
-        route = next((one for one in routes if _serves(one, request)), None)
-        if route is None:
-            wanted.append(request)
+        serving = [one for one in routes if _serves(one, request)]
+        if serving:
+            # One for each address of the request.
+            routes = [one for one in routes if one not in serving or one["host_port"] != serving[0]["host_port"]]
         else:
-            routes.remove(route)
-    gone = (f"{one['host_ip']}:{one['host_port']}:{one['container_port']}/{_protocol(one)}" for one in routes)
+            wanted.append(request)
+    gone = (f"{_host(one)}:{one['container_port']}/{_protocol(one)}" for one in routes)
     return (
         *others,
         *(Difference(PORTS, one.removesuffix("/tcp")) for one in gone),
@@ -142,10 +143,15 @@ def with_published(
 
 def _serves(route: Mapping[str, Any], request: PortRequest) -> bool:
     return (
-        route["host_ip"] == str(request.address)
+        route["host_ip"] in map(str, request.addresses)
         and (route["container_port"], _protocol(route)) == (request.container.number, request.container.protocol.value)
         and request.accepts(route["host_port"])
     )
+
+
+def _host(route: Mapping[str, Any]) -> str:
+    address = route["host_ip"]
+    return f"[{address}]:{route['host_port']}" if ":" in address else f"{address}:{route['host_port']}"
 
 
 def _protocol(route: Mapping[str, Any]) -> str:

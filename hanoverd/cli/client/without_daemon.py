@@ -20,15 +20,16 @@ from hanoverd.docker.address import engine_address
 from hanoverd.docker.api import choose_api_version
 from hanoverd.docker.blocking_engine import BlockingEngine
 from hanoverd.docker.inspection import addresses_of, generation_of, network_mode_of
-from hanoverd.network.blocking_firewall import commit_changes, read_table
+from hanoverd.network.blocking_firewall import read_table, remove_rules
 from hanoverd.network.iptables import Table, parse_table
 from hanoverd.network.name_lock import is_name_locked, lock_name
-from hanoverd.network.rules import Route, plan_removal, published_ports, routed_version
+from hanoverd.network.route import Route
+from hanoverd.network.rules import published_ports, routed_version
 from hanoverd.runtime.errors import ControlError, HanoverdError, NameTaken, NotFound
 from hanoverd.runtime.sockets import runtime_folder
 from hanoverd.spec.container import APP, ORCHESTRATOR, app_label
 from hanoverd.spec.names import is_kept
-from hanoverd.spec.ports import LOOPBACK
+from hanoverd.spec.ports import LOOPBACK, Family
 from hanoverd.spec.reachability import Reachability
 
 #: The stop timeout of a container that has none of its own, in seconds, as Docker's.
@@ -104,11 +105,8 @@ class Host:
         return removed
 
     def _unroute(self, app: str) -> list[str]:
-        changes = plan_removal(app, read_table(self._environ))
-        if changes is None:
-            return []
-        commit_changes(self._environ, changes)
-        return ["its routes"]
+        removed = [remove_rules(self._environ, app, family) for family in Family]
+        return ["its routes"] if any(removed) else []
 
     def _end(self, listed: Mapping[str, Any]) -> str:
         # In a thread of its own.

@@ -19,6 +19,7 @@ from hanoverd.network.iptables import (
     parse_table,
 )
 from hanoverd.network.rules import PortRule
+from hanoverd.spec.ports import Family
 
 #: As iptables-save -c prints several tables.
 SAVED = """\
@@ -107,7 +108,7 @@ def test_a_number_of_thousands_of_digits_is_no_error() -> None:
     digits = "9" * 5000
     text = f"*nat\n[{digits}:1] -A X -j Y\n-A X -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1:{digits}\n"
     [rule] = parse_table(text).rules
-    read = PortRule.parse(rule)
+    read = PortRule.parse(rule, Family.IPV4)
     assert read is not None
     assert read.container is None
 

@@ -11,36 +11,34 @@ from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
 from hanoverd.network.port_memory import PortMemory
-from hanoverd.spec.ports import HIGHEST_PORT, ContainerPort, PortRequest, Protocol, PublishedPort
+from hanoverd.spec.ports import ANY_IPV4, HIGHEST_PORT, ContainerPort, HostPort, Protocol, PublishedPort
 from tests.unit.deploy.dummies import ids
 
-REQUESTS = st.builds(
-    PortRequest,
-    st.builds(ContainerPort, st.integers(1, HIGHEST_PORT), st.sampled_from(Protocol)),
-    st.sampled_from([None, range(8000, 8001), range(8000, 8011)]),
-    st.ip_addresses(v=4),
-)
+WEB = PublishedPort(HostPort(ANY_IPV4, 32768), ContainerPort(80))
 
 
-@given(st.lists(st.tuples(REQUESTS, st.integers(1, HIGHEST_PORT)), max_size=5))
-def test_what_was_picked_is_read_back_and_what_the_user_chose_is_not_saved(
-    picks: list[tuple[PortRequest, int]],
-) -> None:
+@st.composite
+def published_ports(draw: st.DrawFn) -> PublishedPort:
+    container = ContainerPort(draw(st.integers(1, HIGHEST_PORT)), draw(st.sampled_from(Protocol)))
+    number = draw(st.integers(1, HIGHEST_PORT))
+    return PublishedPort(HostPort(draw(st.ip_addresses()), number, container.protocol), container)
+
+
+@given(st.lists(published_ports(), max_size=5))
+def test_what_was_picked_is_read_back(picked: list[PublishedPort]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         memory = PortMemory(Path(folder, "state", "app.ports"))
-        published = [request.published_at(number) for request, number in picks]
-        memory.save([request for request, _ in picks], published)
-        expected = [port for (request, _), port in zip(picks, published, strict=True) if not request.only_host_port]
-        assert memory.read() == expected
+        memory.save(picked)
+        assert memory.read() == picked
 
 
 def test_without_ports_to_pick_there_is_no_file(tmp_path: Path) -> None:
     path = tmp_path / "app.ports"
-    memory, request = PortMemory(path), PortRequest(ContainerPort(80))
-    memory.save([request], [request.published_at(32768)])
+    memory = PortMemory(path)
+    memory.save([WEB])
     assert path.read_text() == "0.0.0.0 32768 80/tcp\n"
-    memory.save([], [])
-    memory.save([], [])
+    memory.save([])
+    memory.save([])
     assert (path.exists(), memory.read()) == (False, [])
 
 
@@ -66,8 +64,8 @@ def test_any_content_can_be_read(content: bytes) -> None:
 
 def test_a_folder_that_cannot_be_used_is_logged_and_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    memory, request = PortMemory(tmp_path / "file" / "app.ports"), PortRequest(ContainerPort(80))
+    memory = PortMemory(tmp_path / "file" / "app.ports")
     with capturedLogs() as logged:
-        memory.save([request], [request.published_at(32768)])
+        memory.save([WEB])
         assert memory.read() == []
     assert ids(logged) == ["ports_not_remembered"] * 2

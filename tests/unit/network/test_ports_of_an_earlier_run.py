@@ -8,7 +8,8 @@ from ipaddress import IPv4Address
 
 from hanoverd.network.host_ports import hold_ports, release_ports
 from hanoverd.network.iptables import parse_table
-from hanoverd.network.rules import Route, plan_routes, published_ports
+from hanoverd.network.route import Route
+from hanoverd.network.rules import plan_routes, published_ports
 from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PortRequest, PublishedPort
 
 #: An address that no other process uses: tests run in several at once.

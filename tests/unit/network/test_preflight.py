@@ -9,7 +9,8 @@ import pytest
 
 from hanoverd.network.iptables import parse_table
 from hanoverd.network.preflight import check_claims, check_firewall
-from hanoverd.network.rules import Route, plan_routes, published_ports
+from hanoverd.network.route import Route
+from hanoverd.network.rules import plan_routes, published_ports
 from hanoverd.runtime.errors import FirewallError, PortTaken, ProgramMissing
 from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PublishedPort
 from tests.fakes.firewall import FakeFirewall

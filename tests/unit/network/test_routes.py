@@ -16,8 +16,8 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
+from hanoverd.network.route import Route
 from hanoverd.network.routes import Flip, Routes
-from hanoverd.network.rules import Route
 from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.runtime.cancellation import Outcome
 from hanoverd.runtime.errors import FirewallError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 
 from hanoverd.network.chains import LONGEST_CHAIN_NAME, chains_of
 from hanoverd.network.iptables import Table, parse_table
+from hanoverd.network.route import Route
 from hanoverd.network.rules import (
     Claim,
-    Route,
     claims,
     find_problem,
     plan_nothing,
     plan_removal,
     plan_routes,
     published_ports,
+    routed_version,
 )
-from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, ContainerPort, HostPort, PublishedPort
+from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, LOOPBACK_IPV6, ContainerPort, Family, HostPort, PublishedPort
 
 DOCKER = """\
 *nat
@@ -40,12 +41,14 @@ ADMIN = Route(
 
 JUMP_IN = "-A PREROUTING -m addrtype --dst-type LOCAL -j HANOVERD-web-IN"
 JUMP_OUT = "-A OUTPUT -m addrtype --dst-type LOCAL -j HANOVERD-web-OUT"
+JUMP_SRC = "-A POSTROUTING -m conntrack --ctstate DNAT -j HANOVERD-web-SRC"
 
 
 def after(*jumps: str) -> Table:
     """What iptables-save shows with ``jumps`` in place ahead of Docker's."""
-    chains = ":HANOVERD-web-IN - [0:0]\n:HANOVERD-web-OUT - [0:0]\n"
-    return parse_table(DOCKER.replace("-A PREROUTING", chains + "\n".join(jumps) + "\n-A PREROUTING", 1))
+    chains = "".join(f":HANOVERD-web-{name} - [0:0]\n" for name in ("IN", "OUT", "SRC"))
+    rules = "\n".join([*jumps, JUMP_SRC])
+    return parse_table(DOCKER.replace("-A PREROUTING", f"{chains}{rules}\n-A PREROUTING", 1))
 
 
 def test_the_first_flip_makes_the_chains_the_rules_and_the_jumps_in_one_commit() -> None:
@@ -53,18 +56,46 @@ def test_the_first_flip_makes_the_chains_the_rules_and_the_jumps_in_one_commit()
         "*nat",
         ":HANOVERD-web-IN - [0:0]",
         ":HANOVERD-web-OUT - [0:0]",
+        ":HANOVERD-web-SRC - [0:0]",
         '-A HANOVERD-web-IN -p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0"'
         " -j DNAT --to-destination 172.17.0.3:80",
-        '-A HANOVERD-web-OUT -p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0"'
-        " -j REDIRECT --to-ports 49153",
         '-A HANOVERD-web-IN -d 10.0.0.1/32 -p tcp -m tcp --dport 8443 -m comment --comment "hanoverd: web-0"'
         " -j DNAT --to-destination 172.17.0.3:443",
+        '-A HANOVERD-web-OUT -p tcp -m tcp --dport 8080 -m comment --comment "hanoverd: web-0"'
+        " -j REDIRECT --to-ports 49153",
         '-A HANOVERD-web-OUT -d 10.0.0.1/32 -p tcp -m tcp --dport 8443 -m comment --comment "hanoverd: web-0"'
         " -j REDIRECT --to-ports 49154",
         "-I PREROUTING 1 -m addrtype --dst-type LOCAL -j HANOVERD-web-IN",
         "-I OUTPUT 1 -m addrtype --dst-type LOCAL -j HANOVERD-web-OUT",
+        "-I POSTROUTING 1 -m conntrack --ctstate DNAT -j HANOVERD-web-SRC",
         "COMMIT",
     ]
+
+
+def test_a_container_in_the_network_of_the_app_gets_its_answers_back_through_the_host() -> None:
+    routes = [replace(route, network="172.17.0.0/16") for route in (WEB, ADMIN)]
+    rules = [
+        rule for rule in plan_routes("web", "web-0", routes).splitlines() if rule.startswith("-A HANOVERD-web-SRC")
+    ]
+    assert rules == [
+        "-A HANOVERD-web-SRC -s 172.17.0.0/16 -d 172.17.0.3/32 -m conntrack --ctstate DNAT"
+        ' -m comment --comment "hanoverd: web-0" -j MASQUERADE'
+    ]
+
+
+def test_the_rules_of_ipv6_name_its_addresses_as_ip6tables_prints_them() -> None:
+    host = HostPort(IPv6Address("fd00::1"), 8080)
+    route = Route(PublishedPort(host, ContainerPort(80)), "fd00:1::2", HostPort(LOOPBACK_IPV6, 32768), "fd00:1::/64")
+    rules = [rule for rule in plan_routes("web", "web-0", [route]).splitlines() if rule.startswith("-A")]
+    comment = '-m comment --comment "hanoverd: web-0"'
+    assert rules == [
+        f"-A HANOVERD-web-IN -d fd00::1/128 -p tcp -m tcp --dport 8080 {comment} -j DNAT --to-destination [fd00:1::2]:80",
+        f"-A HANOVERD-web-OUT -d fd00::1/128 -p tcp -m tcp --dport 8080 {comment} -j REDIRECT --to-ports 32768",
+        f"-A HANOVERD-web-SRC -s fd00:1::/64 -d fd00:1::2/128 -m conntrack --ctstate DNAT {comment} -j MASQUERADE",
+    ]
+    table = parse_table("\n".join(["*nat", *rules]), family=Family.IPV6)
+    assert published_ports("web", table) == [route.port]
+    assert routed_version("web", table) == ("web-0", "fd00:1::2")
 
 
 def test_without_a_proxy_local_clients_go_straight_to_the_container_too() -> None:
@@ -134,11 +165,14 @@ def test_removal_takes_out_jumps_and_chains_and_nothing_else() -> None:
         "*nat",
         ":HANOVERD-web-IN - [0:0]",
         ":HANOVERD-web-OUT - [0:0]",
+        ":HANOVERD-web-SRC - [0:0]",
         JUMP_IN.replace("-A", "-D", 1),
         JUMP_IN.replace("-A", "-D", 1),
         JUMP_OUT.replace("-A", "-D", 1),
+        JUMP_SRC.replace("-A", "-D", 1),
         "-X HANOVERD-web-IN",
         "-X HANOVERD-web-OUT",
+        "-X HANOVERD-web-SRC",
         "COMMIT",
     ]
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from hanoverd.network.chains import PREFIX, chains_of
 from hanoverd.network.iptables import Table, parse_table
+from hanoverd.network.route import Route
 from hanoverd.network.rules import (
     Claim,
-    Route,
     RoutedVersion,
     claims,
     find_problem,
@@ -82,12 +82,12 @@ def tables(draw: st.DrawFn) -> Chains:
     chains: Chains = {name: draw(st.lists(FOREIGN_RULES, max_size=3)) for name in fake.BUILT_IN}
     for name in ("DOCKER", "ELSEWHERE", chains_of(OTHER).incoming):
         chains[name] = draw(st.lists(FOREIGN_RULES, max_size=2))
-    for hook, chain in OWN.hooks:
+    for jump in OWN.jumps:
         if draw(st.booleans()):
-            chains[chain] = draw(st.lists(OWN_RULES, max_size=2))
+            chains[jump.chain] = draw(st.lists(OWN_RULES, max_size=2))
             for _ in range(draw(st.integers(0, 2))):
-                place = draw(st.integers(0, len(chains[hook])))
-                chains[hook].insert(place, f"-m addrtype --dst-type LOCAL -j {chain}")
+                place = draw(st.integers(0, len(chains[jump.hook])))
+                chains[jump.hook].insert(place, " ".join(jump.options))
     return chains
 
 
@@ -106,11 +106,9 @@ def apply(chains: Chains, commit: str) -> Chains:
 
 def foreign(chains: Chains) -> Chains:
     """All that is not the app's: other chains, without the jumps to the app's."""
-    own = {OWN.incoming, OWN.local}
+    jumps = {" ".join(jump.options) for jump in OWN.jumps}
     return {
-        name: [rule for rule in rules if not any(rule.endswith(f"LOCAL -j {chain}") for chain in own)]
-        for name, rules in chains.items()
-        if name not in own
+        name: [rule for rule in rules if rule not in jumps] for name, rules in chains.items() if name not in OWN.names
     }
 
 
@@ -121,11 +119,12 @@ def test_after_the_commit_the_rules_are_right_and_all_others_as_before(
     after = apply(chains, plan_routes(APP, version, routes, parsed(chains)))
     assert find_problem(APP, version, routes, parsed(after)) is None
     assert foreign(after) == foreign(chains)
-    for hook, chain in OWN.hooks:
-        targets = [rule.target for rule in parsed(after).rules_of(hook)]
-        assert targets.count(chain) == 1
-        assert all(target.startswith(PREFIX) for target in targets[: targets.index(chain)])
-        assert len(after[chain]) == len(routes)
+    for jump in OWN.jumps:
+        targets = [rule.target for rule in parsed(after).rules_of(jump.hook)]
+        assert targets.count(jump.chain) == 1
+        assert not jump.is_first or all(target.startswith(PREFIX) for target in targets[: targets.index(jump.chain)])
+    networks = {(route.address, route.network) for route in routes if route.network}
+    assert [len(after[chain]) for chain in OWN.names] == [len(routes), len(routes), len(networks)]
 
 
 @given(tables(), VERSIONS, ROUTES)
@@ -205,7 +204,7 @@ def test_any_rule_that_was_changed_is_found_and_repaired(
     version: str, routes: Sequence[Route], tamper: Callable[[str], str], data: st.DataObject
 ) -> None:
     right = apply(empty(), plan_routes(APP, version, routes, parsed(empty())))
-    chain = data.draw(st.sampled_from([OWN.incoming, OWN.local, *(hook for hook, _ in OWN.hooks)]))
+    chain = data.draw(st.sampled_from([OWN.incoming, OWN.local, *(jump.hook for jump in OWN.jumps)]))
     place = data.draw(st.integers(0, len(right[chain]) - 1))
     wrong = {name: list(rules) for name, rules in right.items()}
     wrong[chain][place] = tamper(right[chain][place])

@@ -12,7 +12,7 @@ from twisted.internet import reactor
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
 
-from hanoverd.network.rules import Route
+from hanoverd.network.route import Route
 from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, Protocol, PublishedPort

@@ -10,6 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hanoverd.spec.ports import (
+    ANY_IPV4,
+    ANY_IPV6,
     HIGHEST_PORT,
     ContainerPort,
     Family,
@@ -44,7 +46,7 @@ def one(port: int) -> range:
         ("10.1.2.3:9000:7000", [PortRequest(WEB, one(9000), ADDRESS)]),
         ("[10.1.2.3]:9000:7000", [PortRequest(WEB, one(9000), ADDRESS)]),
         ("10.1.2.3::7000", [PortRequest(WEB, None, ADDRESS)]),
-        ("0.0.0.0:9000:7000", [PortRequest(WEB, one(9000))]),
+        ("0.0.0.0:9000:7000", [PortRequest(WEB, one(9000), ANY_IPV4)]),
         ("9000-9001:7000-7001", [PortRequest(WEB, one(9000)), PortRequest(NEXT, one(9001))]),
         ("7000-7001", [PortRequest(WEB), PortRequest(NEXT)]),
         ("9000-9005:7000", [PortRequest(WEB, range(9000, 9006))]),
@@ -99,7 +101,7 @@ def test_what_cannot_be_published_is_refused_in_dockers_words(text: str, message
         ("9000:0", "invalid containerPort: 0 (no server can be reached on port 0)"),
         (
             "[fe80::1]:9000:7000",
-            "only IPv4 can be published yet, and fe80::1 is IPv6: use an IPv4 address, or none",
+            "fe80::1 is a link-local address, which is valid on one network interface only: publish the port at [::]",
         ),
     ],
 )
@@ -204,8 +206,9 @@ def test_a_request_accepts_the_ports_that_it_names_and_is_published_at_one_of_th
 ) -> None:
     assert request.accepts(number) == (request.numbers is None or number in request.numbers)
     published = request.published_at(number)
-    assert (published.container, published.host) == (request.container, HostPort(request.address, number))
-    assert request.only_host_port in (None, request.published_at(request.numbers[0]).host if request.numbers else None)
+    addresses = [ANY_IPV4, ANY_IPV6] if request.address is None else [request.address]
+    assert [port.host for port in published] == [HostPort(address, number) for address in addresses]
+    assert {port.container for port in published} == {request.container}
 
 
 def test_host_ports_are_printed_as_addresses_are() -> None:
@@ -222,4 +225,4 @@ def test_every_port_of_a_host_can_be_published_at_once() -> None:
 
 def test_only_a_request_without_a_choice_has_a_certain_port() -> None:
     requests = [one for text in ("80", "9000-9005:80", "10.0.0.1:53:5353/udp") for one in parse_publish(text)]
-    assert certain_ports(requests) == [requests[-1].published_at(53)]
+    assert certain_ports(requests) == [*requests[-1].published_at(53)]

@@ -1,0 +1,44 @@
+"""Where a published port leads to. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hanoverd.spec.ports import HostPort, Protocol, PublishedPort
+
+
+@dataclass(frozen=True)
+class Route:
+    """A published port, and the container that its connections go to.
+
+    The container is reached at ``address`` through the bridge, and at ``proxy`` through the engine's proxy; None where
+    the engine has no proxy.  ``network`` are the addresses of the container's network, such as ``172.17.0.0/16``; empty
+    where they are not known.  ``is_relayed``: no rule leads there, hanoverd relays the connections itself.
+    """
+
+    port: PublishedPort
+    address: str
+    proxy: HostPort | None
+    network: str = ""
+    is_relayed: bool = False
+
+    def __str__(self) -> str:
+        """For people: ``0.0.0.0:8080 -> 172.17.0.2:80``, and ``0.0.0.0:53/udp -> 172.17.0.2:53``."""
+        protocol = self.port.host.protocol
+        return f"{self.port.host}{'' if protocol is Protocol.TCP else f'/{protocol}'} -> {self.destination}"
+
+    @property
+    def destination(self) -> str:
+        """Where the container answers: ``172.17.0.2:80``, and ``[fd00::2]:80`` for IPv6."""
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{address}:{self.port.container.number}"
+
+    def json(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "host_ip": str(self.port.host.address),
+            "host_port": self.port.host.number,
+            "container_ip": self.address,
+            "container_port": self.port.container.number,
+            "protocol": str(self.port.host.protocol),
+        }
