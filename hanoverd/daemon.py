@@ -29,7 +29,7 @@ from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
 from hanoverd.images.wiring import ObtainReactor, make_pool, make_source_context
 from hanoverd.logs.recent import RecentLog
-from hanoverd.network.host_ports import HeldPort, hold_ports, release_ports
+from hanoverd.network.host_ports import HeldPort, hold_ports, relay_sockets, release_ports
 from hanoverd.network.iptables import Table
 from hanoverd.network.name_lock import lock_name
 from hanoverd.network.port_memory import PortMemory
@@ -224,6 +224,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             Hooks(reactor, environ, spec.notifications),
             pause_file_of(folder, spec.name),
             number_file_of(state_folder(environ, os.geteuid()), spec.name),
+            relay_sockets(held),
         )
         hookbot = _hookbot_trigger(spec, reactor, source, app)
         # The last one that can fail, because it would have to be closed again.

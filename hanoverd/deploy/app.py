@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -30,13 +31,15 @@ from hanoverd.docker.engine import Engine
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.reconciler import Reconciler
+from hanoverd.network.relay import Relays
+from hanoverd.network.relay_connection import RelayReactor
 from hanoverd.network.routes import Routes
 from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.differences import Difference
-from hanoverd.spec.ports import PublishedPort
+from hanoverd.spec.ports import HostPort, PublishedPort
 from hanoverd.spec.retention import KEEP
 from hanoverd.versions.checks import Checks
 from hanoverd.versions.connect_race import ConnectReactor
@@ -45,7 +48,7 @@ from hanoverd.versions.version import Running
 from hanoverd.versions.versions import Versions
 
 
-class AppReactor(ProcessReactor, ConnectReactor):
+class AppReactor(ProcessReactor, ConnectReactor, RelayReactor):
     """The interfaces of a reactor that an app needs."""
 
 
@@ -66,6 +69,7 @@ class App:
         hooks: Hooks,
         pause_file: Path,
         number_file: Path,
+        sockets: Mapping[HostPort, socket.socket],
         limits: TimeLimits = DEFAULT_LIMITS,
     ) -> None:
         paused, numbers = PauseFile(pause_file), VersionNumbers(number_file)
@@ -78,11 +82,18 @@ class App:
         self.versions = versions = Versions(
             reactor, engine, Checks(reactor, engine, spec.health), spec.name, options, limits.last_output, spec.streams
         )
-        versions.on_exit = lambda number, code: send(Exited(number, code))
+        self._relays = relays = Relays(reactor, sockets)
+
+        def exited(number: int, code: int) -> None:
+            # The kernel does not tell the relay's silent connections that the container is gone.
+            relays.close(versions.container(number).name)
+            send(Exited(number, code))
+
+        versions.on_exit = exited
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
         firewall, flows = Firewall(reactor, environ, spec.name), UdpFlows(reactor, environ, ports)
         self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=flows.has_ports)
-        self.routes = routes = Routes(firewall, ports, flows, conntrack, spec.container.reachability)
+        self.routes = routes = Routes(firewall, ports, flows, conntrack, relays, spec.container.reachability)
         if spec.cidfile:
             routes.on_live = CidFile(Path(spec.cidfile), spec.name).follow
         self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)
@@ -150,6 +161,7 @@ class App:
         await self._hooks.close()
         await self.versions.stop_monitoring_all()
         await self.reconciler.stop()
+        self._relays.stop()
 
     async def next_differences(self, live: Running) -> tuple[Difference, ...]:
         """Return what the next handover would change about ``live``; see ``preview.next_differences``."""

@@ -6,6 +6,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from hanoverd.spec.ports import Family
+
 #: The names of all chains of hanoverd start with this, so that other tools can leave them alone.
 PREFIX = "HANOVERD-"
 
@@ -38,6 +40,9 @@ class Jump:
 #: Only packets to an address of this host, and not the packets that it forwards.
 _TO_THIS_HOST = "-m addrtype --dst-type LOCAL"
 
+#: Packets from a link-local address are not forwarded (RFC 4291, section 2.5.6): hanoverd relays these clients.
+_NOT_LINK_LOCAL = "! -s fe80::/10"
+
 #: Only connections whose destination a rule has replaced.
 _REDIRECTED = "-m conntrack --ctstate DNAT"
 
@@ -58,14 +63,14 @@ class Chains:
         """All of them."""
         return self.incoming, self.local, self.source
 
-    @property
-    def jumps(self) -> tuple[Jump, ...]:
-        """The rules that jump to them."""
+    def jumps(self, family: Family) -> tuple[Jump, ...]:
+        """Return the rules that jump to them."""
+        to_this_host = f"{_NOT_LINK_LOCAL} {_TO_THIS_HOST}" if family is Family.IPV6 else _TO_THIS_HOST
         return (
             # What arrives from elsewhere, before the kernel decides where it goes.
-            Jump("PREROUTING", self.incoming, _TO_THIS_HOST),
+            Jump("PREROUTING", self.incoming, to_this_host),
             # What programs on this host send.
-            Jump("OUTPUT", self.local, _TO_THIS_HOST),
+            Jump("OUTPUT", self.local, to_this_host),
             # What leaves, after the kernel has decided where it goes.  Other rules may stand before it: whichever of them
             # replaces the source of a connection, the answers come back through this host.
             Jump("POSTROUTING", self.source, _REDIRECTED, is_first=False),

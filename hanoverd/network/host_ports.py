@@ -65,6 +65,15 @@ def hold_ports(
     return [port for index in range(len(requests)) for port in held[index]]
 
 
+def relay_sockets(held: Sequence[HeldPort]) -> dict[HostPort, socket.socket]:
+    """Return the sockets for clients over IPv6, by their host ports."""
+    return {
+        port.published.host: port.socket
+        for port in held
+        if port.socket is not None and port.published.host.family is Family.IPV6
+    }
+
+
 def release_ports(held: Sequence[HeldPort]) -> None:
     """Close the sockets; idempotent."""
     for port in held:
@@ -147,6 +156,7 @@ def _bind_once(host: HostPort, *, reuse: bool) -> socket.socket:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         bound.bind((str(host.address), host.number))
+        bound.setblocking(False)  # noqa: FBT003  # as Python has it
         # Or another program with the option could listen on the port too.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError:

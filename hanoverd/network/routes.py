@@ -14,6 +14,8 @@ from hanoverd.network.bridge import PROC, can_reach_from_loopback
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.port_owners import CLOSE, LISTEN, sockets_on
+from hanoverd.network.relay import Relays
+from hanoverd.network.relay_target import Target
 from hanoverd.network.route import Route
 from hanoverd.network.rules import RoutedVersion
 from hanoverd.network.udp_flows import UdpFlows
@@ -41,6 +43,15 @@ class Live:
         """The version's number."""
         return self.running.number
 
+    @property
+    def targets(self) -> dict[HostPort, Target]:
+        """Where clients over IPv6 are relayed to, by the host port: all those that no rule leads to the container."""
+        return {
+            route.port.host: Target(route.address, route.port.container.number, self.running.name)
+            for route in self.routes
+            if route.port.host.family is Family.IPV6
+        }
+
 
 @dataclass(frozen=True)
 class Flip:
@@ -62,6 +73,7 @@ class Routes:
         ports: Sequence[PublishedPort],
         flows: UdpFlows,
         conntrack: Conntrack,
+        relays: Relays,
         reachability: Reachability = Reachability.ROUTED,
     ) -> None:
         self._firewall = firewall
@@ -70,6 +82,7 @@ class Routes:
         #: The UDP flows to the ports.
         self.flows = flows
         self._conntrack = conntrack
+        self._relays = relays
         self._lock = DeferredLock()
         #: The versions that are routed to; empty without routes.
         self.live: tuple[Live, ...] = ()
@@ -103,6 +116,7 @@ class Routes:
                 return None
             live = Live(ready.running, tuple(self._routes_to(ready.running)))
             await self._firewall.route(ready.name, [route for route in live.routes if not route.is_relayed])
+            self._relays.set_live(live.targets)
             self.flows.set_live(ready.running, live.routes)
             flip = Flip(live, self.live)
             self._set_live(live)
@@ -127,6 +141,7 @@ class Routes:
         async def unroute() -> None:
             if number is None or number in {live.number for live in self.live}:
                 self.live = ()
+                self._relays.set_live({})
                 self.flows.set_live(None)
                 self.on_live(self.live)
                 await self._firewall.clear()
@@ -136,6 +151,7 @@ class Routes:
     def adopt(self, running: Running) -> Live:
         """Take ``running`` as live, because the rules of an earlier run route to it; they are not changed."""
         live = Live(running, tuple(self._routes_to(running)))
+        self._relays.set_live(live.targets)
         self.flows.set_live(running, live.routes if self.has_ports_of(running) else ())
         self._set_live(live)
         return live

@@ -108,7 +108,7 @@ def plan_routes(app: str, version: str, routes: Sequence[Route], table: Table | 
     changes = [declare(chain) for chain in wanted]
     changes += [append(chain, options) for chain, rules in wanted.items() for options in rules]
     if table is not None:
-        for jump in chains_of(app).jumps:
+        for jump in chains_of(app).jumps(table.family):
             if _jump_problem(table, jump) is not None:
                 changes += [delete(rule) for rule in _rules_of(table, jump)]
                 changes.append(insert_first(jump.hook, jump.options))
@@ -117,7 +117,7 @@ def plan_routes(app: str, version: str, routes: Sequence[Route], table: Table | 
 
 def plan_removal(app: str, table: Table) -> str | None:
     """Return the commit after which nothing of the app is left, None if nothing is there."""
-    present = [jump for jump in chains_of(app).jumps if jump.chain in table.chains]
+    present = [jump for jump in chains_of(app).jumps(table.family) if jump.chain in table.chains]
     if not present:
         return None
     # A chain is deleted last: the kernel refuses that while it has rules, or any jumps to it.
@@ -145,7 +145,7 @@ def find_problem(app: str, version: str, routes: Sequence[Route], table: Table) 
             return f"the chain {chain} is gone"
         if not _are(table.rules_of(chain), rules):
             return f"the rules in the chain {chain} were changed"
-    problems = (_jump_problem(table, jump) for jump in chains_of(app).jumps)
+    problems = (_jump_problem(table, jump) for jump in chains_of(app).jumps(table.family))
     return next((problem for problem in problems if problem is not None), None)
 
 

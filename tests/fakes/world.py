@@ -219,6 +219,7 @@ class Daemon:
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, spec.notifications),
             world.folder / "paused",
             world.number_file,
+            {},
             limits or world.limits,
         )
         self.orchestrator = self.app.orchestrator

@@ -42,7 +42,7 @@ class Parts:
         self.firewall = DummyFirewall(self.events)
         firewall: Any = self.firewall
         flows: Any = DummyFlows()
-        self.routes = Routes(firewall, [], flows, flows)
+        self.routes = Routes(firewall, [], flows, flows, flows)
 
     def flip(self, number: int, *, may: bool = True) -> Result:
         def may_go_live() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ from hanoverd.network.flows import (
     parse_flows,
     stale_filters,
 )
-from hanoverd.spec.ports import ANY_IPV4, HostPort, Protocol
+from hanoverd.spec.ports import ANY_IPV4, ANY_IPV6, HostPort, Protocol
 
 #: As conntrack v1.4.7 prints them.
 LISTING = """\
@@ -127,5 +127,22 @@ Main:
      |-- 127.255.255.255
         /32 link BROADCAST
 """
-    assert local_networks(text * 2) == [IPv4Network("10.0.0.1/32"), IPv4Network("127.0.0.0/8")]
-    assert local_networks("") == []
+    addresses = (
+        "00000000000000000000000000000001 01 80 10 80       lo\nfd000203000000000000000000000001 07 40 00 80     lab0\n"
+    )
+    ipv4 = [IPv4Network("10.0.0.1/32"), IPv4Network("127.0.0.0/8")]
+    assert local_networks(text * 2, addresses) == [*ipv4, IPv6Network("::1"), IPv6Network("fd00:203::1")]
+    assert local_networks(text, "") == ipv4
+    assert local_networks("", "") == []
+
+
+def test_flows_over_ipv6_are_told_apart_as_those_over_ipv4_are() -> None:
+    client, host, old, new = "fd00:203::2", "fd00:203::1", Endpoint("fd00:30::2", 80), Endpoint("fd00:30::3", 80)
+    listing = "".join(
+        f"udp      17 29 src={client} dst={host} sport={port} dport=53 src={one.address} dst={client} sport=80 dport={port} use=1\n"
+        for port, one in ((4000, old), (4001, new))
+    )
+    ports, local = [HostPort(ANY_IPV4, 53, Protocol.UDP), HostPort(ANY_IPV6, 53, Protocol.UDP)], [IPv6Network(host)]
+    deleted = ("--orig-dst", host, "--orig-port-dst", "53", "--reply-src", "fd00:30::2", "--reply-port-src", "80")
+    assert stale_filters(parse_flows(listing), ports, local, [new]) == [deleted]
+    assert stale_filters(parse_flows(listing), ports[:1], local, [new]) == []

@@ -16,6 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
+from hanoverd.network.relay import Relays
 from hanoverd.network.route import Route
 from hanoverd.network.routes import Flip, Routes
 from hanoverd.network.udp_flows import UdpFlows
@@ -132,7 +133,9 @@ class RoutesTests(TestCase):
         ports = [PublishedPort(HostPort(ANY_IPV4, port), ContainerPort(to)) for port, to in ((8080, 80), (8443, 443))]
         self.firewall = Firewall(REACTOR, self.fake.environ, "app")
         conntrack = Conntrack(REACTOR, self.fake.environ)
-        self.routes = Routes(self.firewall, ports, UdpFlows(REACTOR, self.fake.environ, ports), conntrack)
+        self.routes = Routes(
+            self.firewall, ports, UdpFlows(REACTOR, self.fake.environ, ports), conntrack, Relays(REACTOR, {})
+        )
 
     def destinations(self) -> list[str]:
         """The destinations of the rules for clients elsewhere."""

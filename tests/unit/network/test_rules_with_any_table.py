@@ -22,7 +22,16 @@ from hanoverd.network.rules import (
     published_ports,
     routed_version,
 )
-from hanoverd.spec.ports import ANY_IPV4, HIGHEST_PORT, LOOPBACK, ContainerPort, HostPort, Protocol, PublishedPort
+from hanoverd.spec.ports import (
+    ANY_IPV4,
+    HIGHEST_PORT,
+    LOOPBACK,
+    ContainerPort,
+    Family,
+    HostPort,
+    Protocol,
+    PublishedPort,
+)
 from tests.fakes import table as fake
 
 APP, OTHER = "web", "api"
@@ -82,7 +91,7 @@ def tables(draw: st.DrawFn) -> Chains:
     chains: Chains = {name: draw(st.lists(FOREIGN_RULES, max_size=3)) for name in fake.BUILT_IN}
     for name in ("DOCKER", "ELSEWHERE", chains_of(OTHER).incoming):
         chains[name] = draw(st.lists(FOREIGN_RULES, max_size=2))
-    for jump in OWN.jumps:
+    for jump in OWN.jumps(Family.IPV4):
         if draw(st.booleans()):
             chains[jump.chain] = draw(st.lists(OWN_RULES, max_size=2))
             for _ in range(draw(st.integers(0, 2))):
@@ -106,7 +115,7 @@ def apply(chains: Chains, commit: str) -> Chains:
 
 def foreign(chains: Chains) -> Chains:
     """All that is not the app's: other chains, without the jumps to the app's."""
-    jumps = {" ".join(jump.options) for jump in OWN.jumps}
+    jumps = {" ".join(jump.options) for jump in OWN.jumps(Family.IPV4)}
     return {
         name: [rule for rule in rules if rule not in jumps] for name, rules in chains.items() if name not in OWN.names
     }
@@ -119,7 +128,7 @@ def test_after_the_commit_the_rules_are_right_and_all_others_as_before(
     after = apply(chains, plan_routes(APP, version, routes, parsed(chains)))
     assert find_problem(APP, version, routes, parsed(after)) is None
     assert foreign(after) == foreign(chains)
-    for jump in OWN.jumps:
+    for jump in OWN.jumps(Family.IPV4):
         targets = [rule.target for rule in parsed(after).rules_of(jump.hook)]
         assert targets.count(jump.chain) == 1
         assert not jump.is_first or all(target.startswith(PREFIX) for target in targets[: targets.index(jump.chain)])
@@ -204,7 +213,7 @@ def test_any_rule_that_was_changed_is_found_and_repaired(
     version: str, routes: Sequence[Route], tamper: Callable[[str], str], data: st.DataObject
 ) -> None:
     right = apply(empty(), plan_routes(APP, version, routes, parsed(empty())))
-    chain = data.draw(st.sampled_from([OWN.incoming, OWN.local, *(jump.hook for jump in OWN.jumps)]))
+    chain = data.draw(st.sampled_from([OWN.incoming, OWN.local, *(jump.hook for jump in OWN.jumps(Family.IPV4))]))
     place = data.draw(st.integers(0, len(right[chain]) - 1))
     wrong = {name: list(rules) for name, rules in right.items()}
     wrong[chain][place] = tamper(right[chain][place])

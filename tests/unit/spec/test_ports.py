@@ -16,6 +16,7 @@ from hanoverd.spec.ports import (
     ContainerPort,
     Family,
     HostPort,
+    IPAddress,
     PortRequest,
     Protocol,
     certain_ports,
@@ -206,7 +207,7 @@ def test_a_request_accepts_the_ports_that_it_names_and_is_published_at_one_of_th
 ) -> None:
     assert request.accepts(number) == (request.numbers is None or number in request.numbers)
     published = request.published_at(number)
-    addresses = [ANY_IPV4, ANY_IPV6] if request.address is None else [request.address]
+    addresses: list[IPAddress] = [ANY_IPV4, ANY_IPV6] if request.address is None else [request.address]
     assert [port.host for port in published] == [HostPort(address, number) for address in addresses]
     assert {port.container for port in published} == {request.container}
 
