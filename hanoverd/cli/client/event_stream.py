@@ -63,7 +63,7 @@ def _draw(status: Mapping[str, Any]) -> None:
 
 def _events(daemon: Daemon, query: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
     """Yield the data of the events as they come, until the daemon ends; of the fields, the data has all."""
-    for line in daemon.lines(f"/events?{urlencode(query)}"):
+    for line in daemon.lines(f"/events?{urlencode(query)}" if query else "/events"):
         if line.startswith(_DATA):
             yield daemon.parsed(line.removeprefix(_DATA))
 
