@@ -3,12 +3,14 @@
 A host has several addresses, and a client takes an answer only from the one that it had sent to. So a server that is bound
 to all addresses has to ask the kernel for that address, and to answer from it (ipv6(7), IPV6_RECVPKTINFO; ip(7), IP_PKTINFO).
 
-A UDP socket that is bound to a network device that does not exist receives nothing, and stays bound to its port.
+A UDP socket that is bound to a network device that does not exist, or has a filter that accepts nothing, receives nothing and
+stays bound to its port.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import socket
 import struct
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 #: Python 3.11 has no names for them (include/uapi/linux/in.h; include/uapi/asm-generic/socket.h, Linux 5.0).
-_IP_PKTINFO, _SO_BINDTOIFINDEX = 8, 62
+_IP_PKTINFO, _SO_ATTACH_FILTER, _SO_DETACH_FILTER, _SO_BINDTOIFINDEX = 8, 26, 27, 62
 
 #: No network device has the highest index: the kernel counts from 1.
 _NO_DEVICE = 2**31 - 1
@@ -75,17 +77,48 @@ def send(bound: socket.socket, data: memoryview, peer: Peer) -> None:
 
 
 def start_receiving(bound: socket.socket) -> None:
-    """Undo ``stop_receiving``; ``receive`` can be used from then on.  PermissionError without the capability CAP_NET_RAW."""
+    """Undo ``stop_receiving``; ``receive`` can be used from then on.
+
+    PermissionError where another program had bound the socket to a device, without the capability CAP_NET_RAW.
+    """
     if bound.family == socket.AF_INET6:
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:
         bound.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-    bound.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, 0)
+    with contextlib.suppress(FileNotFoundError):  # It has no filter.
+        bound.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+    if bound.getsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX):
+        bound.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, 0)
 
 
 def stop_receiving(bound: socket.socket) -> None:
-    """Have the kernel refuse what clients send, and discard what it has received.  OSError if it is not permitted."""
-    bound.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_DEVICE)
+    """Have the kernel refuse what clients send, and discard what it has received.
+
+    Without the capability CAP_NET_RAW it is not refused, and the clients wait for an answer.
+    """
+    if _can_unbind_from_device():
+        bound.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_DEVICE)
+    else:
+        _discard_all(bound)
     with contextlib.suppress(BlockingIOError):
         for _ in range(_MOST_DISCARDED):
             bound.recv(1)
+
+
+def _can_unbind_from_device() -> bool:
+    """Return whether a socket that is bound to a device can be unbound: anyone may bind it, since Linux 5.7."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_DEVICE)
+            tried.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, 0)
+        except OSError:
+            return False
+    return True
+
+
+def _discard_all(bound: socket.socket) -> None:
+    """Attach a filter that accepts nothing (the kernel's Documentation/networking/filter.rst): it needs no capability."""
+    # struct sock_filter: BPF_RET | BPF_K, with 0 bytes of the datagram; struct sock_fprog: the number of them, and a pointer.
+    accept_nothing = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0), 8)
+    program = struct.pack("HP", 1, ctypes.addressof(accept_nothing))
+    bound.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

@@ -167,8 +167,7 @@ class _Port:
             self._reactor.addReader(self)
         else:
             self._reactor.removeReader(self)
-            with contextlib.suppress(OSError):  # It could not be started either.
-                datagrams.stop_receiving(self._socket)
+            datagrams.stop_receiving(self._socket)
 
     def send(self, data: memoryview, peer: Peer) -> None:
         """Send an answer.  If it cannot be sent it is lost, as a datagram may be."""

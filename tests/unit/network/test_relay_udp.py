@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from ipaddress import ip_address
 
@@ -47,11 +48,13 @@ class UDPRelayTests(RelayCase):
         return (await self.ask_over_udp(client))[0]
 
     def assert_refused(self, host: HostPort) -> None:
+        """Clients are refused; without the capability for that, they get no answer."""
+        is_root = os.geteuid() == 0
         with socket.socket(FAMILY, socket.SOCK_DGRAM) as client:
-            client.settimeout(PATIENCE)
+            client.settimeout(PATIENCE if is_root else 0.1)
             client.connect((LOOPBACK, host.number))
             client.send(b"to nobody")
-            with self.assertRaises(ConnectionRefusedError):
+            with self.assertRaises(ConnectionRefusedError if is_root else TimeoutError):
                 client.recv(1)
 
     async def test_each_client_gets_its_own_answers(self) -> None:
