@@ -65,6 +65,10 @@ class Relays:
         self._tcp.close(version)
         self._udp.close(version)
 
+    def close_flows(self, version: str) -> None:
+        """End the UDP flows of a version: what their clients send next goes to the live one."""
+        self._udp.close(version)
+
     def stop(self) -> None:
         """Refuse clients, reset all connections and end all flows; idempotent."""
         self._tcp.stop()

@@ -173,7 +173,10 @@ def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[l
     """Return the rules of each chain of the app, in groups of words."""
     chains = chains_of(app)
     return {
-        chains.incoming: [_incoming_rule(chains, version, route).options for route in routes],
+        chains.incoming: [
+            *(_own_rule(version, address) for address in dict.fromkeys(route.address for route in routes)),
+            *(_incoming_rule(chains, version, route).options for route in routes),
+        ],
         chains.local: [_local_rule(chains, version, route).options for route in routes],
         chains.source: [
             _source_rule(version, address, network)
@@ -198,20 +201,33 @@ def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
     return PortRule(chains.local, route.port.host, version, "REDIRECT", str(route.proxy.number))
 
 
+def _own_rule(version: str, address: str) -> list[str]:
+    """Return the rule for the app itself as a client of the published port: hanoverd relays it.
+
+    Where the firewall sees bridged packets (bridge-nf-call-iptables), the kernel would send the packet back into the bridge's
+    port that it came from, and drop it (net/bridge/br_netfilter_hooks.c, br_forward.c).
+    """
+    return [f"-s {_only(address)}", _comment(version), "-j RETURN"]
+
+
 def _source_rule(version: str, address: str, network: str) -> list[str]:
-    """Return the rule for clients in the container's own network, and for the app itself.
+    """Return the rule for clients in the container's own network.
 
     Such a client would get the answers straight from the container's address, which it did not ask. With MASQUERADE they go
     back through this host, where the kernel restores the address; the app sees the host as the client.
     """
-    is_ipv6 = ":" in address
     return [
         f"-s {network}",
-        f"-d {address}/{_BITS[Family.IPV6 if is_ipv6 else Family.IPV4]}",
+        f"-d {_only(address)}",
         "-m conntrack --ctstate DNAT",
         _comment(version),
         "-j MASQUERADE",
     ]
+
+
+def _only(address: str) -> str:
+    """Return a container's address as iptables prints it."""
+    return f"{address}/{_BITS[Family.IPV6 if ':' in address else Family.IPV4]}"
 
 
 def _comment(version: str) -> str:
