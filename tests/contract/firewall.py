@@ -85,7 +85,7 @@ class FirewallContract(TestCase):
         firewall = self.firewall()
         await firewall.route("app-0", [route(8080, 2)])
         chain = f"HANOVERD-{APP}-IN"
-        [rule] = [line for line in self.rules() if line.startswith(f"-A {chain}")]
+        [rule] = [line for line in self.rules() if line.startswith(f"-A {chain}") and "--dport" in line]
         udp = rule.replace("-p tcp -m tcp", "-p udp -m udp")
         self.restore(f"*nat\n-D {rule[3:]}\n{udp}\nCOMMIT\n")
         self.assertEqual(await firewall.repair(), f"the rules in the chain {chain} were changed")
