@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from tests.engines import NoEngine
+from tests.lab import evidence
 from tests.lab.api import get_json
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
@@ -57,6 +58,23 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     """Report the versions of the programs under test."""
     return versions_in_use()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Forget the evidence of the test before."""
+    evidence.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the evidence beside an error, of the test itself or of the check after it."""
+    report = yield
+    if report.failed:
+        report.sections += evidence.kept()
+        if isinstance(lab := getattr(item, "funcargs", {}).get("lab"), Lab):
+            report.sections.append(("end of the log of dockerd", lab.engine.log()[-5000:]))
+    return report
 
 
 @pytest.fixture(scope="session")

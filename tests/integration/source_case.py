@@ -100,7 +100,7 @@ class SourceCase(TestCase):
             await work
         return time.monotonic() - begun
 
-    async def until(self, holds: Callable[[], object], seconds: float = 20) -> None:
+    async def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
         """Wait until ``holds`` returns true."""
         deadline = time.monotonic() + seconds
         while not await deferToThread(holds):

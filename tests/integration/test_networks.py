@@ -61,7 +61,7 @@ def run_in(lab: Lab, container: str, *argv: str) -> str:
 
 def fetched(lab: Lab, container: str, name: str) -> str:
     """The host name of the version that answers a container at http://NAME/."""
-    program = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=5).read().decode())"
+    program = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=60).read().decode())"
     output = run_in(lab, container, "python3", "-c", program, f"http://{name}/")
     return (output.splitlines() or [""])[0].split(" ")[0]
 

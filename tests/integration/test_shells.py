@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.integration.asking import WITHIN
 from tests.lab.daemon import PROJECT
 
 SHARE = PROJECT / "share"
@@ -73,28 +75,21 @@ def _in_zsh(home: Path, setup: str, line: str) -> str:
     try:
         os.write(terminal, f"{setup}\n".encode())
         _read_until(terminal, "\nREADY")
-        os.write(terminal, f"{line}\t\t".encode())
-        return _read_until(terminal, None)
+        # Ctrl-U clears the line when it is completed.
+        os.write(terminal, f"{line}\t\t\x15echo EN''D\n".encode())
+        return _read_until(terminal, "\nEND")
     finally:
-        os.write(terminal, b"\x03exit\n")
-        _read_until(terminal, None)
-        os.close(terminal)
+        os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(terminal)
 
 
-def _read_until(terminal: int, end: str | None) -> str:
-    """Read until ``end`` was shown, or, without it, until nothing was shown for a second."""
+def _read_until(terminal: int, end: str) -> str:
+    """Read until ``end`` was shown."""
     shown = ""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([terminal], [], [], 20 if end else 1)
-        if not ready:
-            break
-        try:
-            piece = os.read(terminal, 65536).decode(errors="replace").replace("\r", "")
-        except OSError:
-            break
-        shown += piece
-        if end and end in shown:
-            break
+    deadline = time.monotonic() + WITHIN
+    while end not in shown:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"no {end!r} within {WITHIN} s: {shown!r}"
+        shown += os.read(terminal, 65536).decode(errors="replace").replace("\r", "")
     return shown

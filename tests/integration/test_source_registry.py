@@ -22,7 +22,7 @@ from hanoverd.runtime.backoff import Backoff
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import LoginFailed, ObtainFailed
 from hanoverd.spec.container import Image
-from tests.integration.asking import eventually
+from tests.integration.asking import eventually_equal
 from tests.integration.source_case import REACTOR, TINY, SourceCase
 from tests.lab.daemon import Daemon
 from tests.lab.events import contains
@@ -242,7 +242,7 @@ class FaultyRegistryTests(RegistryCase):
         process = subprocess.Popen(self.lab.in_host(command))
         check = self.lab.in_host(["curl", "-s", "127.0.0.1:5001/v2/"])
         try:
-            eventually(lambda: subprocess.run(check, capture_output=True, check=False).returncode == 0)
+            eventually_equal(lambda: subprocess.run(check, capture_output=True, check=False).returncode, 0)
             yield "127.0.0.1:5001"
         finally:
             process.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +14,16 @@ _LOAD = str(Path(__file__).with_name("load.py"))
 
 
 class Clients:
-    """A run of load.py on the host of ``prefixed``."""
+    """A run of load.py on the host of ``prefixed``; each worker has sent a request when this returns."""
 
     def __init__(self, prefixed: Callable[[list[str]], list[str]], *arguments: str) -> None:
         self._process = subprocess.Popen(
             prefixed([sys.executable, _LOAD, *arguments]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        assert self._process.stdout is not None
+        # Byte by byte: ``communicate`` does not see what a buffer holds.
+        while os.read(self._process.stdout.fileno(), 1) not in (b"\n", b""):
+            pass
 
     def finish(self, timeout: float = 60) -> dict[str, Any]:
         """Stop the clients after their current requests; return their counts."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.lab.api import call
 
 #: How long an engine may take to come up, and to go down, in seconds.
-UP_WITHIN, DOWN_WITHIN = 60, 30
+UP_WITHIN, DOWN_WITHIN = 120, 60
 
 # dockerd reads the network namespace's /sys/class/net, so it needs a sysfs that was mounted inside; the cgroups, which
 # are mounted below the old one, are carried over.  Its containers inherit the signals that it ignores: none.
@@ -106,7 +106,7 @@ class PrivateEngine:
 
     def _answers(self) -> bool:
         try:
-            return call(self.socket, "GET", "/_ping", timeout=2)[0] == 200
+            return call(self.socket, "GET", "/_ping", timeout=10)[0] == 200
         except OSError:
             return False
 
