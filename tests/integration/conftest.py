@@ -60,6 +60,26 @@ def pytest_report_header() -> str:
     return versions_in_use()
 
 
+#: The longest tests, the longest first: they start first, so that no process ends long after the others.
+LONGEST = (
+    "test_hanoverd_recovers_from_each_kind_of_fault",
+    "test_hanoverd_survives_hostile_peers",
+    "test_short_long_and_very_long_requests_are_all_answered",
+    "test_the_end_of_a_drain_cuts_no_answer_of_a_keep_alive_client",
+    "test_an_app_that_gets_the_drain_signal_closes_no_connection_during_a_request",
+    "test_no_name_of_an_archive_reaches_the_engine",
+    "test_a_handover_restarts_when_a_crashed_engine_is_back",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the longest tests, each followed by a short one: a process gets its first two tests together."""
+    longest = sorted((item for item in items if item.name in LONGEST), key=lambda item: LONGEST.index(item.name))
+    others = [item for item in items if item.name not in LONGEST]
+    pairs = [one for pair in zip(longest, others, strict=False) for one in pair]
+    items[:] = [*pairs, *longest[len(others) :], *others[len(longest) :]]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Forget the evidence of the test before."""

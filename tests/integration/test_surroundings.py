@@ -170,7 +170,7 @@ def test_a_trigger_waits_for_a_stopped_engine(tmp_path: Path) -> None:
             live = hanoverd.wait_event("live", after=before)["version"]
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == live
             # A newer trigger and a stop do not wait for an engine that is away.
-            write_app(tmp_path, env={"MUTE": "1"})
+            write_app(tmp_path, env={"STATUS": "503"})
             before = hanoverd.position
             hanoverd.hup()
             hanoverd.wait_event("started", after=before)

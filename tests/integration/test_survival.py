@@ -419,7 +419,8 @@ class TestHealth:
     def test_an_unhealthy_version_that_has_not_settled_is_rolled_back(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
-        with daemon(*self.ARGUMENTS, "--settle", "15s", cwd=app_folder) as hanoverd:
+        quick = ("--drain-timeout", "1s", "--stop-timeout", "1")
+        with daemon(*self.ARGUMENTS, "--settle", "15s", *quick, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("ill-0")
             hanoverd.hup()
             hanoverd.wait_live("ill-1")
@@ -433,7 +434,7 @@ class TestHealth:
     def test_a_version_that_exits_before_it_has_settled_is_rolled_back(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
-        with daemon("-p", "8080:80", "--name", "ill", "--settle", "30s", cwd=app_folder) as hanoverd:
+        with daemon("-p", "8080:80", "--name", "ill", "--settle", "10m", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("ill-0")
             hanoverd.hup()
             hanoverd.wait_live("ill-1")
