@@ -65,6 +65,7 @@ LONGEST = (
     "test_hanoverd_recovers_from_each_kind_of_fault",
     "test_hanoverd_survives_hostile_peers",
     "test_short_long_and_very_long_requests_are_all_answered",
+    "test_a_trigger_waits_for_a_stopped_engine",
     "test_the_end_of_a_drain_cuts_no_answer_of_a_keep_alive_client",
     "test_an_app_that_gets_the_drain_signal_closes_no_connection_during_a_request",
     "test_no_name_of_an_archive_reaches_the_engine",
