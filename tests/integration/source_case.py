@@ -31,6 +31,9 @@ from tests.lab.images import BASE
 
 REACTOR: Any = reactor
 
+#: How long a cancel may take, in seconds, on a busy machine: what it ends would take a minute, or never end.
+SOON = 20
+
 #: The smallest image that can be built from what the lab has.
 TINY = f"FROM {BASE}\nLABEL content=%s\nEXPOSE 80\n"
 

@@ -145,7 +145,7 @@ def test_an_app_on_the_hosts_network_is_handed_over_and_taken_over_without_rules
 def test_on_the_hosts_network_the_old_version_is_back_when_the_new_one_fails(
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
-    line = ("--name", "fails", "--network", "host", "--disable-overlap", "--status-timeout", "2s")
+    line = ("--name", "fails", "--network", "host", "--disable-overlap", "--status-timeout", "5s")
     with daemon(*line, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("fails-0")
         write_app(app_folder, version="2", env={"STATUS": "500"})

@@ -35,7 +35,7 @@ def test_the_old_version_has_stopped_before_the_new_one_starts(lab: Lab, app_fol
 def test_the_old_version_is_restarted_when_the_new_one_fails(
     lab: Lab, app_folder: Path, daemon: StartDaemon, env: dict[str, str]
 ) -> None:
-    arguments = ("-p", "8080:80", "--name", "again", "--disable-overlap", "--status-timeout", "2s")
+    arguments = ("-p", "8080:80", "--name", "again", "--disable-overlap", "--status-timeout", "5s")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("again-0")
         write_app(app_folder, env=env)

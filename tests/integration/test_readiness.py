@@ -134,7 +134,7 @@ class TestHTTPS:
 
     def test_the_host_in_the_header_is_the_server_name(self, folder: Path, daemon: StartDaemon) -> None:
         write(folder, TLS="1", HOST="shop.example")
-        arguments = (*PUBLISHED, "--status-kind", "https", "--status-timeout", "5s")
+        arguments = (*PUBLISHED, "--status-kind", "https")
         with daemon(*arguments, "--status-header", "Host: shop.example", cwd=folder) as hanoverd:
             hanoverd.wait_live("web-0")
 
@@ -170,7 +170,7 @@ class TestTCP:
 class TestDocker:
     """The container's own health check."""
 
-    CHECK = 'HEALTHCHECK --interval=200ms --retries=1 --start-period=20s CMD ["sh", "-c", "busybox cat /data/well"]'
+    CHECK = 'HEALTHCHECK --interval=200ms --retries=1 --start-period=120s CMD ["sh", "-c", "busybox cat /data/well"]'
     DOCKER = ("--status-kind", "docker")
 
     def test_the_healthcheck_of_the_image_decides(
@@ -187,7 +187,7 @@ class TestDocker:
             hanoverd.wait_live("web-0")
             # Without a start period it is unhealthy at once, and that is not waited for.
             (data / "well").unlink()
-            write(folder, self.CHECK.replace("--start-period=20s ", ""))
+            write(folder, self.CHECK.replace("--start-period=120s ", ""))
             hanoverd.hup()
             assert "not ready: its HEALTHCHECK failed: " in failure(hanoverd, "web-1")
             assert names(lab.containers("web")) == ["web-0"]
