@@ -195,6 +195,31 @@ def test_a_status_is_asked_for_at_events_only(
     assert [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()] == [1, 2, 3, 4, 5]
 
 
+def test_on_a_terminal_the_status_is_drawn_again_because_its_ages_change(
+    serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "_POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(event_stream, "_REFRESH_INTERVAL", 0.01)
+    monkeypatch.setattr(event_stream, "status_text", lambda status, _: f"status {status['number']}\x07")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    drawn: list[str] = []
+
+    def events() -> Iterator[str]:
+        yield START
+        # Twice it is asked for, and then only drawn.
+        while drawn.count("status 2\\a") < 5:
+            drawn.extend(capsys.readouterr().out.replace("\x1b[2J\x1b[H", "").splitlines())
+            time.sleep(0.01)
+
+    daemon, server = serve(events, last=2)
+    with pytest.raises(ControlError):
+        watch_status(daemon, command())
+    assert drawn[0] == "status 1\\a"
+    assert set(drawn) == {"status 1\\a", "status 2\\a"}
+    # The third time, there was no daemon any more.
+    assert server.asked.count("/status") == 3
+
+
 def test_the_status_of_an_older_daemon_is_asked_for_again_and_again(
     serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
