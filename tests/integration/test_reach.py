@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,15 +122,16 @@ def test_an_app_that_has_udp_ports_only_cannot_be_ready(lab: Lab, echo: Path, da
         assert "EXPOSE it in the image or publish it" in hanoverd.wait_event("failed", version="app-0")["error"]
 
 
-FLOW_PORT = "4567"
+#: The source ports of flows, each used once: the kernel remembers the flows of the test before.
+FLOW_PORTS = itertools.count(4567)
 
 
 @contextmanager
 def flows(lab: Lab) -> Iterator[dict[Origin, Asker]]:
     """Clients that keep their source port, one at each origin."""
-    ports = iter(range(int(FLOW_PORT), 65535))
     yield {
-        origin: Asker(place(lab, origin.place), "udp", origin.address, "8080", str(next(ports))) for origin in REACHES
+        origin: Asker(place(lab, origin.place), "udp", origin.address, "8080", str(next(FLOW_PORTS)))
+        for origin in REACHES
     }
 
 
@@ -250,7 +252,7 @@ def test_a_udp_app_serves_while_hanoverd_is_killed_and_is_adopted(lab: Lab, echo
     with daemon(*options, cwd=echo) as killed:
         killed.wait_live("survivor-0")
         number = killed.status()["ports"][0]["host_port"]
-        asker = Asker(lab.in_client, "udp", lab.host_ip, str(number), FLOW_PORT)
+        asker = Asker(lab.in_client, "udp", lab.host_ip, str(number), str(next(FLOW_PORTS)))
         killed.kill()
     with daemon(*options, cwd=echo) as hanoverd:
         hanoverd.wait_event("adopted", version="survivor-0")

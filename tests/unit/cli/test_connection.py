@@ -273,7 +273,7 @@ def test_an_answer_that_drips_has_a_time_limit(tmp_path: Path, start: bytes, mon
         before = time.monotonic()
         with pytest.raises(ControlError, match=r"does not answer .*timed out"):
             daemon(tmp_path / "web.sock").get("/status")
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 30
 
 
 def test_a_socket_that_accepts_nothing_has_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

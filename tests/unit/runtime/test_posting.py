@@ -69,7 +69,7 @@ class PostTests(TestCase):
         posting.cancel()
         with self.assertRaises(CancelledError):
             await posting
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 30)
 
 
 class HostileServer(threading.Thread):
@@ -107,7 +107,7 @@ class HostileAnswerTests(TestCase):
         begun = time.monotonic()
         with self.assertRaises(NotifyFailed) as caught:
             await post_event(REACTOR, server.url, b"{}", {})
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 30)
         self.assertIn(f"cannot notify {server.url.partition('/services')[0]}/…: ", str(caught.exception))
         for secret in ("T0KEN", "S3CRET", "services"):
             self.assertNotIn(secret, str(caught.exception))
@@ -126,7 +126,7 @@ class HostileAnswerTests(TestCase):
         server = self.serve(b"HTTP/1.1 200 OK\r\n\r\n", b"y" * 65536)
         begun = time.monotonic()
         await post_event(REACTOR, server.url, b"{}", {})
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 30)
         server = self.serve(b"HTTP/1.1 500 No\r\n\r\n", b"y" * 65536)
         self.assertTrue((await self.refusal(server)).endswith(f"HTTP status 500: {'y' * MOST_KEPT}"))
 

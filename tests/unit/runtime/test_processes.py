@@ -243,7 +243,7 @@ class LeftBehindTests(TestCase):
         ended = await run(REACTOR, ["sh", "-c", command], os.environ, with_children=with_children)
         self.pids.append(int(ended.stdout))
         self.assertEqual((ended.code, ended.stderr), (3, ""))
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 30)
         self.assertTrue(Path("/proc", ended.stdout.strip()).exists())
         self.assertEqual(open_descriptors(), before)
 
@@ -281,7 +281,7 @@ class LeftBehindTests(TestCase):
         work.cancel()
         with self.assertRaises(CancelledError):
             await work
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 30)
 
     async def test_a_cancel_kills_children_that_ignore_sigterm(self) -> None:
         folder = TemporaryDirectory()
