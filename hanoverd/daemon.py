@@ -19,11 +19,13 @@ from hanoverd.api.server import ControlServer
 from hanoverd.deploy.app import App, AppReactor
 from hanoverd.deploy.cidfile import CidFile
 from hanoverd.deploy.handover import Sources
+from hanoverd.deploy.hookbot_target import HookbotTarget
 from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.docker.preflight import ask_engine, check_engine, find_container
+from hanoverd.history.record import SIGNAL, START, Origin
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
@@ -42,7 +44,7 @@ from hanoverd.runtime.reactors import ServerReactor
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import handle_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
-from hanoverd.runtime.state_folder import number_file_of, port_file_of, state_folder
+from hanoverd.runtime.state_folder import history_file_of, number_file_of, port_file_of, state_folder
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.app import AppSpec
@@ -95,7 +97,8 @@ class HanoverdService(RunningService):
 
     def begin(self) -> None:
         """Handle signals and requests from now on, and start the first handover."""
-        handle_signals(self._reactor, lambda: self._app.orchestrator.trigger("SIGHUP"), self._stop)
+        trigger = self._app.orchestrator.trigger
+        handle_signals(self._reactor, lambda: trigger("SIGHUP", origin=Origin(SIGNAL)), self._stop)
         self._pool.start()
         self._control.start()
         self._terminal.watch()
@@ -112,7 +115,7 @@ class HanoverdService(RunningService):
                 app=self._name,
             )
         self._app.start()
-        self._app.orchestrator.trigger("start")
+        trigger("start", origin=Origin(START))
         self._systemd.ready()
         if self._hookbot is not None:
             self._hookbot.start()
@@ -223,6 +226,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             Hooks(reactor, environ, spec.notifications),
             pause_file_of(folder, spec.name),
             number_file_of(state_folder(environ, os.geteuid()), spec.name),
+            history_file_of(state_folder(environ, os.geteuid()), spec.name),
         )
         hookbot = _hookbot_trigger(spec, reactor, source, app)
         # The last one that can fail, because it would have to be closed again.
@@ -252,4 +256,5 @@ def _hookbot_trigger(spec: AppSpec, reactor: DaemonReactor, source: Source, app:
     # Late: only an app with a hookbot needs the memory for websockets.
     from hanoverd.hookbot.wiring import make_hookbot_trigger  # noqa: PLC0415
 
-    return make_hookbot_trigger(spec.hookbot, reactor, source, app.orchestrator)
+    target = HookbotTarget(app.orchestrator, spec.hookbot.subscription.url.topic or "")
+    return make_hookbot_trigger(spec.hookbot, reactor, source, target)

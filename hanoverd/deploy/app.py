@@ -27,6 +27,7 @@ from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Policy, Role, State
 from hanoverd.deploy.time_limits import DEFAULT_LIMITS, TimeLimits
 from hanoverd.docker.engine import Engine
+from hanoverd.history.store import HistoryStore
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.reconciler import Reconciler
@@ -34,6 +35,7 @@ from hanoverd.network.routes import Routes
 from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.processes import ProcessReactor
+from hanoverd.runtime.reactors import ServiceReactor
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.differences import Difference
 from hanoverd.spec.ports import PublishedPort
@@ -45,7 +47,7 @@ from hanoverd.versions.version import Running
 from hanoverd.versions.versions import Versions
 
 
-class AppReactor(ProcessReactor, ConnectReactor):
+class AppReactor(ProcessReactor, ConnectReactor, ServiceReactor):
     """The interfaces of a reactor that an app needs."""
 
 
@@ -66,10 +68,12 @@ class App:
         hooks: Hooks,
         pause_file: Path,
         number_file: Path,
+        history_file: Path,
         limits: TimeLimits = DEFAULT_LIMITS,
     ) -> None:
         paused, numbers = PauseFile(pause_file), VersionNumbers(number_file)
-        self.history = History(time.time, reactor.seconds)
+        store = HistoryStore(reactor, history_file)
+        self.history = History(time.time, reactor.seconds, spec.name, store)
         state = State(_policy(spec), requests=Requests(is_paused=paused.exists), next_number=numbers.next)
         self.orchestrator = Orchestrator(reactor, state, self.history)
         send = self.orchestrator.send
@@ -139,6 +143,7 @@ class App:
 
     def start(self) -> None:
         """Take over what an earlier run left, and start to handle requests."""
+        self.history.open()
         self.orchestrator.start()
         self.reconciler.start()
         self._liveness.start()
@@ -150,6 +155,7 @@ class App:
         await self._hooks.close()
         await self.versions.stop_monitoring_all()
         await self.reconciler.stop()
+        await self.history.close()
 
     async def next_differences(self, live: Running) -> tuple[Difference, ...]:
         """Return what the next handover would change about ``live``; see ``preview.next_differences``."""

@@ -9,6 +9,7 @@ from hanoverd.spec.hookbot import HookbotSpec, HookbotURL
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.log import TEXT
 from hanoverd.spec.source import SourceSpec
+from hanoverd.text.moments import Moment
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ class RemoteCommand:
     wait: bool = False
     follow: bool = False
     tail: int | None = None
-    #: Of a log: "app", "daemon", or "" for both; and how many seconds back.
+    #: Of a log: "app", "daemon", or "" for both; of a log and a history: from when on; of a history: how many handovers.
     source: str = ""
-    since: float | None = None
+    since: Moment | None = None
+    limit: int = 0
     timestamps: bool = False
     image: str | None = None
     #: Of a handover: whether it is skipped if it would change nothing, and how many seconds its version has until it must be

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, POSITIVE_DURATION, TAIL, plain
+from hanoverd.cli.options.values import BOOLEAN, MOMENT, NOT, POSITIVE_DURATION, TAIL, plain
+from hanoverd.history.record import DEFAULT_LIMIT, MOST_HANDOVERS
 from hanoverd.spec.image_name import ImageName
+from hanoverd.text.decimal import parse_decimal
 
 
 def _parse_image(text: str) -> str:
@@ -16,6 +18,13 @@ def _parse_format(text: str) -> bool:
     if text not in ("table", "json"):
         raise ValueError("it must be table or json")
     return text == "json"
+
+
+def _parse_limit(text: str) -> int:
+    limit = parse_decimal(text)
+    if limit is None or not 0 < limit <= MOST_HANDOVERS:
+        raise ValueError(f"it must be a number from 1 to {MOST_HANDOVERS}")
+    return limit
 
 
 def _parse_diff_format(text: str) -> bool:
@@ -109,10 +118,21 @@ TIMESTAMPS = Option(
 )
 SINCE = Option(
     name="since",
-    metavar="DURATION",
-    help="Show the entries of the last DURATION, such as 10m",
-    value=DURATION,
+    metavar="TIME",
+    help="Show only what was later than TIME: 10m ago, or a date",
+    text="""\
+TIME is a duration before now, such as ``10m`` or ``24h``, or a date, such as ``2026-11-28``, ``2026-11-28T09:30``
+or ``2026-11-28T09:30:00+01:00`` (RFC 3339; without a zone, it is the local time), or a Unix time.""",
+    value=MOMENT,
     place="since",
+)
+LIMIT = Option(
+    name="limit",
+    metavar="N",
+    default=str(DEFAULT_LIMIT),
+    help=f"Number of handovers to show, the newest ones; at most {MOST_HANDOVERS}",
+    value=plain(_parse_limit),
+    place="limit",
 )
 JSON_LINES = Option(
     name="json",

@@ -21,7 +21,8 @@ from hanoverd.api.control_socket import listen
 from hanoverd.api.line_stream import MOST_WAITING
 from hanoverd.api.server import ControlServer
 from hanoverd.api.status import AppStatus, VersionStatus
-from hanoverd.deploy.history import LIVE, History, Record
+from hanoverd.deploy.history import History
+from hanoverd.history.record import LIVE, Origin, Record
 from hanoverd.logs.recent import MOST, MOST_BYTES, RecentLog
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ControlError, EngineUnreachable
@@ -40,6 +41,7 @@ class Far:
     def __init__(self) -> None:
         self.history = History(lambda: 0.0, lambda: 0.0)
         self.record = self.history.start(["start"])
+        self.origins: list[Origin] = []
 
     def status(self) -> AppStatus:
         return AppStatus("far", "down", None, (), (), None, False, (), 0, (), 0, 77, "1.0")
@@ -57,7 +59,8 @@ class Far:
     def stop(self) -> None:
         self.is_stopping = True
 
-    def rollback(self, number: int | None, reason: str) -> int:
+    def rollback(self, number: int | None, reason: str, origin: Origin) -> int:
+        self.origins.append(origin)
         return self.history.start([f"{reason}: {number}"]).id
 
     def is_known(self, number: int) -> bool:

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from hanoverd.deploy.history import (
-    CANCELLED,
-    FAILED,
-    LIVE,
-    LONGEST_TRIGGER,
-    LONGEST_WHY,
-    MOST,
-    UNDER_WAY,
-    History,
-    Record,
-)
+from hanoverd.deploy.history import MOST, History
+from hanoverd.history.record import CANCELLED, FAILED, LIVE, LONGEST_TRIGGER, LONGEST_WHY, UNDER_WAY, Record
 
 
 def test_a_handover_from_its_beginning_to_its_end() -> None:

@@ -1,0 +1,54 @@
+"""Reads the history of an app whose hanoverd does not run, from a copy: the file itself is not changed, and not locked.
+
+Blocks.  Only this user's files, and root's, are read.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hanoverd.history import database
+from hanoverd.history.record import HistoryQuery
+from hanoverd.runtime.errors import ControlError
+from hanoverd.runtime.private_files import check_folder, read_file, replace_file
+
+#: The largest file that is read, in bytes: several times what hanoverd keeps.
+_MOST_BYTES = 64 * 1024 * 1024
+
+#: What was committed, and is not in the file yet.
+_LOG = "-wal"
+
+
+def read_history(path: Path, query: HistoryQuery) -> list[dict[str, Any]] | None:
+    """Return the handovers that are asked for, as JSON data, the oldest first; None if there is no file.
+
+    Fails with ``ControlError``.
+    """
+    try:
+        check_folder(path.parent)
+        with TemporaryDirectory(prefix="hanoverd-history-") as folder:
+            copy = Path(folder, path.name)
+            replace_file(copy, read_file(path, _MOST_BYTES))
+            _copy_log(path, copy)
+            return _read(copy, query)
+    except FileNotFoundError:
+        return None
+    except (OSError, *database.ERRORS) as error:
+        raise ControlError(f"cannot read {path}: {database.reason_of(error)}") from None
+
+
+def _copy_log(path: Path, copy: Path) -> None:
+    try:
+        replace_file(copy.with_name(copy.name + _LOG), read_file(path.with_name(path.name + _LOG), _MOST_BYTES))
+    except FileNotFoundError:
+        return
+
+
+def _read(copy: Path, query: HistoryQuery) -> list[dict[str, Any]]:
+    with closing(database.connect(str(copy))) as connection:
+        # No hanoverd runs: what is not finished was interrupted.
+        database.upgrade(connection, first=2**63 - 1)
+        return database.read(connection, query)
