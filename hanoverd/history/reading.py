@@ -6,6 +6,7 @@ Blocks.  Only this user's files, and root's, are read.
 from __future__ import annotations
 
 from contextlib import closing
+from errno import EACCES
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,7 +38,8 @@ def read_history(path: Path, query: HistoryQuery) -> list[dict[str, Any]] | None
     except FileNotFoundError:
         return None
     except (OSError, *database.ERRORS) as error:
-        raise ControlError(f"cannot read {path}: {database.reason_of(error)}") from None
+        advice = ": run this command as root" if isinstance(error, PermissionError) and error.errno == EACCES else ""
+        raise ControlError(f"cannot read {path}: {database.reason_of(error)}{advice}") from None
 
 
 def _copy_log(path: Path, copy: Path) -> None:

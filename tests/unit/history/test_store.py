@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from hanoverd.history import database, store
@@ -39,8 +39,9 @@ class StoreTests(TestCase):
         self.addCleanup(folder.cleanup)
         self.path = Path(folder.name, "web.history", "history.sqlite3")
         self.logged: list[LogEvent] = []
-        globalLogPublisher.addObserver(self.logged.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.logged.append)
+        observer = cast("ILogObserver", self.logged.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.threads = set(threading.enumerate())
 
     def open(self, **options: Any) -> tuple[HistoryStore, int]:
@@ -102,7 +103,7 @@ class StoreTests(TestCase):
             "    Deferred.fromCoroutine(kill())\n"
             "reactor.callWhenRunning(begin); reactor.run()\n"
         )
-        done = subprocess.run([sys.executable, "-c", code, str(self.path)], check=False, timeout=60)  # noqa: ASYNC221
+        done = subprocess.run([sys.executable, "-c", code, str(self.path)], check=False, timeout=60)
         assert done.returncode == -9
         # A copy is read: neither the file nor the log beside it changes.
         before = {file.name: file.read_bytes() for file in self.path.parent.iterdir()}
@@ -183,7 +184,8 @@ class StoreTests(TestCase):
         with mock.patch.object(database, "save", mock.Mock(side_effect=error)) as save:
             for number in (1, 2):
                 opened.save(Record(number, "x", 1.0))
-                await self.until(lambda number=number: save.call_count == number and opened._writing is None)
+                await self.until(lambda: opened._writing is None)
+            assert save.call_count == 2
             assert (self.events(), self.reasons()) == (["history_unsaved"], ["the disk is full"])
         assert database.save is real
         opened.save(Record(3, "x", 1.0))
