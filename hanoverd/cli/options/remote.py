@@ -5,8 +5,10 @@ from __future__ import annotations
 from hanoverd.cli.options.option import Kind, Option
 from hanoverd.cli.options.values import BOOLEAN, MOMENT, NOT, POSITIVE_DURATION, TAIL, plain
 from hanoverd.history.record import DEFAULT_LIMIT, MOST_HANDOVERS
+from hanoverd.spec.event_id import EventID
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.decimal import parse_decimal
+from hanoverd.text.moments import Moment, parse_moment
 
 
 def _parse_image(text: str) -> str:
@@ -27,10 +29,19 @@ def _parse_limit(text: str) -> int:
     return limit
 
 
-def _parse_diff_format(text: str) -> bool:
+def _parse_lines_format(text: str) -> bool:
     if text not in ("text", "json"):
         raise ValueError("it must be text or json")
     return text == "json"
+
+
+def _parse_position(text: str) -> EventID | Moment:
+    try:
+        return parse_moment(text)
+    except ValueError:
+        if "-" not in text.removeprefix("-"):
+            raise
+    return EventID.parse(text)
 
 
 DIFF_FORMAT = Option(
@@ -38,7 +49,7 @@ DIFF_FORMAT = Option(
     metavar="text|json",
     default="text",
     help="Format of the output; json prints one object a line",
-    value=plain(_parse_diff_format),
+    value=plain(_parse_lines_format),
 )
 NO_TRUNC = Option(
     name="no-trunc",
@@ -140,6 +151,30 @@ JSON_LINES = Option(
     help="Print one JSON object per line, as --log-format json does",
     value=BOOLEAN,
     place="json",
+)
+EVENTS_FORMAT = Option(
+    name="format",
+    metavar="text|json",
+    default="text",
+    help="Format of the output; json prints one object a line",
+    value=plain(_parse_lines_format),
+    place="json",
+)
+EVENTS_SINCE = Option(
+    name="since",
+    metavar="ID|TIME",
+    help="Start after the event of this ID, or at TIME: 10m ago, or a date",
+    text="""\
+TIME is as for ``hanoverd logs``. Without it, only events from now on are shown. ``--format json`` shows the IDs. Of an ID of an earlier run of hanoverd, all that
+the running one keeps is shown, after an event ``missed``.""",
+    value=plain(_parse_position),
+)
+EVENTS_OUTPUT = Option(
+    name="output",
+    kind=Kind.BOOLEAN,
+    help="Show what the app's versions print, too",
+    value=BOOLEAN,
+    place="output",
 )
 TAIL_ENTRIES = Option(
     name="tail",
