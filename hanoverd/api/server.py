@@ -123,8 +123,10 @@ class ControlServer:
         return Origin(COMMAND, self._users.get(uid, ""), uid)
 
     def _cancel(self, request: Request) -> int:
+        origin = self._origin(request)
+
         async def cancel() -> None:
-            record = await self._control.cancel("`hanoverd cancel`")
+            record = await self._control.cancel(f"`hanoverd cancel`, by {origin.user or f'uid {origin.uid}'}")
             _finish(request, _answer(request, 200, {"handover": None if record is None else record.json()}))
 
         return self._answer_later(request, cancel())

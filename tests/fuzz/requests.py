@@ -216,6 +216,7 @@ CONTROL = Target(
             "GET /logs?",
             "GET /handovers/",
             "GET /history ",
+            "GET /history?limit=",
             "GET /diff ",
             "HTTP/1.1\r\n",
         ),
