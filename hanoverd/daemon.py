@@ -224,9 +224,9 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             ),
             ports,
             Hooks(reactor, environ, spec.notifications),
+            history_file_of(state_folder(environ, os.geteuid()), spec.name),
             pause_file_of(folder, spec.name),
             number_file_of(state_folder(environ, os.geteuid()), spec.name),
-            history_file_of(state_folder(environ, os.geteuid()), spec.name),
         )
         hookbot = _hookbot_trigger(spec, reactor, source, app)
         # The last one that can fail, because it would have to be closed again.

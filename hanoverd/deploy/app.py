@@ -66,9 +66,9 @@ class App:
         sources: Sources,
         ports: Sequence[PublishedPort],
         hooks: Hooks,
+        history_file: Path,
         pause_file: Path,
         number_file: Path,
-        history_file: Path,
         limits: TimeLimits = DEFAULT_LIMITS,
     ) -> None:
         paused, numbers = PauseFile(pause_file), VersionNumbers(number_file)
@@ -153,9 +153,9 @@ class App:
         await self._liveness.stop()
         await self.orchestrator.stop()
         await self._hooks.close()
+        await self.history.close()
         await self.versions.stop_monitoring_all()
         await self.reconciler.stop()
-        await self.history.close()
 
     async def next_differences(self, live: Running) -> tuple[Difference, ...]:
         """Return what the next handover would change about ``live``; see ``preview.next_differences``."""

@@ -179,6 +179,7 @@ EVENTS = (
     _kind("count_failed", "reason", "Connections could not be counted this time."),
     _kind("connections_not_forgotten", "address error", "Connections to an old version were not deleted."),
     _kind("udp_flows_not_moved", "reason", "UDP flows of replaced versions could not be moved to the live one."),
+    _kind("ports_not_remembered", "path reason", "The host ports that were picked could not be read or saved."),
     _kind(
         "history_unsaved", "path folder reason", "The history of handovers cannot be read or saved; it stays in memory."
     ),
@@ -189,7 +190,6 @@ EVENTS = (
         "The file of the history was damaged: it is renamed, and a new one started.",
     ),
     _kind("history_lost", "path count", "hanoverd stops, and could not save the last handovers."),
-    _kind("ports_not_remembered", "path reason", "The host ports that were picked could not be read or saved."),
     # Hooks and notifications.
     _kind(HOOK_OUTPUT, "hook position line", "A hook printed a line."),
     _kind("hook_output_dropped", "hook position count", "A hook prints too much: so many lines were dropped."),

@@ -222,9 +222,9 @@ class Daemon:
             ),
             held,
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, spec.notifications),
+            world.history_file,
             world.folder / "paused",
             world.number_file,
-            world.history_file,
             limits or world.limits,
         )
         self.orchestrator = self.app.orchestrator
