@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -160,24 +160,18 @@ def row_of(record: Record) -> Row:
     return (*values, json.dumps(rest))
 
 
-def save(transaction: Cursor, rows: Iterable[Row]) -> None:
-    """Add or replace handovers, and remove what is too much."""
+def save(transaction: Cursor, rows: Sequence[Row]) -> None:
+    """Add or replace handovers, and, if one of them is over, remove what is too much.
+
+    Not at the start of a handover: it would take time from it.
+    """
     transaction.execute("BEGIN IMMEDIATE")
     for row in rows:
         transaction.execute(
             "INSERT OR REPLACE INTO handovers (id, began, outcome, why, record) VALUES (?,?,?,?,?)", row
         )
-    transaction.execute(
-        "UPDATE handovers SET why = substr(why, 1, min(instr(why || char(10), char(10)) - 1, ?)) WHERE id IN (SELECT id FROM "
-        "(SELECT id, sum(length(CAST(why AS BLOB))) OVER (ORDER BY id DESC) AS total FROM handovers) WHERE total > ?)",
-        (_SHORT_WHY, MOST_LOG_BYTES),
-    )
-    transaction.execute(
-        "DELETE FROM handovers WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER newest AS place, "
-        "sum(length(CAST(why AS BLOB)) + length(CAST(record AS BLOB))) OVER newest AS total FROM handovers "
-        "WINDOW newest AS (ORDER BY id DESC)) WHERE place > ? OR total > ?)",
-        (MOST_HANDOVERS, MOST_BYTES),
-    )
+    if any(outcome != UNDER_WAY for _, _, outcome, _, _ in rows):
+        _trim(transaction)
 
 
 def read(transaction: Cursor, query: HistoryQuery) -> list[dict[str, Any]]:
@@ -216,6 +210,20 @@ def set_aside(path: Path) -> Path:
         if file.exists():
             file.replace(f"{aside}{ending}")
     return aside
+
+
+def _trim(transaction: Cursor) -> None:
+    transaction.execute(
+        "UPDATE handovers SET why = substr(why, 1, min(instr(why || char(10), char(10)) - 1, ?)) WHERE id IN (SELECT id FROM "
+        "(SELECT id, sum(length(CAST(why AS BLOB))) OVER (ORDER BY id DESC) AS total FROM handovers) WHERE total > ?)",
+        (_SHORT_WHY, MOST_LOG_BYTES),
+    )
+    transaction.execute(
+        "DELETE FROM handovers WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER newest AS place, "
+        "sum(length(CAST(why AS BLOB)) + length(CAST(record AS BLOB))) OVER newest AS total FROM handovers "
+        "WINDOW newest AS (ORDER BY id DESC)) WHERE place > ? OR total > ?)",
+        (MOST_HANDOVERS, MOST_BYTES),
+    )
 
 
 def _number(connection: Cursor, pragma: str) -> int:

@@ -118,7 +118,7 @@ def test_values_that_an_older_hanoverd_did_not_write_have_their_defaults(path: P
 
 def test_only_the_last_handovers_are_kept(path: Path) -> None:
     with opened(path) as connection:
-        put(connection, *(Record(number, "x", 1.0) for number in range(1, MOST_HANDOVERS + 6)))
+        put(connection, *(Record(number, "x", 1.0, outcome=LIVE) for number in range(1, MOST_HANDOVERS + 6)))
         ids = [one["id"] for one in database.read(connection, ALL)]
     assert ids == list(range(6, MOST_HANDOVERS + 6))
 
@@ -141,7 +141,7 @@ def test_the_file_does_not_grow_without_an_end(path: Path) -> None:
     values = [Difference(f"Labels.{'x' * 150}{number}", "y" * 999, ["z"] * 999) for number in range(99)]
     with opened(path) as connection:
         for number in range(1, 401):
-            record = Record(number, "x", 1.0)
+            record = Record(number, "x", 1.0, outcome=LIVE)
             record.compare(values)
             put(connection, record)
         assert 50 < len(database.read(connection, ALL)) < 400

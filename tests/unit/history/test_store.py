@@ -271,6 +271,23 @@ class StoreTests(TestCase):
 class ReadingTests(TestCase):
     """Reading without a hanoverd."""
 
+    def test_what_a_hanoverd_has_not_finished_is_interrupted_when_it_has_ended(self) -> None:
+        code = (
+            "import sys; from hanoverd.history import database; from hanoverd.history.record import Record\n"
+            "connection = database.connect(sys.argv[1]); database.upgrade(connection, 1)\n"
+            "with connection: database.save(connection, [database.row_of(Record(1, 'x', 1.0))])\n"
+            "print('saved', flush=True); sys.stdin.read()\n"
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "web.history", "history.sqlite3")
+            command = [sys.executable, "-c", code, str(path)]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+                assert other.stdout
+                self.assertEqual(other.stdout.readline(), "saved\n")
+                self.assertEqual([one["outcome"] for one in read_history(path, ALL) or []], [UNDER_WAY])
+                other.kill()
+            self.assertEqual([one["outcome"] for one in read_history(path, ALL) or []], [INTERRUPTED])
+
     def test_where_there_is_no_history(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             assert read_history(Path(folder, "web.history", "history.sqlite3"), ALL) is None
