@@ -19,13 +19,12 @@ from hanoverd.api.server import ControlServer
 from hanoverd.deploy.app import App, AppReactor
 from hanoverd.deploy.cidfile import CidFile
 from hanoverd.deploy.handover import Sources
-from hanoverd.deploy.hookbot_target import HookbotTarget
+from hanoverd.deploy.origins import AT_START, BY_SIGNAL, HookbotTarget
 from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
 from hanoverd.docker.preflight import ask_engine, check_engine, find_container
-from hanoverd.history.record import SIGNAL, START, Origin
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
@@ -98,7 +97,7 @@ class HanoverdService(RunningService):
     def begin(self) -> None:
         """Handle signals and requests from now on, and start the first handover."""
         trigger = self._app.orchestrator.trigger
-        handle_signals(self._reactor, lambda: trigger("SIGHUP", origin=Origin(SIGNAL)), self._stop)
+        handle_signals(self._reactor, lambda: trigger("SIGHUP", origin=BY_SIGNAL), self._stop)
         self._pool.start()
         self._control.start()
         self._terminal.watch()
@@ -115,7 +114,7 @@ class HanoverdService(RunningService):
                 app=self._name,
             )
         self._app.start()
-        trigger("start", origin=Origin(START))
+        trigger("start", origin=AT_START)
         self._systemd.ready()
         if self._hookbot is not None:
             self._hookbot.start()

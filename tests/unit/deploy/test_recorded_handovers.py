@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hanoverd.deploy.hookbot_target import HookbotTarget
+from hanoverd.deploy.origins import AT_START, HookbotTarget
 from hanoverd.deploy.targets import Source
 from hanoverd.history.reading import read_history
-from hanoverd.history.record import COMMAND, HOOKBOT, RESTART, START, HistoryQuery, Origin
+from hanoverd.history.record import COMMAND, HOOKBOT, RESTART, HistoryQuery, Origin
 from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.ports import ContainerPort
 from tests.fakes.world import APP, PORT, Daemon, until
@@ -89,7 +89,7 @@ class RecordedTests(ScenarioCase):
     async def test_the_start(self) -> None:
         daemon = self.world.daemon()
         daemon.app.start()
-        daemon.trigger("start", origin=Origin(START))
+        daemon.trigger("start", origin=AT_START)
         await self.alone("app-0")
         [record] = daemon.app.history
-        self.assertEqual(record.asked_by, [Origin(START)])
+        self.assertEqual(record.asked_by, [AT_START])

@@ -1,13 +1,16 @@
-"""Requests the handovers that messages of hookbot ask for, with their origin for the history."""
+"""The origins of triggers, for the history: who or what is behind a handover."""
 
 from __future__ import annotations
 
 from hanoverd.deploy.orchestrator import Orchestrator
-from hanoverd.history.record import HOOKBOT, Origin
+from hanoverd.history.record import HOOKBOT, SIGNAL, START, Origin
+
+#: Those of the start of hanoverd, and of a signal.
+AT_START, BY_SIGNAL = Origin(START), Origin(SIGNAL)
 
 
 class HookbotTarget:
-    """Passes what ``topic`` triggers to the orchestrator of an app."""
+    """Passes what messages of ``topic`` ask for to the orchestrator of an app, with its origin."""
 
     def __init__(self, orchestrator: Orchestrator, topic: str) -> None:
         self._orchestrator = orchestrator
