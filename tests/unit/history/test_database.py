@@ -138,7 +138,7 @@ def test_only_the_newest_log_lines_are_kept(path: Path) -> None:
 
 
 def test_the_file_does_not_grow_without_an_end(path: Path) -> None:
-    values = [Difference(f"Labels.{'x' * 150}{number}", "y" * 999, ["z"] * 999) for number in range(99)]
+    values = [Difference(f"Labels.{'x' * 150}{number}", "y" * 300, ["z"] * 60) for number in range(99)]
     with opened(path) as connection:
         for first in range(1, 400, 40):
             records = [Record(number, "x", 1.0, outcome=LIVE) for number in range(first, first + 40)]
