@@ -72,12 +72,10 @@ class App:
         limits: TimeLimits = DEFAULT_LIMITS,
     ) -> None:
         paused, numbers = PauseFile(pause_file), VersionNumbers(number_file)
-        store = HistoryStore(reactor, history_file)
-        self.history = History(time.time, reactor.seconds, spec.name, store)
+        self.history = History(time.time, reactor.seconds, spec.name, HistoryStore(reactor, history_file))
         state = State(_policy(spec), requests=Requests(is_paused=paused.exists), next_number=numbers.next)
         self.orchestrator = Orchestrator(reactor, state, self.history)
-        send = self.orchestrator.send
-        self._engine, self._source, self._hooks = engine, sources.app, hooks
+        self._engine, self._source, self._hooks, send = engine, sources.app, hooks, self.orchestrator.send
         self._options = options = partial(current_options, spec.container, environ)
         self.versions = versions = Versions(
             reactor, engine, Checks(reactor, engine, spec.health), spec.name, options, limits.last_output, spec.streams

@@ -80,7 +80,7 @@ class TooLate(Exception):
 
 
 #: What the functions fail with, beside ``OSError``.
-ERRORS = (sqlite3.Error, Damaged, TooNew)
+ERRORS = (sqlite3.Error, Damaged, TooNew, TooLate)
 
 
 class Cursor(Protocol):

@@ -29,6 +29,9 @@ T = TypeVar("T")
 #: not saved yet.
 OPEN_TIMEOUT, READ_TIMEOUT, CLOSE_TIMEOUT = 2.0, 3.0, 5.0
 
+#: What can be wrong with a file.
+_PROBLEMS = (OSError, *database.ERRORS)
+
 #: How many handovers wait for a disk that is full or does not answer; older ones are not saved.
 MOST_WAITING = 100
 
@@ -47,6 +50,8 @@ class HistoryStore:
         self._path = path
         self._module = module
         self._pool: Any = None
+        #: Whether it is open, and was not given up because the disk does not answer.
+        self._is_usable = False
         self._lock = DeferredLock()
         self._first = 1
         #: Whether the file's last ID is known, so that handovers of this run cannot replace older ones.
@@ -69,6 +74,7 @@ class HistoryStore:
         # A thread that waits for a disk that does not answer must not keep the process from ending.
         pool.threadpool.threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]  # it is callable
         pool.start()
+        self._is_usable = True
         found: list[Callable[[], int]] = []
         done = threading.Event()
 
@@ -76,20 +82,23 @@ class HistoryStore:
             try:
                 last, aside = self._open()
                 found.append(partial(self._was_opened, last, aside))
-            except Exception as error:  # noqa: BLE001  # it is logged, in the reactor's thread
+            except _PROBLEMS as error:
+                # It is logged in the reactor's thread.
                 found.append(partial(self._was_not_opened, error))
-            done.set()
+            finally:
+                done.set()
 
         pool.threadpool.callInThread(open_in_thread)
         if done.wait(OPEN_TIMEOUT):
-            return found[0]()
+            # Without a result, a bug is in the log.
+            return found[0]() if found else 0
         self._abandon()
         self._problem(_NO_ANSWER)
         return 0
 
     def save(self, record: Record) -> None:
         """Save a handover as it is now, or soon; returns at once.  A later save of it replaces this one."""
-        if self._pool is None:
+        if not self._is_usable:
             return
         # The newest stay.
         self._waiting.pop(record.id, None)
@@ -104,16 +113,14 @@ class HistoryStore:
 
         Cancel ends the wait.
         """
-        if self._pool is None or not self._is_counted:
+        if not (self._is_usable and self._is_counted):
             return []
         try:
             reading = Deferred.fromCoroutine(self._run(database.read, query))
             return await within(self._reactor, READ_TIMEOUT, reading)
-        except CancelledError:
-            raise
         except TimedOut:
             self._problem(_NO_ANSWER)
-        except Exception as error:  # noqa: BLE001  # whatever it is, there is no answer
+        except _PROBLEMS as error:
             self._problem(database.reason_of(error))
         return []
 
@@ -127,12 +134,12 @@ class HistoryStore:
         await shielded(self._closed.wait())
 
     async def _close(self) -> None:
-        if self._pool is None:
+        if not self._is_usable:
             return
         closing = Outcome(Deferred.fromCoroutine(self._finish()))
         if await shielded(Deferred.fromCoroutine(settles_within(self._reactor, CLOSE_TIMEOUT, closing))):
+            self._is_usable = False
             self._pool.close()
-            self._pool = None
         else:
             self._problem(_NO_ANSWER)
             self._abandon()
@@ -154,9 +161,9 @@ class HistoryStore:
 
     def _abandon(self) -> None:
         """Use the file no more, and leave the thread that waits for it alone."""
-        pool, self._pool = self._pool, None
+        self._is_usable = False
         # It would wait for the thread.
-        self._reactor.removeSystemEventTrigger(pool.shutdownID)
+        self._reactor.removeSystemEventTrigger(self._pool.shutdownID)
 
     # -- writing
 
@@ -175,14 +182,11 @@ class HistoryStore:
                 # Now: in the thread, a record could change meanwhile.
                 rows = [database.row_of(record) for record in batch.values()]
                 await self._run(database.save, rows)
-            except Exception as error:  # noqa: BLE001  # the records stay in memory
-                if self._pool is None:
-                    return
+            except CancelledError:
+                return  # It was abandoned.
+            except _PROBLEMS as error:
                 self._waiting = dict([*batch.items(), *self._waiting.items()][-MOST_WAITING:])
                 self._problem(database.reason_of(error))
-                return
-            if self._pool is None:
-                # It was abandoned meanwhile.
                 return
             self._works()
 
@@ -200,9 +204,8 @@ class HistoryStore:
             try:
                 await self._in_thread(self._prepare)
                 result: T = await self._pool.runInteraction(work, *arguments)
-            except CancelledError:
-                raise
-            except Exception as error:
+                self._check()
+            except _PROBLEMS as error:
                 if is_last or not database.is_damage(error):
                     # What follows opens it again.
                     await self._in_thread(self._disconnect)
@@ -213,9 +216,15 @@ class HistoryStore:
                 return result
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._pool is None:
+        self._check()
+        result = await deferToThreadPool(self._reactor, self._pool.threadpool, work)
+        self._check()
+        return result
+
+    def _check(self) -> None:
+        """Raise ``CancelledError`` if it was given up meanwhile."""
+        if not self._is_usable:
             raise CancelledError
-        return await deferToThreadPool(self._reactor, self._pool.threadpool, work)
 
     # -- in the thread
 
@@ -223,7 +232,7 @@ class HistoryStore:
         """Open the file; return its last ID, and where a damaged one is now, and what was wrong with it."""
         try:
             return database.last_id(self._connect()), None
-        except Exception as error:
+        except _PROBLEMS as error:
             if not database.is_damage(error):
                 raise
             aside, reason = self._set_aside(), database.reason_of(error)
