@@ -21,6 +21,7 @@ ENDED = "handover_ended"
 FIELDS = {
     "address": "an IP address, or an address to listen at",
     "app": "the name of the app",
+    "aside": "the new name of a damaged file",
     "code": "an exit code",
     "connections": "how many connections were still open; null: unknown",
     "container": "the ID of a container, or its name",
@@ -28,6 +29,7 @@ FIELDS = {
     "drain_seconds": "how long a version drained, in seconds",
     "error": "the message of an error",
     "target": "the version that a rollback returns to",
+    "folder": "a folder",
     "handover": "the number of a handover, as `hanoverd history` lists it",
     "holder": "a process, in words",
     "hook": "the event of a hook, as --hook names it",
@@ -186,6 +188,16 @@ EVENTS = (
     _kind("relay_failed", "address reason", "Connections or datagrams of IPv6 clients cannot be relayed for now."),
     _kind("relay_full", "reason count", "The limit for relayed connections is reached; other clients wait."),
     _kind("ports_not_remembered", "path reason", "The host ports that were picked could not be read or saved."),
+    _kind(
+        "history_unsaved", "path folder reason", "The history of handovers cannot be read or saved; it stays in memory."
+    ),
+    _kind("history_saved", "path", "The history of handovers is saved again."),
+    _kind(
+        "history_damaged",
+        "path aside reason",
+        "The file of the history was damaged: it is renamed, and a new one started.",
+    ),
+    _kind("history_lost", "path count", "hanoverd stops, and could not save the last handovers."),
     # Hooks and notifications.
     _kind(HOOK_OUTPUT, "hook position line", "A hook printed a line."),
     _kind("hook_output_dropped", "hook position count", "A hook prints too much: so many lines were dropped."),

@@ -91,6 +91,11 @@ class World:
         """The file that holds the number of the next version."""
         return self.folder / "state" / "next-version"
 
+    @property
+    def history_file(self) -> Path:
+        """The file that holds the history of handovers."""
+        return self.folder / "state" / "app.history" / "history.sqlite3"
+
     def forget_numbers(self) -> None:
         """Have versions counted from 0 again."""
         self.number_file.unlink(missing_ok=True)
@@ -220,6 +225,7 @@ class Daemon:
             ),
             held,
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, spec.notifications),
+            world.history_file,
             world.folder / "paused",
             world.number_file,
             {},

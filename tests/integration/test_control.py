@@ -196,7 +196,7 @@ class TestQueries:
             assert " live " in oldest
             whole = commands("history", "web", "--no-trunc").splitlines()
             assert "cannot continue: exiting with 3" in whole[1]
-            assert whole[0].split()[-2:] == ["PHASES", "REASON"]
+            assert whole[0].split()[-4:] == ["CHANGED", "PHASES", "CONNECTIONS", "REASON"]
             assert ", created in " in whole[2]
 
     def test_logs_follow_a_handover(self, app_folder: Path, daemon: StartDaemon, commands: Commands) -> None:
@@ -678,7 +678,7 @@ class TestRollback:
         write_app(app_folder)
         with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-2")
-            assert [one["version"] for one in commands.history()] == ["web-2"]
+            assert [one["version"] for one in commands.history()] == ["web-0", "web-1", "web-2"]
 
     def test_kept_versions_survive_a_kill(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands

@@ -31,7 +31,7 @@ _DATA = "data: "
 
 def show_events(daemon: Daemon, command: RemoteCommand) -> int:
     """Print the events, one a line, until the daemon ends; return the exit status."""
-    since = command.since_id if command.since is None else int(time.time() - command.since)
+    since = command.since_id if command.since is None else int(command.since.unix(time.time()))
     asked = {"since": since, "output": 1 if command.output else None}
     for data in _events(daemon, {name: value for name, value in asked.items() if value is not None}):
         if command.json:

@@ -19,6 +19,7 @@ from hanoverd.cli.client.connection import Daemon
 from hanoverd.cli.client.event_stream import handover_parts, open_events, show_events, watch_status
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
+from hanoverd.text.moments import Moment
 
 START = "retry: 1000\nid: 3f9a1c20-0-0\n\n"
 
@@ -121,7 +122,7 @@ def test_events_as_json_are_an_object_a_line(serve: Serve, capsys: pytest.Captur
 def test_what_is_asked_for(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1000.5)
     daemon, server = serve(lambda: iter([START]))
-    show_events(daemon, command(since=600.0))
+    show_events(daemon, command(since=Moment(ago=600.0)))
     show_events(daemon, command(since_id="3f9a1c20-17-2", output=True))
     assert server.asked == ["/events?since=400", "/events?since=3f9a1c20-17-2&output=1"]
 

@@ -18,6 +18,7 @@ from hanoverd.spec.plain import from_plain, to_plain
 from hanoverd.spec.ports import PortRequest
 from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec, RemoteCommand
 from hanoverd.spec.status_codes import StatusCodes
+from hanoverd.text.moments import Moment
 
 #: What Docker's own settings can be: JSON.
 _json = st.recursive(
@@ -37,7 +38,7 @@ for kind, strategy in {
     ProbeSpec: st.builds(ProbeSpec, interval=st.none() | _seconds),
     HealthSpec: st.builds(HealthSpec, ready_timeout=_seconds, interval=_seconds),
     PortRequest: st.builds(PortRequest, numbers=st.none() | _numbers, address=st.ip_addresses()),
-    RemoteCommand: st.builds(RemoteCommand, since=st.none() | _seconds),
+    RemoteCommand: st.builds(RemoteCommand, since=st.none() | st.builds(Moment, _seconds, st.none() | _seconds)),
 }.items():
     st.register_type_strategy(kind, strategy)
 
