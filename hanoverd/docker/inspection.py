@@ -155,11 +155,11 @@ def created_at(found: Mapping[str, Any]) -> float:
 
 def proxy_ports_of(found: Mapping[str, Any]) -> dict[ContainerPort, HostPort]:
     """Return the ports of a container that the engine published, each with the one where the engine's proxy listens."""
-    # The exposed ports are there too, without bindings: an image may expose all that there are.
+    # The exposed ports are there too, without bindings: an image may expose all that there are. On a network with the
+    # gateway mode "routed" the engine binds no host port, and the text is empty.
     published = {text: bindings for text, bindings in (found["NetworkSettings"]["Ports"] or {}).items() if bindings}
-    return {
-        port: HostPort(LOOPBACK, int(bindings[0]["HostPort"]), port.protocol) for port, bindings in _ports_in(published)
-    }
+    numbers = {port: int(bindings[0].get("HostPort") or 0) for port, bindings in _ports_in(published)}
+    return {port: HostPort(LOOPBACK, number, port.protocol) for port, number in numbers.items() if number}
 
 
 def _ports_in(by_port: Mapping[str, Any] | None) -> Iterator[tuple[ContainerPort, Any]]:

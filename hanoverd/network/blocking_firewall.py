@@ -6,16 +6,16 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from hanoverd.network.firewall import RESTORE, SAVE, firewall_error
-from hanoverd.network.iptables import Table, parse_table
+from hanoverd.network.iptables import NAT, Table, parse_table
 from hanoverd.runtime.search_path import find_program
 
 #: How long iptables may take, in seconds; it waits up to 5 for its lock.
 FIREWALL_WITHIN = 20
 
 
-def read_table(environ: Mapping[str, str]) -> Table:
-    """Return the firewall's rules; fail with ``FirewallError`` or ``ProgramMissing``."""
-    return parse_table(_run(SAVE, environ, ""))
+def read_table(environ: Mapping[str, str], name: str = NAT) -> Table:
+    """Return one table of the firewall; fail with ``FirewallError`` or ``ProgramMissing``."""
+    return parse_table(_run([*SAVE[:-1], name], environ, ""), name)
 
 
 def commit_changes(environ: Mapping[str, str], changes: str) -> None:
