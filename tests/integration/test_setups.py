@@ -99,12 +99,12 @@ def test_a_network_that_was_created_again_as_an_internal_one_fails_the_handover_
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
     with ExitStack() as networks:
-        networks.enter_context(made(lab, "changed"))
+        networks.enter_context(made(lab, "changed", IPAM={"Config": [{"Subnet": "10.77.8.0/24"}]}))
         with daemon("-p8080:80", "--network=changed", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("app-0")
             lab.docker("POST", "/networks/changed/disconnect", {"Container": "app-0", "Force": True})
             networks.close()
-            networks.enter_context(made(lab, "changed", Internal=True))
+            networks.enter_context(made(lab, "changed", IPAM={"Config": [{"Subnet": "10.77.9.0/24"}]}, Internal=True))
             hanoverd.hup()
             error = str(hanoverd.wait_event("failed", version="app-1")["error"])
             assert "the engine has not published its ports, because its network changed is internal" in error
@@ -161,6 +161,10 @@ def test_an_engine_without_rules_of_its_own(app_folder: Path) -> None:
             assert hanoverd.events("clients_blocked") == []
 
 
+#: How many times a client may wait in vain for a second, in two restarts of the engine.
+SHORTLY = 4
+
+
 @pytest.mark.parametrize("network", ["default", "named"])
 def test_without_a_userland_proxy_every_origin_is_served_while_the_engine_restarts(
     own: Lab, app_folder: Path, network: str
@@ -187,7 +191,10 @@ def test_without_a_userland_proxy_every_origin_is_served_while_the_engine_restar
                 assert ask(own.in_client, f"http://{own.host_ip}:8080/").split()[0] == f"app-{number}"
                 own.engine.start()
         for cell, asker in askers.items():
-            found = [answer for _, answer in asker.finish()]
+            asked = asker.finish()
+            found = [answer for _, answer in asked if answer != "TimeoutError"]
+            # Docker 28 drops new connections for a moment while it starts, until its rules are complete.
+            assert len(asked) - len(found) <= SHORTLY, cell
             assert (found[0], found[-1]) == (f"app-{number - 3}", f"app-{number}"), cell
             # A datagram from a port that was used before may be of a flow that has not moved yet.
             assert cell[2] == "udp" or found == sorted(found), cell
