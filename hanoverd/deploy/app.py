@@ -29,6 +29,7 @@ from hanoverd.deploy.time_limits import DEFAULT_LIMITS, TimeLimits
 from hanoverd.docker.engine import Engine
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
+from hanoverd.network.forwarding_monitor import ForwardingMonitor
 from hanoverd.network.reconciler import Reconciler
 from hanoverd.network.routes import Routes
 from hanoverd.network.udp_flows import UdpFlows
@@ -112,7 +113,7 @@ class App:
             pause_file=paused,
             numbers=numbers,
         )
-        self.reconciler = Reconciler(reactor, routes)
+        self.reconciler = Reconciler(reactor, routes, ForwardingMonitor(spec.name, ports))
         self._liveness = Liveness(
             reactor, versions, spec.health, self.live, lambda number, reason: send(Unhealthy(number, reason))
         )

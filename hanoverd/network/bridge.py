@@ -24,15 +24,15 @@ def can_reach_from_loopback(address: str, proc: Path = PROC) -> bool:
         return False
 
 
-def forwards_packets(proc: Path = PROC) -> bool:
+def forwards_packets(proc: Path = PROC) -> bool | None:
     """Return whether the kernel forwards IPv4 packets between its interfaces (ip-sysctl.rst, ``ip_forward``).
 
-    Where that cannot be read, it is taken to: nothing is reported that is not known.
+    None where that cannot be read.
     """
     try:
         return (proc / "sys/net/ipv4/ip_forward").read_text().strip() != "0"
     except OSError:
-        return True
+        return None
 
 
 def _interface_to(address: str, proc: Path) -> str | None:

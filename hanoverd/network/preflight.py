@@ -54,7 +54,7 @@ def report_obstacles(
     except FirewallError:
         # The rules that hanoverd needs are in another table: this one is only looked at for advice.
         table = parse_table("", "filter")
-    for obstacle in find_obstacles(engine, table, forwards=forwards_packets(proc)):
+    for obstacle in find_obstacles(engine, table, forwards=forwards_packets(proc) is not False):
         log.warn(
             "{app}: clients on other machines and in containers cannot connect: {reason}",
             event="clients_blocked",

@@ -47,5 +47,5 @@ def test_whether_the_kernel_forwards(tmp_path: Path, value: str, expected: bool)
     assert forwards_packets(tmp_path) is expected
 
 
-def test_a_kernel_that_does_not_say_is_taken_to_forward(tmp_path: Path) -> None:
-    assert forwards_packets(tmp_path) is True
+def test_a_kernel_that_does_not_say_whether_it_forwards(tmp_path: Path) -> None:
+    assert forwards_packets(tmp_path) is None
