@@ -1,6 +1,6 @@
 """The time of a handover, compared with the time of the same steps by the engine alone, in the same run.
 
-usage: python -m benchmarks.handover [ROUNDS]        (as root, from the project's root; 20 rounds by default)
+usage: python -m benchmarks.handover [--engine 26|28] [ROUNDS]   (as root, from the project's root; 20 rounds by default)
 
 In a lab of its own (see tests/lab), ROUNDS times in turn, for an app that is ready at once and for one that is ready 330 ms
 after its start:
@@ -30,13 +30,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.lab import lab_of, parser_for
 from hanoverd.spec.container import ContainerSpec, Image, Recipe, create_body
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort
 from tests.lab.api import call, get_json
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
-from tests.lab.images import import_base, write_app
+from tests.lab.images import write_app
 
 #: The size of the build context of a small app.
 PADDING_BYTES = 4_000_000
@@ -222,25 +223,22 @@ def command_milliseconds(*command: str) -> float:
 
 def main() -> None:
     """Measure, and print the table."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    parser = parser_for(__doc__)
+    parser.add_argument("rounds", metavar="ROUNDS", nargs="?", type=int, default=20)
+    options = parser.parse_args()
+    rounds = options.rounds
     columns: dict[str, Times] = {}
-    lab = Lab()
-    lab.start()
-    try:
-        import_base(lab)
-        with tempfile.TemporaryDirectory() as name:
-            for app, title, env in (
-                ("prompt", "ready at once", {}),
-                ("late", "ready after 330 ms", {"READY_AFTER": "0.33"}),
-            ):
-                folder = Path(name, app)
-                write_app(folder, env=env)
-                (folder / "padding").write_bytes(bytes(PADDING_BYTES))
-                with Daemon(lab, ["-p", "8080:80"], folder) as hanoverd:
-                    columns[title] = measure(lab, folder, hanoverd, rounds)
-                    memory, idle = resident_megabytes(hanoverd.pid), idle_percent(hanoverd.pid)
-    finally:
-        lab.stop()
+    with lab_of(options) as lab, tempfile.TemporaryDirectory() as name:
+        for app, title, env in (
+            ("prompt", "ready at once", {}),
+            ("late", "ready after 330 ms", {"READY_AFTER": "0.33"}),
+        ):
+            folder = Path(name, app)
+            write_app(folder, env=env)
+            (folder / "padding").write_bytes(bytes(PADDING_BYTES))
+            with Daemon(lab, ["-p", "8080:80"], folder) as hanoverd:
+                columns[title] = measure(lab, folder, hanoverd, rounds)
+                memory, idle = resident_megabytes(hanoverd.pid), idle_percent(hanoverd.pid)
     print(f"medians of {rounds}, in ms".ljust(32), *(title.rjust(20) for title in columns))
     for row, values in (
         ("the engine's floor", lambda times: times.floors),

@@ -41,6 +41,9 @@ from tests.lab.events import Event, Wanted
 from tests.lab.images import write_app
 
 REACTOR: Any = reactor
+#: How long to wait, in seconds, for what must happen: the machine may be busy.
+WITHIN = 60.0
+
 APP = "app"
 PORT = 8472
 
@@ -175,7 +178,7 @@ class Daemon:
         settle: float = 0.0,
         ports: Sequence[int] = (PORT,),
         hooks: Sequence[tuple[str, str]] = (),
-        status_timeout: float = 1.0,
+        status_timeout: float = 30.0,
         obtain_timeout: float = 60.0,
         watch: float = 0.0,
         probe: ProbeSpec = ProbeSpec(),  # noqa: B008  # it is frozen
@@ -229,7 +232,7 @@ class Daemon:
         self.app.start()
         self.trigger("start")
 
-    async def live(self, name: str, within: float = 10.0) -> None:
+    async def live(self, name: str, within: float = WITHIN) -> None:
         """Wait until the version ``name`` is live."""
         await until(lambda: self.live_name == name and self.world.routed_versions in ([name], []), within)
 
@@ -238,7 +241,7 @@ class Daemon:
         """The version that is live."""
         return next((running.name for running in self.app.live()), None)
 
-    async def at_rest(self, within: float = 10.0) -> None:
+    async def at_rest(self, within: float = WITHIN) -> None:
         """Wait until no handover is in progress or about to start."""
 
         def rests() -> bool:
@@ -251,7 +254,7 @@ class Daemon:
         """The handovers so far, each with its trigger and what became of it."""
         return [(record.trigger, record.outcome) for record in self.app.history]
 
-    async def stop(self, within: float = 15.0) -> None:
+    async def stop(self, within: float = WITHIN) -> None:
         """Stop it, which must finish in time."""
         stopping = Outcome(Deferred.fromCoroutine(self.app.stop()))
         await until(lambda: stopping.is_settled, within, lambda: f"the stop hangs: {self.orchestrator.state}")
@@ -259,7 +262,7 @@ class Daemon:
 
 
 async def until(
-    holds: Callable[[], object], within: float = 10.0, otherwise: Callable[[], str] = lambda: "it did not happen"
+    holds: Callable[[], object], within: float = WITHIN, otherwise: Callable[[], str] = lambda: "it did not happen"
 ) -> None:
     """Wait until something holds, turn by turn of the reactor."""
     end = REACTOR.seconds() + within

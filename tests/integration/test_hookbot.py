@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.asking import ask, eventually, hostname
+from tests.integration.asking import ask, eventually, eventually_equal, hostname
 from tests.integration.conftest import StartDaemon
 from tests.lab.clients import Clients
 from tests.lab.daemon import (
@@ -299,8 +299,8 @@ def test_a_burst_of_messages_deploys_the_newest_commit(
             publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commit))
         eventually(lambda: version(lab) in ("v2", "v4"))
         publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commits[4]))
-        eventually(lambda: version(lab) == "v4")
-        eventually(lambda: len(lab.containers("app")) == 1)
+        eventually_equal(lambda: version(lab), "v4")
+        eventually_equal(lambda: len(lab.containers("app")), 1)
         assert len(hanoverd.events("live")) <= 5
 
 

@@ -1,13 +1,17 @@
 """A client that asks the app under test again and again, over TCP or UDP, until its input ends; then it prints what came.
 
+With an answer in its input, it asks on until it gets that one, but no longer than LONGEST.
+
 usage: python asker.py SECONDS tcp|udp ADDRESS PORT [SOURCE_PORT]
 
-An answer may take SECONDS.  With a source port, all datagrams are of one flow.  The result is a list of ``[SECONDS, ANSWER]``: the seconds on the
-monotonic clock, and the first word of the answer, which is the version's name, or the name of the error.
+An answer may take SECONDS.  With a source port, all datagrams are of one flow.  The result is a list of
+``[SECONDS, ANSWER, PORT]``: the seconds on the monotonic clock, the first word of the answer, which is the version's name, or
+the name of the error, and the source port.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import select
 import socket
@@ -17,39 +21,54 @@ import time
 #: The time between two questions, in seconds.
 INTERVAL = 0.05
 
+#: How long it asks for one answer, in seconds.
+LONGEST = 30
 
-def ask(kind: socket.SocketKind, address: tuple[str, int], source_port: int, within: float) -> str:
-    """Return the first word of the answer."""
+
+def ask(kind: socket.SocketKind, address: tuple[str, int], source_port: int, within: float) -> tuple[str, int]:
+    """Return the first word of the answer, or the name of the error; and the source port."""
     with socket.socket(socket.AF_INET, kind) as client:
         client.settimeout(within)
-        if source_port:
-            client.bind(("", source_port))
-        client.connect(address)
-        if kind is socket.SOCK_DGRAM:
-            client.send(b"who are you?")
-            return client.recv(2048).decode().split()[0]
-        client.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
-        received = b""
-        while data := client.recv(65536):
-            received += data
-        return received.partition(b"\r\n\r\n")[2].decode().split()[0]
+        try:
+            if source_port:
+                client.bind(("", source_port))
+            answer = answered(client, address)
+        except OSError as error:
+            # ``OSError`` itself says nothing.
+            answer = type(error).__name__ if type(error) is not OSError else errno.errorcode[error.errno or 0]
+        return answer, client.getsockname()[1]
+
+
+def answered(client: socket.socket, address: tuple[str, int]) -> str:
+    """Return the first word of the answer."""
+    client.connect(address)
+    if client.type is socket.SOCK_DGRAM:
+        client.send(b"who are you?")
+        return client.recv(2048).decode().split()[0]
+    client.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
+    received = b""
+    while data := client.recv(65536):
+        received += data
+    return received.partition(b"\r\n\r\n")[2].decode().split()[0]
 
 
 def main() -> None:
     """Ask until the input ends."""
     within, protocol, address, port, *source_port = sys.argv[1:]
     kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol]
-    answers: list[tuple[float, str]] = []
+    answers: list[tuple[float, str, int]] = []
+    last, end = None, float("inf")
     while True:
-        try:
-            answer = ask(kind, (address, int(port)), int(source_port[0]) if source_port else 0, float(within))
-        except OSError as error:
-            answer = type(error).__name__
-        answers.append((time.monotonic(), answer))
+        answer, used = ask(kind, (address, int(port)), int(source_port[0]) if source_port else 0, float(within))
+        answers.append((time.monotonic(), answer, used))
         if len(answers) == 1:
             print("asked", flush=True)
-        if select.select([sys.stdin], [], [], INTERVAL)[0]:
+        if last is None and select.select([sys.stdin], [], [], INTERVAL)[0]:
+            last, end = sys.stdin.read(), time.monotonic() + LONGEST
+        if last in ("", answer) or time.monotonic() > end:
             break
+        if last is not None:
+            time.sleep(INTERVAL)
     print(json.dumps(answers), flush=True)
 
 

@@ -63,7 +63,7 @@ def _base_tar() -> bytes:
         tar.add(os.path.realpath("/bin/busybox"), "bin/busybox")
         _link(tar, "bin/sh", "busybox")
         _link(tar, "bin/python3", "/usr/bin/python3")
-        shared = _shared_libraries([binary, *map(str, (library / "lib-dynload").glob("*.so"))])
+        shared = shared_libraries([binary, *map(str, (library / "lib-dynload").glob("*.so"))])
         # glibc loads this library by itself at the end of a thread.
         shared += [str(path) for path in Path("/lib").glob("*/libgcc_s.so.1")]
         for needed in shared:
@@ -74,7 +74,8 @@ def _base_tar() -> bytes:
     return buffer.getvalue()
 
 
-def _shared_libraries(files: Sequence[str]) -> list[str]:
+def shared_libraries(files: Sequence[str]) -> list[str]:
+    """Return the libraries that these programs and libraries are linked with."""
     printed = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout
     return sorted(set(re.findall(r"(/\S+) \(0x", printed)))
 

@@ -78,7 +78,7 @@ class HooksTests(TestCase):
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until something is so."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not holds():
             assert time.monotonic() < deadline, "not within time"
             await sleep(REACTOR, 0.01)

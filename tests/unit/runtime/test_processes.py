@@ -39,7 +39,7 @@ async def settled_descriptors() -> set[int]:
 
 async def until(holds: Callable[[], object]) -> None:
     """Wait until something is so."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline, "not within time"
         await sleep(REACTOR, 0.01)
@@ -80,7 +80,8 @@ class RunTests(TestCase):
         self.assertEqual((ended.stdout, ended.stderr, len(b"".join(pieces))), ("", "error\n", 300_000))
 
     async def test_lines_without_end_leave_the_reactor_its_time(self) -> None:
-        count, latest, worst = 0, REACTOR.seconds(), 0.0
+        # The time of this process: others may have the processor for a while.
+        count, latest, worst = 0, time.process_time(), 0.0
 
         def take(_line: str) -> None:
             nonlocal count
@@ -88,7 +89,7 @@ class RunTests(TestCase):
 
         def turn() -> None:
             nonlocal latest, worst
-            now = REACTOR.seconds()
+            now = time.process_time()
             latest, worst = now, max(worst, now - latest)
 
         turning = LoopingCall(turn)
