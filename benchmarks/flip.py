@@ -35,7 +35,7 @@ from tests.lab.images import write_app
 FIRST, ENGINES_FIRST, COPIES_FIRST = 8000, 18000, 28000
 
 #: How long one handover may take, in seconds: an engine with many rules needs some milliseconds for each port.
-WITHIN = 120
+WITHIN = 300
 
 
 @dataclass
