@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGTERM
 
 from benchmarks.lab import lab_of, parser_for
 from tests.lab.api import get_json
@@ -34,7 +35,7 @@ from tests.lab.images import write_app
 #: The first of the ports that are published, that the engine publishes itself, and of the copies of the rules.
 FIRST, ENGINES_FIRST, COPIES_FIRST = 8000, 18000, 28000
 
-#: How long one handover may take, in seconds: an engine with many rules needs some milliseconds for each port.
+#: How long one handover, or the end, may take, in seconds: an engine runs several programs for each port.
 WITHIN = 300
 
 
@@ -159,6 +160,8 @@ def against_ports(lab: Lab, folder: Path, ports: int, rounds: int) -> Times:
         times.alone = alone(lab, app, rounds)
         [container] = lab.containers(app)
         times.engines_own = engines_own(lab, container["ImageID"], ports)
+        hanoverd.signal(SIGTERM)
+        hanoverd.wait(WITHIN)
     return times
 
 
