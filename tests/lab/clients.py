@@ -20,10 +20,16 @@ class Clients:
             prefixed([sys.executable, _LOAD, *arguments]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
+    def wait_answered(self) -> None:
+        """Wait for the first good answer; call it once at most."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line == "answered\n", f"no request was answered: {line}"
+
     def finish(self, timeout: float = 60) -> dict[str, Any]:
         """Stop the clients after their current requests; return their counts."""
         out, _ = self._process.communicate(timeout=timeout)
-        counted: dict[str, Any] = json.loads(out)
+        counted: dict[str, Any] = json.loads(out.splitlines()[-1])
         return counted
 
 

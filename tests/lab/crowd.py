@@ -90,6 +90,9 @@ def hand_over_together(lab: Lab, members: Sequence[Member], waves: int, pause: f
         ]
         for member in members
     ]
+    for pair in clients:
+        for client in pair:
+            client.wait_answered()
     for wave in range(1, waves + 1):
         for member in members:
             member.hanoverd.hup()

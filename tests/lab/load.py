@@ -7,6 +7,7 @@ Each worker sends one GET after another, on a new connection each time, or with 
 server keeps it.  With --repeat-once a request is sent once more, on a new connection, when its REUSED connection closes
 before any byte of an answer, which HTTP lets a client do (RFC 9110 9.2.2, RFC 9112 9.3.1).  Ends after --seconds, or at
 the end of standard input, when the requests under way are answered; then prints what it counted as one line of JSON.
+The line before that, "answered", is printed at the first good answer.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ class Client:
         version = body.split()[0].decode() if body.split() else ""
         with self._lock:
             self._counts.ok += 1
+            if self._counts.ok == 1:
+                print("answered", flush=True)
             if version not in self._counts.versions:
                 self._counts.versions.append(version)
 
