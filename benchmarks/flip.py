@@ -27,7 +27,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 from benchmarks.lab import lab_of, parser_for
-from tests.lab.api import get_json
+from tests.lab.api import call, get_json
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
 from tests.lab.images import write_app
@@ -124,15 +124,16 @@ def engines_own(lab: Lab, image: str, ports: int) -> float:
             }
         },
     }
-    status, answer = lab.docker("POST", "/containers/create?name=engines-own", body)
+    socket = lab.engine.socket
+    status, answer = call(socket, "POST", "/containers/create?name=engines-own", body)
     assert status == 201, answer
     try:
         begun = time.monotonic()
-        status, answer = lab.docker("POST", "/containers/engines-own/start")
+        status, answer = call(socket, "POST", "/containers/engines-own/start", timeout=WITHIN)
         assert status == 204, answer
         return (time.monotonic() - begun) * 1000
     finally:
-        lab.docker("DELETE", "/containers/engines-own?force=1")
+        call(socket, "DELETE", "/containers/engines-own?force=1", timeout=WITHIN)
 
 
 def replace(lab: Lab, hanoverd: Daemon, app: str, numbers: range, times: Times) -> None:
