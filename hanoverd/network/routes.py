@@ -199,7 +199,7 @@ class Routes:
                 yield Route(port, running.address, None if is_direct else proxy, running.network)
             elif running.ipv6 is not None and _listens_on_ipv6(running, port.container):
                 side = running.ipv6
-                yield Route(port, side.address, side.proxy_ports[port.container], side.network)
+                yield Route(port, side.address, None if is_direct else side.proxy_ports[port.container], side.network)
             else:
                 yield Route(port, running.address, None, is_relayed=True)
 

@@ -177,7 +177,7 @@ def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[l
             *(_own_rule(version, address) for address in dict.fromkeys(route.address for route in routes)),
             *(_incoming_rule(chains, version, route).options for route in routes),
         ],
-        chains.local: [_local_rule(chains, version, route).options for route in routes],
+        chains.local: [_local_rule(chains, version, route).options for route in routes if not _is_only_relayed(route)],
         chains.source: [
             _source_rule(version, address, network)
             for address, network in dict.fromkeys((route.address, route.network) for route in routes if route.network)
@@ -199,6 +199,11 @@ def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
     if route.proxy is None:
         return PortRule(chains.local, route.port.host, version, "DNAT", route.destination)
     return PortRule(chains.local, route.port.host, version, "REDIRECT", str(route.proxy.number))
+
+
+def _is_only_relayed(route: Route) -> bool:
+    """Return whether clients on this host are relayed: IPv6 has no ``route_localnet``, and without a proxy no way from ::1."""
+    return route.proxy is None and route.port.host.family is Family.IPV6
 
 
 def _own_rule(version: str, address: str) -> list[str]:

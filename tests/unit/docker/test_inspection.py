@@ -7,7 +7,7 @@ from typing import Any
 from hanoverd.docker.inspection import exposed_tcp_ports, generation_of, names_its_image, proxy_ports_of
 from hanoverd.spec.container import APP, ContainerSpec, Image, Recipe, create_body, export_body
 from hanoverd.spec.image_name import ImageName
-from hanoverd.spec.ports import LOOPBACK, MOST_EXPOSED, ContainerPort, HostPort
+from hanoverd.spec.ports import LOOPBACK, LOOPBACK_IPV6, MOST_EXPOSED, ContainerPort, HostPort
 from tests.unit.timing import shortest
 
 #: What an image can expose at most.
@@ -31,8 +31,11 @@ def test_an_image_that_exposes_all_ports_costs_little() -> None:
 
 def test_a_port_for_which_the_engine_binds_none_of_the_host_is_not_published() -> None:
     # As Docker 28.5 reports it on a network with the gateway mode "routed".
-    bindings = {"80/tcp": [{"HostIp": "", "HostPort": ""}], "81/tcp": None, "82/tcp": [], "83/tcp": [{"HostPort": "7"}]}
-    assert proxy_ports_of({"NetworkSettings": {"Ports": bindings}}) == {ContainerPort(83): HostPort(LOOPBACK, 7)}
+    bindings = {"80/tcp": [{"HostIp": "", "HostPort": ""}], "81/tcp": None, "82/tcp": []}
+    both = [{"HostIp": "::1", "HostPort": "8"}, {"HostIp": "127.0.0.1", "HostPort": "7"}]
+    found = {"NetworkSettings": {"Ports": {**bindings, "83/tcp": both}}}
+    assert proxy_ports_of(found) == {ContainerPort(83): HostPort(LOOPBACK, 7)}
+    assert proxy_ports_of(found, LOOPBACK_IPV6) == {ContainerPort(83): HostPort(LOOPBACK_IPV6, 8)}
 
 
 def test_the_containers_of_hanoverd_name_their_image_which_no_image_can() -> None:

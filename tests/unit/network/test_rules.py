@@ -84,6 +84,13 @@ def test_a_container_in_the_network_of_the_app_gets_its_answers_back_through_the
     ]
 
 
+def test_without_a_proxy_no_rule_leads_clients_on_this_host_to_an_ipv6_address() -> None:
+    port = PublishedPort(HostPort(IPv6Address("fd00::1"), 8080), ContainerPort(80))
+    rules = plan_routes("web", "web-0", [Route(port, "fd00:1::2", None)]).splitlines()
+    assert [rule for rule in rules if rule.startswith("-A HANOVERD-web-OUT")] == []
+    assert any(rule.startswith("-A HANOVERD-web-IN") and "DNAT" in rule for rule in rules)
+
+
 def test_the_rules_of_ipv6_name_its_addresses_as_ip6tables_prints_them() -> None:
     host = HostPort(IPv6Address("fd00::1"), 8080)
     route = Route(PublishedPort(host, ContainerPort(80)), "fd00:1::2", HostPort(LOOPBACK_IPV6, 32768), "fd00:1::/64")
