@@ -32,7 +32,12 @@ def test_an_image_that_exposes_all_ports_costs_little() -> None:
 
 def test_a_port_for_which_the_engine_binds_none_of_the_host_is_not_published() -> None:
     # As Docker 28.5 reports it on a network with the gateway mode "routed".
-    bindings = {"80/tcp": [{"HostIp": "", "HostPort": ""}], "81/tcp": None, "82/tcp": [], "83/tcp": [{"HostPort": "7"}]}
+    bindings = {
+        "80/tcp": [{"HostIp": "", "HostPort": ""}],
+        "81/tcp": None,
+        "82/tcp": [],
+        "83/tcp": [{"HostIp": "127.0.0.1", "HostPort": "7"}],
+    }
     assert proxy_ports_of({"NetworkSettings": {"Ports": bindings}}) == {ContainerPort(83): HostPort(LOOPBACK, 7)}
 
 
