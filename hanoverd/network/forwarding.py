@@ -64,6 +64,8 @@ def _may_accept(rule: Rule) -> bool:
     state = rule.value("--ctstate", "--state")
     return (
         rule.target == "ACCEPT"
+        # Not one that hanoverd itself has left there: it goes with the chains of an engine that has changed to nftables.
+        and not rule.comment.startswith("hanoverd: ")
         and rule.value("-p") in (None, "tcp", "udp")
         and (state is None or not {"NEW", "DNAT"}.isdisjoint(state.split(",")))
     )

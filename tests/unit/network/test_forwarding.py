@@ -104,6 +104,11 @@ def test_the_administrators_own_rules_may_accept_it(rules: list[str], is_blocked
     assert bool(obstacles(NFTABLES, with_rules(*rules))) is is_blocked
 
 
+def test_a_rule_that_hanoverd_has_left_is_not_the_administrators() -> None:
+    rule = 'DOCKER-USER -d 172.17.0.0/16 -m conntrack --ctstate DNAT -m comment --comment "hanoverd: web" -j ACCEPT'
+    assert len(obstacles(NFTABLES, with_rules(rule))) == 1
+
+
 def test_a_host_that_does_not_forward_is_one_whatever_the_rules_are() -> None:
     [reason] = obstacles(OLD, DOCKER_20, forwards=False)
     assert reason == (
