@@ -144,7 +144,7 @@ def _since(text: str) -> EventID | float | None:
     seconds = parse_decimal(text)
     try:
         return EventID.parse(text) if seconds is None else float(seconds)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise Refused(400, "since must be the ID of an event, or a Unix time") from None
 
 

@@ -14,6 +14,9 @@ OUTPUT = "output"
 #: What a hook printed.
 HOOK_OUTPUT = "hook_output"
 
+#: The end of a handover.
+ENDED = "handover_ended"
+
 #: What a field holds, wherever it appears.
 FIELDS = {
     "address": "an IP address, or an address to listen at",
@@ -101,7 +104,7 @@ EVENTS = (
     ),
     _kind("failed", "version handover error", "A handover failed: its version did not go live."),
     _kind(
-        "handover_ended",
+        ENDED,
         "app handover outcome record",
         "A handover has ended. This event is only in the stream of events, not in the log, which has the events before it.",
     ),
@@ -237,7 +240,7 @@ MISSED = _kind(
 )
 
 #: The events that are logged for the stream only: the log has no line for them.
-STREAMED = frozenset({"handover_ended"})
+STREAMED = frozenset({ENDED})
 
 _FIELDS_OF = {kind.id: kind.fields for kind in (*EVENTS, MISSED)}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlencode
 
 from hanoverd.cli.client.connection import Daemon, daemon_of, find_daemon, running_daemons
-from hanoverd.cli.client.event_stream import show_events, watch_status
+from hanoverd.cli.client.event_stream import handover_parts, open_events, show_events, watch_status
 from hanoverd.cli.client.tables import (
     LIST_TITLES,
     VERSION_TITLES,
@@ -260,21 +260,26 @@ def _deploy(daemon: Daemon, command: RemoteCommand) -> int:
     }
     # An older hanoverd refuses keys that it does not know.
     body = {key: value for key, value in asked.items() if value is not None}
-    return _follow(daemon, daemon.post("/deploy", body)["handover"], command)
+    return _hand_over(daemon, command, "/deploy", body)
 
 
 def _rollback(daemon: Daemon, command: RemoteCommand) -> int:
     body = {} if command.version is None else {"version": command.version}
-    return _follow(daemon, daemon.post("/rollback", body)["handover"], command)
+    return _hand_over(daemon, command, "/rollback", body)
 
 
-def _follow(daemon: Daemon, handover: int, command: RemoteCommand) -> int:
+def _hand_over(daemon: Daemon, command: RemoteCommand, resource: str, body: Mapping[str, object]) -> int:
     app = daemon.app
     if not command.wait:
+        daemon.post(resource, body)
         print(f"{app}: a handover starts (`hanoverd status {app}` shows its progress)")
         return DONE
+    # Before the handover starts: nothing of it is missed.
+    events = open_events(daemon)
+    handover = daemon.post(resource, body)["handover"]
     try:
-        for part in daemon.objects(f"/handovers/{handover}"):
+        parts = daemon.objects(f"/handovers/{handover}") if events is None else handover_parts(daemon, events, handover)
+        for part in parts:
             if "handover" in part:
                 return _print_outcome(daemon, part["handover"])
             _print(part["line"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -180,6 +181,14 @@ def _parse_path(text: str) -> str:
     return text
 
 
+def _read_secret(path: str, context: Context) -> str:
+    # Editors and echo(1) end the line.
+    secret = context.read_file(path, "secret").rstrip(b"\r\n")
+    if not secret:
+        raise ValueError(f"the file {path} is empty")
+    return os.fsdecode(secret)
+
+
 TEXT = plain(str)
 INTEGER = plain(parse_integer)
 SIZE = plain(parse_size)
@@ -201,5 +210,6 @@ TAIL = plain(_parse_tail)
 MOMENT = plain(parse_moment)
 PATH = plain(_parse_path)
 FOLDER = Value(lambda text, context: str(PurePosixPath(context.cwd, text)))
+SECRET_FILE = Value(_read_secret, is_late=True)
 #: As in docker, an empty path is the same as none.
 FILE = Value(lambda text, context: str(PurePosixPath(context.cwd, text)) if text else "")

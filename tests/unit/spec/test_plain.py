@@ -68,6 +68,7 @@ def test_the_specification_of_a_command_line_survives_json() -> None:
         (*LINE, "git+https://hunter2@git.example/me/web"),
         (*LINE, "docker-archive:https://files.example/web.tar?signature=hunter2"),
         ("--hookbot=wss://hunter2@h.example/sub/hanoverd/cwd",),
+        ("--notify=https://h.example/", "web"),
         ("--status-header", "Authorization: Bearer hunter2", "web"),
         (
             *("builder", "--listen", "wss://hunter2@h.example/sub/hanoverd/cwd"),
@@ -78,7 +79,7 @@ def test_the_specification_of_a_command_line_survives_json() -> None:
     ids=lambda arguments: arguments[-1],
 )
 def test_no_secret_is_in_its_repr(arguments: tuple[str, ...]) -> None:
-    environ = {"HOOKBOT_KEY": "hunter2", "HOOKBOT_GITHUB_SECRET": "hunter2"}
+    environ = {"HOOKBOT_KEY": "hunter2", "HOOKBOT_GITHUB_SECRET": "hunter2", "HANOVERD_NOTIFY_SECRET": "hunter2"}
     spec = parse(arguments, environ, "/srv/web", lambda: ["docker-archive"])
     assert "hunter2" in json.dumps(to_plain(spec))
     assert "hunter2" not in repr(spec)
