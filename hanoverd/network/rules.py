@@ -9,7 +9,7 @@ in one commit, so that all ports of the app move to the next version at the same
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -48,7 +48,8 @@ class RoutedVersion(NamedTuple):
 class PortRule:
     """A rule that sends the new connections to one host port ``to`` a container, or to the engine's proxy.
 
-    ``target`` is DNAT, and ``to`` the container's address and port; or REDIRECT, and the proxy's port.
+    ``target`` is DNAT, and ``to`` the container's address and port; or REDIRECT, and the proxy's port.  With a ``count`` above 1
+    it is for so many host ports, from ``host`` on; ``to`` is then the container's address alone, and the ports stay the same.
     """
 
     chain: str
@@ -56,6 +57,7 @@ class PortRule:
     version: str
     target: str
     to: str
+    count: int = 1
 
     @property
     def options(self) -> list[str]:
@@ -65,7 +67,7 @@ class PortRule:
             # Published at one address: connections to the host's other addresses do not match.
             *([] if host.is_at_any_address else [f"-d {host.address}/{_BITS[host.family]}"]),
             # A port belongs to a protocol: -p selects it, and the match of that name (-m) reads the port from its header.
-            f"-p {host.protocol} -m {host.protocol} --dport {host.number}",
+            f"-p {host.protocol} -m {host.protocol} --dport {_numbers(host, self.count)}",
             # The kernel ignores the comment. People, and the next hanoverd, read the version from it.
             _comment(self.version),
             # DNAT rewrites the destination of a connection's first packet, and the kernel does the same for all its later
@@ -82,15 +84,31 @@ class PortRule:
     @classmethod
     def parse(cls, rule: Rule, family: Family) -> PortRule | None:
         """Read a rule of the table of a family; None where it is none that hanoverd writes."""
-        host, to = _host_port(rule, family), rule.value(*_TO.values())
-        if host is None or to is None:
+        hosts, to = _host_ports(rule, family), rule.value(*_TO.values())
+        if not hosts or to is None:
             return None
         version = rule.comment.removeprefix(_COMMENT) if rule.comment.startswith(_COMMENT) else ""
-        return cls(rule.chain, host, version, rule.target, to)
+        return cls(rule.chain, hosts[0], version, rule.target, to, len(hosts))
+
+    @property
+    def published(self) -> list[PublishedPort]:
+        """The ports that it publishes; none where it goes to the engine's proxy."""
+        if self.container is None:
+            return []
+        container = self.container[1]
+        return [
+            PublishedPort(
+                replace(self.host, number=self.host.number + offset),
+                replace(container, number=container.number + offset),
+            )
+            for offset in range(self.count)
+        ]
 
     @property
     def container(self) -> tuple[str, ContainerPort] | None:
-        """The container's address, and its port; None where it goes to the engine's proxy."""
+        """The container's address, and its port, or the first of them; None where it goes to the engine's proxy."""
+        if self.count > 1:
+            return (self.to, ContainerPort(self.host.number, self.host.protocol)) if self.target == "DNAT" else None
         address, _, text = self.to.rpartition(":")
         number = parse_decimal(text)
         if not address or number is None:
@@ -159,21 +177,24 @@ def routed_version(app: str, table: Table) -> RoutedVersion | None:
 
 def published_ports(app: str, table: Table) -> list[PublishedPort]:
     """Return the ports that the app's rules publish."""
-    rules = _port_rules(table, chains_of(app).incoming)
-    return [PublishedPort(rule.host, rule.container[1]) for rule in rules if rule.container is not None]
+    return [port for rule in _port_rules(table, chains_of(app).incoming) for port in rule.published]
 
 
 def claims(table: Table) -> list[Claim]:
     """Return the host ports that the chains of all apps route."""
-    hosts = ((rule.chain, _host_port(rule, table.family)) for rule in table.rules if is_incoming(rule.chain))
-    return [Claim(chain, host) for chain, host in hosts if host is not None]
+    return [
+        Claim(rule.chain, host)
+        for rule in table.rules
+        if is_incoming(rule.chain)
+        for host in _host_ports(rule, table.family)
+    ]
 
 
 def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[list[str]]]:
     """Return the rules of each chain of the app, in groups of words."""
     chains = chains_of(app)
     return {
-        chains.incoming: [_incoming_rule(chains, version, route).options for route in routes],
+        chains.incoming: [_incoming_rule(chains, version, run).options for run in _runs(routes)],
         chains.local: [_local_rule(chains, version, route).options for route in routes],
         chains.source: [
             _source_rule(version, address, network)
@@ -182,9 +203,34 @@ def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[l
     }
 
 
-def _incoming_rule(chains: Chains, version: str, route: Route) -> PortRule:
-    """Return the rule for clients elsewhere: straight to the container."""
-    return PortRule(chains.incoming, route.port.host, version, "DNAT", route.destination)
+def _incoming_rule(chains: Chains, version: str, run: Sequence[Route]) -> PortRule:
+    """Return the rule for clients elsewhere, of one route or several that follow each other: straight to the container."""
+    first = run[0]
+    to = first.destination if len(run) == 1 else first.address
+    return PortRule(chains.incoming, first.port.host, version, "DNAT", to, len(run))
+
+
+def _runs(routes: Sequence[Route]) -> list[list[Route]]:
+    """Group the routes of which one rule can be made: of consecutive ports that are the same in the container.
+
+    The kernel needs time for each rule.  There is a form of DNAT for other ports too, ``ADDRESS:9000-9499/8000``, but where a
+    client uses one port of its own for two addresses of this host, the kernel takes the next port of such a range.
+    """
+    runs: list[list[Route]] = []
+    for route in routes:
+        if runs and _follows(runs[-1][-1], route):
+            runs[-1].append(route)
+        else:
+            runs.append([route])
+    return runs
+
+
+def _follows(one: Route, other: Route) -> bool:
+    return (
+        one.address == other.address
+        and all(route.port.host.number == route.port.container.number for route in (one, other))
+        and replace(one.port.host, number=one.port.host.number + 1) == other.port.host
+    )
 
 
 def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
@@ -221,6 +267,8 @@ def _comment(version: str) -> str:
 
 def _are(rules: Sequence[Rule], options: Sequence[Sequence[str]]) -> bool:
     """Return whether the rules of a chain have exactly these options, in any order within a rule."""
+    if [rule.text for rule in rules] == [" ".join(words) for words in options]:
+        return True
     # The order in which options are printed depends on the variant of iptables.
     return [sorted(rule.options) for rule in rules] == [
         sorted(Rule(NAT, "", " ".join(words)).options) for words in options
@@ -250,14 +298,20 @@ def _port_rules(table: Table, chain: str) -> list[PortRule]:
     return [rule for rule in rules if rule is not None]
 
 
-def _host_port(rule: Rule, family: Family) -> HostPort | None:
-    """Return the host port that a rule matches; None where it matches none or several."""
-    address, number, protocol = (rule.value(name) for name in ("-d", "--dport", "-p"))
-    if number is None or any(option.is_negated for option in rule.matches):
-        return None
+def _host_ports(rule: Rule, family: Family) -> list[HostPort]:
+    """Return the consecutive host ports that a rule matches; none where it matches none, or any others."""
+    address, numbers, protocol = (rule.value(name) for name in ("-d", "--dport", "-p"))
+    if numbers is None or any(option.is_negated for option in rule.matches):
+        return []
     anywhere = ANY_IPV4 if family is Family.IPV4 else ANY_IPV6
+    first, _, last = numbers.partition(":")
     try:
         at = ip_address(address.removesuffix(f"/{_BITS[family]}")) if address else anywhere
-        return HostPort(at, int(number), Protocol(protocol or "tcp"))
+        known = Protocol(protocol or "tcp")
+        return [HostPort(at, number, known) for number in range(int(first), int(last or first) + 1)]
     except ValueError:
-        return None
+        return []
+
+
+def _numbers(first: HostPort, count: int) -> str:
+    return str(first.number) if count == 1 else f"{first.number}:{first.number + count - 1}"
