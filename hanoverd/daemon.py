@@ -228,7 +228,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         )
         hookbot = _hookbot_trigger(spec, reactor, source, app)
         # The last one that can fail, because it would have to be closed again.
-        control = ControlServer(Control(app), RecentLog(), partial(listen, reactor, environ, spec.name))
+        control = ControlServer(reactor, Control(app), RecentLog(), partial(listen, reactor, environ, spec.name))
     except HanoverdError:
         release()
         raise

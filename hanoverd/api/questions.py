@@ -9,8 +9,10 @@ from typing import Any, NoReturn
 
 from twisted.web.server import Request
 
+from hanoverd.logs.entry import APP, DAEMON
 from hanoverd.logs.formats import JSON, TEXT
-from hanoverd.logs.recent import APP, DAEMON, LogQuery
+from hanoverd.logs.recent import LogQuery
+from hanoverd.spec.event_id import EventID
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.decimal import parse_decimal
 from hanoverd.text.durations import MOST_SECONDS, format_duration
@@ -99,6 +101,36 @@ def log_query(request: Request) -> LogQuery:
         timestamps=bool(_number(request, "timestamps")),
         json=log_format == JSON,
     )
+
+
+@dataclass(frozen=True)
+class EventQuery:
+    """Which events are asked for: after an ID, since a Unix time, or from now on (None); with ``output`` what versions print,
+    too.
+    """
+
+    since: EventID | float | None = None
+    output: bool = False
+
+
+def event_query(request: Request) -> EventQuery:
+    """Return which events are asked for.  Raises ``Refused``.
+
+    The header ``Last-Event-ID`` goes before the parameter ``since``: a client that connects again sends both.
+    """
+    header = request.getHeader("last-event-id")
+    text = _text(request, "since") if header is None else header
+    return EventQuery(_since(text), output=bool(_number(request, "output")))
+
+
+def _since(text: str) -> EventID | float | None:
+    if not text:
+        return None
+    seconds = parse_decimal(text)
+    try:
+        return EventID.parse(text) if seconds is None else float(seconds)
+    except (ValueError, OverflowError):
+        raise Refused(400, "since must be the ID of an event, or a Unix time") from None
 
 
 def _body(request: Request, known: Collection[str]) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """The control API: HTTP with JSON, for clients of the daemon's own user and root.
 
 ``GET /status``, ``/versions``, ``/diff``, ``/history``, ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of JSON objects, one
-per line: the log, and at the end the handover's record).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
+per line: the log, and at the end the handover's record), ``/events`` (see ``EventStream``).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
 ``/resume``, ``/stop``.
 """
 
@@ -14,21 +14,23 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
+from hanoverd.api.event_stream import EventStream
 from hanoverd.api.line_stream import LineStream
-from hanoverd.api.questions import Refused, deployment_of, log_query, version_of
+from hanoverd.api.questions import Refused, deployment_of, event_query, log_query, version_of
 from hanoverd.api.site import ControlSite
-from hanoverd.logs.recent import Entry, RecentLog, left_out
+from hanoverd.logs.entry import Entry
+from hanoverd.logs.recent import RecentLog, left_out
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.systemd import unit_name
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.text.decimal import parse_decimal
 
-#: How many clients may follow the log, or a handover, at once.
+#: How many clients may follow the log, a handover or the events at once.
 MOST_STREAMS = 50
 
 T = TypeVar("T")
@@ -40,7 +42,10 @@ class ControlServer:
     Making it listens at once, and fails as ``listen`` does.
     """
 
-    def __init__(self, control: Control, log: RecentLog, listen: Callable[[Site], IListeningPort]) -> None:
+    def __init__(
+        self, clock: IReactorTime, control: Control, log: RecentLog, listen: Callable[[Site], IListeningPort]
+    ) -> None:
+        self._clock = clock
         self._control = control
         self._log = log
         self._answering = Tasks()
@@ -51,6 +56,7 @@ class ControlServer:
             "GET /diff": self._diff,
             "GET /history": lambda _: [record.json() for record in control.history()],
             "GET /logs": self._logs,
+            "GET /events": self._events,
             "POST /deploy": self._deploy,
             "POST /rollback": self._rollback,
             "POST /cancel": self._cancel,
@@ -166,9 +172,18 @@ class ControlServer:
         never: Deferred[None] = Deferred()
         return self._answer_later(request, self._following(send, never))
 
+    def _events(self, request: Request) -> int:
+        query = event_query(request)
+        self._check_streams()
+        ring = self._log.events
+        stream = EventStream(request, self._clock, ring.reader(query.since, output=query.output))
+        return self._answer_later(request, stream.follow(ring.followers))
+
     def _check_streams(self) -> None:
-        if len(self._log.followers) >= MOST_STREAMS:
-            raise Refused(503, f"{MOST_STREAMS} clients follow the log or a handover already: stop some of them")
+        if len(self._log.followers) + len(self._log.events.followers) >= MOST_STREAMS:
+            raise Refused(
+                503, f"{MOST_STREAMS} clients follow the log, a handover or the events already: stop some of them"
+            )
 
     def _follow(self, request: Request, text: str) -> int:
         number = parse_decimal(text)

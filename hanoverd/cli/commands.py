@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hanoverd.cli.command import Command
 from hanoverd.cli.options import remote
 from hanoverd.cli.options.about import DAEMON_HELP, DRY_RUN, HELP, VERSION
@@ -16,8 +14,6 @@ from hanoverd.cli.options.image import BUILD, MAX_ARCHIVE_SIZE, PLATFORM, PULL, 
 from hanoverd.cli.options.log import LOG_FORMAT
 from hanoverd.cli.options.readiness import READINESS
 from hanoverd.cli.options.server import SERVER, TOKENS
-from hanoverd.cli.verbs import refuse_verb
-from hanoverd.runtime.errors import UsageError
 
 _ENGINE_ENVIRONMENT = (
     ("DOCKER_HOST", "Address of the Docker engine"),
@@ -288,6 +284,19 @@ the app's versions print (`web-3  | line`), also across handovers.""",
     environment=_RUNTIME_ENVIRONMENT,
 )
 
+EVENTS = Command(
+    name="events",
+    summary="Show what happens to an app, as it happens",
+    usage="hanoverd events [OPTIONS] APP",
+    about="""\
+Shows events until it is interrupted, one a line: the phases of handovers, what
+goes live, drains and stops, repairs of the firewall, failures. The last 1000
+events are kept, for --since.""",
+    options=(remote.EVENTS_SINCE, remote.EVENTS_OUTPUT, remote.EVENTS_FORMAT, HELP),
+    example="  hanoverd events web --since 10m --format json | jq -r .event",
+    environment=_RUNTIME_ENVIRONMENT,
+)
+
 HISTORY = Command(
     name="history",
     summary="Show an app's handovers",
@@ -319,24 +328,7 @@ VERSION_COMMAND = Command(
 )
 
 #: The commands for a running daemon.
-REMOTE = (LIST, STATUS, VERSIONS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, STOP, LOGS, HISTORY)
+REMOTE = (LIST, STATUS, VERSIONS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, STOP, LOGS, EVENTS, HISTORY)
 
 #: All commands that have a name.
 COMMANDS = (*REMOTE, DIFF, BUILDER, SERVE, MAKE_TOKENS, HELP_COMMAND, VERSION_COMMAND)
-
-
-def command_of(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:
-    """Return the command of a command line, and the arguments after its name.
-
-    UsageError for the first word of a command of two, and for a word that other programs use as a command.
-    """
-    for command in COMMANDS:
-        words = command.name.split()
-        if list(argv[: len(words)]) == words:
-            return command, tuple(argv[len(words) :])
-    groups = {command.name.split()[0] for command in COMMANDS if " " in command.name}
-    if argv and argv[0] in groups:
-        names = " or ".join(f"`hanoverd {command.name}`" for command in COMMANDS if command.name.startswith(argv[0]))
-        raise UsageError(f"write {names} (for an image of this name, {argv[0]}:latest)")
-    refuse_verb(argv)
-    return DAEMON, tuple(argv)

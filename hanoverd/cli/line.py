@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hanoverd.cli.command import Command
-from hanoverd.cli.commands import DIFF, REMOTE, command_of
+from hanoverd.cli.commands import COMMANDS, DAEMON, DIFF, REMOTE
 from hanoverd.cli.given import Given
 from hanoverd.cli.lexer import lex
 from hanoverd.cli.options.values import Context
 from hanoverd.cli.secrets import masked, masked_url
+from hanoverd.cli.verbs import refuse_verb
 from hanoverd.runtime.errors import UsageError
 
 
@@ -43,7 +44,7 @@ class CommandLine:
 def read_line(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> CommandLine:
     """Read the arguments of a process; UsageError, in docker's words, for the first that is wrong."""
     _check_encoding(argv)
-    command, arguments = command_of(argv)
+    command, arguments = _command_of(argv)
     if list(arguments) == ["-h"]:
         arguments = ("--help",)
     options = (*command.options, *command.more)
@@ -70,3 +71,20 @@ def _check_encoding(argv: Sequence[str]) -> None:
             argument.encode()
         except UnicodeEncodeError:
             raise UsageError(f"the argument {argument!a} is not UTF-8: write it in UTF-8") from None
+
+
+def _command_of(argv: Sequence[str]) -> tuple[Command, tuple[str, ...]]:
+    """Return the command of a command line, and the arguments after its name.
+
+    UsageError for the first word of a command of two, and for a word that other programs use as a command.
+    """
+    for command in COMMANDS:
+        words = command.name.split()
+        if list(argv[: len(words)]) == words:
+            return command, tuple(argv[len(words) :])
+    groups = {command.name.split()[0] for command in COMMANDS if " " in command.name}
+    if argv and argv[0] in groups:
+        names = " or ".join(f"`hanoverd {command.name}`" for command in COMMANDS if command.name.startswith(argv[0]))
+        raise UsageError(f"write {names} (for an image of this name, {argv[0]}:latest)")
+    refuse_verb(argv)
+    return DAEMON, tuple(argv)

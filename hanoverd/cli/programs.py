@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from hanoverd.cli.app import complete_source, hookbot_spec
 from hanoverd.cli.command import Command
-from hanoverd.cli.commands import LOGS
+from hanoverd.cli.commands import EVENTS, LOGS
 from hanoverd.cli.given import Given
 from hanoverd.hookbot.tokens import url_with_token
 from hanoverd.runtime.errors import UsageError
+from hanoverd.spec.event_id import EventID
 from hanoverd.spec.hookbot import HookbotURL, image_of_notify
 from hanoverd.spec.names import check_app_name
 from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec, RemoteCommand
@@ -92,6 +93,9 @@ def remote_command(command: Command, given: Given, rest: Sequence[str]) -> Remot
     tree["verb"] = command.name
     if command is LOGS:
         tree["source"] = _log_source(given)
+    if command is EVENTS:
+        since = given.value("since")
+        tree |= {"since_id": str(since)} if isinstance(since, EventID) else {"since": since}
     if rest:
         tree["app"] = _app_name(rest[0])
     if len(rest) > 1:

@@ -1,7 +1,7 @@
 """Words that people type as commands, from other programs: each is refused with the command that hanoverd has for it.
 
 Otherwise the word would be taken for the name of an image, and its daemon started.  Words that are likely names of apps,
-such as ``login`` or ``events``, are not among them.
+such as ``login`` or ``search``, are not among them.
 """
 
 from __future__ import annotations

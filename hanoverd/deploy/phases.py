@@ -28,7 +28,7 @@ class Phases:
 
     def obtaining(self, source: str) -> None:
         """Log what the image is obtained from."""
-        log.info("{version}: {source}", event="obtaining", version=self._version, source=source)
+        log.info("{version}: {source}", event="obtaining", source=source, **self._about)
 
     def obtained(self, image: Image) -> None:
         """Report that the image was built, pulled or loaded."""
@@ -54,7 +54,7 @@ class Phases:
 
     def created(self) -> None:
         """Report that the container was created."""
-        log.info("{version}: created in {took}", event="created", version=self._version, **self._took("created"))
+        log.info("{version}: created in {took}", event="created", **self._took("created"))
 
     def stopped(self, old: Running) -> None:
         """Report that the live version ``old`` was stopped to make room for this one."""
@@ -63,7 +63,7 @@ class Phases:
             event="stopped",
             version=old.name,
             successor=self._version,
-            **self._took("stopped"),
+            **self._time("stopped"),
         )
 
     def started(self, running: Running) -> None:
@@ -71,31 +71,38 @@ class Phases:
         log.info(
             "{version}: started in {took}: {address}",
             event="started",
-            version=self._version,
             address=running.address,
             **self._took("started"),
         )
 
     def ready(self) -> None:
         """Report that the version passed its readiness check."""
-        log.info("{version}: ready in {took}", event="ready", version=self._version, **self._took("ready"))
+        log.info("{version}: ready in {took}", event="ready", **self._took("ready"))
 
     def routed(self) -> None:
         """Report that new connections are routed to the version."""
-        log.info("{version}: routed in {took}", event="routed", version=self._version, **self._took("routed"))
+        log.info("{version}: routed in {took}", event="routed", **self._took("routed"))
 
     def _image(self, image: Image) -> Mapping[str, object]:
         """Record the image; returns its fields, and those of the time."""
         self._record.image, self._record.image_id = image.name.reference, image.id
         return {
-            "version": self._version,
             "image": image.name.reference,
             "image_id": image.id,
             "short": short_id(image.id),
             **self._took("obtained"),
         }
 
+    @property
+    def _about(self) -> Mapping[str, object]:
+        """The fields that say what it is about."""
+        return {"version": self._version, "handover": self._record.id}
+
     def _took(self, phase: str) -> Mapping[str, object]:
+        """Record the end of a phase; returns the fields of the version and of its time."""
+        return {**self._about, **self._time(phase)}
+
+    def _time(self, phase: str) -> Mapping[str, object]:
         """Record the end of a phase; returns the fields of its time."""
         now = self._clock.seconds()
         seconds, self._last = now - self._last, now

@@ -85,7 +85,7 @@ class Reporter:
             case ef.ReportEngineLost(_, error):
                 self._engine_lost(error)
             case ef.ReportDropped(command, why):
-                self._history.finish(self._history.start([command.reason], command.number), history.CANCELLED, why)
+                self._end(self._history.start([command.reason], command.number), history.CANCELLED, why)
             case ef.ReportHeld(reason):
                 self._held(reason)
             case ef.ReportUnhealthy(successor=None):
@@ -101,9 +101,9 @@ class Reporter:
 
     def _failed(self, effect: ef.ReportFailed) -> None:
         record = self._records[effect.attempt.id]
-        self._finish(effect.attempt, history.FAILED, effect.error)
         version = self._name(effect.number)
-        log.error("{version}: failed: {error}", event="failed", version=version, error=effect.error)
+        log.error("{version}: failed: {error}", event="failed", version=version, handover=record.id, error=effect.error)
+        self._finish(effect.attempt, history.FAILED, effect.error)
         event = self.event(FAILED, VersionReference(version), reason=effect.error)
         self._hooks.notify(replace(event, image=record.image, image_id=record.image_id))
         if effect.serving is None and effect.delay is None and self.stop_after_failure():
@@ -111,10 +111,12 @@ class Reporter:
         self._next(effect.serving, effect.delay)
 
     def _cancelled(self, attempt: Attempt) -> None:
+        record = self._records.get(attempt.id)
         log.info(
             "{app}: handover cancelled: {reason}",
             event="cancelled",
             app=self._versions.app,
+            handover=None if record is None else record.id,
             reason=attempt.cancelled,
         )
         self._finish(attempt, history.CANCELLED, attempt.cancelled)
@@ -126,6 +128,7 @@ class Reporter:
             "{version}: unchanged, nothing to do: {image} ({short}) is its image already, and its settings are the same",
             event="unchanged",
             version=name,
+            handover=record.id,
             image=record.image,
             image_id=record.image_id,
             short=short_id(record.image_id),
@@ -269,7 +272,19 @@ class Reporter:
     def _finish(self, attempt: Attempt, outcome: str, why: str = "") -> None:
         record = self._records.pop(attempt.id, None)
         if record is not None:
-            self._history.finish(record, outcome, why)
+            self._end(record, outcome, why)
+
+    def _end(self, record: Record, outcome: str, why: str) -> None:
+        self._history.finish(record, outcome, why)
+        # For the stream of events: the log has the outcome already.
+        log.debug(
+            "{app}: handover {handover} ended: {outcome}",
+            event="handover_ended",
+            app=self._versions.app,
+            handover=record.id,
+            outcome=record.outcome,
+            record=record.json(),
+        )
 
     def _name(self, number: int) -> str:
         return self._versions.container(number).name

@@ -33,6 +33,7 @@ FIELDS = {
     "line": "a line that a program printed",
     "limit": "how many are allowed",
     "number": "the number of a version",
+    "outcome": "how a handover ended: ``live``, ``failed``, ``cancelled`` or ``unchanged``",
     "output": "the last lines that a version printed",
     "path": "a file",
     "position": "which of the hooks of an event, counted from 1",
@@ -40,6 +41,7 @@ FIELDS = {
     "pid": "the ID of this process",
     "reason": "why it happened",
     "reasons": "what triggered it: a list",
+    "record": "a handover, as an object of `hanoverd history --format json`",
     "restart_seconds": "the time until the next start, in seconds; null: not started again",
     "retry_seconds": "the time until the next try, in seconds; null: not tried again",
     "revision": "a commit",
@@ -74,20 +76,20 @@ EVENTS = (
     # A handover, and the life of a version.
     _kind("trigger", "app handover reasons", "A handover starts, or starts again after the engine was lost."),
     _kind("held", "app reason", "A trigger waits, because hanoverd is paused."),
-    _kind("obtaining", "version source", "The image is built, pulled or loaded."),
-    _kind("obtained", "version image image_id seconds took", "The image is there."),
-    _kind("rollback", "version target image image_id seconds took", "The version repeats an earlier one."),
+    _kind("obtaining", "version handover source", "The image is built, pulled or loaded."),
+    _kind("obtained", "version handover image image_id seconds took", "The image is there."),
+    _kind("rollback", "version handover target image image_id seconds took", "The version repeats an earlier one."),
     _kind("image_missing", "version error", "The image of a restart was removed, and is obtained again."),
     _kind("name_taken", "version successor", "Another container has a new version's name: the number is skipped."),
-    _kind("created", "version seconds took", "The container is created."),
-    _kind("started", "version address seconds took", "The container is started."),
-    _kind("ready", "version seconds took", "The version passed its readiness check."),
-    _kind("routed", "version seconds took", "New connections are routed to the version."),
+    _kind("created", "version handover seconds took", "The container is created."),
+    _kind("started", "version handover address seconds took", "The container is started."),
+    _kind("ready", "version handover seconds took", "The version passed its readiness check."),
+    _kind("routed", "version handover seconds took", "New connections are routed to the version."),
     _kind("live", "version routes seconds took", "The version serves; the time is that since the trigger."),
-    _kind("cancelled", "app reason", "A handover was cancelled before its version was live."),
+    _kind("cancelled", "app handover reason", "A handover was cancelled before its version was live."),
     _kind(
         "unchanged",
-        "version image image_id",
+        "version handover image image_id",
         "A handover was skipped: the live version has this image and these settings already.",
     ),
     _kind(
@@ -95,7 +97,12 @@ EVENTS = (
         "version reason",
         "A handover would change nothing, and is carried out: the live version is not ready.",
     ),
-    _kind("failed", "version error", "A handover failed: its version did not go live."),
+    _kind("failed", "version handover error", "A handover failed: its version did not go live."),
+    _kind(
+        "handover_ended",
+        "app handover outcome record",
+        "A handover has ended. This event is only in the stream of events, not in the log, which has the events before it.",
+    ),
     _kind("waiting", "app serving restart_seconds", "After a failure: hanoverd waits for the next trigger."),
     _kind(
         "start_failed", "app", "No image could be obtained and no version is live: hanoverd stops with exit status 1."
@@ -209,7 +216,18 @@ EVENTS = (
     _kind("builder_ended", "", "The builder has stopped."),
 )
 
-_FIELDS_OF = {kind.id: kind.fields for kind in EVENTS}
+#: What a client of the stream of events gets in the place of events that are no longer there.
+MISSED = _kind(
+    "missed",
+    "count reason",
+    "Events are missing, because the client read too slowly, or was away for too long, or because hanoverd was started "
+    "again; null: how many is not known. This event is only in the stream of events.",
+)
+
+#: The events that are logged for the stream only: the log has no line for them.
+STREAMED = frozenset({"handover_ended"})
+
+_FIELDS_OF = {kind.id: kind.fields for kind in (*EVENTS, MISSED)}
 
 
 def is_field(event: str, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,35 +10,14 @@ from dataclasses import dataclass
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
-from hanoverd.logs.events import OUTPUT
-from hanoverd.logs.formats import as_json, is_noise, timestamp, without_time
+from hanoverd.logs.entry import Entry, entry_of
+from hanoverd.logs.event_ring import EventRing
+from hanoverd.logs.events import STREAMED
+from hanoverd.logs.formats import is_noise
 from hanoverd.text.counting import counted
 
 #: How many entries are kept, and how much memory they may take, in bytes.
 MOST, MOST_BYTES = 2000, 8 * 1024 * 1024
-
-#: Where an entry comes from: printed by a version of the app, or logged by hanoverd.
-APP, DAEMON = "app", "daemon"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One event of the log, which may have several lines; ``time`` is a Unix time, ``json`` one object."""
-
-    time: float
-    stamp: str
-    source: str
-    text: str
-    json: str
-
-    @property
-    def size(self) -> int:
-        """The memory that its text takes, in bytes."""
-        return sys.getsizeof(self.text) + sys.getsizeof(self.json)
-
-    def stamped(self) -> str:
-        """Return the text with the time before it."""
-        return f"{self.stamp} {self.text}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +49,7 @@ class LogQuery:
 @implementer(ILogObserver)
 class RecentLog:
     """Keeps the last entries from ``start`` on, at most ``MOST`` of them and ``MOST_BYTES``; ``followers`` are called with
-    each new one.
+    each new one.  ``events`` are the same as typed events, with some that are not in the log.
     """
 
     def __init__(self) -> None:
@@ -80,6 +58,7 @@ class RecentLog:
         #: How many entries there were before the ones that are kept.
         self._dropped = 0
         self.followers: set[Callable[[Entry], object]] = set()
+        self.events = EventRing()
 
     @property
     def entries(self) -> list[Entry]:
@@ -118,9 +97,14 @@ class RecentLog:
 
     def __call__(self, event: LogEvent) -> None:
         """Keep an event, and pass it to the followers."""
-        if is_noise(event):
-            return
-        entry = _entry(event)
+        is_logged = not is_noise(event)
+        if is_logged or event.get("event") in STREAMED:
+            entry = entry_of(event)
+            if is_logged:
+                self._keep(entry)
+            self.events.add(entry)
+
+    def _keep(self, entry: Entry) -> None:
         self._entries.append(entry)
         self._size += entry.size
         while len(self._entries) > MOST or self._size > MOST_BYTES:
@@ -134,9 +118,4 @@ def left_out(count: int) -> Entry:
     """Return the entry that says, to a client that reads too slowly, how many it did not get."""
     entries = counted(count, "entry", "entries")
     message = f"{entries} left out: this client reads too slowly"
-    return _entry({"log_time": time.time(), "log_level": LogLevel.warn, "log_format": message})
-
-
-def _entry(event: LogEvent) -> Entry:
-    source = APP if event.get("event") == OUTPUT else DAEMON
-    return Entry(event["log_time"], timestamp(event), source, without_time(event), as_json(event))
+    return entry_of({"log_time": time.time(), "log_level": LogLevel.warn, "log_format": message})

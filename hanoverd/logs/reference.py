@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 
-from hanoverd.logs.events import EVENTS, FIELDS, LogKind
+from hanoverd.logs.events import EVENTS, FIELDS, MISSED, LogKind
 
 _INTRODUCTION = """\
 .. This page is generated from the table of events:
@@ -15,7 +15,7 @@ Events of the log
 =================
 
 With ``--log-format json``, each line of the log is a JSON object with ``time``, ``level``, ``event``, ``message`` and the fields
-of the event. The names of events and fields stay the same; the wording of messages may change. A message without an event of
+of the event. The `stream of events <control.rst#events>`_ has the same objects. The names of events and fields stay the same; the wording of messages may change. A message without an event of
 its own has the event ``other``.
 
 .. contents::
@@ -30,7 +30,7 @@ _WIDTH = 120
 
 def reference() -> str:
     """Return the page."""
-    events = "\n".join(_definition(f"``{kind.id}``", f"{kind.meaning}{_fields(kind)}") for kind in EVENTS)
+    events = "\n".join(_definition(f"``{kind.id}``", f"{kind.meaning}{_fields(kind)}") for kind in (*EVENTS, MISSED))
     fields = "\n".join(_definition(f"``{name}``", _sentence(meaning)) for name, meaning in FIELDS.items())
     return f"{_INTRODUCTION}\n{events}\nFields\n------\n\n{fields}"
 

@@ -68,6 +68,9 @@ class RemoteCommand:
     source: str = ""
     since: float | None = None
     timestamps: bool = False
+    #: Of events: the ID of the last one that is known, and whether what versions print is shown, too.
+    since_id: str | None = None
+    output: bool = False
     image: str | None = None
     #: Of a handover: whether it is skipped if it would change nothing, and how many seconds its version has until it must be
     #: ready.

@@ -153,7 +153,7 @@ def _ask_hookbot(data: bytes) -> bytes:
 def _ask_daemon(data: bytes) -> tuple[bytes, _App]:
     app = _App()
     sites: list[Site] = []
-    ControlServer(cast("Control", app), RecentLog(), lambda site: cast("Any", sites.append(site)))
+    ControlServer(Clock(), cast("Control", app), RecentLog(), lambda site: cast("Any", sites.append(site)))
     return _answer(sites[0], data), app
 
 

@@ -1,21 +1,37 @@
 """A client that asks the app under test again and again, over TCP or UDP, until its input ends; then it prints what came.
 
-usage: python asker.py SECONDS tcp|udp ADDRESS PORT [SOURCE_PORT]
+usage: python asker.py SECONDS INTERVAL tcp|udp ADDRESS PORT [SOURCE_PORT]
 
-An answer may take SECONDS.  With a source port, all datagrams are of one flow.  The result is a list of ``[SECONDS, ANSWER]``: the seconds on the
+An answer may take SECONDS, and INTERVAL is the time between two questions in seconds.  With a source port, all datagrams are of
+one flow; without, each is of a new one.  The result is a list of ``[SECONDS, ANSWER]``: the seconds on the
 monotonic clock, and the first word of the answer, which is the version's name, or the name of the error.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import select
 import socket
 import sys
 import time
 
-#: The time between two questions, in seconds.
-INTERVAL = 0.05
+#: Where the source ports of datagrams come from, one after another: a port that the kernel chooses may be used again, while
+#: it remembers the flow that had it before.
+PORTS = itertools.count(random.randrange(20000, 30000))
+
+
+def bind(client: socket.socket, source_port: int) -> None:
+    """Bind a socket for datagrams to a source port, or to the next one that is free."""
+    while True:
+        try:
+            client.bind(("", source_port or next(PORTS)))
+        except OSError:
+            if source_port:
+                raise
+        else:
+            return
 
 
 def ask(kind: socket.SocketKind, address: tuple[str, int], source_port: int, within: float) -> str:
@@ -23,8 +39,8 @@ def ask(kind: socket.SocketKind, address: tuple[str, int], source_port: int, wit
     [(family, _, _, _, resolved), *_] = socket.getaddrinfo(*address, type=kind)
     with socket.socket(family, kind) as client:
         client.settimeout(within)
-        if source_port:
-            client.bind(("", source_port))
+        if kind is socket.SOCK_DGRAM:
+            bind(client, source_port)
         client.connect(resolved)
         if kind is socket.SOCK_DGRAM:
             client.send(b"who are you?")
@@ -38,7 +54,7 @@ def ask(kind: socket.SocketKind, address: tuple[str, int], source_port: int, wit
 
 def main() -> None:
     """Ask until the input ends."""
-    within, protocol, address, port, *source_port = sys.argv[1:]
+    within, interval, protocol, address, port, *source_port = sys.argv[1:]
     kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol]
     answers: list[tuple[float, str]] = []
     while True:
@@ -49,7 +65,7 @@ def main() -> None:
         answers.append((time.monotonic(), answer))
         if len(answers) == 1:
             print("asked", flush=True)
-        if select.select([sys.stdin], [], [], INTERVAL)[0]:
+        if select.select([sys.stdin], [], [], float(interval))[0]:
             break
     print(json.dumps(answers), flush=True)
 

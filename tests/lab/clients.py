@@ -39,9 +39,11 @@ ANSWERS_WITHIN = 1.0
 class Asker:
     """A run of asker.py on the host of ``prefixed``; it has asked once when this returns."""
 
-    def __init__(self, prefixed: Callable[[list[str]], list[str]], *arguments: str) -> None:
+    def __init__(
+        self, prefixed: Prefix, *arguments: str, within: float = ANSWERS_WITHIN, interval: float = 0.05
+    ) -> None:
         self._process = subprocess.Popen(
-            prefixed([sys.executable, _ASKER, str(ANSWERS_WITHIN), *arguments]),
+            prefixed([sys.executable, _ASKER, str(within), str(interval), *arguments]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlencode
 
 from hanoverd.cli.client.connection import Daemon, daemon_of, find_daemon, running_daemons
+from hanoverd.cli.client.event_stream import show_events, watch_status
 from hanoverd.cli.client.tables import (
     LIST_TITLES,
     VERSION_TITLES,
@@ -36,14 +37,8 @@ if TYPE_CHECKING:
 
 DONE, FAILED = 0, 1
 
-#: The time between two requests of ``status --watch``, in seconds.
-WATCH_INTERVAL = 0.5
-
 #: The time between two looks whether a daemon has ended, in seconds; and how long its process may outlive its socket.
 _END_INTERVAL, _END_TIMEOUT = 0.05, 10.0
-
-#: What clears a terminal, and moves to its top (ECMA-48: ED, CUP).
-_CLEAR = "\x1b[2J\x1b[H"
 
 
 def run_remote(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
@@ -105,20 +100,7 @@ def _list(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
 def _status(daemon: Daemon, command: RemoteCommand) -> int:
     if not command.watch:
         return _print_status(daemon.get("/status"), command)
-    before = None
-    while True:
-        status = daemon.get("/status")
-        if command.json:
-            # One line at each change.
-            if status != before:
-                print(json.dumps(status), flush=True)
-        elif sys.stdout.isatty():
-            print(_CLEAR, end="")
-            _print(status_text(status, time.time()))
-        elif status != before:
-            _print(status_text(status, time.time()))
-        before = status
-        time.sleep(WATCH_INTERVAL)
+    return watch_status(daemon, command)
 
 
 def _status_without_daemon(host: Host, command: RemoteCommand, _environ: Mapping[str, str], _uid: int) -> int:
@@ -311,6 +293,7 @@ _VERBS: Mapping[str, Callable[[Daemon, RemoteCommand], int]] = {
     "versions": _versions,
     "history": _history,
     "logs": _logs,
+    "events": show_events,
     "deploy": _deploy,
     "diff": _diff,
     "rollback": _rollback,

@@ -52,12 +52,12 @@ class Daemon:
     def get(self, resource: str, *, is_short: bool = True) -> Any:
         """Return the answer to a GET request; without a time limit unless it ``is_short``."""
         timeout = ANSWER_TIMEOUT if is_short else None
-        return self._parsed(self._read(self._request("GET", resource, None, timeout, MOST_BYTES)))
+        return self.parsed(self._read(self._request("GET", resource, None, timeout, MOST_BYTES)))
 
     def post(self, resource: str, body: Mapping[str, object] | None = None, *, is_short: bool = True) -> Any:
         """Return the answer to a POST request; without a time limit unless it ``is_short``."""
         timeout = ANSWER_TIMEOUT if is_short else None
-        return self._parsed(self._read(self._request("POST", resource, body or {}, timeout, MOST_BYTES)))
+        return self.parsed(self._read(self._request("POST", resource, body or {}, timeout, MOST_BYTES)))
 
     def lines(self, resource: str) -> Iterator[str]:
         """Yield the lines of an answer as they come, until it or the daemon ends."""
@@ -74,7 +74,7 @@ class Daemon:
     def objects(self, resource: str) -> Iterator[Any]:
         """Yield the JSON objects of an answer that has one per line; see ``lines``."""
         for line in self.lines(resource):
-            yield self._parsed(line)
+            yield self.parsed(line)
 
     def refusal(self) -> str | None:
         """Return why its socket is not used; None if it can be used, or if there is none."""
@@ -138,7 +138,8 @@ class Daemon:
             except _FAILURES as error:
                 raise self._explained(error) from None
 
-    def _parsed(self, text: bytes | str) -> Any:
+    def parsed(self, text: bytes | str) -> Any:
+        """Return the JSON value of an answer, or of a part of it."""
         try:
             return json.loads(text)
         except (ValueError, RecursionError):

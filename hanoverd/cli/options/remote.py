@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hanoverd.cli.options.option import Kind, Option
 from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, POSITIVE_DURATION, TAIL, plain
+from hanoverd.spec.event_id import EventID
 from hanoverd.spec.image_name import ImageName
+from hanoverd.text.durations import parse_duration
 
 
 def _parse_image(text: str) -> str:
@@ -18,10 +22,21 @@ def _parse_format(text: str) -> bool:
     return text == "json"
 
 
-def _parse_diff_format(text: str) -> bool:
+def _parse_lines_format(text: str) -> bool:
     if text not in ("text", "json"):
         raise ValueError("it must be text or json")
     return text == "json"
+
+
+def _parse_position(text: str) -> EventID | float:
+    if "-" in text.removeprefix("-"):
+        return EventID.parse(text)
+    return parse_duration(text)
+
+
+def _check_position(position: EventID | float) -> None:
+    if not isinstance(position, EventID) and position < 0:
+        raise ValueError("cannot be negative")
 
 
 DIFF_FORMAT = Option(
@@ -29,7 +44,7 @@ DIFF_FORMAT = Option(
     metavar="text|json",
     default="text",
     help="Format of the output; json prints one object a line",
-    value=plain(_parse_diff_format),
+    value=plain(_parse_lines_format),
 )
 NO_TRUNC = Option(
     name="no-trunc",
@@ -120,6 +135,30 @@ JSON_LINES = Option(
     help="Print one JSON object per line, as --log-format json does",
     value=BOOLEAN,
     place="json",
+)
+EVENTS_FORMAT = Option(
+    name="format",
+    metavar="text|json",
+    default="text",
+    help="Format of the output; json prints one object a line",
+    value=plain(_parse_lines_format),
+    place="json",
+)
+EVENTS_SINCE = Option(
+    name="since",
+    metavar="ID|DURATION",
+    help="Start after the event of this ID, or so long ago, such as 10m",
+    text="""\
+Without it, only events from now on are shown. ``--format json`` shows the IDs. Of an ID of an earlier run of hanoverd, all that
+the running one keeps is shown, after an event ``missed``.""",
+    value=replace(plain(_parse_position), check=_check_position),
+)
+EVENTS_OUTPUT = Option(
+    name="output",
+    kind=Kind.BOOLEAN,
+    help="Show what the app's versions print, too",
+    value=BOOLEAN,
+    place="output",
 )
 TAIL_ENTRIES = Option(
     name="tail",

@@ -75,7 +75,7 @@ class LimitTests(TestCase):
             self.sites.append(made)
             return listen(REACTOR, {"HANOVERD_RUNTIME_DIR": folder.name}, "far", made)
 
-        self.server = ControlServer(cast("Control", self.far), self.log, listen_here)
+        self.server = ControlServer(self.clock, cast("Control", self.far), self.log, listen_here)
         self.server.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.server.close()))
 
@@ -270,8 +270,9 @@ class LimitTests(TestCase):
         await self.until(lambda: len(self.log.followers) == server.MOST_STREAMS)
         status, answer = await self.answer(request)
         self.assertEqual(status, 503)
-        self.assertIn("50 clients follow the log or a handover already", answer["error"])
-        self.assertEqual((await self.answer(STATUS.replace(b"/status", b"/handovers/1")))[0], 503)
+        self.assertIn("50 clients follow the log, a handover or the events already", answer["error"])
+        for path in (b"/handovers/1", b"/events"):
+            self.assertEqual((await self.answer(STATUS.replace(b"/status", path)))[0], 503)
         await self.works()
 
     async def test_clients_that_do_not_read_the_log_take_little_memory(self) -> None:

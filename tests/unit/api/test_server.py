@@ -79,7 +79,7 @@ class ServerTests(TestCase):
         self.path = Path(folder.name, "far.sock")
         self.far, self.log = Far(), RecentLog()
         self.server = ControlServer(
-            cast("Control", self.far), self.log, lambda site: listen(REACTOR, self.environ, "far", site)
+            REACTOR, cast("Control", self.far), self.log, lambda site: listen(REACTOR, self.environ, "far", site)
         )
         self.server.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.server.close()))

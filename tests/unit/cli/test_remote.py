@@ -47,6 +47,12 @@ from hanoverd.spec.programs import RemoteCommand
         ("logs web --app", RemoteCommand("logs", "web", source="app")),
         ("logs web --daemon --since 10m", RemoteCommand("logs", "web", source="daemon", since=600)),
         ("logs -t --json web", RemoteCommand("logs", "web", timestamps=True, json=True)),
+        ("events web", RemoteCommand("events", "web")),
+        ("events web --since 10m --output", RemoteCommand("events", "web", since=600, output=True)),
+        (
+            "events --since 3f9a1c20-17-240 --format json web",
+            RemoteCommand("events", "web", since_id="3f9a1c20-17-240", json=True),
+        ),
         ("history -- web", RemoteCommand("history", "web")),
     ],
 )
@@ -65,6 +71,10 @@ def test_how_they_are_written(line: str, meaning: RemoteCommand) -> None:
         ("deploy web --status-timeout 0", "--status-timeout must be more than 0"),
         ("rollback web x", '"x" is no version: write its name or number'),
         ("logs web --tail few", "it must be a number, or all"),
+        ("events web --since 3f9a1c20-17", "it must be the ID of an event, such as 3f9a1c20-17-240"),
+        ("events web --since=-1m", "--since cannot be negative"),
+        ("events web --since soon", "invalid argument"),
+        ("events web --format table", "it must be text or json"),
         ("list --format yaml", "it must be table or json"),
         ("pause ../web", "Invalid container name (../web)"),
         ("cancel --wait web", "unknown flag: --wait"),

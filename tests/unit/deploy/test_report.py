@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogEvent, LogLevel, capturedLogs
 
 from hanoverd.deploy import effects as ef
 from hanoverd.deploy.history import History
@@ -16,6 +16,7 @@ from hanoverd.deploy.report import Reporter
 from hanoverd.deploy.requests import Command, Request
 from hanoverd.deploy.state import Attempt, Kind
 from hanoverd.deploy.targets import Source
+from hanoverd.logs.formats import is_noise
 from hanoverd.network.routes import Live
 from hanoverd.spec import events as public
 from tests.unit.deploy.dummies import RECIPE, container, running, texts
@@ -55,6 +56,8 @@ class Parts:
 
     def __init__(self) -> None:
         self.clock = Clock()
+        #: The events of the ends of handovers.
+        self.ended: list[LogEvent] = []
         self.history = History(lambda: 1000.0, self.clock.seconds)
         self.routes, self.hooks = DummyRoutes(), DummyHooks()
         state = app()
@@ -72,8 +75,10 @@ class Parts:
 
     def report(self, effect: ef.Effect) -> list[tuple[str, str]]:
         """Report, and return what is logged then."""
-        with capturedLogs() as logged:
+        with capturedLogs() as events:
             self.reporter.report(effect)
+        self.ended += [event for event in events if event["event"] == "handover_ended"]
+        logged = [event for event in events if not is_noise(event)]
         levels = [event["log_level"] for event in logged]
         return [
             ("error" if level is LogLevel.error else "info", text)
@@ -115,6 +120,31 @@ def test_a_handover_that_succeeds_is_recorded_with_its_time() -> None:
     assert it.report(ef.ReportLive(deploy())) == []
     [record] = it.history
     assert (record.outcome, record.took) == ("live", 2.5)
+
+
+@pytest.mark.parametrize(
+    ("effect", "outcome"),
+    [
+        (ef.ReportLive(deploy()), "live"),
+        (ef.ReportFailed(deploy(), 2, "exited with code 3", 1, None), "failed"),
+        (ef.ReportCancelled(deploy(cancelled="as asked")), "cancelled"),
+        (ef.ReportUnchanged(deploy(), 1), "unchanged"),
+    ],
+)
+def test_the_end_of_a_handover_is_an_event_with_its_record(effect: ef.Effect, outcome: str) -> None:
+    it = Parts()
+    it.start(deploy())
+    it.report(effect)
+    [event] = it.ended
+    [record] = it.history
+    assert (event["handover"], event["outcome"], event["record"]) == (1, outcome, record.json())
+
+
+def test_the_end_of_an_order_that_never_started_is_an_event() -> None:
+    it = Parts()
+    it.history.reserve_number()
+    it.report(ef.ReportDropped(COMMAND, "hanoverd is stopping"))
+    assert [(event["handover"], event["outcome"]) for event in it.ended] == [(1, "cancelled")]
 
 
 def test_a_handover_that_is_cancelled_is_recorded_with_the_reason() -> None:

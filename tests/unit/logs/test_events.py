@@ -12,8 +12,9 @@ from hanoverd.logs.events import EVENTS, FIELDS
 
 PACKAGE = Path(__file__).parents[3] / "hanoverd"
 
-#: What ``**self._took(…)`` and ``**self._image(…)`` in ``phases`` pass.
-PASSED = {"_took": {"seconds", "took"}, "_image": {"version", "image", "image_id", "seconds", "took"}}
+#: What ``**self._took(…)`` and the like in ``phases`` pass.
+_ABOUT, _TIME = {"version", "handover"}, {"seconds", "took"}
+PASSED = {"_about": _ABOUT, "_time": _TIME, "_took": _ABOUT | _TIME, "_image": {"image", "image_id"} | _ABOUT | _TIME}
 
 
 def log_calls() -> Iterator[tuple[str, ast.Call]]:
@@ -47,8 +48,10 @@ def names_of(call: ast.Call) -> set[str]:
     for keyword in call.keywords:
         if keyword.arg is not None:
             names.add(keyword.arg)
-        elif isinstance(keyword.value, ast.Call) and isinstance(keyword.value.func, ast.Attribute):
-            names |= PASSED[keyword.value.func.attr]
+        else:
+            value = keyword.value.func if isinstance(keyword.value, ast.Call) else keyword.value
+            assert isinstance(value, ast.Attribute)
+            names |= PASSED[value.attr]
     return names - {"event"}
 
 

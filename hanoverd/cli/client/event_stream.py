@@ -1,0 +1,107 @@
+"""``hanoverd events``, and ``hanoverd status --watch``: what is read from the stream of events of a running daemon."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import urlencode
+
+from hanoverd.cli.client.connection import Daemon
+from hanoverd.cli.client.tables import status_text
+from hanoverd.runtime.errors import ControlError
+from hanoverd.spec.programs import RemoteCommand
+from hanoverd.text.escapes import escaped, escaped_line
+
+#: What clears a terminal, and moves to its top (ECMA-48: ED, CUP).
+_CLEAR = "\x1b[2J\x1b[H"
+
+#: The time in seconds after which a status is shown again: its ages change.
+_REFRESH_INTERVAL = 1.0
+
+#: The time between two requests for the status where there is no stream of events, in seconds.
+_POLL_INTERVAL = 0.5
+
+_DATA = "data: "
+
+
+def show_events(daemon: Daemon, command: RemoteCommand) -> int:
+    """Print the events, one a line, until the daemon ends; return the exit status."""
+    since = command.since_id if command.since is None else int(time.time() - command.since)
+    asked = {"since": since, "output": 1 if command.output else None}
+    for data in _events(daemon, {name: value for name, value in asked.items() if value is not None}):
+        if command.json:
+            print(json.dumps(data), flush=True)
+        else:
+            print(escaped_line(_line(data)), flush=True)
+    return 0
+
+
+def watch_status(daemon: Daemon, command: RemoteCommand) -> int:
+    """Print the status at each change until the daemon ends, which is a ``ControlError``."""
+    is_terminal = sys.stdout.isatty() and not command.json
+    changes = _Changes(daemon)
+    before = None
+    while True:
+        status = daemon.get("/status")
+        if is_terminal:
+            _draw(status)
+        elif status != before:
+            print(json.dumps(status) if command.json else escaped(status_text(status, time.time())), flush=True)
+        before = status
+        while not changes.wait(_REFRESH_INTERVAL if is_terminal else None):
+            _draw(status)
+
+
+def _draw(status: Mapping[str, Any]) -> None:
+    print(_CLEAR, end="")
+    print(escaped(status_text(status, time.time())), flush=True)
+
+
+def _events(daemon: Daemon, query: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
+    """Yield the data of the events as they come, until the daemon ends; of the fields, the data has all."""
+    for line in daemon.lines(f"/events?{urlencode(query)}" if query else "/events"):
+        if line.startswith(_DATA):
+            yield daemon.parsed(line.removeprefix(_DATA))
+
+
+def _line(data: Mapping[str, Any]) -> str:
+    return f"{data.get('time')} {data.get('event')} {data.get('message')}"
+
+
+class _Changes:
+    """Waits for changes of the status: they come with the events.
+
+    Without a stream of events, as from an older hanoverd, it only waits for a while.
+    """
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._event = Event()
+        self._may_follow = True
+        self._has_stream = True
+        Thread(target=self._read, daemon=True).start()
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait for the next change, at most for so long; return whether there may be one."""
+        if not self._has_stream:
+            time.sleep(_POLL_INTERVAL)
+            return True
+        # An event is sent when something happens, and the status may change a moment later: it is asked for once more.
+        is_second_look = self._may_follow
+        happened = self._event.wait(_POLL_INTERVAL if is_second_look else seconds)
+        self._event.clear()
+        self._may_follow = happened
+        return happened or is_second_look
+
+    def _read(self) -> None:
+        try:
+            for _ in _events(self._daemon, {}):
+                self._event.set()
+        except ControlError:
+            pass
+        self._has_stream = False
+        self._event.set()
