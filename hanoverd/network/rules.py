@@ -16,7 +16,16 @@ from typing import NamedTuple
 from hanoverd.network.chains import PREFIX, Chains, Jump, chains_of, is_incoming
 from hanoverd.network.iptables import NAT, Rule, Table, append, commit, declare, delete, delete_chain, insert_first
 from hanoverd.network.route import Route
-from hanoverd.spec.ports import ANY_IPV4, ANY_IPV6, ContainerPort, Family, HostPort, Protocol, PublishedPort
+from hanoverd.spec.ports import (
+    ANY_IPV4,
+    ANY_IPV6,
+    HIGHEST_PORT,
+    ContainerPort,
+    Family,
+    HostPort,
+    Protocol,
+    PublishedPort,
+)
 from hanoverd.text.decimal import parse_decimal
 
 #: The comment of a rule is this and the version that it routes to.
@@ -194,8 +203,8 @@ def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[l
     """Return the rules of each chain of the app, in groups of words."""
     chains = chains_of(app)
     return {
-        chains.incoming: [_incoming_rule(chains, version, run).options for run in _runs(routes)],
-        chains.local: [_local_rule(chains, version, route).options for route in routes],
+        chains.incoming: [_direct_rule(chains.incoming, version, run).options for run in _runs(routes)],
+        chains.local: [rule.options for run in _runs(routes) for rule in _local_rules(chains, version, run)],
         chains.source: [
             _source_rule(version, address, network)
             for address, network in dict.fromkeys((route.address, route.network) for route in routes if route.network)
@@ -203,11 +212,11 @@ def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[l
     }
 
 
-def _incoming_rule(chains: Chains, version: str, run: Sequence[Route]) -> PortRule:
-    """Return the rule for clients elsewhere, of one route or several that follow each other: straight to the container."""
+def _direct_rule(chain: str, version: str, run: Sequence[Route]) -> PortRule:
+    """Return the rule of one route, or of several that follow each other, that sends clients straight to the container."""
     first = run[0]
     to = first.destination if len(run) == 1 else first.address
-    return PortRule(chains.incoming, first.port.host, version, "DNAT", to, len(run))
+    return PortRule(chain, first.port.host, version, "DNAT", to, len(run))
 
 
 def _runs(routes: Sequence[Route]) -> list[list[Route]]:
@@ -227,21 +236,22 @@ def _runs(routes: Sequence[Route]) -> list[list[Route]]:
 
 def _follows(one: Route, other: Route) -> bool:
     return (
-        one.address == other.address
+        (one.address, one.proxy is None) == (other.address, other.proxy is None)
         and all(route.port.host.number == route.port.container.number for route in (one, other))
         and replace(one.port.host, number=one.port.host.number + 1) == other.port.host
     )
 
 
-def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
-    """Return the rule for clients on this host.
+def _local_rules(chains: Chains, version: str, run: Sequence[Route]) -> list[PortRule]:
+    """Return the rules for clients on this host.
 
-    It goes through the engine's proxy: the kernel drops a packet from 127.0.0.1 that would leave the loopback interface for
+    They go through the engine's proxy: the kernel drops a packet from 127.0.0.1 that would leave the loopback interface for
     the bridge. An engine without a proxy sets ``route_localnet``, which lets it pass (``bridge.py``).
     """
-    if route.proxy is None:
-        return PortRule(chains.local, route.port.host, version, "DNAT", route.destination)
-    return PortRule(chains.local, route.port.host, version, "REDIRECT", str(route.proxy.number))
+    through_proxy = [(route.port.host, route.proxy.number) for route in run if route.proxy is not None]
+    return [PortRule(chains.local, host, version, "REDIRECT", str(number)) for host, number in through_proxy] or [
+        _direct_rule(chains.local, version, run)
+    ]
 
 
 def _source_rule(version: str, address: str, network: str) -> list[str]:
@@ -308,7 +318,8 @@ def _host_ports(rule: Rule, family: Family) -> list[HostPort]:
     try:
         at = ip_address(address.removesuffix(f"/{_BITS[family]}")) if address else anywhere
         known = Protocol(protocol or "tcp")
-        return [HostPort(at, number, known) for number in range(int(first), int(last or first) + 1)]
+        end = min(int(last or first), HIGHEST_PORT)
+        return [HostPort(at, number, known) for number in range(int(first), end + 1)]
     except ValueError:
         return []
 

@@ -119,12 +119,13 @@ def test_consecutive_ports_that_are_the_same_in_the_container_have_one_rule(
     published += [PublishedPort(HostPort(host, number), ContainerPort(number)) for number in (8501, 8503)]
     published += [PublishedPort(HostPort(host, number), ContainerPort(number - 1)) for number in (8504, 8505)]
     text = plan_routes("web", "web-0", [Route(port, address, None) for port in published])
-    rules = [line for line in text.splitlines() if line.startswith("-A HANOVERD-web-IN")]
-    assert rules[0] == (
-        '-A HANOVERD-web-IN -p tcp -m tcp --dport 8000:8499 -m comment --comment "hanoverd: web-0"'
-        f" -j DNAT --to-destination {to}"
-    )
-    assert len(rules) == 5
+    for chain in ("HANOVERD-web-IN", "HANOVERD-web-OUT"):
+        rules = [line for line in text.splitlines() if line.startswith(f"-A {chain}")]
+        assert len(rules) == 5
+        assert rules[0] == (
+            f'-A {chain} -p tcp -m tcp --dport 8000:8499 -m comment --comment "hanoverd: web-0"'
+            f" -j DNAT --to-destination {to}"
+        )
     table = parse_table(text, family=published[0].host.family)
     assert published_ports("web", table) == published
     assert [claim.host for claim in claims(table)] == [port.host for port in published]
