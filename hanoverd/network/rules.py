@@ -8,6 +8,7 @@ in one commit, so that all ports of the app move to the next version at the same
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -286,21 +287,24 @@ def _are(rules: Sequence[Rule], options: Sequence[Sequence[str]]) -> bool:
 
 
 def _rules_of(table: Table, jump: Jump) -> list[Rule]:
-    return [rule for rule in table.rules_of(jump.hook) if rule.target == jump.chain]
+    # A hook may have a rule of the engine for each port of each container: only what can be a jump is parsed.
+    return [rule for rule in table.rules_of(jump.hook) if jump.chain in rule.text and rule.target == jump.chain]
 
 
 def _jump_problem(table: Table, jump: Jump) -> str | None:
     """Return what is wrong with a jump: it must be there once, and where that matters, before other programs' rules."""
     hook, chain = jump.hook, jump.chain
-    targets = [rule.target for rule in table.rules_of(hook)]
-    if chain not in targets:
+    found = _rules_of(table, jump)
+    if not found:
         return f"the jump from {hook} to {chain} is gone"
-    ahead = [target or "a rule" for target in targets[: targets.index(chain)] if not target.startswith(PREFIX)]
-    if ahead and jump.is_first:
-        return f"{' and '.join(ahead)} went ahead of {chain} in {hook}"
-    if targets.count(chain) > 1:
+    if jump.is_first:
+        before = itertools.takewhile(lambda rule: rule is not found[0], table.rules_of(hook))
+        ahead = [rule.target or "a rule" for rule in before if not rule.target.startswith(PREFIX)]
+        if ahead:
+            return f"{' and '.join(ahead)} went ahead of {chain} in {hook}"
+    if len(found) > 1:
         return f"{hook} jumps to {chain} twice"
-    return None if _are(_rules_of(table, jump), [jump.options]) else f"the jump from {hook} to {chain} was changed"
+    return None if _are(found, [jump.options]) else f"the jump from {hook} to {chain} was changed"
 
 
 def _port_rules(table: Table, chain: str) -> list[PortRule]:
