@@ -91,7 +91,7 @@ class App:
 
         versions.on_exit = exited
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
-        firewall, flows = Firewall(reactor, environ, spec.name), UdpFlows(reactor, environ, ports)
+        firewall, flows = Firewall(reactor, environ, spec.name), UdpFlows(reactor, environ, ports, relays)
         self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=flows.has_ports)
         self.routes = routes = Routes(firewall, ports, flows, conntrack, relays, spec.container.reachability)
         if spec.cidfile:

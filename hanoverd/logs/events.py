@@ -177,7 +177,7 @@ EVENTS = (
     _kind("count_failed", "reason", "Connections could not be counted this time."),
     _kind("connections_not_forgotten", "address error", "Connections to an old version were not deleted."),
     _kind("udp_flows_not_moved", "reason", "UDP flows of replaced versions could not be moved to the live one."),
-    _kind("relay_failed", "address reason", "A port accepts no connections of IPv6 clients for now."),
+    _kind("relay_failed", "address reason", "Connections or datagrams of IPv6 clients cannot be relayed for now."),
     _kind("relay_full", "reason count", "The limit for relayed connections is reached; other clients wait."),
     _kind("ports_not_remembered", "path reason", "The host ports that were picked could not be read or saved."),
     # Hooks and notifications.

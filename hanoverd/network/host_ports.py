@@ -7,30 +7,24 @@ programs, and refuses clients while no version is live.
 A UDP socket needs no listening, and would swallow what clients send. So it is bound to a network device that does not
 exist: the kernel delivers nothing to it, and answers clients that the port is unreachable.
 
-Over IPv6, the same sockets take the clients that no rule leads to the container (``relay.py``).
+While a version is live, the same sockets take the clients that no rule leads to the container (``relay.py``).
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import math
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from hanoverd.network.datagrams import stop_receiving
 from hanoverd.network.port_owners import CLOSE, LISTEN, TIME_WAIT, owner_of, sockets_on
 from hanoverd.runtime.errors import PortTaken
 from hanoverd.spec.ports import Family, HostPort, PortRequest, Protocol, PublishedPort, family_of
 
-#: Python has no name for it (include/uapi/asm-generic/socket.h, Linux 5.0).
-_SO_BINDTOIFINDEX = 62
-
 #: How often a free port is asked for: the one that the kernel chooses at the first address may be taken at the second.
 _TRIES = 20
-
-#: No network device has the highest index: the kernel counts from 1.
-_NO_DEVICE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -66,12 +60,8 @@ def hold_ports(
 
 
 def relay_sockets(held: Sequence[HeldPort]) -> dict[HostPort, socket.socket]:
-    """Return the sockets for clients over IPv6, by their host ports."""
-    return {
-        port.published.host: port.socket
-        for port in held
-        if port.socket is not None and port.published.host.family is Family.IPV6
-    }
+    """Return the sockets for the clients that no rule leads to the container, by their host ports."""
+    return {port.published.host: port.socket for port in held if port.socket is not None}
 
 
 def release_ports(held: Sequence[HeldPort]) -> None:
@@ -163,14 +153,8 @@ def _bind_once(host: HostPort, *, reuse: bool) -> socket.socket:
         bound.close()
         raise
     if is_udp:
-        _receive_nothing(bound)
+        stop_receiving(bound)
     return bound
-
-
-def _receive_nothing(bound: socket.socket) -> None:
-    # Before Linux 5.7 only root may.  Clients then wait while no version is live, instead of being refused.
-    with contextlib.suppress(OSError):
-        bound.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_DEVICE)
 
 
 def _explain(request: PortRequest, host: HostPort, error: OSError) -> str:

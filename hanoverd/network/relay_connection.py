@@ -114,12 +114,12 @@ class Connection:
         if self._is_over:
             return
         if self._client.is_delivered and self._server.is_delivered:
-            self._finish()
+            self._end(is_reset=False)
         elif self._client.is_gone:
             self.reset()
         elif self._server.is_gone and self._timeout is None:
-            # Not a reset: what the client has not received yet is still delivered.
-            self._timeout = self._reactor.callLater(LINGER, self._finish)
+            # Without a reset, what the client has not received by then is still delivered.
+            self._timeout = self._reactor.callLater(LINGER, self._end, is_reset=self._server.was_reset)
 
     def _could_not_connect(self) -> None:
         self._timeout = None
@@ -137,9 +137,6 @@ class Connection:
         self._server = _End(self._reactor, self, server)
         self._client.other, self._server.other = self._server, self._client
         self.connect()
-
-    def _finish(self) -> None:
-        self._end(is_reset=False)
 
     def _cancel_timeout(self) -> None:
         if self._timeout is not None and self._timeout.active():
@@ -175,6 +172,8 @@ class _End:
         #: Nothing more is sent to here: everything was, or it is not taken any more.
         self.is_shut_down = False
         self.is_broken = False
+        #: It was reset before it had finished sending.
+        self.was_reset = False
 
     @property
     def is_delivered(self) -> bool:
@@ -184,7 +183,7 @@ class _End:
     @property
     def is_gone(self) -> bool:
         """Whether this side takes nothing any more, and everything that it had sent has been passed on."""
-        return self.is_broken and self.is_delivered
+        return self.is_broken and self.has_ended and (self.was_reset or self.other.is_shut_down)
 
     def has_received_all(self) -> bool:
         """Return whether the kernel has received everything that the peer sends."""
@@ -278,7 +277,9 @@ class _End:
             return
         self.has_ended = True
         self._reactor.removeReader(self)
-        self.other.finish()
+        # An answer that was cut must not look like one that is complete.
+        if not self.was_reset:
+            self.other.finish()
         self._connection.check()
 
     def doWrite(self) -> None:
@@ -335,8 +336,10 @@ class _End:
             return self._socket.send(data)
         except BlockingIOError:
             return 0
-        except OSError:
-            # What it sent before is still received: a server may close a connection when it has answered.
+        except OSError as error:
+            # What it sent before is still received: a server may close a connection when it has answered.  The kernel then
+            # reports no second error: EPIPE is the one for a side that had finished sending (tcp_reset in the kernel).
+            self.was_reset = error.errno != errno.EPIPE
             self.give_up_sending()
             self._connection.check()
             return None

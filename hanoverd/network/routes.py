@@ -45,11 +45,10 @@ class Live:
 
     @property
     def targets(self) -> dict[HostPort, Target]:
-        """Where clients over IPv6 are relayed to, by the host port: all those that no rule leads to the container."""
+        """Where the clients are relayed to that no rule leads to the container, by the host port."""
         return {
             route.port.host: Target(route.address, route.port.container.number, self.running.name)
             for route in self.routes
-            if route.port.host.family is Family.IPV6
         }
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from hanoverd.network.chains import PREFIX, Chains, Jump, chains_of, is_incoming
 from hanoverd.network.iptables import NAT, Rule, Table, append, commit, declare, delete, delete_chain, insert_first
-from hanoverd.network.route import Route
+from hanoverd.network.route import Route, runs_of
 from hanoverd.spec.ports import (
     ANY_IPV4,
     ANY_IPV6,
@@ -204,8 +204,11 @@ def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[l
     """Return the rules of each chain of the app, in groups of words."""
     chains = chains_of(app)
     return {
-        chains.incoming: [_direct_rule(chains.incoming, version, run).options for run in _runs(routes)],
-        chains.local: [rule.options for run in _runs(routes) for rule in _local_rules(chains, version, run)],
+        chains.incoming: [
+            *(_own_rule(version, address) for address in dict.fromkeys(route.address for route in routes)),
+            *(_direct_rule(chains.incoming, version, run).options for run in runs_of(routes)),
+        ],
+        chains.local: [rule.options for run in runs_of(routes) for rule in _local_rules(chains, version, run)],
         chains.source: [
             _source_rule(version, address, network)
             for address, network in dict.fromkeys((route.address, route.network) for route in routes if route.network)
@@ -220,29 +223,6 @@ def _direct_rule(chain: str, version: str, run: Sequence[Route]) -> PortRule:
     return PortRule(chain, first.port.host, version, "DNAT", to, len(run))
 
 
-def _runs(routes: Sequence[Route]) -> list[list[Route]]:
-    """Group the routes of which one rule can be made: of consecutive ports that are the same in the container.
-
-    The kernel needs time for each rule.  There is a form of DNAT for other ports too, ``ADDRESS:9000-9499/8000``, but where a
-    client uses one port of its own for two addresses of this host, the kernel takes the next port of such a range.
-    """
-    runs: list[list[Route]] = []
-    for route in routes:
-        if runs and _follows(runs[-1][-1], route):
-            runs[-1].append(route)
-        else:
-            runs.append([route])
-    return runs
-
-
-def _follows(one: Route, other: Route) -> bool:
-    return (
-        (one.address, one.proxy is None) == (other.address, other.proxy is None)
-        and all(route.port.host.number == route.port.container.number for route in (one, other))
-        and replace(one.port.host, number=one.port.host.number + 1) == other.port.host
-    )
-
-
 def _local_rules(chains: Chains, version: str, run: Sequence[Route]) -> list[PortRule]:
     """Return the rules for clients on this host.
 
@@ -255,20 +235,33 @@ def _local_rules(chains: Chains, version: str, run: Sequence[Route]) -> list[Por
     ]
 
 
+def _own_rule(version: str, address: str) -> list[str]:
+    """Return the rule for the app itself as a client of the published port: hanoverd relays it.
+
+    Where the firewall sees bridged packets (bridge-nf-call-iptables), the kernel would send the packet back into the bridge's
+    port that it came from, and drop it (net/bridge/br_netfilter_hooks.c, br_forward.c).
+    """
+    return [f"-s {_only(address)}", _comment(version), "-j RETURN"]
+
+
 def _source_rule(version: str, address: str, network: str) -> list[str]:
-    """Return the rule for clients in the container's own network, and for the app itself.
+    """Return the rule for clients in the container's own network.
 
     Such a client would get the answers straight from the container's address, which it did not ask. With MASQUERADE they go
     back through this host, where the kernel restores the address; the app sees the host as the client.
     """
-    is_ipv6 = ":" in address
     return [
         f"-s {network}",
-        f"-d {address}/{_BITS[Family.IPV6 if is_ipv6 else Family.IPV4]}",
+        f"-d {_only(address)}",
         "-m conntrack --ctstate DNAT",
         _comment(version),
         "-j MASQUERADE",
     ]
+
+
+def _only(address: str) -> str:
+    """Return a container's address as iptables prints it."""
+    return f"{address}/{_BITS[Family.IPV6 if ':' in address else Family.IPV4]}"
 
 
 def _comment(version: str) -> str:

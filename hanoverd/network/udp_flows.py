@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from hanoverd.network.bridge import PROC
 from hanoverd.network.flows import LONGEST_LISTING, Endpoint, local_networks, parse_flows, stale_filters
+from hanoverd.network.relay import Relays
 from hanoverd.network.route import Route
 from hanoverd.runtime.capabilities import Keep
 from hanoverd.runtime.clock import sleep
@@ -45,11 +46,17 @@ class UdpFlows:
     """
 
     def __init__(
-        self, reactor: ProcessReactor, environ: Mapping[str, str], ports: Sequence[PublishedPort], proc: Path = PROC
+        self,
+        reactor: ProcessReactor,
+        environ: Mapping[str, str],
+        ports: Sequence[PublishedPort],
+        relays: Relays,
+        proc: Path = PROC,
     ) -> None:
         self._reactor = reactor
         self._environ = environ
         self._hosts = [port.host for port in ports if port.host.protocol is Protocol.UDP]
+        self._relays = relays
         self._proc = proc
         self._report = ReportOnce(_warn)
         self._live: _Version | None = None
@@ -91,6 +98,8 @@ class UdpFlows:
         Fires within a second.  Cancel ends the program.
         """
         self._draining.pop(running.number, None)
+        if not self._is_live(running):
+            self._relays.close_flows(running.name)
         for seconds in _AGAIN_AFTER:
             if self._is_live(running) or not await self._delete(running.addresses):
                 return

@@ -126,6 +126,33 @@ class Server:
             assert not thread.is_alive(), "a connection has not ended"
 
 
+class UDPServer:
+    """A version: answers each datagram with its own name, the sender's port, and the datagram."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.target = Target("127.0.0.1", self._socket.getsockname()[1], name)
+        self._thread = Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            data, client = self._socket.recvfrom(65535)
+            if data == b"stop":
+                return
+            if data != b"silence":
+                self._socket.sendto(f"{self._name} {client[1]} ".encode() + data[-60000:], client)
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopping:
+                stopping.sendto(b"stop", self._socket.getsockname())
+            self._thread.join(PATIENCE)
+        self._socket.close()
+
+
 class RelayCase(TestCase):
     """Runs the clients in threads, while the reactor relays."""
 
@@ -138,6 +165,25 @@ class RelayCase(TestCase):
         server = Server(serve, name)
         self.addCleanup(deferToThread, server.close)
         return server
+
+    def udp_server(self, name: str) -> UDPServer:
+        server = UDPServer(name)
+        self.addCleanup(deferToThread, server.close)
+        return server
+
+    def udp_client(self, host: HostPort, address: str = LOOPBACK) -> socket.socket:
+        """Connected: it takes answers only from the address and port that it sends to."""
+        client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(client.close)
+        client.settimeout(PATIENCE)
+        client.connect((address, host.number))
+        return client
+
+    async def ask_over_udp(self, client: socket.socket, data: bytes = b"?") -> tuple[str, int, bytes]:
+        """Return the version that answered, the port that it answered to, and the datagram as it arrived there."""
+        await self.run_in_thread(client.send, data)
+        name, port, rest = (await self.run_in_thread(client.recv, 65535)).split(b" ", 2)
+        return name.decode(), int(port), rest
 
     def connected(self, host: HostPort) -> socket.socket:
         """A client's connection: the kernel accepts it, also while the reactor does not run."""

@@ -111,10 +111,45 @@ class CopyingTests(TCPRelayCase):
         self.assertTrue(received.endswith(b"end"))
 
     async def test_a_version_that_answers_early_and_closes_is_heard(self) -> None:
-        # As a server that refuses a large upload, and does not read it.
+        # As a server that refuses a large upload, and does not read it: its kernel then resets the connection.
+        self.patch(relay_connection, "LINGER", 0.05)
+
         def serve(connection: socket.socket) -> None:
             connection.recv(1000)
             connection.sendall(b"413 too large")
+
+        relay, host = self.serving(self.server(serve))
+
+        def talk() -> bytes:
+            with socket.create_connection((LOOPBACK, host.number), PATIENCE) as client:
+                with contextlib.suppress(ConnectionError):
+                    while True:
+                        client.sendall(LARGE)
+                return client.recv(100)
+
+        self.assertEqual(await self.run_in_thread(talk), b"413 too large")
+        await self.until(lambda: relay.connections("web-0") == 0)
+
+    async def test_an_answer_that_was_cut_does_not_look_complete(self) -> None:
+        self.patch(relay_connection, "LINGER", 0.05)
+
+        def serve(connection: socket.socket) -> None:
+            connection.recv(1000)
+            connection.sendall(b"half")
+            reset(connection)
+
+        _, host = self.serving(self.server(serve))
+        for sent in (b"?", LARGE):
+            client = self.connected(host)
+            with self.assertRaises(ConnectionError):
+                await self.run_in_thread(client.sendall, sent)
+                await self.run_in_thread(receive_all, client)
+
+    async def test_a_version_that_finishes_its_answer_and_then_refuses_to_hear_more_is_heard(self) -> None:
+        def serve(connection: socket.socket) -> None:
+            connection.recv(1000)
+            connection.sendall(b"413 too large")
+            connection.shutdown(socket.SHUT_WR)
 
         relay, host = self.serving(self.server(serve))
 

@@ -132,9 +132,9 @@ class RoutesTests(TestCase):
         self.fake = FakeFirewall(Path(folder.name))
         ports = [PublishedPort(HostPort(ANY_IPV4, port), ContainerPort(to)) for port, to in ((8080, 80), (8443, 443))]
         self.firewall = Firewall(REACTOR, self.fake.environ, "app")
-        conntrack = Conntrack(REACTOR, self.fake.environ)
+        conntrack, relays = Conntrack(REACTOR, self.fake.environ), Relays(REACTOR, {})
         self.routes = Routes(
-            self.firewall, ports, UdpFlows(REACTOR, self.fake.environ, ports), conntrack, Relays(REACTOR, {})
+            self.firewall, ports, UdpFlows(REACTOR, self.fake.environ, ports, relays), conntrack, relays
         )
 
     def destinations(self) -> list[str]:

@@ -12,13 +12,13 @@ from twisted.internet import reactor
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
 
+from hanoverd.network.relay import Relays
 from hanoverd.network.route import Route
 from hanoverd.network.udp_flows import UdpFlows
-from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, Protocol, PublishedPort
 from tests.unit.deploy.dummies import exit_of, ids, running
 
-REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
+REACTOR: Any = reactor
 
 PORT = PublishedPort(HostPort(ANY_IPV4, 53, Protocol.UDP), ContainerPort(5353, Protocol.UDP))
 
@@ -53,7 +53,7 @@ class UdpFlowsTests(TestCase):
 
     def of(self, ports: list[PublishedPort]) -> UdpFlows:
         environ = {"PATH": f"{self.folder}:{os.environ['PATH']}"}
-        return UdpFlows(REACTOR, environ, ports, self.folder)
+        return UdpFlows(REACTOR, environ, ports, Relays(REACTOR, {}), self.folder)
 
     def go_live(self, number: int) -> Any:
         one = running(number)
