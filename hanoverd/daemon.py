@@ -19,6 +19,7 @@ from hanoverd.api.server import ControlServer
 from hanoverd.deploy.app import App, AppReactor
 from hanoverd.deploy.cidfile import CidFile
 from hanoverd.deploy.handover import Sources
+from hanoverd.deploy.origins import AT_START, BY_SIGNAL, HookbotTarget
 from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
@@ -43,7 +44,7 @@ from hanoverd.runtime.reactors import ServerReactor
 from hanoverd.runtime.running import RunningService
 from hanoverd.runtime.signals import handle_signals
 from hanoverd.runtime.sockets import pause_file_of, runtime_folder
-from hanoverd.runtime.state_folder import number_file_of, port_file_of, state_folder
+from hanoverd.runtime.state_folder import history_file_of, number_file_of, port_file_of, state_folder
 from hanoverd.runtime.systemd import Systemd
 from hanoverd.runtime.terminal import Terminal, TerminalReactor
 from hanoverd.spec.app import AppSpec
@@ -96,7 +97,8 @@ class HanoverdService(RunningService):
 
     def begin(self) -> None:
         """Handle signals and requests from now on, and start the first handover."""
-        handle_signals(self._reactor, lambda: self._app.orchestrator.trigger("SIGHUP"), self._stop)
+        trigger = self._app.orchestrator.trigger
+        handle_signals(self._reactor, lambda: trigger("SIGHUP", origin=BY_SIGNAL), self._stop)
         self._pool.start()
         self._control.start()
         self._terminal.watch()
@@ -113,7 +115,7 @@ class HanoverdService(RunningService):
                 app=self._name,
             )
         self._app.start()
-        self._app.orchestrator.trigger("start")
+        trigger("start", origin=AT_START)
         self._systemd.ready()
         if self._hookbot is not None:
             self._hookbot.start()
@@ -222,6 +224,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             ),
             ports,
             Hooks(reactor, environ, spec.notifications),
+            history_file_of(state_folder(environ, os.geteuid()), spec.name),
             pause_file_of(folder, spec.name),
             number_file_of(state_folder(environ, os.geteuid()), spec.name),
             relay_sockets(held),
@@ -258,4 +261,5 @@ def _hookbot_trigger(spec: AppSpec, reactor: DaemonReactor, source: Source, app:
     # Late: only an app with a hookbot needs the memory for websockets.
     from hanoverd.hookbot.wiring import make_hookbot_trigger  # noqa: PLC0415
 
-    return make_hookbot_trigger(spec.hookbot, reactor, source, app.orchestrator)
+    target = HookbotTarget(app.orchestrator, spec.hookbot.subscription.url.topic or "")
+    return make_hookbot_trigger(spec.hookbot, reactor, source, target)

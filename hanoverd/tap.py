@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twisted.python.usage import Options as TwistdOptions
 
+from hanoverd.cli.app import NOTIFY_SECRET
 from hanoverd.cli.parse import ServiceSpec
 from hanoverd.cli.process import TROUBLE, USAGE_FAILED, complain, spec_or_exit
 from hanoverd.runtime.errors import HanoverdError, RequestRefused
@@ -29,6 +30,7 @@ _OWN_SECRETS = (
     "HOOKBOT_DOCKER_NOTIFY_URL",
     "HOOKBOT_KEY",
     "HOOKBOT_GITHUB_SECRET",
+    NOTIFY_SECRET,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -22,10 +23,10 @@ from hanoverd.api.status import (
 )
 from hanoverd.deploy.app import App
 from hanoverd.deploy.events import CancelRequested, Paused, Resumed
-from hanoverd.deploy.history import Record
 from hanoverd.deploy.retention import Kept
 from hanoverd.deploy.state import Role
 from hanoverd.deploy.targets import Image, Rollback, Source
+from hanoverd.history.record import HistoryQuery, Origin, Record
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.differences import Difference
 from hanoverd.versions.version import Running
@@ -91,12 +92,18 @@ class Control:
             raise ControlError("no version is live: the next handover starts one")
         return live.name, await self._app.next_differences(live)
 
-    def history(self) -> list[Record]:
-        """Return the handovers since the daemon's start, the oldest first."""
-        return list(self._history)
+    async def history(self, query: HistoryQuery) -> list[dict[str, Any]]:
+        """Return the handovers that are asked for, of earlier runs too, as JSON data, the oldest first."""
+        return await self._history.search(query)
 
     def deploy(
-        self, image: str | None, reason: str, ready_timeout: float | None = None, *, if_changed: bool = False
+        self,
+        image: str | None,
+        reason: str,
+        ready_timeout: float | None = None,
+        *,
+        if_changed: bool = False,
+        origin: Origin | None = None,
     ) -> int:
         """Start a handover to what the source has, or to ``image`` this once; return its ID.
 
@@ -104,12 +111,16 @@ class Control:
         ``if_changed`` it is skipped if it would change nothing.
         """
         return self._orchestrator.request(
-            reason, Source() if image is None else Image(image), ready_timeout, if_changed=if_changed
+            reason,
+            Source() if image is None else Image(image),
+            ready_timeout,
+            if_changed=if_changed,
+            origin=origin,
         )
 
-    def rollback(self, number: int | None, reason: str) -> int:
+    def rollback(self, number: int | None, reason: str, origin: Origin | None = None) -> int:
         """Start a handover to version ``number``, or to the version before the live one; return its ID."""
-        return self._orchestrator.request(reason, Rollback(number))
+        return self._orchestrator.request(reason, Rollback(number), origin=origin)
 
     def pause(self) -> None:
         """Hold all triggers, but not the commands, until ``resume``."""

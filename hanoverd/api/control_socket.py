@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import struct
 from collections.abc import Mapping
@@ -47,10 +48,30 @@ def listen(reactor: IReactorUNIX, environ: Mapping[str, str], app: str, site: Si
 
 
 def is_allowed(transport: Any) -> bool:
-    """Return whether the client of a connection runs as our own user or as root (SO_PEERCRED, unix(7))."""
+    """Return whether the client of a connection runs as our own user or as root."""
+    return peer_of(transport) in (0, os.geteuid())
+
+
+def peer_of(transport: Any) -> int:
+    """Return the user ID of the client of a connection (SO_PEERCRED, unix(7))."""
     packed = transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(_CREDENTIALS))
     _, uid, _ = struct.unpack(_CREDENTIALS, packed)
-    return uid in (0, os.geteuid())
+    return int(uid)
+
+
+def user_names() -> Mapping[int, str]:
+    """Return the names of the users who may connect, by their IDs; "" for one without a name.
+
+    Blocks: the names can come from a server.
+    """
+    return {uid: _name_of(uid) for uid in (0, os.geteuid())}
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""
 
 
 def _remove_stale(path: Path, app: str) -> None:

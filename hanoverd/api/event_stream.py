@@ -12,8 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.web.server import Request
 
-from hanoverd.logs.event_ring import EventReader, StreamEvent
-from hanoverd.text.escapes import escaped_line
+from hanoverd.logs.event_ring import EventReader
 
 #: How often a comment is sent, in seconds: so each side learns that the other one is gone, also through proxies.
 KEEP_ALIVE_INTERVAL = 15.0
@@ -40,16 +39,16 @@ class EventStream:
         request.write(f"retry: {_RETRY}\nid: {reader.position}\n\n".encode())
         self._write()
 
-    async def follow(self, followers: set[Callable[[], object]]) -> None:
+    async def follow(self, followers: set[Callable[[bool], object]]) -> None:
         """Send all events as they come.  It ends by being cancelled."""
-        followers.add(self._write)
+        followers.add(self._on_event)
         self._keep_alive.start(KEEP_ALIVE_INTERVAL, now=False)
         never: Deferred[None] = Deferred()
         try:
             await never
         finally:
             self._keep_alive.stop()
-            followers.discard(self._write)
+            followers.discard(self._on_event)
 
     def pauseProducing(self) -> None:
         """Hold events back: the connection is full."""
@@ -64,14 +63,14 @@ class EventStream:
         """The connection has ended."""
         self._is_full = True
 
+    def _on_event(self, is_output: bool) -> None:  # noqa: FBT001  # it is called with this alone
+        if self._reader.wants_output or not is_output:
+            self._write()
+
     def _write(self) -> None:
         while not self._is_full and (event := self._reader.next()) is not None:
-            self._request.write(_block(event))
+            self._request.write(event.block)
 
     def _comment(self) -> None:
         if not self._is_full:
             self._request.write(_COMMENT)
-
-
-def _block(event: StreamEvent) -> bytes:
-    return f"id: {event.id}\nevent: {escaped_line(event.kind)}\ndata: {event.data}\n\n".encode()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from twisted.web.server import Request
 
+from hanoverd.history.record import DEFAULT_LIMIT, MOST_HANDOVERS, HistoryQuery
 from hanoverd.logs.entry import APP, DAEMON
 from hanoverd.logs.formats import JSON, TEXT
 from hanoverd.logs.recent import LogQuery
@@ -16,6 +18,7 @@ from hanoverd.spec.event_id import EventID
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.decimal import parse_decimal
 from hanoverd.text.durations import MOST_SECONDS, format_duration
+from hanoverd.text.moments import Moment, parse_moment
 from hanoverd.text.quoting import quoted
 
 #: The highest number of a version, as far as the labels of containers are concerned.
@@ -103,6 +106,18 @@ def log_query(request: Request) -> LogQuery:
     )
 
 
+def history_query(request: Request) -> HistoryQuery:
+    """Return which handovers are asked for.  Raises ``Refused``."""
+    limit, since = _number(request, "limit"), _text(request, "since")
+    if limit is not None and not 0 < limit <= MOST_HANDOVERS:
+        raise Refused(400, f"limit must be a number from 1 to {MOST_HANDOVERS}")
+    try:
+        moment = parse_moment(since) if since else Moment()
+    except ValueError as error:
+        raise Refused(400, f"since: {error}") from None
+    return HistoryQuery(DEFAULT_LIMIT if limit is None else limit, moment.unix(time.time()))
+
+
 @dataclass(frozen=True)
 class EventQuery:
     """Which events are asked for: after an ID, since a Unix time, or from now on (None); with ``output`` what versions print,
@@ -129,7 +144,7 @@ def _since(text: str) -> EventID | float | None:
     seconds = parse_decimal(text)
     try:
         return EventID.parse(text) if seconds is None else float(seconds)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise Refused(400, "since must be the ID of an event, or a Unix time") from None
 
 

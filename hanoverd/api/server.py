@@ -1,6 +1,6 @@
 """The control API: HTTP with JSON, for clients of the daemon's own user and root.
 
-``GET /status``, ``/versions``, ``/diff``, ``/history``, ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of JSON objects, one
+``GET /status``, ``/versions``, ``/diff``, ``/history`` (see ``HistoryQuery``), ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of JSON objects, one
 per line: the log, and at the end the handover's record), ``/events`` (see ``EventStream``).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
 ``/resume``, ``/stop``.
 """
@@ -19,10 +19,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hanoverd.api.control import Control
+from hanoverd.api.control_socket import peer_of, user_names
 from hanoverd.api.event_stream import EventStream
 from hanoverd.api.line_stream import LineStream
-from hanoverd.api.questions import Refused, deployment_of, event_query, log_query, version_of
+from hanoverd.api.questions import Refused, deployment_of, event_query, history_query, log_query, version_of
 from hanoverd.api.site import ControlSite
+from hanoverd.history.record import COMMAND, Origin
 from hanoverd.logs.entry import Entry
 from hanoverd.logs.recent import RecentLog, left_out
 from hanoverd.runtime.errors import HanoverdError
@@ -49,12 +51,13 @@ class ControlServer:
         self._control = control
         self._log = log
         self._answering = Tasks()
+        self._users = user_names()
         self._listening = listen(ControlSite(_Root(self)))
         self._verbs: Mapping[str, Callable[[Request], Any]] = {
             "GET /status": lambda _: control.status().json(),
             "GET /versions": self._versions,
             "GET /diff": self._diff,
-            "GET /history": lambda _: [record.json() for record in control.history()],
+            "GET /history": lambda request: self._answer_of_others(request, control.history(history_query(request))),
             "GET /logs": self._logs,
             "GET /events": self._events,
             "POST /deploy": self._deploy,
@@ -105,17 +108,25 @@ class ControlServer:
 
     def _deploy(self, request: Request) -> Mapping[str, Any]:
         asked = deployment_of(request)
-        number = self._control.deploy(asked.image, asked.reason, asked.status_timeout, if_changed=asked.if_changed)
+        number = self._control.deploy(
+            asked.image, asked.reason, asked.status_timeout, if_changed=asked.if_changed, origin=self._origin(request)
+        )
         return {"handover": number}
 
     def _rollback(self, request: Request) -> Mapping[str, Any]:
         number = version_of(request)
         reason = "hanoverd rollback" if number is None else f"hanoverd rollback ({number})"
-        return {"handover": self._control.rollback(number, reason)}
+        return {"handover": self._control.rollback(number, reason, self._origin(request))}
+
+    def _origin(self, request: Request) -> Origin:
+        uid = peer_of(request.transport)
+        return Origin(COMMAND, self._users.get(uid, ""), uid)
 
     def _cancel(self, request: Request) -> int:
+        origin = self._origin(request)
+
         async def cancel() -> None:
-            record = await self._control.cancel("`hanoverd cancel`")
+            record = await self._control.cancel(f"`hanoverd cancel`, by {origin.user or f'uid {origin.uid}'}")
             _finish(request, _answer(request, 200, {"handover": None if record is None else record.json()}))
 
         return self._answer_later(request, cancel())

@@ -28,6 +28,9 @@ from hanoverd.spec.source_name import BUILD, FOLDER, SourceName, parse_source
 from hanoverd.spec.volumes import check_mount_points
 from hanoverd.text.quoting import quoted
 
+#: The environment variable with the secret that signs notifications.
+NOTIFY_SECRET = "HANOVERD_NOTIFY_SECRET"  # noqa: S105  # its name
+
 #: Returns the schemes of the sources that are installed.
 Schemes = Callable[[], Collection[str]]
 
@@ -39,6 +42,7 @@ def app_spec(given: Given, rest: Sequence[str], schemes: Schemes) -> AppSpec:
     _complete_container(container, given)
     container["command"] = tuple(rest[1:])
     tree["ports"] = given.value("publish")
+    tree.put("notifications.secret", _notify_secret(given))
     hookbot = hookbot_spec(given, "hookbot")
     name = _source_name(hookbot, rest[0] if rest else None, schemes)
     if hookbot is not None:
@@ -112,6 +116,10 @@ def _complete_container(container: Tree, given: Given) -> None:
         settings[LABELS] = labels
     # In the order in which the engine lists them.
     container["ports"] = tuple(sorted({request.container for request in given.value("publish")}))
+
+
+def _notify_secret(given: Given) -> str:
+    return given.value("notify-secret-file") or given.context.environ.get(NOTIFY_SECRET, "")
 
 
 def _platform(given: Given) -> str:

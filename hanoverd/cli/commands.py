@@ -25,6 +25,11 @@ _ENGINE_ENVIRONMENT = (
 
 _RUNTIME_ENVIRONMENT = (("HANOVERD_RUNTIME_DIR", "Folder of the sockets of running daemons"),)
 
+_STATE_ENVIRONMENT = (
+    "HANOVERD_STATE_DIR",
+    "Folder of what is remembered of apps, such as the number of the next version",
+)
+
 _KEY = ("HOOKBOT_KEY", "Secret that tokens are made with; required")
 
 DAEMON = Command(
@@ -68,8 +73,9 @@ container's command. Write the options before IMAGE, SOURCE or @.""",
         *_ENGINE_ENVIRONMENT,
         ("DOCKER_DEFAULT_PLATFORM", "The same as --platform"),
         ("HOOKBOT_URL", "The same as --hookbot"),
+        ("HANOVERD_NOTIFY_SECRET", "Secret that signs the posts of --notify"),
         *_RUNTIME_ENVIRONMENT,
-        ("HANOVERD_STATE_DIR", "Folder of what is remembered of apps, such as the number of the next version"),
+        _STATE_ENVIRONMENT,
     ),
     signals=(
         ("SIGHUP", "Obtain the image again and start a handover"),
@@ -302,11 +308,15 @@ HISTORY = Command(
     summary="Show an app's handovers",
     usage="hanoverd history [OPTIONS] APP",
     about="""\
-Shows the last 100 handovers since the app's hanoverd was started, the newest
-first: the trigger, the time it took, the outcome and the reason.""",
-    options=(remote.FORMAT, remote.NO_TRUNC, HELP),
-    example="  hanoverd history web --no-trunc",
-    environment=_RUNTIME_ENVIRONMENT,
+Shows the last handovers, the newest first: the trigger and who asked, the time
+it took, the outcome and the reason. Earlier runs of the app's hanoverd count,
+too, and no hanoverd has to run. --no-trunc also shows what changed, the phases,
+and how the connections of the replaced version ended; --format json shows all.""",
+    options=(remote.SINCE, remote.LIMIT, remote.FORMAT, remote.NO_TRUNC, HELP),
+    example="""\
+  hanoverd history web --no-trunc
+  hanoverd history web --since 24h --format json | jq -r .outcome""",
+    environment=(*_RUNTIME_ENVIRONMENT, _STATE_ENVIRONMENT),
 )
 
 HELP_COMMAND = Command(

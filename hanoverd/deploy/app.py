@@ -28,6 +28,7 @@ from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Policy, Role, State
 from hanoverd.deploy.time_limits import DEFAULT_LIMITS, TimeLimits
 from hanoverd.docker.engine import Engine
+from hanoverd.history.store import HistoryStore
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
 from hanoverd.network.reconciler import Reconciler
@@ -37,6 +38,7 @@ from hanoverd.network.routes import Routes
 from hanoverd.network.udp_flows import UdpFlows
 from hanoverd.notify.hooks import Hooks
 from hanoverd.runtime.processes import ProcessReactor
+from hanoverd.runtime.reactors import ServiceReactor
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.differences import Difference
 from hanoverd.spec.ports import HostPort, PublishedPort
@@ -48,7 +50,7 @@ from hanoverd.versions.version import Running
 from hanoverd.versions.versions import Versions
 
 
-class AppReactor(ProcessReactor, ConnectReactor, RelayReactor):
+class AppReactor(ProcessReactor, ConnectReactor, RelayReactor, ServiceReactor):
     """The interfaces of a reactor that an app needs."""
 
 
@@ -67,17 +69,17 @@ class App:
         sources: Sources,
         ports: Sequence[PublishedPort],
         hooks: Hooks,
+        history_file: Path,
         pause_file: Path,
         number_file: Path,
         sockets: Mapping[HostPort, socket.socket],
         limits: TimeLimits = DEFAULT_LIMITS,
     ) -> None:
         paused, numbers = PauseFile(pause_file), VersionNumbers(number_file)
-        self.history = History(time.time, reactor.seconds)
+        self.history = History(time.time, reactor.seconds, spec.name, HistoryStore(reactor, history_file))
         state = State(_policy(spec), requests=Requests(is_paused=paused.exists), next_number=numbers.next)
         self.orchestrator = Orchestrator(reactor, state, self.history)
-        send = self.orchestrator.send
-        self._engine, self._source, self._hooks = engine, sources.app, hooks
+        self._engine, self._source, self._hooks, send = engine, sources.app, hooks, self.orchestrator.send
         self._options = options = partial(current_options, spec.container, environ)
         self.versions = versions = Versions(
             reactor, engine, Checks(reactor, engine, spec.health), spec.name, options, limits.last_output, spec.streams
@@ -150,6 +152,7 @@ class App:
 
     def start(self) -> None:
         """Take over what an earlier run left, and start to handle requests."""
+        self.history.open()
         self.orchestrator.start()
         self.reconciler.start()
         self._liveness.start()
@@ -159,6 +162,7 @@ class App:
         await self._liveness.stop()
         await self.orchestrator.stop()
         await self._hooks.close()
+        await self.history.close()
         await self.versions.stop_monitoring_all()
         await self.reconciler.stop()
         self._relays.stop()

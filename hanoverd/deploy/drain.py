@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -34,16 +36,17 @@ class Drain:
         self._flows = flows
         self._spec = spec
 
-    async def wait(self, old: Running) -> int | None:
+    async def wait(self, old: Running, on_first_count: Callable[[int | None], object] = lambda _: None) -> int | None:
         """Wait until ``old`` has no connections, or until the time limit; return how many are left (None: not known).
 
         UDP flows count as connections until they move to the live version: after ``DrainSpec.udp``, and in any case at the
-        end.  Fires at once if it has exited.  Cancel gives up, and fires when the flows have moved.
+        end.  ``on_first_count`` takes how many there are at the beginning, after the grace period.  Fires at once if it has
+        exited.  Cancel gives up, and fires when the flows have moved.
         """
         moving = Deferred.fromCoroutine(self._move_flows_in_time(old))
         moved = Outcome(moving)
         try:
-            return await self._wait(old)
+            return await self._wait(old, on_first_count)
         finally:
             moving.cancel()
             await shielded(moved.wait())
@@ -62,17 +65,21 @@ class Drain:
             return
         await self.forget(old)
 
-    async def _wait(self, old: Running) -> int | None:
+    async def _wait(self, old: Running, on_first_count: Callable[[int | None], object]) -> int | None:
         if old.has_exited:
             return None
         begun = self._clock.seconds()
         await self._send_signal(old)
         await self._sleep(old, self._spec.grace)
         delays = Delays(BETWEEN_COUNTS)
+        is_first = True
         while True:
             flows_of = self._flows.endpoints_of(old) if self._clock.seconds() < begun + self._spec.timeout else ()
             # After its exit, another container may have its address, and the connections.
             left = 0 if old.has_exited else await self._conntrack.count(old.addresses, flows_of)
+            if is_first:
+                on_first_count(left)
+                is_first = False
             remaining = begun + self._spec.timeout - self._clock.seconds()
             if old.has_exited:
                 return left

@@ -232,6 +232,7 @@ class Handovers:
 
     async def _create(self, attempt: Attempt, container: Container, phases: Phases) -> Created:
         recipe = await self._recipe(attempt, container, phases)
+        phases.compared(recipe)
         if attempt.request.if_changed:
             with self._unused_on_failure(recipe.image):
                 await skip_if_unchanged(self._versions, self._retention, self._state, recipe)

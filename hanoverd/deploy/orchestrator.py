@@ -24,12 +24,13 @@ from hanoverd.deploy.numbers import VersionNumbers
 from hanoverd.deploy.pause import PauseFile
 from hanoverd.deploy.removals import Removals
 from hanoverd.deploy.report import Reporter
-from hanoverd.deploy.requests import Command
+from hanoverd.deploy.requests import Command, missed_reason
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.retirement import Retirement
 from hanoverd.deploy.state import Attempt, State
 from hanoverd.deploy.targets import Target
 from hanoverd.deploy.transitions import transition
+from hanoverd.history.record import Origin
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.versions.stopping import Stopper
@@ -84,19 +85,29 @@ class Orchestrator:
         """Take over what an earlier run left, and handle requests from now on."""
         self.send(ev.Started())
 
-    def trigger(self, reason: str, revision: str | None = None) -> None:
+    def trigger(self, reason: str, revision: str | None = None, origin: Origin | None = None) -> None:
         """Request a handover to what the source has: ``revision`` (a commit) if it is given, else the newest."""
+        if origin is not None:
+            self._history.note_origin(reason, origin)
         self.send(ev.Triggered(reason, revision))
 
-    def newest_found(self, newest: str) -> None:
+    def newest_found(self, newest: str, origin: Origin | None = None) -> None:
         """Request a handover to ``newest``, which the source has, unless it was obtained or is being obtained."""
+        if origin is not None:
+            self._history.note_origin(missed_reason(newest), origin)
         self.send(ev.NewestFound(newest))
 
     def request(
-        self, reason: str, target: Target, ready_timeout: float | None = None, *, if_changed: bool = False
+        self,
+        reason: str,
+        target: Target,
+        ready_timeout: float | None = None,
+        *,
+        if_changed: bool = False,
+        origin: Origin | None = None,
     ) -> int:
         """Request a handover to ``target`` for a person, and return its ID in the history; see ``Command``."""
-        number = self._history.reserve_number()
+        number = self._history.reserve_number(origin)
         self.send(ev.CommandReceived(Command(reason, target, number, ready_timeout, if_changed)))
         return number
 

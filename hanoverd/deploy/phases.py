@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hanoverd.deploy.history import Record
-from hanoverd.spec.container import Image
+from hanoverd.history.record import Record
+from hanoverd.spec.container import Image, Recipe
+from hanoverd.spec.differences import recipe_differences
 from hanoverd.text.durations import format_duration
 from hanoverd.text.short_id import short_id
 from hanoverd.versions.version import Container, Running
@@ -17,17 +18,20 @@ log = Logger()
 
 
 class Phases:
-    """Logs and records the phases of one handover, which brings up the version ``container``."""
+    """Logs and records the phases of one handover, which brings up the version ``container`` in the place of ``old``."""
 
-    def __init__(self, clock: IReactorTime, record: Record, container: Container, old: str) -> None:
+    def __init__(self, clock: IReactorTime, record: Record, container: Container, old: Running | None) -> None:
         self._version = record.version = container.name
-        record.old = old
+        record.number = container.number
+        record.old = "" if old is None else old.name
+        self._old = old
         self._clock = clock
         self._record = record
         self._last = clock.seconds()
 
     def obtaining(self, source: str) -> None:
         """Log what the image is obtained from."""
+        self._record.source = source
         log.info("{version}: {source}", event="obtaining", source=source, **self._about)
 
     def obtained(self, image: Image) -> None:
@@ -51,6 +55,12 @@ class Phases:
     def image_missing(self, error: Exception) -> None:
         """Log that the image of an earlier version was removed."""
         log.warn("{version}: {error}; obtaining it", event="image_missing", version=self._version, error=error)
+
+    def compared(self, recipe: Recipe) -> None:
+        """Record what differs from the version that is live."""
+        self._record.source = self._record.source or recipe.lineage.source
+        if self._old is not None:
+            self._record.compare(recipe_differences(self._old.created.recipe, recipe))
 
     def created(self) -> None:
         """Report that the container was created."""
@@ -86,6 +96,7 @@ class Phases:
     def _image(self, image: Image) -> Mapping[str, object]:
         """Record the image; returns its fields, and those of the time."""
         self._record.image, self._record.image_id = image.name.reference, image.id
+        self._record.revision = image.revision or ""
         return {
             "image": image.name.reference,
             "image_id": image.id,

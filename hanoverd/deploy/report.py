@@ -9,10 +9,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hanoverd.deploy import effects as ef
-from hanoverd.deploy import history
-from hanoverd.deploy.history import History, Record
+from hanoverd.deploy.history import History
 from hanoverd.deploy.phases import Phases
-from hanoverd.deploy.state import Attempt, State
+from hanoverd.deploy.state import Attempt, Kind, State
+from hanoverd.history import record as history
+from hanoverd.history.record import Drained, Record
 from hanoverd.network.routes import Live, Routes
 from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import Image
@@ -54,7 +55,9 @@ class Reporter:
         reasons = attempt.request.reasons
         if attempt.id not in self._records:
             command = attempt.request.command
-            self._records[attempt.id] = self._history.start(reasons, None if command is None else command.number)
+            number = None if command is None else command.number
+            kind = history.RESTART if attempt.kind is Kind.RESTART else history.OTHER
+            self._records[attempt.id] = self._history.start(reasons, number, kind)
         record = self._records[attempt.id]
         record.losses = attempt.losses
         log.info(
@@ -69,7 +72,7 @@ class Reporter:
     def phases(self, attempt: Attempt, container: Container) -> Phases:
         """Return what reports the phases of an attempt."""
         live = self._routes.live
-        return Phases(self._clock, self._records[attempt.id], container, live[0].running.name if live else "")
+        return Phases(self._clock, self._records[attempt.id], container, live[0].running if live else None)
 
     def report(self, effect: ef.Effect) -> None:  # noqa: C901  # one case an effect
         """Report what one of the effects named ``Report…`` says."""
@@ -176,6 +179,10 @@ class Reporter:
         )
         event = self.event(LIVE, running.container.version_reference, running.created.image)
         self._hooks.notify(replace(event, old=replaced[0].running.container.version_reference if replaced else None))
+
+    def connections_ended(self, drained: Drained) -> None:
+        """Record how the connections of a replaced version ended."""
+        self._history.drained(drained)
 
     def drained(self, container: Container) -> None:
         """Notify the hooks that a version was drained and stopped."""

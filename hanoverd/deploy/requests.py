@@ -118,7 +118,7 @@ class Requests:
         if self.is_paused:
             if newest == self.obtained and not self.held:
                 return self
-            return self._hold(Held(_missed(newest), newest, is_missed=True))
+            return self._hold(Held(missed_reason(newest), newest, is_missed=True))
         return replace(self, missed=newest)
 
     def catch_up(self) -> Requests:
@@ -129,7 +129,7 @@ class Requests:
         caught_up = replace(self, missed=None)
         if missed == self.obtained:
             return caught_up
-        return replace(caught_up, revision=missed).with_reason(_missed(missed))
+        return replace(caught_up, revision=missed).with_reason(missed_reason(missed))
 
     def pause(self) -> Requests:
         """Hold triggers from now on."""
@@ -203,5 +203,6 @@ class Requests:
         return replace(self, held=tuple(held))
 
 
-def _missed(newest: str) -> str:
+def missed_reason(newest: str) -> str:
+    """Return the reason of a handover to a revision that no message reported."""
     return f"hookbot was away, and the source has changed: {newest}"

@@ -13,6 +13,7 @@ from hanoverd.deploy.events import DrainEnded, Event, Gone, Kept
 from hanoverd.deploy.report import Reporter
 from hanoverd.deploy.retention import Retention
 from hanoverd.deploy.state import Role, State
+from hanoverd.history.record import Drained
 from hanoverd.runtime.cancellation import Outcome, settled, shielded
 from hanoverd.runtime.errors import EngineError, HanoverdError
 from hanoverd.text.counting import counted
@@ -135,7 +136,10 @@ class Retirement:
             return None
         log.info("{version}: draining", event="draining", version=container.name)
         begun = self._clock.seconds()
-        drain = self._drains[container.number] = Deferred.fromCoroutine(self._drain.wait(running))
+        counted_at_first: list[int | None] = []
+        drain = self._drains[container.number] = Deferred.fromCoroutine(
+            self._drain.wait(running, counted_at_first.append)
+        )
         try:
             left = await drain
         except CancelledError:
@@ -162,6 +166,9 @@ class Retirement:
             connections=left,
             cut=f": {counted(left, 'connection')} cut" if left else "",
         )
+        at_first = counted_at_first[0] if counted_at_first else None
+        finished = None if at_first is None or left is None else max(0, at_first - left)
+        self._reporter.connections_ended(Drained(container.name, seconds, finished, left))
         return left
 
     async def _stop_or_kill(self, container: Container) -> bool:

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from twisted.logger import LogLevel
 
@@ -19,6 +20,7 @@ from hanoverd.logs.entry import APP, Entry, entry_of
 from hanoverd.logs.events import MISSED
 from hanoverd.spec.event_id import EventID
 from hanoverd.text.counting import counted
+from hanoverd.text.escapes import escaped_line
 
 #: How many events are kept, and beside them how many lines of output; and how much memory each may take, in bytes.
 MOST, MOST_BYTES = 1000, 4 * 1024 * 1024
@@ -29,11 +31,26 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class StreamEvent:
-    """One event as a client gets it: after it, the client is at the position ``id``.  ``data`` is a JSON object."""
+    """One event as a client gets it: after it, the client is at the position ``id``."""
 
     id: EventID
-    kind: str
-    data: str
+    entry: Entry
+
+    @property
+    def kind(self) -> str:
+        """What has happened."""
+        return self.entry.event
+
+    @property
+    def data(self) -> str:
+        """The event as a JSON object."""
+        # The keys of the log come after these.
+        return f'{{"v": {FORMAT}, "id": "{self.id}", {self.entry.json[1:]}'
+
+    @cached_property
+    def block(self) -> bytes:
+        """The event as a server-sent event (HTML Standard, section 9.2)."""
+        return f"id: {self.id}\nevent: {escaped_line(self.kind)}\ndata: {self.data}\n\n".encode()
 
 
 class _Kept:
@@ -60,7 +77,8 @@ class _Kept:
 
     def after(self, count: int) -> tuple[Entry, int] | None:
         """Return the entry after the first ``count`` ones, if there is one; it must not be dropped."""
-        return self._entries[count - self.dropped] if count < self.count else None
+        index = count - self.dropped
+        return self._entries[index] if index < len(self._entries) else None
 
     def before(self, when: float) -> int:
         """Return how many entries there were before a Unix time, as far as they are kept."""
@@ -68,28 +86,25 @@ class _Kept:
 
 
 class EventRing:
-    """Keeps the last events, and calls ``followers`` at each new one."""
+    """Keeps the last events, and calls ``followers`` at each new one: with whether it is a line that a version printed."""
 
     def __init__(self) -> None:
         #: Says which run of hanoverd an ID belongs to.
         self.run = secrets.token_hex(4)
-        self.followers: set[Callable[[], object]] = set()
-        self._events = _Kept()
-        self._output = _Kept()
+        self.followers: set[Callable[[bool], object]] = set()
+        self.events = _Kept()
+        self.output = _Kept()
+        self._made: StreamEvent | None = None
 
     def add(self, entry: Entry) -> None:
         """Keep an entry of the log, and call the followers."""
-        if entry.source == APP:
-            self._output.add(entry, self._events.count)
+        is_output = entry.source == APP
+        if is_output:
+            self.output.add(entry, self.events.count)
         else:
-            self._events.add(entry, self._output.count)
+            self.events.add(entry, self.output.count)
         for follower in list(self.followers):
-            follower()
-
-    @property
-    def now(self) -> EventID:
-        """The position after all events so far."""
-        return EventID(self.run, self._events.count, self._output.count)
+            follower(is_output)
 
     def reader(self, since: EventID | float | None, *, output: bool = False) -> EventReader:
         """Return what reads the events after an ID, since a Unix time, or from now on; with ``output`` what versions print, too.
@@ -97,59 +112,79 @@ class EventRing:
         An ID of another run is answered with all that is kept, after an event which says that others may be missing.
         """
         if since is None:
-            return EventReader(self, self.now, output=output)
+            return EventReader(self, self.events.count, self.output.count, output=output)
         if not isinstance(since, EventID):
-            start = EventID(self.run, self._events.before(since), self._output.before(since))
-            return EventReader(self, start, output=output)
-        is_known = since.run == self.run and since.events <= self._events.count and since.output <= self._output.count
+            return EventReader(self, self.events.before(since), self.output.before(since), output=output)
+        is_known = since.run == self.run and since.events <= self.events.count and since.output <= self.output.count
         if is_known:
-            return EventReader(self, since, output=output)
-        return EventReader(self, EventID(self.run), output=output, is_other_run=True)
+            return EventReader(self, since.events, since.output, output=output)
+        return EventReader(self, 0, 0, output=output, is_other_run=True)
 
-    def missed_after(self, position: EventID, *, output: bool) -> tuple[int, EventID]:
-        """Return how many events after ``position`` are no longer kept, and the position after them."""
-        kept = position.at_least(self._events.dropped, self._output.dropped if output else 0)
-        return (kept.events - position.events) + (kept.output - position.output), kept
+    def made(self, entry: Entry, events: int, output: int) -> StreamEvent:
+        """Return an entry as it is sent to clients that are after so many events and lines of output then.
 
-    def after(self, position: EventID, *, output: bool) -> tuple[Entry, EventID] | None:
-        """Return the next entry, and the position after it; none that is no longer kept may be before it."""
-        event = self._events.after(position.events)
-        line = self._output.after(position.output) if output else None
-        # In the order in which they came: each has one more before it than the one before.
-        if event is not None and (line is None or position.events + event[1] < position.output + line[1]):
-            return event[0], position.at_least(position.events + 1, event[1])
-        return None if line is None else (line[0], position.at_least(line[1], position.output + 1))
+        Most clients read the same event at the same position, one after the other: it is made once for all of them.
+        """
+        last = self._made
+        if last is None or last.entry is not entry or (last.id.events, last.id.output) != (events, output):
+            self._made = last = StreamEvent(EventID(self.run, events, output), entry)
+        return last
 
 
 class EventReader:
     """Reads the events of a ring, one after the other, for one client; it holds nothing but its position."""
 
-    def __init__(self, ring: EventRing, position: EventID, *, output: bool, is_other_run: bool = False) -> None:
+    def __init__(
+        self, ring: EventRing, events: int, lines: int, *, output: bool = False, is_other_run: bool = False
+    ) -> None:
         self._ring = ring
-        self._output = output
+        # How many events, and lines of output, the client has had.
+        self._events = events
+        self._lines = lines
         self._is_other_run = is_other_run
-        #: The position after what was read.
-        self.position = position
+        #: Whether lines of output are read.
+        self.wants_output = output
+
+    @property
+    def position(self) -> EventID:
+        """The position after what was read."""
+        return EventID(self._ring.run, self._events, self._lines)
 
     def next(self) -> StreamEvent | None:
         """Return the next event; None if there is none yet.
 
         Where events are missing, because they are no longer kept, an event says how many.
         """
-        count, kept = self._ring.missed_after(self.position, output=self._output)
+        missed = self._skip_missed()
         if self._is_other_run:
             self._is_other_run = False
-            self.position = kept
             return self._missed(None, "hanoverd was started again", "events of the earlier run may be missing")
-        if count:
-            self.position = kept
-            events = counted(count, "event is", "events are")
-            return self._missed(count, "the client read too slowly, or was away for too long", f"{events} missing")
-        found = self._ring.after(self.position, output=self._output)
-        if found is None:
+        if missed:
+            events = counted(missed, "event is", "events are")
+            return self._missed(missed, "the client read too slowly, or was away for too long", f"{events} missing")
+        event = self._ring.events.after(self._events)
+        line = self._ring.output.after(self._lines) if self.wants_output else None
+        # In the order in which they came: each has one more before it than the one before.
+        if event is not None and (line is None or self._events + event[1] < self._lines + line[1]):
+            self._events += 1
+            self._lines = max(self._lines, event[1])
+            return self._ring.made(event[0], self._events, self._lines)
+        if line is None:
             return None
-        entry, self.position = found
-        return self._event(entry)
+        self._lines += 1
+        self._events = max(self._events, line[1])
+        return self._ring.made(line[0], self._events, self._lines)
+
+    def _skip_missed(self) -> int:
+        """Go to the first position after which all is kept; return how many events were skipped."""
+        missed = 0
+        if self._events < self._ring.events.dropped:
+            missed = self._ring.events.dropped - self._events
+            self._events = self._ring.events.dropped
+        if self.wants_output and self._lines < self._ring.output.dropped:
+            missed += self._ring.output.dropped - self._lines
+            self._lines = self._ring.output.dropped
+        return missed
 
     def _missed(self, count: int | None, reason: str, what: str) -> StreamEvent:
         event = {
@@ -161,8 +196,4 @@ class EventReader:
             "reason": reason,
             "what": what,
         }
-        return self._event(entry_of(event))
-
-    def _event(self, entry: Entry) -> StreamEvent:
-        # The keys of the log come after these.
-        return StreamEvent(self.position, entry.event, f'{{"v": {FORMAT}, "id": "{self.position}", {entry.json[1:]}')
+        return StreamEvent(self.position, entry_of(event))

@@ -14,10 +14,14 @@ OUTPUT = "output"
 #: What a hook printed.
 HOOK_OUTPUT = "hook_output"
 
+#: The end of a handover.
+ENDED = "handover_ended"
+
 #: What a field holds, wherever it appears.
 FIELDS = {
     "address": "an IP address, or an address to listen at",
     "app": "the name of the app",
+    "aside": "the new name of a damaged file",
     "code": "an exit code",
     "connections": "how many connections were still open; null: unknown",
     "container": "the ID of a container, or its name",
@@ -25,6 +29,7 @@ FIELDS = {
     "drain_seconds": "how long a version drained, in seconds",
     "error": "the message of an error",
     "target": "the version that a rollback returns to",
+    "folder": "a folder",
     "handover": "the number of a handover, as `hanoverd history` lists it",
     "holder": "a process, in words",
     "hook": "the event of a hook, as --hook names it",
@@ -99,7 +104,7 @@ EVENTS = (
     ),
     _kind("failed", "version handover error", "A handover failed: its version did not go live."),
     _kind(
-        "handover_ended",
+        ENDED,
         "app handover outcome record",
         "A handover has ended. This event is only in the stream of events, not in the log, which has the events before it.",
     ),
@@ -177,9 +182,22 @@ EVENTS = (
     _kind("count_failed", "reason", "Connections could not be counted this time."),
     _kind("connections_not_forgotten", "address error", "Connections to an old version were not deleted."),
     _kind("udp_flows_not_moved", "reason", "UDP flows of replaced versions could not be moved to the live one."),
+    _kind("no_ipv6", "app", "The host has no IPv6: the ports are published over IPv4 only."),
+    _kind("no_ipv6_rules", "reason", "There are no firewall rules for IPv6; hanoverd relays these clients itself."),
+    _kind("no_passage", "reason", "Containers on other Docker networks cannot reach the published ports."),
     _kind("relay_failed", "address reason", "Connections or datagrams of IPv6 clients cannot be relayed for now."),
     _kind("relay_full", "reason count", "The limit for relayed connections is reached; other clients wait."),
     _kind("ports_not_remembered", "path reason", "The host ports that were picked could not be read or saved."),
+    _kind(
+        "history_unsaved", "path folder reason", "The history of handovers cannot be read or saved; it stays in memory."
+    ),
+    _kind("history_saved", "path", "The history of handovers is saved again."),
+    _kind(
+        "history_damaged",
+        "path aside reason",
+        "The file of the history was damaged: it is renamed, and a new one started.",
+    ),
+    _kind("history_lost", "path count", "hanoverd stops, and could not save the last handovers."),
     # Hooks and notifications.
     _kind(HOOK_OUTPUT, "hook position line", "A hook printed a line."),
     _kind("hook_output_dropped", "hook position count", "A hook prints too much: so many lines were dropped."),
@@ -225,7 +243,7 @@ MISSED = _kind(
 )
 
 #: The events that are logged for the stream only: the log has no line for them.
-STREAMED = frozenset({"handover_ended"})
+STREAMED = frozenset({ENDED})
 
 _FIELDS_OF = {kind.id: kind.fields for kind in (*EVENTS, MISSED)}
 

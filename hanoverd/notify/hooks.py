@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hanoverd.notify.hook_command import HookCommand
+from hanoverd.notify.posts import body_of, headers_of
 from hanoverd.runtime.backoff import Backoff, retry
 from hanoverd.runtime.cancellation import Outcome, shielded
 from hanoverd.runtime.clock import settles_within
@@ -60,8 +61,7 @@ class Hooks:
     ) -> None:
         self._reactor = reactor
         self._environ = environ
-        self._hooks = spec.hooks
-        self._urls = spec.urls
+        self._spec = spec
         self._limits = limits
         self._commands = Tasks()
         self._requests = Tasks()
@@ -138,14 +138,14 @@ class Hooks:
         await self._requests.settled()
 
     def _commands_for(self, event: Event) -> list[HookCommand]:
-        hooks = [hook for hook in self._hooks if hook.event == event.kind]
+        hooks = [hook for hook in self._spec.hooks if hook.event == event.kind]
         return [
             HookCommand(self._reactor, self._environ, hook, position, len(hooks), self._limits.command_timeout)
             for position, hook in enumerate(hooks, 1)
         ]
 
     def _post_to_all(self, event: Event) -> None:
-        for url in self._urls:
+        for url in self._spec.urls:
             if len(self._requests) < self._limits.requests:
                 self._requests.start(self._post(url, event))
             else:
@@ -159,12 +159,14 @@ class Hooks:
 
     async def _post(self, url: str, event: Event) -> None:
         attempts = self._limits.attempts
+        body = body_of(event, self._spec)
+        headers = headers_of(body, self._spec)
         self._undelivered[url] += 1
         try:
             await retry(
                 self._reactor,
                 self._limits.backoff,
-                lambda: post_event(self._reactor, url, event.json()),
+                lambda: post_event(self._reactor, url, body, headers),
                 on=HanoverdError,
                 attempts=attempts,
             )

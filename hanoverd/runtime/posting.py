@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from urllib.parse import unquote, urlsplit
@@ -66,13 +67,14 @@ async def post(
     return Response(response.code, reader.body.decode(errors="replace").strip())
 
 
-async def post_event(reactor: ClientReactor, url: str, event: bytes) -> None:
-    """POST an event as JSON to a webhook; fails with ``NotifyFailed`` unless the status is 2xx.
+async def post_event(reactor: ClientReactor, url: str, event: bytes, headers: Mapping[str, str]) -> None:
+    """POST an event as JSON, with more ``headers``, to a webhook; fails with ``NotifyFailed`` unless the status is 2xx.
 
     The error names the host only: the rest of the URL may be the secret that allows to post there.
     """
     try:
-        response = await post(reactor, _endpoint(reactor, url), url, {"Content-Type": "application/json"}, event)
+        endpoint = _endpoint(reactor, url)
+        response = await post(reactor, endpoint, url, {"Content-Type": "application/json", **headers}, event)
     except NotifyFailed as error:
         raise NotifyFailed(f"cannot notify {shown(url)}: {_without_secrets(str(error), url)}") from None
     if response.status not in _SUCCESS:

@@ -32,3 +32,8 @@ def port_file_of(folder: Path, app: str) -> Path:
 def number_file_of(folder: Path, app: str) -> Path:
     """Return the file that holds the number of an app's next version."""
     return folder / f"{app}.next-version"
+
+
+def history_file_of(folder: Path, app: str) -> Path:
+    """Return the file that holds the history of an app's handovers.  It has a folder of its own, which only its user may read."""
+    return folder / f"{app}.history" / "history.sqlite3"

@@ -62,6 +62,15 @@ def differences(live: ContainerSpec, following: ContainerSpec) -> tuple[Differen
     return tuple(found)
 
 
+def recipe_differences(live: Recipe, following: Recipe) -> tuple[Difference, ...]:
+    """Return what the version that follows has otherwise: its image, and its settings."""
+    found = differences(live.options, following.options)
+    if live.image.id == following.image.id:
+        return found
+    old, new = (f"{image.name.reference} ({image.id})" for image in (live.image, following.image))
+    return (Difference(IMAGE, old, new), *found)
+
+
 @dataclass(frozen=True)
 class _Leaf:
     """One value; ``key`` is its name where it is one of several at its place.  ``value`` is never shown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 #: The numbers of a run that lasts for ever have fewer digits.
 _FORM = re.compile(r"([0-9a-f]{8})-([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
@@ -30,7 +30,3 @@ class EventID:
 
     def __str__(self) -> str:
         return f"{self.run}-{self.events}-{self.output}"
-
-    def at_least(self, events: int, output: int) -> EventID:
-        """Return the position after at least so many events, and lines of output."""
-        return replace(self, events=max(self.events, events), output=max(self.output, output))

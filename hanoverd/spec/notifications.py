@@ -15,12 +15,23 @@ class Hook:
     command: str = field(repr=False)
 
 
+#: The formats of what is posted.
+JSON, SLACK = "json", "slack"
+FORMATS = (JSON, SLACK)
+
+
 @dataclass(frozen=True)
 class NotificationSpec:
-    """The commands that run at events, and the URLs that each event is posted to: these may hold secrets."""
+    """The commands that run at events, and the URLs that each event is posted to: these may hold secrets.
+
+    ``format`` is that of the posts, and ``secret`` signs them; "" for no signature.  What is not UTF-8
+    in it is kept as surrogates (``os.fsdecode``).
+    """
 
     hooks: tuple[Hook, ...] = ()
     urls: tuple[str, ...] = field(default=(), repr=False)
+    format: str = JSON
+    secret: str = field(default="", repr=False)
 
 
 def parse_hook(text: str) -> Hook:

@@ -9,6 +9,7 @@ from hanoverd.spec.hookbot import HookbotSpec, HookbotURL
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.log import TEXT
 from hanoverd.spec.source import SourceSpec
+from hanoverd.text.moments import Moment
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ class RemoteCommand:
     wait: bool = False
     follow: bool = False
     tail: int | None = None
-    #: Of a log: "app", "daemon", or "" for both; and how many seconds back.
+    #: Of a log: "app", "daemon", or "" for both; of a log and a history: from when on; of a history: how many handovers.
     source: str = ""
-    since: float | None = None
+    since: Moment | None = None
+    limit: int = 0
     timestamps: bool = False
     #: Of events: the ID of the last one that is known, and whether what versions print is shown, too.
     since_id: str | None = None

@@ -45,7 +45,7 @@ def apply(chains: dict[str, list[str]], line: str) -> None:
     if command == "-A":
         words = rule.split()
         for option, value in itertools.pairwise(words):
-            if option in ("-d", "--to-destination") and set(value) - set("0123456789./:"):
+            if option in ("-d", "--to-destination") and set(value) - set("0123456789abcdef./:[]"):
                 raise ValueError("host/network not found")
         chains[chain].append(rule)
     elif command == "-I":

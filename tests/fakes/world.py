@@ -41,6 +41,9 @@ from tests.lab.events import Event, Wanted
 from tests.lab.images import write_app
 
 REACTOR: Any = reactor
+#: How long to wait, in seconds, for what must happen: the machine may be busy.
+WITHIN = 60.0
+
 APP = "app"
 PORT = 8472
 
@@ -87,6 +90,11 @@ class World:
     def number_file(self) -> Path:
         """The file that holds the number of the next version."""
         return self.folder / "state" / "next-version"
+
+    @property
+    def history_file(self) -> Path:
+        """The file that holds the history of handovers."""
+        return self.folder / "state" / "app.history" / "history.sqlite3"
 
     def forget_numbers(self) -> None:
         """Have versions counted from 0 again."""
@@ -175,7 +183,7 @@ class Daemon:
         settle: float = 0.0,
         ports: Sequence[int] = (PORT,),
         hooks: Sequence[tuple[str, str]] = (),
-        status_timeout: float = 1.0,
+        status_timeout: float = 30.0,
         obtain_timeout: float = 60.0,
         watch: float = 0.0,
         probe: ProbeSpec = ProbeSpec(),  # noqa: B008  # it is frozen
@@ -217,6 +225,7 @@ class Daemon:
             ),
             held,
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, spec.notifications),
+            world.history_file,
             world.folder / "paused",
             world.number_file,
             {},
@@ -230,7 +239,7 @@ class Daemon:
         self.app.start()
         self.trigger("start")
 
-    async def live(self, name: str, within: float = 10.0) -> None:
+    async def live(self, name: str, within: float = WITHIN) -> None:
         """Wait until the version ``name`` is live."""
         await until(lambda: self.live_name == name and self.world.routed_versions in ([name], []), within)
 
@@ -239,7 +248,7 @@ class Daemon:
         """The version that is live."""
         return next((running.name for running in self.app.live()), None)
 
-    async def at_rest(self, within: float = 10.0) -> None:
+    async def at_rest(self, within: float = WITHIN) -> None:
         """Wait until no handover is in progress or about to start."""
 
         def rests() -> bool:
@@ -252,7 +261,7 @@ class Daemon:
         """The handovers so far, each with its trigger and what became of it."""
         return [(record.trigger, record.outcome) for record in self.app.history]
 
-    async def stop(self, within: float = 15.0) -> None:
+    async def stop(self, within: float = WITHIN) -> None:
         """Stop it, which must finish in time."""
         stopping = Outcome(Deferred.fromCoroutine(self.app.stop()))
         await until(lambda: stopping.is_settled, within, lambda: f"the stop hangs: {self.orchestrator.state}")
@@ -260,7 +269,7 @@ class Daemon:
 
 
 async def until(
-    holds: Callable[[], object], within: float = 10.0, otherwise: Callable[[], str] = lambda: "it did not happen"
+    holds: Callable[[], object], within: float = WITHIN, otherwise: Callable[[], str] = lambda: "it did not happen"
 ) -> None:
     """Wait until something holds, turn by turn of the reactor."""
     end = REACTOR.seconds() + within

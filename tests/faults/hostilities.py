@@ -27,10 +27,10 @@ from tests.lab.images import BASE
 MOST_GROWTH = 64
 
 #: How long hanoverd may take to obtain an image, and an app to become ready.
-_LIMITS = ("--obtain-timeout", "8s", "--status-timeout", "5s")
+_LIMITS = ("--obtain-timeout", "8s", "--status-timeout", "10s")
 
 #: How long a handover that a peer spoils may take, in seconds.
-_ENDS_WITHIN = 25
+_ENDS_WITHIN = 60
 
 #: For how long a peer misbehaves where no handover waits for it, in seconds.
 _A_WHILE = 4

@@ -247,7 +247,7 @@ class Site:
         self,
         mark: int,
         holds: Callable[[dict[str, Any]], object] = lambda record: record["took"] is not None,
-        within: float = 30,
+        within: float = 60,
     ) -> dict[str, Any]:
         """Wait for a handover after ``mark`` for which ``holds`` is true, by default one that is over; return its record."""
         found: list[dict[str, Any]] = []
@@ -520,7 +520,7 @@ def site(tree: Path = PROJECT) -> Iterator[Site]:
         lab.stop()
 
 
-def wait_for(holds: Callable[[], object], what: object, within: float = 30) -> None:
+def wait_for(holds: Callable[[], object], what: object, within: float = 60) -> None:
     """Wait until ``holds`` returns true."""
     deadline = time.monotonic() + within
     while not holds():

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from hanoverd.api.control import Control
 from hanoverd.api.server import ControlServer
-from hanoverd.deploy.history import Record
+from hanoverd.history.record import HistoryQuery, Origin
 from hanoverd.hookbot.server import Server
 from hanoverd.hookbot.tokens import make_token
 from hanoverd.logs.recent import RecentLog
@@ -75,17 +75,25 @@ class _App:
         """Return that nothing differs."""
         return "web-0", ()
 
-    def deploy(self, image: str | None, reason: str, ready_timeout: float | None, *, if_changed: bool = False) -> int:
+    def deploy(
+        self,
+        image: str | None,
+        reason: str,
+        ready_timeout: float | None,
+        *,
+        if_changed: bool = False,
+        origin: Origin | None = None,
+    ) -> int:
         """Start a handover."""
         self.calls.append(("deploy", image, reason))
         return 1
 
-    def rollback(self, number: int | None, reason: str) -> int:
+    def rollback(self, number: int | None, reason: str, origin: Origin | None = None) -> int:
         """Start a handover."""
         self.calls.append(("rollback", number, reason))
         return 1
 
-    def history(self) -> list[Record]:
+    async def history(self, query: HistoryQuery) -> list[dict[str, Any]]:
         """Return no handovers."""
         return []
 
@@ -207,11 +215,25 @@ CONTROL = Target(
             "POST /rollback ",
             "GET /logs?",
             "GET /handovers/",
+            "GET /events?",
+            "Last-Event-ID: ",
             "GET /history ",
+            "GET /history?limit=",
             "GET /diff ",
             "HTTP/1.1\r\n",
         ),
-        *("tail=", "follow=1", "since=", "source=app", "format=json", "timestamps=1", '{"image":', '{"version":'),
+        *(
+            "tail=",
+            "follow=1",
+            "since=",
+            "output=1",
+            "00000000-1-1",
+            "source=app",
+            "format=json",
+            "timestamps=1",
+            '{"image":',
+            '{"version":',
+        ),
         *("Content-Length: ", "\r\n\r\n", "99999999999999999999", "true", "1e999"),
     ),
 )

@@ -10,7 +10,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ask(prefixed: Callable[[list[str]], list[str]], url: str, seconds: float = 5) -> str:
+#: How long to wait for an answer, and for what must happen in the end, in seconds.  The machine may be busy: where a time
+#: matters, a test measures it.
+WITHIN = 60
+
+
+def ask(prefixed: Callable[[list[str]], list[str]], url: str, seconds: float = WITHIN) -> str:
     """Return the body of ``url``, fetched by curl on the host of ``prefixed``; fails with ``ConnectionError``."""
     done = subprocess.run(
         prefixed(["curl", "--silent", "--show-error", "--fail", "--max-time", str(seconds), url]),
@@ -37,14 +42,32 @@ def refused(prefixed: Callable[[list[str]], list[str]], url: str) -> bool:
     return False
 
 
-def eventually(holds: Callable[[], T], seconds: float = 15) -> T:
+def eventually(holds: Callable[[], T], seconds: float = WITHIN) -> T:
     """Return the value of ``holds`` as soon as it is true; fails with its last value after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
+        # Before the question: a busy machine may let much time pass after it.
+        is_over = time.monotonic() > deadline
         result = holds()
         if result:
             return result
-        assert time.monotonic() < deadline, f"not within {seconds} s; the last value was {result!r}"
+        assert not is_over, f"not within {seconds} s; the last value was {result!r}"
+        time.sleep(0.05)
+
+
+def eventually_equal(read: Callable[[], T], expected: T, seconds: float = WITHIN) -> None:
+    """Wait until ``read`` returns ``expected``; fails with the last value, and the changes before it, after ``seconds``."""
+    begun, changes = time.monotonic(), list[tuple[float, T]]()
+    while True:
+        passed = time.monotonic() - begun
+        value = read()
+        if not changes or changes[-1][1] != value:
+            changes.append((round(passed, 1), value))
+        if value == expected:
+            return
+        assert passed < seconds, (
+            f"not {expected!r} within {seconds} s, but {value!r}; the last changes: {changes[-10:]}"
+        )
         time.sleep(0.05)
 
 

@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from tests.engines import NoEngine
+from tests.lab import evidence
 from tests.lab.api import get_json
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
@@ -57,6 +58,44 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     """Report the versions of the programs under test."""
     return versions_in_use()
+
+
+#: The longest tests, the longest first: they start first, so that no process ends long after the others.
+LONGEST = (
+    "test_hanoverd_recovers_from_each_kind_of_fault",
+    "test_hanoverd_survives_hostile_peers",
+    "test_short_long_and_very_long_requests_are_all_answered",
+    "test_a_trigger_waits_for_a_stopped_engine",
+    "test_the_end_of_a_drain_cuts_no_answer_of_a_keep_alive_client",
+    "test_an_app_that_gets_the_drain_signal_closes_no_connection_during_a_request",
+    "test_no_name_of_an_archive_reaches_the_engine",
+    "test_a_handover_restarts_when_a_crashed_engine_is_back",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the longest tests, each followed by a short one: a process gets its first two tests together."""
+    longest = sorted((item for item in items if item.name in LONGEST), key=lambda item: LONGEST.index(item.name))
+    others = [item for item in items if item.name not in LONGEST]
+    pairs = [one for pair in zip(longest, others, strict=False) for one in pair]
+    items[:] = [*pairs, *longest[len(others) :], *others[len(longest) :]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Forget the evidence of the test before."""
+    evidence.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the evidence beside an error, of the test itself or of the check after it."""
+    report = yield
+    if report.failed:
+        report.sections += evidence.kept()
+        if isinstance(lab := getattr(item, "funcargs", {}).get("lab"), Lab):
+            report.sections.append(("end of the log of dockerd", lab.engine.log()[-5000:]))
+    return report
 
 
 @pytest.fixture(scope="session")

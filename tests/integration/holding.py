@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-SLOW = b"GET /slow?60 HTTP/1.1\r\nHost: x\r\n\r\n"
+SLOW = b"GET /slow?600 HTTP/1.1\r\nHost: x\r\n\r\n"
 QUICK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 

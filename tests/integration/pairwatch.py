@@ -13,7 +13,7 @@ import threading
 
 def version(host: str, port: int) -> str:
     """Return the version that answers on a new connection."""
-    with socket.create_connection((host, port), timeout=5) as connection:
+    with socket.create_connection((host, port), timeout=60) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b""
         while data := connection.recv(4096):

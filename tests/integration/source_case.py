@@ -31,6 +31,9 @@ from tests.lab.images import BASE
 
 REACTOR: Any = reactor
 
+#: How long a cancel may take, in seconds, on a busy machine: what it ends would take a minute, or never end.
+SOON = 20
+
 #: The smallest image that can be built from what the lab has.
 TINY = f"FROM {BASE}\nLABEL content=%s\nEXPOSE 80\n"
 
@@ -100,7 +103,7 @@ class SourceCase(TestCase):
             await work
         return time.monotonic() - begun
 
-    async def until(self, holds: Callable[[], object], seconds: float = 20) -> None:
+    async def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
         """Wait until ``holds`` returns true."""
         deadline = time.monotonic() + seconds
         while not await deferToThread(holds):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGINT
-from typing import Any
+from typing import IO, Any
 
 from tests.integration.asking import hostname
 from tests.integration.conftest import StartDaemon
@@ -183,10 +186,44 @@ def check_slow_clients(commands: Commands, lab: Lab, app_folder: Path, hanoverd:
     hanoverd.wait_status(lambda status: status["state"] == "live")
 
 
-def test_what_clients_of_the_stream_get(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
-    commands = Commands(lab)
-    with daemon(*ARGUMENTS, "--drain-timeout", "1s", "-e", "PASSWORD=hunter2", cwd=app_folder) as hanoverd:
+@contextmanager
+def receiving(lab: Lab) -> Iterator[IO[str]]:
+    """A receiver of webhooks on the host; yields its output."""
+    command = [sys.executable, str(Path(__file__).parents[1] / "lab" / "post_receiver.py"), "8085"]
+    with subprocess.Popen(lab.in_host(command), stdout=subprocess.PIPE, text=True) as receiver:
+        assert receiver.stdout
+        try:
+            assert receiver.stdout.readline() == "ready\n"
+            yield receiver.stdout
+        finally:
+            receiver.kill()
+
+
+def check_posts(posts: IO[str], hook: Path) -> None:
+    """Each event was posted, signed, as a message for Slack; hooks do not get the secret."""
+    texts: list[str] = []
+    while not texts or "live" not in texts[-1]:
+        post = json.loads(posts.readline())
+        digest = hmac.new(b"the secret", post["body"].encode(), hashlib.sha256).hexdigest()
+        assert post["headers"]["X-Hanoverd-Signature-256"] == f"sha256={digest}"
+        texts.append(json.loads(post["body"])["text"])
+    assert sorted(texts) == [
+        "web-0: its image is there: hanoverd/web:latest",
+        "web-0: live (hanoverd/web:latest)",
+        "web-0: ready (hanoverd/web:latest)",
+    ]
+    assert "HANOVERD_APP=web" in hook.read_text()
+    assert "the secret" not in hook.read_text()
+
+
+def test_what_clients_of_the_stream_get(lab: Lab, app_folder: Path, tmp_path: Path, daemon: StartDaemon) -> None:
+    commands, hook = Commands(lab), tmp_path / "hook"
+    notify = ("--notify", "http://127.0.0.1:8085/", "--notify-format", "slack", "--hook", f"ready=env > {hook}")
+    secret = {"HANOVERD_NOTIFY_SECRET": "the secret"}
+    arguments = (*ARGUMENTS, *notify, "--drain-timeout", "1s", "-e", "PASSWORD=hunter2")
+    with receiving(lab) as posts, daemon(*arguments, cwd=app_folder, env=secret) as hanoverd:
         hanoverd.wait_live("web-0")
+        check_posts(posts, hook)
         last = check_handover(commands, lab, hanoverd)
         # What happens while a client is away is there when it comes back.
         hanoverd.hup()

@@ -23,10 +23,10 @@ URL = "http://{}:8080/"
     [
         (
             {"STATUS": "404"},
-            r"not ready within the status timeout of 2s, after \d+ probes; .* port 80: HTTP status 404",
+            r"not ready within the status timeout of 4s, after \d+ probes; .* port 80: HTTP status 404",
         ),
         ({"STATUS": "301"}, r"port 80: HTTP status 301"),
-        ({"MUTE": "1"}, r"not ready within the status timeout of 2s"),
+        ({"MUTE": "1"}, r"not ready within the status timeout of 4s"),
         ({"READY_AFTER": "60"}, r"port 80: .*[Rr]efused"),
         ({"PORTS": "8000"}, r"port 80: .*[Rr]efused"),
         ({"EXIT": "3"}, r"exited with code 3 before it was ready; its last line:\n\s+cannot continue: exiting with 3"),
@@ -36,7 +36,7 @@ URL = "http://{}:8080/"
 def test_the_old_version_stays_live_when_the_new_one_fails(
     lab: Lab, app_folder: Path, daemon: StartDaemon, env: dict[str, str], reason: str
 ) -> None:
-    with daemon("-p", "8080:80", "--name", "tried", "--status-timeout", "2s", cwd=app_folder) as hanoverd:
+    with daemon("-p", "8080:80", "--name", "tried", "--status-timeout", "4s", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("tried-0")
         write_app(app_folder, env=env)
         hanoverd.hup()
@@ -82,7 +82,7 @@ def test_every_published_port_must_accept_connections(lab: Lab, tmp_path: Path, 
 
 def test_the_readiness_check_requests_the_status_uri(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--status-uri", "/slow?0.2", "--name", "asked", cwd=app_folder) as hanoverd:
-        assert 0.2 <= hanoverd.wait_event("ready", version="asked-0")["seconds"] < 2
+        assert 0.2 <= hanoverd.wait_event("ready", version="asked-0")["seconds"] < 10
 
 
 def test_an_invalid_dockerfile_fails_the_handover(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:

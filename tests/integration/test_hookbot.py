@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.asking import ask, eventually, hostname
+from tests.integration.asking import ask, eventually, eventually_equal, hostname
 from tests.integration.conftest import StartDaemon
+from tests.lab.api import get_json
 from tests.lab.clients import Clients
 from tests.lab.daemon import (
     GITHUB_SECRET,
@@ -260,6 +261,11 @@ def test_invalid_messages_are_logged_and_dropped(
         hanoverd.wait_event("failed", error=contains("https://github.com/me/app"))
         hanoverd.wait_event("waiting", serving="app-0")
         assert version(lab) == "one"
+        first, last = get_json(str(lab.runtime / "app.sock"), "/history")
+        assert (first["revision"], last["outcome"], last["revision"]) == (commit, "failed", "")
+        assert last["asked_by"] == [
+            {"kind": "hookbot", "user": "", "uid": None, "topic": BRANCH.removeprefix("/sub/"), "commit": "1" * 40}
+        ]
 
 
 def test_a_push_while_hookbot_was_away_is_deployed_later(
@@ -299,8 +305,8 @@ def test_a_burst_of_messages_deploys_the_newest_commit(
             publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commit))
         eventually(lambda: version(lab) in ("v2", "v4"))
         publish(lab, BRANCH.replace("/sub", "/pub"), push_message(commits[4]))
-        eventually(lambda: version(lab) == "v4")
-        eventually(lambda: len(lab.containers("app")) == 1)
+        eventually_equal(lambda: version(lab), "v4")
+        eventually_equal(lambda: len(lab.containers("app")), 1)
         assert len(hanoverd.events("live")) <= 5
 
 
@@ -356,7 +362,8 @@ def test_the_token_appears_in_no_process_list_label_or_log(
         assert "--publish=8080:80" in listed
         [container] = lab.containers("app")
         inspected = lab.docker("GET", f"/containers/{container['Id']}/json")[1].decode()
-        for text in (listed, hanoverd.log(), inspected):
+        saved = json.dumps(get_json(str(lab.runtime / "app.sock"), "/history"))
+        for text in (listed, hanoverd.log(), inspected, saved):
             assert token not in text
 
 

@@ -122,7 +122,7 @@ def serves(lab: Lab, version: str) -> None:
         except ConnectionError:
             return False
 
-    eventually(is_served, 60)
+    eventually(is_served)
 
 
 def is_named(lab: Lab, machine: Machine) -> None:

@@ -61,7 +61,7 @@ def run_in(lab: Lab, container: str, *argv: str) -> str:
 
 def fetched(lab: Lab, container: str, name: str) -> str:
     """The host name of the version that answers a container at http://NAME/."""
-    program = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=5).read().decode())"
+    program = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=60).read().decode())"
     output = run_in(lab, container, "python3", "-c", program, f"http://{name}/")
     return (output.splitlines() or [""])[0].split(" ")[0]
 
@@ -145,7 +145,7 @@ def test_an_app_on_the_hosts_network_is_handed_over_and_taken_over_without_rules
 def test_on_the_hosts_network_the_old_version_is_back_when_the_new_one_fails(
     lab: Lab, app_folder: Path, daemon: StartDaemon
 ) -> None:
-    line = ("--name", "fails", "--network", "host", "--disable-overlap", "--status-timeout", "2s")
+    line = ("--name", "fails", "--network", "host", "--disable-overlap", "--status-timeout", "5s")
     with daemon(*line, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("fails-0")
         write_app(app_folder, version="2", env={"STATUS": "500"})

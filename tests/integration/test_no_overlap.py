@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.asking import eventually, hostname, names
+from tests.integration.asking import eventually_equal, hostname, names
 from tests.integration.conftest import StartDaemon
 from tests.lab.host import Lab
 from tests.lab.images import BASE, write_app
@@ -35,7 +35,7 @@ def test_the_old_version_has_stopped_before_the_new_one_starts(lab: Lab, app_fol
 def test_the_old_version_is_restarted_when_the_new_one_fails(
     lab: Lab, app_folder: Path, daemon: StartDaemon, env: dict[str, str]
 ) -> None:
-    arguments = ("-p", "8080:80", "--name", "again", "--disable-overlap", "--status-timeout", "2s")
+    arguments = ("-p", "8080:80", "--name", "again", "--disable-overlap", "--status-timeout", "5s")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("again-0")
         write_app(app_folder, env=env)
@@ -44,7 +44,7 @@ def test_the_old_version_is_restarted_when_the_new_one_fails(
         hanoverd.wait_event("failed", version="again-1")
         for where in (lab.in_client, lab.in_host):
             assert hostname(where, f"http://{lab.host_ip}:8080/") == "again-0"
-        eventually(lambda: names(lab.containers("again")) == ["again-0"])
+        eventually_equal(lambda: names(lab.containers("again")), ["again-0"])
         write_app(app_folder)
         hanoverd.hup()
         hanoverd.wait_live("again-2")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.integration.asking import ask, eventually
+from tests.integration.asking import ask, eventually, eventually_equal
 from tests.integration.conftest import StartDaemon
 from tests.integration.test_docker_options import Process, inspect
 from tests.lab.daemon import run_to_end
@@ -37,14 +37,14 @@ def test_the_check_of_the_options_runs_instead_of_that_of_the_image(
     )
     with daemon(*line, "--watch", "0", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("web-0")
-        eventually(lambda: health(lab, "web-0")["Status"] == "healthy")
+        eventually_equal(lambda: health(lab, "web-0")["Status"], "healthy")
         process = Process(lab, "web-0")
         eventually(lambda: process.file("/tmp/probes").count("probe\n") >= 2)
         assert not (process.folder / "root/tmp/of-image").exists()
         dockerfile.write_text(dockerfile.read_text().replace('VERSION="1"', 'VERSION="2"'))
         hanoverd.hup()
         hanoverd.wait_live("web-1")
-        eventually(lambda: health(lab, "web-1")["Status"] == "unhealthy")
+        eventually_equal(lambda: health(lab, "web-1")["Status"], "unhealthy")
         found = health(lab, "web-1")
         assert found["FailingStreak"] >= 2
         assert found["Log"][-1]["Output"] == "ill\n"

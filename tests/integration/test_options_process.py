@@ -69,7 +69,7 @@ def test_the_stop_signal_is_sent_and_the_stop_timeout_kills(
         hanoverd.wait_live("web-0")
         hanoverd.hup()
         stopped = hanoverd.wait_event("stopped", version="web-0")
-        assert hanoverd.events("output", version="web-0", line="drain signal SIGUSR2")
+        hanoverd.wait_event("output", version="web-0", line="drain signal SIGUSR2")
         assert 2 <= stopped["seconds"] < 8
         hanoverd.wait_event("kept", version="web-0")
         state = inspect(lab, "web-0-kept")["State"]

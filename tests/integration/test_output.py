@@ -39,7 +39,7 @@ def test_a_flood_of_output_does_not_keep_hanoverd_from_its_work(
         "-p", "8080:80", "--name", "web", "--stop-timeout", "1", "--drain-timeout", "1s", cwd=app_folder
     ) as hanoverd:
         hanoverd.wait_live("web-0")
-        hanoverd.wait_event("output_dropped", version="web-0", timeout=60)
+        hanoverd.wait_event("output_dropped", version="web-0")
         took = []
         for _ in range(50):
             begun = time.monotonic()
@@ -47,7 +47,7 @@ def test_a_flood_of_output_does_not_keep_hanoverd_from_its_work(
             took.append(time.monotonic() - begun)
         assert sorted(took)[25] < 0.2, took
         hanoverd.hup()
-        hanoverd.wait_live("web-1", timeout=60)
+        hanoverd.wait_live("web-1")
         assert ask(lab.in_client, f"http://{lab.host_ip}:8080/").startswith("web-1")
         assert resident_memory(hanoverd) < MOST_MEMORY
 
@@ -57,7 +57,7 @@ def test_the_last_lines_after_a_flood_are_the_last_ones(app_folder: Path, daemon
     script = "yes | head -n 300000; echo the reason; exit 3"
     dockerfile.write_text(f"{dockerfile.read_text().partition('CMD')[0]}CMD {json.dumps(['sh', '-c', script])}\n")
     with daemon("-p", "8080:80", "--name", "web", cwd=app_folder) as hanoverd:
-        error = hanoverd.wait_event("failed", timeout=60)["error"]
+        error = hanoverd.wait_event("failed")["error"]
         assert error.startswith("exited with code 3 before it was ready; its last 20 lines:")
         assert error.endswith("the reason")
 
@@ -66,7 +66,7 @@ def test_output_without_newlines_needs_little_memory(app_folder: Path, daemon: S
     let_print(app_folder, "head -c 64m /dev/zero")
     with daemon("-p", "8080:80", "--name", "web", "--stop-timeout", "1", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("web-0")
-        hanoverd.wait_event("output_dropped", version="web-0", timeout=60)
+        hanoverd.wait_event("output_dropped", version="web-0")
         assert resident_memory(hanoverd) < MOST_MEMORY
 
 

@@ -28,7 +28,7 @@ def test_the_output_to_a_terminal_is_logged_as_fast_as_it_comes(app_folder: Path
     let_print(app_folder, "seq 1000000001 1000009000; echo no more >&2")
     with daemon("-p", "8080:80", "--name", "web", "--tty", "--log-driver", "local", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("web-0")
-        hanoverd.wait_event("output", line="no more", timeout=10)
+        hanoverd.wait_event("output", line="no more")
         lines = [event["line"] for event in hanoverd.events("output") if event["line"].startswith("100000")]
         assert lines == [str(number) for number in range(1000000001, 1000009001)]
 
@@ -53,7 +53,7 @@ def test_a_log_that_the_engine_sends_away_is_shown_too(app_folder: Path, tmp_pat
     let_print(app_folder, "echo hello")
     with socket(AF_UNIX, SOCK_DGRAM) as syslog:
         syslog.bind(str(tmp_path / "log"))
-        syslog.settimeout(20)
+        syslog.settimeout(60)
         options = ("--log-opt", f"syslog-address=unixgram://{tmp_path}/log", "--log-opt", "tag=of {{.Name}}")
         with daemon("-p", "8080:80", "--name", "web", "--log-driver", "syslog", *options, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")

@@ -112,7 +112,7 @@ def test_everyone_reaches_the_live_version_across_a_handover(
     with bridge_filtering(lab, filtering), daemon(*ports, *options, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("app-0")
         askers = {
-            (origin, protocol): Asker(prefix, protocol, address, "8080", within=10, interval=0.2)
+            (origin, protocol): Asker(prefix, protocol, address, "8080", interval=0.2)
             for origin, (prefix, address) in origins(lab).items()
             for protocol in PROTOCOLS
         }

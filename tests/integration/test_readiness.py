@@ -134,7 +134,7 @@ class TestHTTPS:
 
     def test_the_host_in_the_header_is_the_server_name(self, folder: Path, daemon: StartDaemon) -> None:
         write(folder, TLS="1", HOST="shop.example")
-        arguments = (*PUBLISHED, "--status-kind", "https", "--status-timeout", "5s")
+        arguments = (*PUBLISHED, "--status-kind", "https")
         with daemon(*arguments, "--status-header", "Host: shop.example", cwd=folder) as hanoverd:
             hanoverd.wait_live("web-0")
 
@@ -170,7 +170,7 @@ class TestTCP:
 class TestDocker:
     """The container's own health check."""
 
-    CHECK = 'HEALTHCHECK --interval=200ms --retries=1 --start-period=20s CMD ["sh", "-c", "busybox cat /data/well"]'
+    CHECK = 'HEALTHCHECK --interval=200ms --retries=1 --start-period=120s CMD ["sh", "-c", "busybox cat /data/well"]'
     DOCKER = ("--status-kind", "docker")
 
     def test_the_healthcheck_of_the_image_decides(
@@ -187,7 +187,7 @@ class TestDocker:
             hanoverd.wait_live("web-0")
             # Without a start period it is unhealthy at once, and that is not waited for.
             (data / "well").unlink()
-            write(folder, self.CHECK.replace("--start-period=20s ", ""))
+            write(folder, self.CHECK.replace("--start-period=120s ", ""))
             hanoverd.hup()
             assert "not ready: its HEALTHCHECK failed: " in failure(hanoverd, "web-1")
             assert names(lab.containers("web")) == ["web-0"]
@@ -231,9 +231,10 @@ class TestNone:
         with daemon("--name", "web", "--status-kind", "none", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             assert 1 <= hanoverd.wait_event("ready", version="web-0")["seconds"] < 10
-            write_app(app_folder, expose=(), env={"EXIT": "3"})
+            # A program that exits at once, also on a busy machine.
+            (app_folder / "Dockerfile").write_text(f'FROM {BASE}\nCMD ["busybox", "false"]\n')
             hanoverd.hup()
-            assert "exited with code 3 before it was ready" in failure(hanoverd, "web-1")
+            assert "exited with code 1 before it was ready" in failure(hanoverd, "web-1")
             assert names(lab.containers("web")) == ["web-0"]
 
     def test_a_published_port_is_routed_without_being_asked(
@@ -242,8 +243,16 @@ class TestNone:
         write_app(app_folder, env={"STATUS": "503"})
         with daemon(*PUBLISHED, "--status-kind", "none", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
-            with pytest.raises(ConnectionError, match="503"):
-                ask(lab.in_client, URL.format(lab.host_ip))
+            # The app may not listen yet.
+            eventually(lambda: "error: 503" in answer_or_error(lab))
+
+
+def answer_or_error(lab: Lab) -> str:
+    """Return the answer of the live version, or why there was none."""
+    try:
+        return ask(lab.in_client, URL.format(lab.host_ip))
+    except ConnectionError as error:
+        return str(error)
 
 
 def hanoverd_deploy(lab: Lab, *options: str) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.integration.asking import WITHIN
 from tests.lab.daemon import PROJECT
 
 SHARE = PROJECT / "share"
@@ -40,10 +42,12 @@ def test_fish_offers_commands_options_and_values() -> None:
     ],
 )
 def test_zsh_completes(line: str, completed: str, tmp_path: Path) -> None:
-    shown = _in_zsh(
-        tmp_path, f"fpath=({SHARE}/zsh/site-functions $fpath); autoload -U compinit; compinit -u -D; echo READY", line
+    _complete_in_zsh(
+        tmp_path,
+        f"fpath=({SHARE}/zsh/site-functions $fpath); autoload -U compinit; compinit -u -D; echo READY",
+        line,
+        completed,
     )
-    assert completed in shown
 
 
 def test_bash_loads_the_completion_when_the_command_is_completed() -> None:
@@ -64,8 +68,8 @@ def test_the_manual_page_is_shown_without_a_warning() -> None:
     assert "125" in done.stdout
 
 
-def _in_zsh(home: Path, setup: str, line: str) -> str:
-    """What an interactive zsh shows after ``line`` and two tabs."""
+def _complete_in_zsh(home: Path, setup: str, line: str, completed: str) -> None:
+    """Wait until an interactive zsh shows ``completed`` after ``line`` and two tabs."""
     child, terminal = pty.fork()
     if child == 0:
         environ = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "dumb", "PS1": "> "}
@@ -74,27 +78,18 @@ def _in_zsh(home: Path, setup: str, line: str) -> str:
         os.write(terminal, f"{setup}\n".encode())
         _read_until(terminal, "\nREADY")
         os.write(terminal, f"{line}\t\t".encode())
-        return _read_until(terminal, None)
+        _read_until(terminal, completed)
     finally:
-        os.write(terminal, b"\x03exit\n")
-        _read_until(terminal, None)
-        os.close(terminal)
+        os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(terminal)
 
 
-def _read_until(terminal: int, end: str | None) -> str:
-    """Read until ``end`` was shown, or, without it, until nothing was shown for a second."""
+def _read_until(terminal: int, end: str) -> None:
+    """Read until ``end`` was shown."""
     shown = ""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([terminal], [], [], 20 if end else 1)
-        if not ready:
-            break
-        try:
-            piece = os.read(terminal, 65536).decode(errors="replace").replace("\r", "")
-        except OSError:
-            break
-        shown += piece
-        if end and end in shown:
-            break
-    return shown
+    deadline = time.monotonic() + WITHIN
+    while end not in shown:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"no {end!r} within {WITHIN} s: {shown!r}"
+        shown += os.read(terminal, 65536).decode(errors="replace").replace("\r", "")

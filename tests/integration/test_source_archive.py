@@ -31,7 +31,7 @@ from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ObtainFailed, UsageError
 from hanoverd.spec.container import Image
 from tests.integration.saved_archives import as_oci, members, merged, renamed, tarred
-from tests.integration.source_case import REACTOR, TINY, SourceCase
+from tests.integration.source_case import REACTOR, SOON, TINY, SourceCase
 from tests.lab.certificates import write_certificates
 
 
@@ -237,7 +237,7 @@ class HttpsTests(ArchiveCase):
         with raw_server(head + archive[:20_000], closes=False) as port:
             work = self.load(f"http://127.0.0.1:{port}/app.tar")
             await sleep(REACTOR, 0.5)
-            self.assertLess(await self.cancelled(work), 1)
+            self.assertLess(await self.cancelled(work), SOON)
 
 
 class S3Tests(ArchiveCase):

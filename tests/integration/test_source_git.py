@@ -13,7 +13,7 @@ from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import CommitRefused, UsageError
 from hanoverd.spec.build import BuildOptions
 from hanoverd.spec.git_options import GitOptions
-from tests.integration.source_case import REACTOR, TINY, SourceCase
+from tests.integration.source_case import REACTOR, SOON, TINY, SourceCase
 from tests.lab.git import PASSWORD, USER, Host, Repository, https_host, ssh_host
 from tests.lab.images import BASE
 
@@ -206,7 +206,7 @@ class GitTests(GitCase):
         work = Deferred.fromCoroutine(self.obtain(self.source(host, "#main")))
         await self.until(lambda: any(self.folder.glob("mirrors/**/lock")))
         await sleep(REACTOR, 0.5)
-        self.assertLess(await self.cancelled(work), 3)
+        self.assertLess(await self.cancelled(work), SOON)
         (self.hosted / "stall").unlink()
         self.assertEqual(self.label(await self.obtain(self.source(host, "#main"))), "one")
 
@@ -215,7 +215,7 @@ class GitTests(GitCase):
         self.app.commit({"Dockerfile": f'FROM {BASE}\nRUN ["busybox", "sleep", "60"]\n'})
         work = Deferred.fromCoroutine(self.obtain(self.source(host, "#main")))
         await self.until(lambda: self.checkouts and len(self.containers()) == 1)
-        self.assertLess(await self.cancelled(work), 5)
+        self.assertLess(await self.cancelled(work), SOON)
         self.assertEqual(self.checkouts, [])
         await self.until(lambda: self.containers() == [])
 
@@ -261,7 +261,7 @@ class GitTests(GitCase):
         lock.touch()
         work = Deferred.fromCoroutine(self.obtain(source))
         await sleep(REACTOR, 1)
-        self.assertLess(await self.cancelled(work), 2)
+        self.assertLess(await self.cancelled(work), SOON)
         lock.unlink()
 
     async def test_file_modes_are_preserved(self) -> None:
@@ -315,4 +315,4 @@ class SshTests(GitCase):
             keyless = self.context(environ={"GIT_SSH_COMMAND": f"{command} -i /nowhere"})
             message = await self.fails(self.obtain(GitSource(f"ssh://root@{host.name}{self.app.bare}", keyless)))
             self.assertIn("Permission denied", message)
-            self.assertLess(time.monotonic() - begun, 10)
+            self.assertLess(time.monotonic() - begun, 60)

@@ -43,7 +43,7 @@ class TestWithDaemon:
             hanoverd.hup()
             hanoverd.wait_gone("web-0")
             assert commands("stop", "web") == "web: stopped\n"
-            assert hanoverd.wait(1) == 0
+            assert hanoverd.wait(10) == 0
             assert hanoverd.events("stopping", reason="hanoverd stop")
             assert_ended(lab)
         assert commands("list", "-q") == ""
@@ -62,16 +62,16 @@ class TestWithDaemon:
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, commands: Commands
     ) -> None:
         write_app(app_folder, env={"NO_TERM": "1"})
-        with daemon(*ARGUMENTS, "--stop-timeout", "3", cwd=app_folder) as hanoverd:
+        with daemon(*ARGUMENTS, "--stop-timeout", "5", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("web-0")
             stopping = commands.start("stop", "web")
             hanoverd.wait_event("stopping")
             time.sleep(0.5)
             stopping.send_signal(signal.SIGINT)
-            _, err = stopping.communicate(timeout=20)
+            _, err = stopping.communicate(timeout=60)
             assert stopping.returncode == 130
             assert f"web: still stopping; `kill {hanoverd.pid}` stops it at once" in err
-            assert hanoverd.wait(20) == 0
+            assert hanoverd.wait() == 0
 
 
 class TestWithoutDaemon:
@@ -117,7 +117,7 @@ class TestWithoutDaemon:
             hanoverd.wait_live("web-0")
         begun = time.monotonic()
         commands("stop", "web")
-        assert 2 <= time.monotonic() - begun < 8
+        assert 2 <= time.monotonic() - begun < 10
         assert_ended(lab)
 
     def test_a_user_who_may_not_talk_to_the_engine_hears_why(

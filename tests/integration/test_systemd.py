@@ -45,7 +45,7 @@ def test_a_service_manager_is_notified(lab: Lab, app_folder: Path, daemon: Start
         # The path of a Unix socket has a limit, and the folder of a test is too deep.
         address = lab.folder / "notify"
         manager.bind(str(address))
-        manager.settimeout(20)
+        manager.settimeout(60)
         env = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "1000000"}
         with daemon("-p", "8080:80", "--name", "notified", cwd=app_folder, env=env) as hanoverd:
             assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]

@@ -14,7 +14,7 @@ from tests.lab.images import write_app
 
 __all__ = ["commands"]
 
-ARGUMENTS = ("-p", "8080:80", "--name", "web", "--status-timeout", "20s")
+ARGUMENTS = ("-p", "8080:80", "--name", "web", "--status-timeout", "60s")
 
 
 def ids(lab: Lab) -> list[str]:

@@ -17,6 +17,7 @@ from signal import Signals
 from types import TracebackType
 from typing import Any, Self
 
+from tests.lab import evidence
 from tests.lab.api import get_json
 from tests.lab.events import Event, EventLog, Wanted
 from tests.lab.host import Lab
@@ -28,6 +29,9 @@ HOOKBOT_PORT, HOOKBOT_KEY, GITHUB_SECRET = 8090, "the lab's key", "GitHub's secr
 
 #: How long hanoverd may take to stop, in seconds.
 ENDS_WITHIN = 60
+
+#: How long to wait for an event or a status, in seconds.  The machine may be busy: where a time matters, a test measures it.
+WITHIN = 60
 
 
 def twistd(*arguments: str) -> list[str]:
@@ -84,7 +88,7 @@ class Daemon:
         if log_format is not None:
             arguments = with_log_format(log_format, arguments)
         command = twistd(*arguments) if program is None else [*program, *arguments]
-        self._runtime = lab.runtime
+        self._lab = lab
         self._path = Path(tempfile.mkstemp(prefix="hanoverd-log-")[1])
         self._events = EventLog(self._path)
         with self._path.open("wb") as output:
@@ -122,7 +126,7 @@ class Daemon:
         wanted = Wanted(ids, fields)
         return [event for event in self._events.read()[_position(after) :] if wanted.matches(event)]
 
-    def wait_event(self, *ids: str, timeout: float = 30, after: int | Event = 0, **fields: object) -> Event:
+    def wait_event(self, *ids: str, timeout: float = WITHIN, after: int | Event = 0, **fields: object) -> Event:
         """Return the first event of one of these kinds, with these values of its fields."""
         deadline = time.monotonic() + timeout
         while True:
@@ -135,19 +139,19 @@ class Daemon:
             assert time.monotonic() < deadline, f"no {wanted} within {timeout} s:\n{self.log()}"
             time.sleep(0.02)
 
-    def wait_live(self, version: str, *, timeout: float = 30, after: int | Event = 0) -> Event:
+    def wait_live(self, version: str, *, timeout: float = WITHIN, after: int | Event = 0) -> Event:
         """Wait until a version is live."""
         return self.wait_event("live", version=version, timeout=timeout, after=after)
 
-    def wait_gone(self, version: str, *, timeout: float = 30, after: int | Event = 0) -> Event:
+    def wait_gone(self, version: str, *, timeout: float = WITHIN, after: int | Event = 0) -> Event:
         """Wait until a replaced version has stopped, and was removed or kept for a rollback."""
         return self.wait_event("removed", "kept", version=version, timeout=timeout, after=after)
 
     def status(self) -> Any:
         """Return the app's status, from the control socket."""
-        return get_json(str(self._runtime / f"{self.wait_event('running')['app']}.sock"), "/status")
+        return get_json(str(self._lab.runtime / f"{self.wait_event('running')['app']}.sock"), "/status")
 
-    def wait_status(self, holds: Callable[[Any], object], timeout: float = 30) -> Any:
+    def wait_status(self, holds: Callable[[Any], object], timeout: float = WITHIN) -> Any:
         """Return the app's status as soon as ``holds`` returns true for it."""
         deadline = time.monotonic() + timeout
         while not holds(status := self.status()):
@@ -198,14 +202,27 @@ class Daemon:
         return self
 
     def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._keep_containers()
         try:
             self.terminate()
         finally:
             if self._process.poll() is None:
                 self.kill()
+            evidence.keep(f"log of hanoverd, process {self.pid}", self.log())
             self.forget()
+
+    def _keep_containers(self) -> None:
+        try:
+            shown = [
+                f"{one['Names'][0].lstrip('/')}: {one['Status']}, created {one['Created']}"
+                for one in self._lab.containers()
+            ]
+        except (OSError, AssertionError) as error:
+            shown = [f"unknown: {error}"]
+        evidence.keep("containers at the failure", "\n".join(shown))
 
 
 def token_of(path: str) -> str:

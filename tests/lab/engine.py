@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.lab.api import call
 
 #: How long an engine may take to come up, and to go down, in seconds.
-UP_WITHIN, DOWN_WITHIN = 60, 30
+UP_WITHIN, DOWN_WITHIN = 120, 60
 
 # dockerd reads the network namespace's /sys/class/net, so it needs a sysfs that was mounted inside; the cgroups, which
 # are mounted below the old one, are carried over.  Its containers inherit the signals that it ignores: none.
@@ -106,7 +106,7 @@ class PrivateEngine:
 
     def _answers(self) -> bool:
         try:
-            return call(self.socket, "GET", "/_ping", timeout=2)[0] == 200
+            return call(self.socket, "GET", "/_ping", timeout=10)[0] == 200
         except OSError:
             return False
 
@@ -118,13 +118,16 @@ class PrivateEngine:
             file.unlink()
 
     def _end_what_is_left(self) -> None:
-        """Kill containerd and the shims of an engine that was killed: their command lines name its folder."""
+        """Kill containerd, the shims and the containers of an engine that was killed.
+
+        The command lines of the first two name its folder; a container is a child of its shim.
+        """
         marker = str(self._folder).encode()
         for _ in range(100):
             left = [pid for pid in _processes() if marker in _command_line(pid)]
             if not left:
                 return
-            for pid in left:
+            for pid in [*(child for shim in left for child in _children(shim)), *left]:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
@@ -144,6 +147,13 @@ class PrivateEngine:
 
 def _processes() -> list[int]:
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != os.getpid()]
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _command_line(pid: int) -> bytes:

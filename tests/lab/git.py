@@ -126,7 +126,7 @@ def ssh_host(folder: Path, *, prefixed: Callable[[list[str]], list[str]] = list)
     )
     command = f"ssh -o BatchMode=yes -o IdentitiesOnly=yes -o UserKnownHostsFile={keys}/known_hosts -i {keys}/user"
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         scan = prefixed(["ssh-keyscan", "-p", str(port), "127.0.0.1"])
         while subprocess.run(scan, capture_output=True, check=False).stdout == b"":
             assert time.monotonic() < deadline, "sshd did not come up"

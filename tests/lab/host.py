@@ -95,7 +95,10 @@ class Lab:
     def forget_numbers(self) -> None:
         """Have the versions of every app counted from 0 again."""
         for file in self.state.iterdir():
-            file.unlink()
+            if file.is_dir():
+                shutil.rmtree(file)
+            else:
+                file.unlink()
 
     def image_ids(self) -> set[str]:
         """Return the IDs of the engine's images, without intermediate ones."""

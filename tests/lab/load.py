@@ -5,8 +5,9 @@ usage: load.py HOST PORT [--path PATH] [--workers N] [--pause SECONDS] [--second
 
 Each worker sends one GET after another, on a new connection each time, or with --keep-alive on one for as long as the
 server keeps it.  With --repeat-once a request is sent once more, on a new connection, when its REUSED connection closes
-before any byte of an answer, which HTTP lets a client do (RFC 9110 9.2.2, RFC 9112 9.3.1).  Ends after --seconds, or at
-the end of standard input, when the requests under way are answered; then prints what it counted as one line of JSON.
+before any byte of an answer, which HTTP lets a client do (RFC 9110 9.2.2, RFC 9112 9.3.1).  Prints "sent" when each worker
+has sent its first request, or could not.  Ends after --seconds from then, or at the end of standard input, when the requests
+under way are answered; then prints what it counted as one line of JSON.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Client:
         self._counts = counts
         self._lock = lock
         self._connection: socket.socket | None = None
+        #: Set when the first request was sent, or could not be.
+        self.has_sent = threading.Event()
 
     def work(self, ended: threading.Event) -> None:
         """Send requests until ``ended`` is set."""
@@ -94,6 +97,7 @@ class Client:
                 )
             except (BrokenPipeError, ConnectionResetError):
                 raise ClosedUnderRequest from None
+            self.has_sent.set()
             head, body = self._answer(connection)
         except BaseException:
             self._close()
@@ -137,6 +141,7 @@ class Client:
             setattr(self._counts, name, getattr(self._counts, name) + 1)
 
     def _fail(self, error: Exception) -> None:
+        self.has_sent.set()
         self._close()
         with self._lock:
             self._counts.failed += 1
@@ -165,11 +170,13 @@ def main() -> None:
     options = parser.parse_args()
     counts, lock, ended = Counts(), threading.Lock(), threading.Event()
     threading.Thread(target=_end_with_input, args=(ended,), daemon=True).start()
-    threads = [
-        threading.Thread(target=Client(options, counts, lock).work, args=(ended,)) for _ in range(options.workers)
-    ]
+    clients = [Client(options, counts, lock) for _ in range(options.workers)]
+    threads = [threading.Thread(target=client.work, args=(ended,)) for client in clients]
     for thread in threads:
         thread.start()
+    for client in clients:
+        client.has_sent.wait()
+    print("sent", flush=True)
     ended.wait(options.seconds)
     ended.set()
     for thread in threads:

@@ -49,7 +49,7 @@ def registry(lab: Lab, folder: Path, *, port: int = 5000, login: bool = False, t
     )
     url = f"{'https' if tls else 'http'}://{address}/v2/"
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         # 401 is an answer too.
         while subprocess.run(lab.in_host(["curl", "-sk", url]), capture_output=True, check=False).returncode:
             assert process.poll() is None, "the registry has ended"

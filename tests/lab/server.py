@@ -59,6 +59,7 @@ class Server:
         self.ending = False
         self.draining = False
         self.since = 0.0
+        self.released = threading.Event()
 
     def serve(self, listener: socket.socket) -> None:
         """Accept connections, with a thread for each, until the listener is closed."""
@@ -117,6 +118,12 @@ class Server:
             time.sleep(3600)
         if path == "/slow":
             time.sleep(float(argument))
+        if path == "/held":
+            # Answered after a request of /release, or SIGTERM.
+            while not (self.ending or self.released.wait(0.02)):
+                pass
+        if path == "/release":
+            self.released.set()
         if path == "/allocate":
             allocate(int(argument))
         if path == "/exit":

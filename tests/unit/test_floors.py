@@ -20,7 +20,7 @@ FLOORS = (
     ("api", "builder"),
     ("hookbot",),
     ("deploy",),
-    ("network", "notify"),
+    ("network", "notify", "history"),
     ("versions",),
     ("images",),
     ("docker",),
@@ -58,6 +58,7 @@ ONLY_IN = {
     "botocore": {"images/downloads.py"},
     "zstandard": {"images/compression.py"},
     "subprocess": {"network/blocking_firewall.py"},
+    "sqlite3": {"history/database.py"},
 }
 
 #: Plain Python, which is tested without a reactor.
@@ -79,6 +80,7 @@ PURE = (
     "hookbot/protocol.py",
     "hookbot/tokens.py",
     "hookbot/github.py",
+    "history/record.py",
     *PURE_DEPLOY,
 )
 

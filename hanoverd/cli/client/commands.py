@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlencode
 
 from hanoverd.cli.client.connection import Daemon, daemon_of, find_daemon, running_daemons
-from hanoverd.cli.client.event_stream import show_events, watch_status
+from hanoverd.cli.client.event_stream import handover_parts, open_events, show_events, watch_status
 from hanoverd.cli.client.tables import (
     LIST_TITLES,
     VERSION_TITLES,
@@ -26,8 +26,10 @@ from hanoverd.cli.client.tables import (
 )
 from hanoverd.cli.client.unix_connection import folder_problem
 from hanoverd.docker.access import TrustedUsers
+from hanoverd.history.record import DEFAULT_LIMIT, HistoryQuery
 from hanoverd.runtime.errors import ControlError, HanoverdError
 from hanoverd.runtime.sockets import pause_file_of, searched_folders, socket_of
+from hanoverd.runtime.state_folder import history_file_of, state_folder
 from hanoverd.spec.programs import RemoteCommand
 from hanoverd.text.escapes import escaped
 from hanoverd.text.quoting import quoted
@@ -45,9 +47,11 @@ def run_remote(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> 
     """Run a command; return its exit status.  Fails with ``HanoverdError``."""
     if command.verb == "list":
         return _list(command, environ, uid)
-    if command.verb in _WITHOUT_DAEMON:
+    if command.verb == "history" or command.verb in _WITHOUT_DAEMON:
         daemon, problems = find_daemon(command.app, environ, uid)
         _warn(problems)
+        if daemon is None and command.verb == "history":
+            return _history_without_daemon(command, environ, uid)
         if daemon is None:
             return _WITHOUT_DAEMON[command.verb](_host(environ), command, environ, uid)
         return _VERBS[command.verb](daemon, command)
@@ -198,7 +202,32 @@ def _stop_without_daemon(host: Host, command: RemoteCommand, environ: Mapping[st
 
 
 def _history(daemon: Daemon, command: RemoteCommand) -> int:
-    records = daemon.get("/history")
+    query = _history_query(command)
+    parameters = urlencode({"since": f"{query.since:.6f}", "limit": query.limit})
+    # An older hanoverd answers with all that it has.
+    return _print_history(query.select(daemon.get(f"/history?{parameters}")), command)
+
+
+def _history_without_daemon(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
+    # Late: no other command needs SQLite.
+    from hanoverd.history.reading import read_history  # noqa: PLC0415
+
+    path = history_file_of(state_folder(environ, uid), command.app)
+    records = read_history(path, _history_query(command))
+    if records is None:
+        raise ControlError(
+            f"no hanoverd serves {command.app}, and there is no history of it in {path.parent} (`hanoverd list` shows the apps "
+            "on this host)"
+        )
+    return _print_history(records, command)
+
+
+def _history_query(command: RemoteCommand) -> HistoryQuery:
+    since = 0.0 if command.since is None else command.since.unix(time.time())
+    return HistoryQuery(command.limit or DEFAULT_LIMIT, since)
+
+
+def _print_history(records: Sequence[Mapping[str, Any]], command: RemoteCommand) -> int:
     if command.json:
         print(json_lines(records), end="\n" if records else "")
     else:
@@ -214,7 +243,7 @@ def _logs(daemon: Daemon, command: RemoteCommand) -> int:
         "tail": command.tail,
         "follow": int(command.follow),
         "source": command.source,
-        "since": None if command.since is None else int(time.time() - command.since),
+        "since": None if command.since is None else int(command.since.unix(time.time())),
         "timestamps": int(command.timestamps),
         "format": "json" if command.json else "text",
     }
@@ -231,21 +260,26 @@ def _deploy(daemon: Daemon, command: RemoteCommand) -> int:
     }
     # An older hanoverd refuses keys that it does not know.
     body = {key: value for key, value in asked.items() if value is not None}
-    return _follow(daemon, daemon.post("/deploy", body)["handover"], command)
+    return _hand_over(daemon, command, "/deploy", body)
 
 
 def _rollback(daemon: Daemon, command: RemoteCommand) -> int:
     body = {} if command.version is None else {"version": command.version}
-    return _follow(daemon, daemon.post("/rollback", body)["handover"], command)
+    return _hand_over(daemon, command, "/rollback", body)
 
 
-def _follow(daemon: Daemon, handover: int, command: RemoteCommand) -> int:
+def _hand_over(daemon: Daemon, command: RemoteCommand, resource: str, body: Mapping[str, object]) -> int:
     app = daemon.app
     if not command.wait:
+        daemon.post(resource, body)
         print(f"{app}: a handover starts (`hanoverd status {app}` shows its progress)")
         return DONE
+    # Before the handover starts: nothing of it is missed.
+    events = open_events(daemon)
+    handover = daemon.post(resource, body)["handover"]
     try:
-        for part in daemon.objects(f"/handovers/{handover}"):
+        parts = daemon.objects(f"/handovers/{handover}") if events is None else handover_parts(daemon, events, handover)
+        for part in parts:
             if "handover" in part:
                 return _print_outcome(daemon, part["handover"])
             _print(part["line"])

@@ -1,4 +1,4 @@
-"""``hanoverd events``, and ``hanoverd status --watch``: what is read from the stream of events of a running daemon."""
+"""``hanoverd events``, ``status --watch`` and ``deploy --wait``: what is read from the stream of events of a running daemon."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 
 from hanoverd.cli.client.connection import Daemon
 from hanoverd.cli.client.tables import status_text
+from hanoverd.logs.events import ENDED, HOOK_OUTPUT, MISSED, OUTPUT
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
-from hanoverd.text.escapes import escaped, escaped_line
+from hanoverd.text.escapes import escaped, escaped_line, escaped_output
 
 #: What clears a terminal, and moves to its top (ECMA-48: ED, CUP).
 _CLEAR = "\x1b[2J\x1b[H"
@@ -30,7 +31,7 @@ _DATA = "data: "
 
 def show_events(daemon: Daemon, command: RemoteCommand) -> int:
     """Print the events, one a line, until the daemon ends; return the exit status."""
-    since = command.since_id if command.since is None else int(time.time() - command.since)
+    since = command.since_id if command.since is None else int(command.since.unix(time.time()))
     asked = {"since": since, "output": 1 if command.output else None}
     for data in _events(daemon, {name: value for name, value in asked.items() if value is not None}):
         if command.json:
@@ -61,9 +62,56 @@ def _draw(status: Mapping[str, Any]) -> None:
     print(escaped(status_text(status, time.time())), flush=True)
 
 
+def open_events(daemon: Daemon) -> Iterator[Mapping[str, Any]] | None:
+    """Return the events from now on, with the output of the versions; None if the daemon has no stream of events to offer.
+
+    That is an older one, for example.  Close the iterator if it is not read to its end.
+    """
+    lines = daemon.lines("/events?output=1")
+    try:
+        # From its first line on, the stream has all events.
+        is_open = next(lines, None) is not None
+    except ControlError:
+        return None
+    return _data_in(daemon, lines) if is_open else None
+
+
+def handover_parts(daemon: Daemon, events: Iterator[Mapping[str, Any]], handover: int) -> Iterator[Mapping[str, Any]]:
+    """Yield what is logged until a handover has ended, and its record: the same objects as ``GET /handovers/ID``."""
+    for data in events:
+        is_missing = data["event"] == MISSED.id
+        if data["event"] != ENDED:
+            yield {"line": _text(data)}
+        elif data["handover"] == handover:
+            yield {"handover": data["record"]}
+            return
+        if is_missing and (record := _record_if_over(daemon, handover)) is not None:
+            yield {"handover": record}
+            return
+
+
+def _record_if_over(daemon: Daemon, handover: int) -> Any:
+    records = [one for one in daemon.get("/history") if one["id"] == handover and one["took"] is not None]
+    return records[0] if records else None
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    """Return an event as the log shows it, without its time."""
+    message = str(data["message"])
+    if data["event"] in (OUTPUT, HOOK_OUTPUT):
+        return escaped_output(message, colour=False)
+    level = str(data["level"])
+    lines = [message if level == "info" else f"{level.upper()} {message}", *filter(None, [data.get("traceback")])]
+    return escaped("\n".join(lines)).rstrip("\n").replace("\n", "\n    ")
+
+
 def _events(daemon: Daemon, query: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
-    """Yield the data of the events as they come, until the daemon ends; of the fields, the data has all."""
-    for line in daemon.lines(f"/events?{urlencode(query)}" if query else "/events"):
+    """Return an iterator over the data of the events, which has all their fields, until the daemon ends."""
+    return _data_in(daemon, daemon.lines(f"/events?{urlencode(query)}" if query else "/events"))
+
+
+def _data_in(daemon: Daemon, lines: Iterator[str]) -> Iterator[Mapping[str, Any]]:
+    for line in lines:
         if line.startswith(_DATA):
             yield daemon.parsed(line.removeprefix(_DATA))
 

@@ -68,19 +68,19 @@ def history_row(record: Mapping[str, Any], now: float, *, trunc: bool) -> list[s
     row = [
         record["version"],
         record["image"],
-        f"{record['trigger']}, to {record['rollback_to']}" if record["rollback_to"] else record["trigger"],
+        _trigger(record),
         _ago(record["began"], now),
         "" if record["took"] is None else format_duration(record["took"]),
         record["outcome"],
         why if not trunc or len(why) <= _SHORT_WHY else f"{why[: _SHORT_WHY - 1]}…",
     ]
-    return row if trunc else [*row[:-1], _phases(record), why]
+    return row if trunc else [*row[:-1], _changes(record), _phases(record), _drained(record), why]
 
 
 def history_titles(*, trunc: bool) -> list[str]:
     """Return the titles of ``history_row``."""
     titles = ["VERSION", "IMAGE", "TRIGGER", "STARTED", "TOOK", "OUTCOME", "REASON"]
-    return titles if trunc else [*titles[:-1], "PHASES", "REASON"]
+    return titles if trunc else [*titles[:-1], "CHANGED", "PHASES", "CONNECTIONS", "REASON"]
 
 
 def status_text(status: Mapping[str, Any], now: float) -> str:
@@ -141,6 +141,32 @@ def _origin(version: Mapping[str, Any], *, trunc: bool) -> str:
     made = f"{source} ({short})" if source and short else source or short
     rollback = f"rollback to {version['rollback_to']}" if version["rollback_to"] else ""
     return ", ".join(part for part in (rollback, made) if part)
+
+
+def _trigger(record: Mapping[str, Any]) -> str:
+    """Return why a handover was started, and who asked, as far as that is not said already."""
+    users = [one["user"] or f"uid {one['uid']}" for one in record.get("asked_by", ()) if one["uid"] is not None]
+    by = "".join(f", by {user}" for user in users)
+    to = f", to {record['rollback_to']}" if record["rollback_to"] else ""
+    return f"{record['trigger']}{by}{to}"
+
+
+def _changes(record: Mapping[str, Any]) -> str:
+    # Late: only this needs the table of the options of docker run.
+    from hanoverd.cli.client.differences import option_of  # noqa: PLC0415
+
+    changes = record.get("changes")
+    if changes is None:
+        return ""
+    return ", ".join(dict.fromkeys(option_of(one["place"]) for one in changes)) or "nothing"
+
+
+def _drained(record: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{one['version']}: {'?' if one['finished'] is None else one['finished']} finished, "
+        f"{'?' if one['cut'] is None else one['cut']} cut"
+        for one in record.get("drained", ())
+    )
 
 
 def _handover_rows(record: Mapping[str, Any], now: float) -> list[tuple[str, str]]:

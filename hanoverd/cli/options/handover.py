@@ -10,13 +10,14 @@ from hanoverd.cli.options.values import (
     CATCHABLE_SIGNAL,
     DURATION,
     POSITIVE_DURATION,
+    SECRET_FILE,
     WEB_HOOK,
     number,
     one_of,
     plain,
 )
 from hanoverd.spec.names import check_app_name
-from hanoverd.spec.notifications import parse_hook
+from hanoverd.spec.notifications import FORMATS, JSON, parse_hook
 from hanoverd.spec.restart import check_restart, parse_restart
 from hanoverd.spec.retention import ON_EXIT
 
@@ -176,5 +177,25 @@ post is tried five times; a handover does not wait for it.""",
         value=WEB_HOOK,
         place="notifications.urls",
         secret=Secret.ALL,
+    ),
+    Option(
+        name="notify-format",
+        metavar="json|slack",
+        default=JSON,
+        help="Format of the posts of --notify",
+        text="""\
+``slack`` posts ``{"text": ...}``, a message for people, to incoming webhooks of Slack, and of others that take the same,
+such as Mattermost.""",
+        value=one_of(FORMATS),
+        place="notifications.format",
+    ),
+    Option(
+        name="notify-secret-file",
+        metavar="FILE",
+        help="Secret that signs the posts of --notify (or HANOVERD_NOTIFY_SECRET)",
+        text="""\
+Each post then has the header ``X-Hanoverd-Signature-256``: ``sha256=`` and the HMAC-SHA256 of its body, as in GitHub's
+webhooks. The file is read once, at the start; newlines at its end do not count.""",
+        value=SECRET_FILE,
     ),
 )

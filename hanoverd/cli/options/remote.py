@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hanoverd.cli.options.option import Kind, Option
-from hanoverd.cli.options.values import BOOLEAN, DURATION, NOT, POSITIVE_DURATION, TAIL, plain
+from hanoverd.cli.options.values import BOOLEAN, MOMENT, NOT, POSITIVE_DURATION, TAIL, plain
+from hanoverd.history.record import DEFAULT_LIMIT, MOST_HANDOVERS
 from hanoverd.spec.event_id import EventID
 from hanoverd.spec.image_name import ImageName
-from hanoverd.text.durations import parse_duration
+from hanoverd.text.decimal import parse_decimal
+from hanoverd.text.moments import Moment, parse_moment
 
 
 def _parse_image(text: str) -> str:
@@ -22,21 +22,26 @@ def _parse_format(text: str) -> bool:
     return text == "json"
 
 
+def _parse_limit(text: str) -> int:
+    limit = parse_decimal(text)
+    if limit is None or not 0 < limit <= MOST_HANDOVERS:
+        raise ValueError(f"it must be a number from 1 to {MOST_HANDOVERS}")
+    return limit
+
+
 def _parse_lines_format(text: str) -> bool:
     if text not in ("text", "json"):
         raise ValueError("it must be text or json")
     return text == "json"
 
 
-def _parse_position(text: str) -> EventID | float:
-    if "-" in text.removeprefix("-"):
-        return EventID.parse(text)
-    return parse_duration(text)
-
-
-def _check_position(position: EventID | float) -> None:
-    if not isinstance(position, EventID) and position < 0:
-        raise ValueError("cannot be negative")
+def _parse_position(text: str) -> EventID | Moment:
+    try:
+        return parse_moment(text)
+    except ValueError:
+        if "-" not in text.removeprefix("-"):
+            raise
+    return EventID.parse(text)
 
 
 DIFF_FORMAT = Option(
@@ -124,10 +129,21 @@ TIMESTAMPS = Option(
 )
 SINCE = Option(
     name="since",
-    metavar="DURATION",
-    help="Show the entries of the last DURATION, such as 10m",
-    value=DURATION,
+    metavar="TIME",
+    help="Show only what was later than TIME: 10m ago, or a date",
+    text="""\
+TIME is a duration before now, such as ``10m`` or ``24h``, or a date, such as ``2026-11-28``, ``2026-11-28T09:30``
+or ``2026-11-28T09:30:00+01:00`` (RFC 3339; without a zone, it is the local time), or a Unix time.""",
+    value=MOMENT,
     place="since",
+)
+LIMIT = Option(
+    name="limit",
+    metavar="N",
+    default=str(DEFAULT_LIMIT),
+    help=f"Number of handovers to show, the newest ones; at most {MOST_HANDOVERS}",
+    value=plain(_parse_limit),
+    place="limit",
 )
 JSON_LINES = Option(
     name="json",
@@ -146,12 +162,12 @@ EVENTS_FORMAT = Option(
 )
 EVENTS_SINCE = Option(
     name="since",
-    metavar="ID|DURATION",
-    help="Start after the event of this ID, or so long ago, such as 10m",
+    metavar="ID|TIME",
+    help="Start after the event of this ID, or at TIME: 10m ago, or a date",
     text="""\
-Without it, only events from now on are shown. ``--format json`` shows the IDs. Of an ID of an earlier run of hanoverd, all that
+TIME is as for ``hanoverd logs``. Without it, only events from now on are shown. ``--format json`` shows the IDs. Of an ID of an earlier run of hanoverd, all that
 the running one keeps is shown, after an event ``missed``.""",
-    value=replace(plain(_parse_position), check=_check_position),
+    value=plain(_parse_position),
 )
 EVENTS_OUTPUT = Option(
     name="output",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from hanoverd.runtime.input_files import read_input_file
 from hanoverd.spec.run.pairs import parse_label, parse_pair
 from hanoverd.text.booleans import parse_boolean
 from hanoverd.text.durations import parse_duration, parse_nanoseconds, parse_whole_seconds
+from hanoverd.text.moments import parse_moment
 from hanoverd.text.numbers import parse_billionths, parse_integer
 from hanoverd.text.signals import check_signal, parse_signal
 from hanoverd.text.sizes import parse_size
@@ -179,6 +181,14 @@ def _parse_path(text: str) -> str:
     return text
 
 
+def _read_secret(path: str, context: Context) -> str:
+    # Editors and echo(1) end the line.
+    secret = context.read_file(path, "secret").rstrip(b"\r\n")
+    if not secret:
+        raise ValueError(f"the file {path} is empty")
+    return os.fsdecode(secret)
+
+
 TEXT = plain(str)
 INTEGER = plain(parse_integer)
 SIZE = plain(parse_size)
@@ -197,7 +207,9 @@ CATCHABLE_SIGNAL = plain(_parse_catchable_signal, is_late=True)
 WEB_HOOK = plain(_parse_web_hook)
 STATUS_URI = plain(_parse_status_uri)
 TAIL = plain(_parse_tail)
+MOMENT = plain(parse_moment)
 PATH = plain(_parse_path)
 FOLDER = Value(lambda text, context: str(PurePosixPath(context.cwd, text)))
+SECRET_FILE = Value(_read_secret, is_late=True)
 #: As in docker, an empty path is the same as none.
 FILE = Value(lambda text, context: str(PurePosixPath(context.cwd, text)) if text else "")

@@ -10,7 +10,8 @@ from twisted.trial.unittest import TestCase
 
 from hanoverd.api.control import Control
 from hanoverd.deploy.app import App
-from hanoverd.deploy.history import LIVE, History
+from hanoverd.deploy.history import History
+from hanoverd.history.record import LIVE
 
 
 class EndedTests(TestCase):

@@ -21,6 +21,7 @@ from hanoverd.api import control_socket, server, site
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import ControlServer
+from hanoverd.history.record import Origin
 from hanoverd.logs.recent import RecentLog
 from hanoverd.runtime.clock import sleep
 from tests.unit.api.test_server import Far, read_all
@@ -48,16 +49,22 @@ class Deployable(Far):
         self.timeouts: list[tuple[str, float | None]] = []
 
     def deploy(
-        self, image: str | None, reason: str, ready_timeout: float | None = None, *, if_changed: bool = False
+        self,
+        image: str | None,
+        reason: str,
+        ready_timeout: float | None = None,
+        *,
+        if_changed: bool = False,
+        origin: Origin | None = None,
     ) -> int:
         self.deployed.append(image)
         self.timeouts.append((reason, ready_timeout))
         self.if_changed = if_changed
         return len(self.deployed)
 
-    def rollback(self, number: int | None, reason: str) -> int:
+    def rollback(self, number: int | None, reason: str, origin: Origin) -> int:
         self.rolled_back.append(number)
-        return super().rollback(number, reason)
+        return super().rollback(number, reason, origin)
 
 
 class LimitTests(TestCase):
@@ -107,11 +114,11 @@ class LimitTests(TestCase):
         return int(head.split()[1]), json.loads(body)
 
     async def until(self, holds: Any) -> None:
-        for _ in range(2000):
+        for _ in range(12000):
             if holds():
                 return
             await sleep(REACTOR, 0.005)
-        raise AssertionError("not within 10 seconds")
+        raise AssertionError("not within a minute")
 
     async def is_closed(self, connection: socket.socket) -> bool:
         """Wait until the other end has closed a connection."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import socket
 import tempfile
@@ -21,7 +22,8 @@ from hanoverd.api.control_socket import listen
 from hanoverd.api.line_stream import MOST_WAITING
 from hanoverd.api.server import ControlServer
 from hanoverd.api.status import AppStatus, VersionStatus
-from hanoverd.deploy.history import LIVE, History, Record
+from hanoverd.deploy.history import History
+from hanoverd.history.record import LIVE, HistoryQuery, Origin, Record
 from hanoverd.logs.recent import MOST, MOST_BYTES, RecentLog
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ControlError, EngineUnreachable
@@ -40,6 +42,7 @@ class Far:
     def __init__(self) -> None:
         self.history = History(lambda: 0.0, lambda: 0.0)
         self.record = self.history.start(["start"])
+        self.origins: list[Origin] = []
 
     def status(self) -> AppStatus:
         return AppStatus("far", "down", None, (), (), None, False, (), 0, (), 0, 77, "1.0")
@@ -57,7 +60,8 @@ class Far:
     def stop(self) -> None:
         self.is_stopping = True
 
-    def rollback(self, number: int | None, reason: str) -> int:
+    def rollback(self, number: int | None, reason: str, origin: Origin) -> int:
+        self.origins.append(origin)
         return self.history.start([f"{reason}: {number}"]).id
 
     def is_known(self, number: int) -> bool:
@@ -104,11 +108,11 @@ class ServerTests(TestCase):
         return "".join(chunks).splitlines()
 
     async def until(self, holds: Any) -> None:
-        for _ in range(1000):
+        for _ in range(6000):
             if holds():
                 return
             await sleep(REACTOR, 0.01)
-        raise AssertionError("not within 10 seconds")
+        raise AssertionError("not within a minute")
 
     async def test_it_answers(self) -> None:
         answer = await self.answer("GET /status")
@@ -136,6 +140,26 @@ class ServerTests(TestCase):
         answer = await self.answer("GET /diff")
         self.assertIn(" 502 ", answer)
         self.assertIn("no version is live", answer)
+
+    async def test_it_shows_the_handovers_that_are_asked_for(self) -> None:
+        asked: list[HistoryQuery] = []
+
+        async def search(query: HistoryQuery) -> list[dict[str, Any]]:
+            asked.append(query)
+            return [self.far.record.json()]
+
+        self.patch(self.far, "history", search)
+        [line] = await self.lines("GET /history")
+        self.assertEqual(json.loads(line), [self.far.record.json()])
+        await self.answer("GET /history?since=1000.5&limit=7")
+        await self.answer("GET /history?since=2026-11-28T00:00:00Z&limit=1000")
+        self.assertEqual(asked, [HistoryQuery(100), HistoryQuery(7, 1000.5), HistoryQuery(1000, 1795824000.0)])
+        for wrong in ("limit=0", "limit=1001", "limit=x", "since=yesterday", "since=-1h"):
+            self.assertIn("400 Bad Request", await self.answer(f"GET /history?{wrong}"))
+
+    async def test_it_knows_who_asks(self) -> None:
+        await self.answer("POST /rollback")
+        self.assertEqual(self.far.origins, [Origin("command", pwd.getpwuid(os.geteuid()).pw_name, os.geteuid())])
 
     async def test_it_stops(self) -> None:
         answer = await self.answer("POST /stop")

@@ -173,7 +173,12 @@ def test_what_it_answers_reaches_the_terminal_escaped(tmp_path: Path, capsys: py
         "pid": 1,
         "hanoverd": HOSTILE,
     }
-    line = json.dumps({"line": HOSTILE}).encode() + b"\n"
+    events = [
+        {"event": "ready", "level": "info", "message": HOSTILE},
+        {"event": "output", "level": "info", "message": HOSTILE},
+        {"event": HOSTILE, "level": HOSTILE, "message": HOSTILE, "traceback": HOSTILE},
+        {"event": "handover_ended", "handover": 1, "record": record},
+    ]
     answers: list[tuple[RemoteCommand, Serve]] = [
         (RemoteCommand("status", "web"), with_length(json.dumps(status).encode())),
         (RemoteCommand("status", "web", json=True), with_length(json.dumps(status).encode())),
@@ -186,21 +191,17 @@ def test_what_it_answers_reaches_the_terminal_escaped(tmp_path: Path, capsys: py
         (RemoteCommand("cancel", "web"), with_length(json.dumps({"handover": record}).encode())),
         (
             RemoteCommand("deploy", "web", wait=True),
-            stream(line, json.dumps({"handover": record}).encode() + b"\n"),
+            stream(b"retry: 1000\n\n", *(b"data: " + json.dumps(one).encode() + b"\n\n" for one in events)),
         ),
     ]
     for command, serve in answers:
         path = tmp_path / "web.sock"
         path.unlink(missing_ok=True)
-        posted = [command.verb == "deploy"]
+        answers_of_command = iter([serve, with_length(b'{"handover": 1}')])
 
-        def reply(peer: socket.socket, serve: Serve = serve, posted: list[bool] = posted) -> None:
-            # A deployment asks for its number first.
-            if posted[0]:
-                posted[0] = False
-                with_length(b'{"handover": 1}')(peer)
-            else:
-                serve(peer)
+        def reply(peer: socket.socket, answers: Iterator[Serve] = answers_of_command) -> None:
+            # A deployment asks for the events first.
+            next(answers)(peer)
 
         with answering(path, reply):
             run_remote(command, environ, os.geteuid())
@@ -272,7 +273,7 @@ def test_an_answer_that_drips_has_a_time_limit(tmp_path: Path, start: bytes, mon
         before = time.monotonic()
         with pytest.raises(ControlError, match=r"does not answer .*timed out"):
             daemon(tmp_path / "web.sock").get("/status")
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 30
 
 
 def test_a_socket_that_accepts_nothing_has_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

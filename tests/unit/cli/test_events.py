@@ -16,9 +16,10 @@ import pytest
 
 from hanoverd.cli.client import event_stream
 from hanoverd.cli.client.connection import Daemon
-from hanoverd.cli.client.event_stream import show_events, watch_status
+from hanoverd.cli.client.event_stream import handover_parts, open_events, show_events, watch_status
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
+from hanoverd.text.moments import Moment
 
 START = "retry: 1000\nid: 3f9a1c20-0-0\n\n"
 
@@ -40,6 +41,7 @@ class FakeDaemon(ThreadingUnixStreamServer):
         super().__init__(str(path), Handler)
         self.last, self.events = last, events
         self.asked: list[str] = []
+        self.history: list[dict[str, Any]] = []
 
     def get_request(self) -> tuple[Any, Any]:
         connection, _ = super().get_request()
@@ -56,6 +58,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/status":
             if statuses <= self.server.last:
                 self.answer(200, json.dumps({"number": statuses}))
+        elif self.path == "/history":
+            self.answer(200, json.dumps(self.server.history))
         elif self.server.events is None:
             self.answer(404, '{"error": "unknown path or method"}')
         else:
@@ -118,9 +122,51 @@ def test_events_as_json_are_an_object_a_line(serve: Serve, capsys: pytest.Captur
 def test_what_is_asked_for(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1000.5)
     daemon, server = serve(lambda: iter([START]))
-    show_events(daemon, command(since=600.0))
+    show_events(daemon, command(since=Moment(ago=600.0)))
     show_events(daemon, command(since_id="3f9a1c20-17-2", output=True))
     assert server.asked == ["/events?since=400", "/events?since=3f9a1c20-17-2&output=1"]
+
+
+def parts(daemon: Daemon, handover: int) -> list[Any]:
+    events = open_events(daemon)
+    assert events is not None
+    return list(handover_parts(daemon, events, handover))
+
+
+def test_a_handover_is_followed_to_its_end(serve: Serve) -> None:
+    events = [
+        {"event": "ready", "level": "info", "message": "web-3: ready"},
+        {"event": "output", "level": "info", "message": "web-3  | \x1b[31mred\x1b[0m\nweb: a line of its own"},
+        {"event": "handover_ended", "handover": 6, "record": {"id": 6}},
+        {"event": "failed", "level": "error", "message": "web-3: failed:\nweb: as it seems\x07"},
+        {"event": "other", "level": "critical", "message": "a mistake", "traceback": "Traceback\nKeyError\n"},
+        {"event": "handover_ended", "handover": 7, "record": {"id": 7}},
+        {"event": "ready", "level": "info", "message": "not read"},
+    ]
+    daemon, _ = serve(lambda: iter([START, ":\n\n", *(f"data: {json.dumps(one)}\n\n" for one in events)]))
+    assert parts(daemon, 7) == [
+        {"line": "web-3: ready"},
+        {"line": "web-3  | red\\nweb: a line of its own"},
+        {"line": "ERROR web-3: failed:\n    web: as it seems\\a"},
+        {"line": "CRITICAL a mistake\n    Traceback\n    KeyError"},
+        {"handover": {"id": 7}},
+    ]
+
+
+def test_the_end_of_a_handover_that_was_missed_is_in_the_history(serve: Serve) -> None:
+    missed = {"event": "missed", "level": "warn", "message": "events: 9 events are missing", "count": 9}
+    ready = {"event": "ready", "level": "info", "message": "web-3: ready"}
+    daemon, server = serve(lambda: iter([START, *(f"data: {json.dumps(one)}\n\n" for one in (missed, ready))]))
+    lines = [{"line": "WARN events: 9 events are missing"}]
+    server.history = [{"id": 7, "took": None}, {"id": 8, "took": 1.0}]
+    assert parts(daemon, 7) == [*lines, {"line": "web-3: ready"}]
+    server.history = [{"id": 7, "took": 2.0}, {"id": 8, "took": 1.0}]
+    assert parts(daemon, 7) == [*lines, {"handover": {"id": 7, "took": 2.0}}]
+
+
+def test_an_older_daemon_has_no_events(serve: Serve) -> None:
+    daemon, _ = serve(None)
+    assert open_events(daemon) is None
 
 
 def test_a_status_is_asked_for_at_events_only(
@@ -148,6 +194,31 @@ def test_a_status_is_asked_for_at_events_only(
         watch_status(daemon, command(json=True))
     assert found == [True, True]
     assert [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()] == [1, 2, 3, 4, 5]
+
+
+def test_on_a_terminal_the_status_is_drawn_again_because_its_ages_change(
+    serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "_POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(event_stream, "_REFRESH_INTERVAL", 0.01)
+    monkeypatch.setattr(event_stream, "status_text", lambda status, _: f"status {status['number']}\x07")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    drawn: list[str] = []
+
+    def events() -> Iterator[str]:
+        yield START
+        # Twice it is asked for, and then only drawn.
+        while drawn.count("status 2\\a") < 5:
+            drawn.extend(capsys.readouterr().out.replace("\x1b[2J\x1b[H", "").splitlines())
+            time.sleep(0.01)
+
+    daemon, server = serve(events, last=2)
+    with pytest.raises(ControlError):
+        watch_status(daemon, command())
+    assert drawn[0] == "status 1\\a"
+    assert set(drawn) == {"status 1\\a", "status 2\\a"}
+    # The third time, there was no daemon any more.
+    assert server.asked.count("/status") == 3
 
 
 def test_the_status_of_an_older_daemon_is_asked_for_again_and_again(

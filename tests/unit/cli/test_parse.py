@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -329,6 +331,24 @@ def test_hookbot_says_what_to_obtain_and_what_the_app_is_called() -> None:
     assert (found.name, found.source.name.scheme, found.source.pull) == ("corner-shop", "folder", "missing")
 
 
+def test_the_secret_of_notifications_comes_from_a_file_or_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(b"hunter2\xff\r\n\n")
+    found = spec("--notify-secret-file", str(file), "--notify-format", "slack")
+    assert os.fsencode(found.notifications.secret) == b"hunter2\xff"
+    assert found.notifications.format == "slack"
+    from_environment = any_spec(HANOVERD_NOTIFY_SECRET="hunter3")
+    assert isinstance(from_environment, AppSpec)
+    assert (from_environment.notifications.secret, from_environment.notifications.format) == ("hunter3", "json")
+    both = any_spec("--notify-secret-file", str(file), HANOVERD_NOTIFY_SECRET="hunter3")
+    assert isinstance(both, AppSpec)
+    assert both.notifications.secret == found.notifications.secret
+    assert "hunter" not in repr(found) + repr(from_environment)
+    file.write_text("\n")
+    assert "secret is empty" in refusal("--notify-secret-file", str(file))
+    assert "no such file" in refusal("--notify-secret-file", str(tmp_path / "missing"))
+
+
 def test_hookbot_can_be_named_in_the_environment() -> None:
     found = any_spec(HOOKBOT_URL="ws://T@localhost/sub/hanoverd/cwd")
     assert isinstance(found, AppSpec)
@@ -353,6 +373,7 @@ def test_hookbot_can_be_named_in_the_environment() -> None:
         (["--watch-failures", "0"], "it must be a number, 1 or more"),
         (["--hook", "sometimes=x"], "write EVENT=COMMAND, with EVENT one of obtained, ready"),
         (["--notify", "hooks.example"], "it must be a URL"),
+        (["--notify-format", "teams"], "it must be json or slack"),
         (["--restart", "sometimes"], "unknown policy 'sometimes'"),
         (["--builder=podman"], "it must be auto or classic or buildkit"),
         (["--build-arg", "=x"], "invalid build argument"),

@@ -22,6 +22,7 @@ from hanoverd.runtime.errors import ControlError, UsageError
 from hanoverd.runtime.sockets import runtime_folder, searched_folders
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.programs import RemoteCommand
+from hanoverd.text.moments import Moment
 
 
 @pytest.mark.parametrize(
@@ -45,15 +46,20 @@ from hanoverd.spec.programs import RemoteCommand
         ("logs web -f -n 5", RemoteCommand("logs", "web", follow=True, tail=5)),
         ("logs -fn0 web", RemoteCommand("logs", "web", follow=True, tail=0)),
         ("logs web --app", RemoteCommand("logs", "web", source="app")),
-        ("logs web --daemon --since 10m", RemoteCommand("logs", "web", source="daemon", since=600)),
+        ("logs web --daemon --since 10m", RemoteCommand("logs", "web", source="daemon", since=Moment(ago=600.0))),
         ("logs -t --json web", RemoteCommand("logs", "web", timestamps=True, json=True)),
         ("events web", RemoteCommand("events", "web")),
-        ("events web --since 10m --output", RemoteCommand("events", "web", since=600, output=True)),
+        ("events web --since 10m --output", RemoteCommand("events", "web", since=Moment(ago=600.0), output=True)),
         (
             "events --since 3f9a1c20-17-240 --format json web",
             RemoteCommand("events", "web", since_id="3f9a1c20-17-240", json=True),
         ),
-        ("history -- web", RemoteCommand("history", "web")),
+        ("history -- web", RemoteCommand("history", "web", limit=100)),
+        ("history web --limit 5 --since 24h", RemoteCommand("history", "web", limit=5, since=Moment(ago=86400.0))),
+        (
+            "history web --since 2026-11-28T00:00:00Z",
+            RemoteCommand("history", "web", limit=100, since=Moment(1795824000.0)),
+        ),
     ],
 )
 def test_how_they_are_written(line: str, meaning: RemoteCommand) -> None:
@@ -72,7 +78,7 @@ def test_how_they_are_written(line: str, meaning: RemoteCommand) -> None:
         ("rollback web x", '"x" is no version: write its name or number'),
         ("logs web --tail few", "it must be a number, or all"),
         ("events web --since 3f9a1c20-17", "it must be the ID of an event, such as 3f9a1c20-17-240"),
-        ("events web --since=-1m", "--since cannot be negative"),
+        ("events web --since=-1m", "is no time"),
         ("events web --since soon", "invalid argument"),
         ("events web --format table", "it must be text or json"),
         ("list --format yaml", "it must be table or json"),
@@ -242,10 +248,23 @@ def test_a_row_of_history() -> None:
     assert len(row[6]) == 60
     whole = history_row({**RECORD, "took": None}, 1060.0, trunc=False)
     assert whole[4] == ""
-    assert whole[6] == "obtained in 1.2s, created in 20ms"
-    assert whole[7].endswith("why why")
+    # As an older hanoverd answers.
+    assert (whole[6], whole[8]) == ("", "")
+    assert whole[7] == "obtained in 1.2s, created in 20ms"
+    assert whole[9].endswith("why why")
     rollback = {**RECORD, "trigger": "hanoverd rollback", "rollback_to": "web-0"}
     assert history_row(rollback, 1060.0, trunc=True)[2] == "hanoverd rollback, to web-0"
+    detailed = {
+        **RECORD,
+        "asked_by": [{"user": "alice", "uid": 1000}, {"user": "", "uid": 1001}, {"user": "", "uid": None}],
+        "changes": [{"place": "Image"}, {"place": "Env"}, {"place": "Env"}, {"place": "HostConfig.Memory"}],
+        "drained": [{"version": "web-0", "finished": 3, "cut": 1}, {"version": "web-1", "finished": None, "cut": None}],
+    }
+    whole = history_row(detailed, 1060.0, trunc=False)
+    assert whole[2] == "SIGHUP, by alice, by uid 1001"
+    assert whole[6] == "image, env, memory"
+    assert whole[8] == "web-0: 3 finished, 1 cut, web-1: ? finished, ? cut"
+    assert history_row({**detailed, "changes": []}, 1060.0, trunc=False)[6] == "nothing"
 
 
 def test_a_row_of_versions() -> None:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 BEFORE, AFTER = "before", "after"
 
 #: Longer than any test: what takes so long does not happen by itself.
-LONG = 60.0
+LONG = 600.0
 
 #: The nat table without any rule.
 EMPTY = firewall._EMPTY
@@ -33,7 +33,7 @@ EMPTY = firewall._EMPTY
 class ScenarioCase(TestCase):
     """A test with a world of its own, in which nothing may be left at the end."""
 
-    timeout = 60
+    timeout = 180
 
     def setUp(self) -> None:
         self.world = World(TimeLimits(last_output=0.05))
@@ -187,7 +187,7 @@ class Gate:
 
     def _wait(self) -> None:
         self.is_reached = True
-        self._open.wait(10)
+        self._open.wait(60)
 
 
 @contextmanager

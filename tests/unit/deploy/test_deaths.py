@@ -88,6 +88,8 @@ class DrainingTests(ScenarioCase):
         self.world.write_app(BUILD="c")
         daemon.trigger("third")
         await until(lambda: "app-2" in self.world.engine.running())
+        # The restart of app-1 does not come between.
+        self.never_ready("app-3")
         self.world.kill("app-1")
         await daemon.live("app-0")
         self.becomes_ready("app-2")

@@ -100,6 +100,15 @@ def test_a_drain_is_over_when_the_last_connection_has_ended() -> None:
     assert it.clock.getDelayedCalls() == []
 
 
+def test_the_first_count_is_reported() -> None:
+    for counts, first in (((3, 1, 0), 3), ((None, 1, 0), None), ((0,), 0)):
+        it = Draining(*counts)
+        reported: list[int | None] = []
+        Result(it.drain.wait(it.old, reported.append))
+        it.wait(5)
+        assert reported == [first]
+
+
 def test_a_version_without_connections_is_drained_when_its_grace_is_over() -> None:
     it = Draining(0, grace=2.0)
     result = it.start()

@@ -203,4 +203,4 @@ class CredentialsTests(TestCase):
         work.cancel()
         with self.assertRaises(CancelledError):
             await work
-        self.assertLess(time.monotonic() - begun, 2)
+        self.assertLess(time.monotonic() - begun, 30)

@@ -65,7 +65,7 @@ class RelayTests(TestCase):
         begun = time.monotonic()
         Thread(target=relay.send, args=["one"]).start()
         self.assertEqual(await arrived, "one")
-        self.assertLess(time.monotonic() - begun, 1)
+        self.assertLess(time.monotonic() - begun, 30)
 
     async def test_a_thread_that_is_faster_than_the_reactor_waits(self) -> None:
         sent: list[int] = []

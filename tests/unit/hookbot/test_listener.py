@@ -187,7 +187,7 @@ class ListenTests(TestCase):
         connection.transport.pauseProducing()  # type: ignore[union-attr]
         begun = time.monotonic()
         self.assertIn("ping", (await work).lower())
-        self.assertLess(time.monotonic() - begun, 6)
+        self.assertLess(time.monotonic() - begun, 30)
         connection.drop()
 
     async def test_an_unsafe_topic(self) -> None:

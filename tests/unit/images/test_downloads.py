@@ -253,7 +253,7 @@ def assert_aborted(url: str, begun: threading.Event) -> None:
     thread.start()
     with pytest.raises(EngineUnreachable, match="aborted"):
         get(url, abort)
-    assert time.monotonic() - moments[0] < 1
+    assert time.monotonic() - moments[0] < 15
     thread.join()
     abort.forget()
 

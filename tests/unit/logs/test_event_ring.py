@@ -59,10 +59,29 @@ def test_a_new_client_gets_what_happens_from_now_on() -> None:
 def test_followers_are_called_when_the_event_can_be_read() -> None:
     ring = Ring()
     reader, read = ring.reader(None), []
-    ring.followers.add(lambda: read.extend(rest(reader)))
+    ring.followers.add(lambda _: read.extend(rest(reader)))
     ring.log()
     ring.log()
     assert [number(event) for event in read] == [0, 1]
+
+
+def test_followers_learn_whether_it_is_output() -> None:
+    ring = Ring()
+    heard: list[bool] = []
+    ring.followers.add(heard.append)
+    ring.log()
+    ring.log(output=True)
+    assert heard == [False, True]
+
+
+def test_an_event_is_made_once_for_all_clients_that_follow() -> None:
+    ring = Ring()
+    readers = [ring.reader(None, output=is_output) for is_output in (False, True, False)]
+    ring.log()
+    first, second, third = [reader.next() for reader in readers]
+    assert first is not None
+    assert first is second is third
+    assert first.block.decode() == f"id: {ring.run}-1-0\nevent: ready\ndata: {first.data}\n\n"
 
 
 def test_output_is_for_those_who_ask_for_it() -> None:
@@ -76,7 +95,7 @@ def test_output_is_for_those_who_ask_for_it() -> None:
 
 def test_a_flood_of_output_displaces_no_event() -> None:
     ring = Ring()
-    first = ring.now
+    first = ring.reader(None).position
     ring.log()
     for _ in range(3 * event_ring.MOST):
         ring.log(output=True)

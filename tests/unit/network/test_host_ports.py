@@ -10,7 +10,8 @@ import pytest
 
 from hanoverd.network.host_ports import hold_ports, release_ports
 from hanoverd.runtime.errors import PortTaken
-from hanoverd.spec.ports import ContainerPort, HostPort, PortRequest, Protocol, PublishedPort
+from hanoverd.runtime.ipv6 import has_ipv6
+from hanoverd.spec.ports import ANY_IPV4, ANY_IPV6, ContainerPort, HostPort, PortRequest, Protocol, PublishedPort
 
 #: An address that no other process uses: tests run in several at once.
 LOOPBACK = IPv4Address(f"127.78.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}")
@@ -66,6 +67,23 @@ def test_any_port_means_a_free_one() -> None:
     held = hold_ports([PortRequest(WEB, address=LOOPBACK), PortRequest(WEB, address=LOOPBACK)])
     assert len({port.published.host.number for port in held}) == 2
     release_ports(held)
+
+
+def test_a_port_without_an_address_is_held_at_all_addresses_that_the_host_has() -> None:
+    for with_ipv6 in {has_ipv6(), False}:
+        held = hold_ports([PortRequest(WEB)], with_ipv6=with_ipv6)
+        assert [port.published.host.address for port in held] == [ANY_IPV4, ANY_IPV6][: 1 + with_ipv6]
+        assert len({port.published.host.number for port in held}) == 1
+        assert all(port.was_picked for port in held)
+        release_ports(held)
+
+
+def test_a_port_that_is_taken_over_ipv4_is_held_over_neither_family(free: int) -> None:
+    with socket.create_server(("0.0.0.0", free)):
+        with pytest.raises(PortTaken, match=f"cannot publish port 80 on 0.0.0.0:{free}: process {os.getpid()} "):
+            hold_ports([PortRequest(WEB, range(free, free + 1))], with_ipv6=has_ipv6())
+        if has_ipv6():
+            socket.create_server(("::", free), family=socket.AF_INET6).close()
 
 
 def test_of_a_range_the_first_free_one_is_taken(free: int) -> None:

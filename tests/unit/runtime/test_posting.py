@@ -59,7 +59,7 @@ class PostTests(TestCase):
         options = optionsForClientTLS("127.0.0.1", trustRoot=load_trust(str(folder / "ca.pem")))
         endpoint = wrapClientTLS(options, HostnameEndpoint(REACTOR, "127.0.0.1", server.port))
         posting = Deferred.fromCoroutine(post(REACTOR, endpoint, url, {}, b"body"))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not server.answered.is_set():
             assert time.monotonic() < deadline, "not within time"
             await sleep(REACTOR, 0.01)
@@ -69,7 +69,7 @@ class PostTests(TestCase):
         posting.cancel()
         with self.assertRaises(CancelledError):
             await posting
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 30)
 
 
 class HostileServer(threading.Thread):
@@ -106,8 +106,8 @@ class HostileAnswerTests(TestCase):
         """The error of an event that is posted there."""
         begun = time.monotonic()
         with self.assertRaises(NotifyFailed) as caught:
-            await post_event(REACTOR, server.url, b"{}")
-        self.assertLess(time.monotonic() - begun, 5)
+            await post_event(REACTOR, server.url, b"{}", {})
+        self.assertLess(time.monotonic() - begun, 30)
         self.assertIn(f"cannot notify {server.url.partition('/services')[0]}/…: ", str(caught.exception))
         for secret in ("T0KEN", "S3CRET", "services"):
             self.assertNotIn(secret, str(caught.exception))
@@ -125,8 +125,8 @@ class HostileAnswerTests(TestCase):
     async def test_a_body_without_end_is_not_read_and_the_status_counts(self) -> None:
         server = self.serve(b"HTTP/1.1 200 OK\r\n\r\n", b"y" * 65536)
         begun = time.monotonic()
-        await post_event(REACTOR, server.url, b"{}")
-        self.assertLess(time.monotonic() - begun, 5)
+        await post_event(REACTOR, server.url, b"{}", {})
+        self.assertLess(time.monotonic() - begun, 30)
         server = self.serve(b"HTTP/1.1 500 No\r\n\r\n", b"y" * 65536)
         self.assertTrue((await self.refusal(server)).endswith(f"HTTP status 500: {'y' * MOST_KEPT}"))
 
@@ -149,5 +149,5 @@ class HostileAnswerTests(TestCase):
         for host in ("a..b", "a" * 70, "-"):
             for scheme in ("http", "https"):
                 with self.assertRaisesRegex(NotifyFailed, f"cannot notify {scheme}://") as caught:
-                    await post_event(REACTOR, f"{scheme}://{host}/T0KEN", b"{}")
+                    await post_event(REACTOR, f"{scheme}://{host}/T0KEN", b"{}", {})
                 self.assertNotIn("T0KEN", str(caught.exception))

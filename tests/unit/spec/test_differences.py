@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hanoverd.docker.inspection import requested_recipe
 from hanoverd.spec.container import ContainerSpec, Image, Recipe, create_body
-from hanoverd.spec.differences import Difference, differences, is_same
+from hanoverd.spec.differences import Difference, differences, is_same, recipe_differences
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.volumes import Volumes
@@ -221,3 +221,14 @@ def test_a_version_that_was_created_does_not_differ_from_what_was_requested(spec
     host = {**body["HostConfig"], "Memory": 7, "Ulimits": None}
     found = {"Image": IMAGE.id, "Config": config, "HostConfig": host}
     assert differences(requested_recipe(found, {}).options, spec) == ()
+
+
+def test_the_image_of_a_recipe_is_compared_by_its_id() -> None:
+    live = Recipe(IMAGE, LIVE)
+    renamed = replace(live, image=replace(IMAGE, name=ImageName.parse("other:v9")))
+    assert recipe_differences(live, renamed) == ()
+    rebuilt = Recipe(replace(IMAGE, id="sha256:2"), with_setting("HostConfig.Memory", 1))
+    assert recipe_differences(live, rebuilt) == (
+        Difference("Image", "web:v1 (sha256:1)", "web:v1 (sha256:2)"),
+        Difference("HostConfig.Memory", 134217728, 1),
+    )

@@ -18,6 +18,7 @@ from hanoverd.spec.plain import from_plain, to_plain
 from hanoverd.spec.ports import PortRequest
 from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec, RemoteCommand
 from hanoverd.spec.status_codes import StatusCodes
+from hanoverd.text.moments import Moment
 
 #: What Docker's own settings can be: JSON.
 _json = st.recursive(
@@ -37,7 +38,7 @@ for kind, strategy in {
     ProbeSpec: st.builds(ProbeSpec, interval=st.none() | _seconds),
     HealthSpec: st.builds(HealthSpec, ready_timeout=_seconds, interval=_seconds),
     PortRequest: st.builds(PortRequest, numbers=st.none() | _numbers, address=st.ip_addresses()),
-    RemoteCommand: st.builds(RemoteCommand, since=st.none() | _seconds),
+    RemoteCommand: st.builds(RemoteCommand, since=st.none() | st.builds(Moment, _seconds, st.none() | _seconds)),
 }.items():
     st.register_type_strategy(kind, strategy)
 
@@ -67,6 +68,7 @@ def test_the_specification_of_a_command_line_survives_json() -> None:
         (*LINE, "git+https://hunter2@git.example/me/web"),
         (*LINE, "docker-archive:https://files.example/web.tar?signature=hunter2"),
         ("--hookbot=wss://hunter2@h.example/sub/hanoverd/cwd",),
+        ("--notify=https://h.example/", "web"),
         ("--status-header", "Authorization: Bearer hunter2", "web"),
         (
             *("builder", "--listen", "wss://hunter2@h.example/sub/hanoverd/cwd"),
@@ -77,7 +79,7 @@ def test_the_specification_of_a_command_line_survives_json() -> None:
     ids=lambda arguments: arguments[-1],
 )
 def test_no_secret_is_in_its_repr(arguments: tuple[str, ...]) -> None:
-    environ = {"HOOKBOT_KEY": "hunter2", "HOOKBOT_GITHUB_SECRET": "hunter2"}
+    environ = {"HOOKBOT_KEY": "hunter2", "HOOKBOT_GITHUB_SECRET": "hunter2", "HANOVERD_NOTIFY_SECRET": "hunter2"}
     spec = parse(arguments, environ, "/srv/web", lambda: ["docker-archive"])
     assert "hunter2" in json.dumps(to_plain(spec))
     assert "hunter2" not in repr(spec)

@@ -51,7 +51,7 @@ class FailureTests(TestCase):
         world = World()
         try:
             world.write_app(**env)
-            daemon = world.daemon()
+            daemon = world.daemon(status_timeout=1.0)
             daemon.start()
             await daemon.at_rest()
             self.assertEqual(daemon.outcomes(), [("start", "failed")])
