@@ -6,12 +6,13 @@ usage: python -m benchmarks.crowd [--engine 26|28] [--iptables nft|legacy] [--da
 In a lab of its own (see tests/lab). All daemons are started at the same time; then all are sent SIGHUP at the same time, WAVES
 times. Each has an app and clients of its own: one on another host and one on the same, which send a request on a new connection
 every SECONDS (0.05). Prints the number of requests and of those without a good answer, the times of the handovers and of the
-flips in them, and the memory of a daemon. Before, the engine alone builds, creates and starts as many containers at the same
+flips in them, and the processor time and the memory of a daemon. Before, the engine alone builds, creates and starts as many containers at the same
 time, WAVES times, without clients: that is the floor. Exits with 1 if a request was lost.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import sys
@@ -38,6 +39,12 @@ def own_megabytes(member: Member) -> float:
     found = re.search(r"^RssAnon:\s*(\d+) kB$", status, re.MULTILINE)
     assert found is not None, status
     return int(found[1]) / 1024
+
+
+def processor_seconds(member: Member) -> float:
+    """Return the processor time that a daemon and the programs it ran have used so far (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{member.hanoverd.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def floors(lab: Lab, folder: Path, number: int, waves: int) -> list[float]:
@@ -74,7 +81,9 @@ def main() -> int:
         begun = time.monotonic()
         with crowd(lab, Path(name), options.daemons, WITHIN) as members:
             all_live = time.monotonic()
+            before = [processor_seconds(member) for member in members]
             outcomes = hand_over_together(lab, members, options.waves, options.pause, WITHIN)
+            after = [processor_seconds(member) for member in members]
             memory = [own_megabytes(member) for member in members]
             problems = [
                 f"{member.app}: {event.message}"
@@ -89,6 +98,8 @@ def main() -> int:
     spread("the engine's floor", engine_alone, "s")
     spread("a handover", [seconds for outcome in outcomes for seconds in outcome.handovers], "s")
     spread("a flip", [seconds * 1000 for outcome in outcomes for seconds in outcome.flips], "ms")
+    used = [(later - earlier) / options.waves for earlier, later in zip(before, after, strict=True)]
+    spread("a daemon's processor time", used, "s a handover")
     spread("memory of a daemon", memory, "MB")
     for text in [*problems, *(f"{one.member.app}: {error}" for one in outcomes for error in one.errors)]:
         print(f"  {text}")

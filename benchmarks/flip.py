@@ -24,9 +24,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGTERM
 
 from benchmarks.lab import lab_of, parser_for
-from tests.lab.api import get_json
+from tests.lab.api import call, get_json
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
 from tests.lab.images import write_app
@@ -34,8 +35,8 @@ from tests.lab.images import write_app
 #: The first of the ports that are published, that the engine publishes itself, and of the copies of the rules.
 FIRST, ENGINES_FIRST, COPIES_FIRST = 8000, 18000, 28000
 
-#: How long one handover may take, in seconds: an engine with many rules needs some milliseconds for each port.
-WITHIN = 120
+#: How long one handover, or the end, may take, in seconds: an engine runs several programs for each port.
+WITHIN = 300
 
 
 @dataclass
@@ -123,15 +124,16 @@ def engines_own(lab: Lab, image: str, ports: int) -> float:
             }
         },
     }
-    status, answer = lab.docker("POST", "/containers/create?name=engines-own", body)
+    socket = lab.engine.socket
+    status, answer = call(socket, "POST", "/containers/create?name=engines-own", body)
     assert status == 201, answer
     try:
         begun = time.monotonic()
-        status, answer = lab.docker("POST", "/containers/engines-own/start")
+        status, answer = call(socket, "POST", "/containers/engines-own/start", timeout=WITHIN)
         assert status == 204, answer
         return (time.monotonic() - begun) * 1000
     finally:
-        lab.docker("DELETE", "/containers/engines-own?force=1")
+        call(socket, "DELETE", "/containers/engines-own?force=1", timeout=WITHIN)
 
 
 def replace(lab: Lab, hanoverd: Daemon, app: str, numbers: range, times: Times) -> None:
@@ -159,6 +161,8 @@ def against_ports(lab: Lab, folder: Path, ports: int, rounds: int) -> Times:
         times.alone = alone(lab, app, rounds)
         [container] = lab.containers(app)
         times.engines_own = engines_own(lab, container["ImageID"], ports)
+        hanoverd.signal(SIGTERM)
+        hanoverd.wait(WITHIN)
     return times
 
 

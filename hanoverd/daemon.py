@@ -24,7 +24,7 @@ from hanoverd.docker.access import TrustedUsers
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine
 from hanoverd.docker.pools import Pools
-from hanoverd.docker.preflight import ask_engine, check_engine, find_container
+from hanoverd.docker.preflight import ask_engine, ask_setup, check_engine, find_container
 from hanoverd.images import Source
 from hanoverd.images.kinds import open_source
 from hanoverd.images.progress import show_progress
@@ -34,7 +34,7 @@ from hanoverd.network.host_ports import HeldPort, hold_ports, relay_sockets, rel
 from hanoverd.network.iptables import Table
 from hanoverd.network.name_lock import lock_name
 from hanoverd.network.port_memory import PortMemory
-from hanoverd.network.preflight import check_claims, check_firewall
+from hanoverd.network.preflight import check_claims, check_firewall, report_obstacles
 from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import HookReactor, Hooks
 from hanoverd.runtime.errors import HanoverdError
@@ -208,6 +208,8 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         ports = [port.published for port in held]
         api_version = check_engine(address, spec.container.settings)
         ask_engine(address, api_version, spec.name, spec.container)
+        if ports:
+            report_obstacles(spec.name, ports, ask_setup(address, api_version), environ)
         memory.save([port.published for port in held if port.was_picked])
         if spec.cidfile:
             CidFile(Path(spec.cidfile), spec.name).check(partial(find_container, address, api_version))

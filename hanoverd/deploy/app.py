@@ -31,6 +31,7 @@ from hanoverd.docker.engine import Engine
 from hanoverd.history.store import HistoryStore
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
+from hanoverd.network.forwarding_monitor import ForwardingMonitor
 from hanoverd.network.reconciler import Reconciler
 from hanoverd.network.relay import Relays
 from hanoverd.network.relay_connection import RelayReactor
@@ -125,7 +126,7 @@ class App:
             pause_file=paused,
             numbers=numbers,
         )
-        self.reconciler = Reconciler(reactor, routes)
+        self.reconciler = Reconciler(reactor, routes, ForwardingMonitor(spec.name, ports))
         self._liveness = Liveness(
             reactor, versions, spec.health, self.live, lambda number, reason: send(Unhealthy(number, reason))
         )

@@ -33,6 +33,7 @@ from hanoverd.deploy.targets import Image as ImageTarget
 from hanoverd.deploy.targets import Restart, Rollback
 from hanoverd.deploy.targets import Source as SourceTarget
 from hanoverd.deploy.unchanged import NothingToDo, skip_if_unchanged
+from hanoverd.deploy.unreachable import unreachable_error
 from hanoverd.images import Progress, Source
 from hanoverd.network.routes import Flip, Live, Routes
 from hanoverd.notify.hooks import Hooks
@@ -309,10 +310,7 @@ class Handovers:
         self._routes.prepare()
         phases.started(running)
         if not self._routes.has_ports_of(running):
-            raise VersionFailed(
-                f"{running.name} failed: it was created for other published ports, or another kind of network, than the app "
-                "has now"
-            )
+            raise unreachable_error(running, suits=self._routes.suits(created.recipe.options))
         return running
 
     async def _flip(self, ready: Ready, on_flipped: Callable[[], object] = lambda: None) -> Flip:

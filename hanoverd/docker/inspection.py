@@ -155,13 +155,14 @@ def created_at(found: Mapping[str, Any]) -> float:
 
 def proxy_ports_of(found: Mapping[str, Any], loopback: IPAddress = LOOPBACK) -> dict[ContainerPort, HostPort]:
     """Return the ports of a container that the engine published, each with the one at ``loopback`` of the engine's proxy."""
-    # The exposed ports are there too, without bindings: an image may expose all that there are.
+    # The exposed ports are there too, without bindings: an image may expose all that there are. On a network with the
+    # gateway mode "routed" the engine binds no host port, and the text is empty.
     published = {text: bindings for text, bindings in (found["NetworkSettings"]["Ports"] or {}).items() if bindings}
     return {
         port: HostPort(loopback, int(binding["HostPort"]), port.protocol)
         for port, bindings in _ports_in(published)
         for binding in bindings
-        if binding["HostIp"] == str(loopback)
+        if binding.get("HostIp") == str(loopback) and int(binding.get("HostPort") or 0)
     }
 
 

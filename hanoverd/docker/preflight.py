@@ -12,9 +12,10 @@ from hanoverd.docker.blocking_engine import BlockingEngine
 from hanoverd.docker.option_versions import check_options
 from hanoverd.docker.question import ask
 from hanoverd.docker.question_engine import QuestionEngine
-from hanoverd.runtime.errors import NotFound
+from hanoverd.runtime.errors import EngineError, NotFound
 from hanoverd.runtime.signals import signals_held
 from hanoverd.spec.container import ContainerSpec
+from hanoverd.spec.engine_setup import EngineSetup
 
 
 def check_engine(address: EngineAddress, settings: Mapping[str, Any]) -> str:
@@ -36,6 +37,15 @@ def ask_engine(address: EngineAddress, api_version: str, app: str, options: Cont
     engine = QuestionEngine(address, api_version, Abort())
     with signals_held():
         ask(engine, app, options, sees_devices=address.url.startswith("unix://"))
+
+
+def ask_setup(address: EngineAddress, api_version: str) -> EngineSetup:
+    """Return how the engine is set up; nothing is known of one that does not say.  Blocks."""
+    try:
+        return QuestionEngine(address, api_version, Abort()).setup()
+    except EngineError:
+        # A proxy before the engine may forbid this request: it is for advice only.
+        return EngineSetup()
 
 
 def find_container(address: EngineAddress, api_version: str, container_id: str) -> Mapping[str, Any] | None:

@@ -15,6 +15,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from hanoverd.docker import quirks
+from hanoverd.docker.network_kinds import why_unpublished
 from hanoverd.docker.question_engine import QuestionEngine
 from hanoverd.runtime.errors import EngineError, EngineRefused, NotFound, RequestRefused
 from hanoverd.spec.container import (
@@ -107,14 +108,26 @@ def _check_networks(engine: QuestionEngine, options: ContainerSpec) -> None:
         engine.inspect_container(mode.removeprefix(CONTAINER_PREFIX))
         return
     endpoints = options.settings.get("NetworkingConfig.EndpointsConfig") or {}
-    for network in dict.fromkeys((mode, *endpoints)):
-        if not is_user_defined(network):
-            continue
-        try:
-            engine.inspect_network(network)
-        except NotFound:
-            if not engine.is_in_swarm():
-                raise
+    networks = [name for name in dict.fromkeys((mode, *endpoints)) if is_user_defined(name)]
+    found = [network for network in (_find_network(engine, name) for name in networks) if network is not None]
+    reasons = [why_unpublished(network) for network in found]
+    # An internal network never has the default gateway, where the ports are published. Of several networks that can have it
+    # the engine chooses; if it chooses one without published ports, the first version fails with the reason.
+    if options.ports and reasons and len(found) == len(networks) and None not in reasons:
+        raise RequestRefused(
+            f"the ports of a container on the network {networks[0]} cannot be published: {reasons[0]}. Choose another network "
+            "with --network (its other networks can be added by more of them), or leave out --publish"
+        )
+
+
+def _find_network(engine: QuestionEngine, name: str) -> Mapping[str, Any] | None:
+    """Return a network; None if only the swarm may know it."""
+    try:
+        return engine.inspect_network(name)
+    except NotFound:
+        if not engine.is_in_swarm():
+            raise
+        return None
 
 
 def _check_devices(options: ContainerSpec, *, sees_devices: bool) -> None:

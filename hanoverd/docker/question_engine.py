@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hanoverd.docker.blocking_engine import BlockingEngine
+from hanoverd.spec.engine_setup import EngineSetup
 
 #: A tar without files (the pax format's end of an archive: POSIX, pax).
 _EMPTY_TAR = bytes(1024)
@@ -32,6 +33,14 @@ class QuestionEngine(BlockingEngine):
         with self._connect("get the state of the Docker engine") as client:
             state: str = (client.info().get("Swarm") or {}).get("LocalNodeState", "")
             return state not in ("", "inactive")
+
+    def setup(self) -> EngineSetup:
+        """Return how the engine is set up."""
+        with self._connect("get the state of the Docker engine") as client:
+            state = client.info()
+            # From API 1.49.
+            firewall = (state.get("FirewallBackend") or {}).get("Driver") or ""
+            return EngineSetup(str(state.get("ServerVersion") or ""), str(firewall))
 
     def import_empty_image(self, key: str, value: str) -> str:
         """Make an image without files, name and layers, with the label ``key``; return its ID."""

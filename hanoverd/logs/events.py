@@ -174,6 +174,8 @@ EVENTS = (
     _kind("image_removed", "app image image_id", "An image that is not needed is removed."),
     _kind("tidy_failed", "app error", "Old versions or images could not be removed."),
     # The network.
+    _kind("clients_blocked", "app reason", "The host keeps clients on other machines from the published ports."),
+    _kind("clients_unblocked", "app", "The host forwards packets again, so clients on other machines can connect."),
     _kind("repaired", "reason count", "Another program changed the firewall; the rules are repaired."),
     _kind("repair_failed", "error", "The rules cannot be checked."),
     _kind("routes_removed", "version address", "Rules of an earlier run led to a version that is not there."),

@@ -17,9 +17,9 @@ from hanoverd.spec.ports import Family
 FIREWALL_WITHIN = 20
 
 
-def read_table(environ: Mapping[str, str], family: Family = Family.IPV4, table: str = NAT) -> Table:
-    """Return a table of the firewall; fail with ``FirewallError`` or ``ProgramMissing``."""
-    return parse_table(_run(save_command(family, table), environ, ""), table, family)
+def read_table(environ: Mapping[str, str], name: str = NAT, family: Family = Family.IPV4) -> Table:
+    """Return one table of the firewall; fail with ``FirewallError`` or ``ProgramMissing``."""
+    return parse_table(_run(save_command(family, name), environ, ""), name, family)
 
 
 def commit_changes(environ: Mapping[str, str], changes: str, family: Family = Family.IPV4) -> None:
@@ -34,8 +34,8 @@ def remove_rules(environ: Mapping[str, str], app: str, family: Family) -> bool:
     """
     try:
         plans = (
-            plan_removal(app, read_table(environ, family)),
-            plan_passage(app, (), read_table(environ, family, FILTER)),
+            plan_removal(app, read_table(environ, NAT, family)),
+            plan_passage(app, (), read_table(environ, FILTER, family)),
         )
         for changes in filter(None, plans):
             commit_changes(environ, changes, family)

@@ -1,4 +1,4 @@
-"""How this host reaches the containers on a bridge network, from the kernel's files in /proc."""
+"""How this host and what it forwards reach the containers on a bridge network, from the kernel's files in /proc."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ def can_reach_from_loopback(address: str, proc: Path = PROC) -> bool:
         return (proc / "sys/net/ipv4/conf" / interface / "route_localnet").read_text().strip() == "1"
     except OSError:
         return False
+
+
+def forwards_packets(proc: Path = PROC) -> bool | None:
+    """Return whether the kernel forwards IPv4 packets between its interfaces (ip-sysctl.rst, ``ip_forward``).
+
+    None where that cannot be read.
+    """
+    try:
+        return (proc / "sys/net/ipv4/ip_forward").read_text().strip() != "0"
+    except OSError:
+        return None
 
 
 def _interface_to(address: str, proc: Path) -> str | None:

@@ -8,7 +8,7 @@ A line of any other form is ignored, so that no rule of another program can be a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -80,12 +80,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a family of addresses: the names of its chains, and its rules in their order."""
+    """One table of a family of addresses.
+
+    It has the names of its chains, its rules in their order, and the policies of the built-in chains.
+    """
 
     name: str
     chains: frozenset[str]
     rules: tuple[Rule, ...]
     family: Family = Family.IPV4
+    policies: Mapping[str, str] = field(default_factory=dict)
 
     def rules_of(self, chain: str) -> tuple[Rule, ...]:
         """Return the rules of a chain in their order."""
@@ -101,7 +105,7 @@ class Table:
 
 def parse_table(saved: str, name: str = NAT, family: Family = Family.IPV4) -> Table:
     """Return one table of the output of ``iptables-save``; it is empty where the output does not have it."""
-    chains: list[str] = []
+    policies: dict[str, str] = {}
     rules: list[Rule] = []
     table = name
     # Not splitlines(): a comment may hold what Unicode takes for the end of a line.
@@ -111,11 +115,18 @@ def parse_table(saved: str, name: str = NAT, family: Family = Family.IPV4) -> Ta
         elif table != name:
             continue
         elif line.startswith(":"):
-            chains.append(line[1:].partition(" ")[0])
+            chain, policy, *_ = [*line[1:].split(" "), ""]
+            policies[chain] = policy
         elif found := _RULE.fullmatch(line):
             packets, size, chain, text = found.groups()
             rules.append(Rule(name, chain, text or "", None if packets is None else Counters(int(packets), int(size))))
-    return Table(name, frozenset(chains), tuple(rules), family)
+    return Table(
+        name,
+        frozenset(policies),
+        tuple(rules),
+        family,
+        {chain: policy for chain, policy in policies.items() if policy not in ("", "-")},
+    )
 
 
 def commit(changes: Iterable[str], table: str = NAT) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from hanoverd.network.forwarding_monitor import ForwardingMonitor
 from hanoverd.network.routes import Routes
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import HanoverdError
@@ -19,11 +20,12 @@ INTERVAL = 1.0
 
 
 class Reconciler:
-    """Checks and repairs ``routes`` once a second, and logs what it repaired."""
+    """Checks and repairs ``routes`` once a second, and logs what it repaired; ``forwarding`` is checked, too."""
 
-    def __init__(self, clock: IReactorTime, routes: Routes) -> None:
+    def __init__(self, clock: IReactorTime, routes: Routes, forwarding: ForwardingMonitor) -> None:
         self._clock = clock
         self._routes = routes
+        self._forwarding = forwarding
         self._checks = Tasks()
         self._is_stopping = False
         self._report = ReportOnce(_log_error)
@@ -43,6 +45,7 @@ class Reconciler:
     async def _check_repeatedly(self) -> None:
         while not self._is_stopping:
             await sleep(self._clock, INTERVAL)
+            self._forwarding.check()
             try:
                 problem = await self._routes.repair()
             except HanoverdError as error:

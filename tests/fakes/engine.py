@@ -69,6 +69,8 @@ class FakeEngine:
         self.requests: list[str] = []
         self.containers: dict[str, FakeContainer] = {}
         self.images: dict[str, FakeImage] = {}
+        #: The answer to ``GET /info``; None where a proxy forbids it.
+        self.info: dict[str, Any] | None = {"ServerVersion": "0 (a fake)"}
         self.lock = threading.RLock()
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -147,6 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _verb(self, what: str) -> tuple[Callable[..., tuple[int, Any]], tuple[str, ...]]:
         for pattern, verb in (
             (r"GET /version", self._version),
+            (r"GET /info", self._info),
             (r"GET /images/(.+)/json", self._inspect_image),
             (r"POST /images/create", self._pull),
             (r"POST /build", self._build),
@@ -169,6 +172,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _version(self) -> tuple[int, Any]:
         return 200, {"Version": "0 (a fake)", "ApiVersion": API_VERSION, "MinAPIVersion": "1.24"}
+
+    def _info(self) -> tuple[int, Any]:
+        if self.server.engine.info is None:
+            raise Refusal(403, "Forbidden")
+        return 200, self.server.engine.info
 
     # -- images
 

@@ -16,15 +16,15 @@ from tests.lab.api import call
 UP_WITHIN, DOWN_WITHIN = 120, 60
 
 # dockerd reads the network namespace's /sys/class/net, so it needs a sysfs that was mounted inside; the cgroups, which
-# are mounted below the old one, are carried over.  Its containers inherit the signals that it ignores: none.
-_SCRIPT = """
+# are mounted below the old one, are carried over.
+_MOUNTS = """
 set -e
 mkdir -p "$1/cgroup"
 mount --rbind /sys/fs/cgroup "$1/cgroup"
 mount -t sysfs sysfs /sys
 mount --rbind "$1/cgroup" /sys/fs/cgroup
-shift
-exec env --default-signal dockerd "$@"
+echo mounted
+exec cat
 """
 
 
@@ -36,6 +36,8 @@ class PrivateEngine:
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
+        # Keeps the mount namespace: an engine with live-restore finds the networks of its running containers by mounts.
+        self._mounts: subprocess.Popen[bytes] | None = None
         self.socket = str(folder / "docker.sock")
 
     def start(self) -> None:
@@ -43,18 +45,16 @@ class PrivateEngine:
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "docker.pid").unlink(missing_ok=True)
         self._forget_a_dead_containerd()
-        enter = ["nsenter", f"--net=/run/netns/{self._namespace}", "unshare", "--mount", "--propagation", "private"]
         where = ["--data-root", "data", "--exec-root", "exec", "--pidfile", "docker.pid"]
         where = [str(self._folder / word) if not word.startswith("--") else word for word in where]
         with (self._folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
+                # Its containers inherit the signals that it ignores: none.
                 [
-                    *enter,
-                    "sh",
-                    "-c",
-                    _SCRIPT,
-                    "sh",
-                    str(self._folder),
+                    *self._enter(),
+                    "env",
+                    "--default-signal",
+                    "dockerd",
                     *where,
                     "-H",
                     f"unix://{self.socket}",
@@ -82,6 +82,13 @@ class PrivateEngine:
             self._process.wait()
             self._process = None
 
+    def end(self) -> None:
+        """End the engine, as a restart of its service does; with live-restore its containers continue to run."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(DOWN_WITHIN)
+            self._process = None
+
     def kill_shim(self, container: str) -> None:
         """Kill the shim between containerd and a container; the engine then stops the container."""
         found = json.loads(call(self.socket, "GET", f"/containers/{container}/json")[1])
@@ -102,7 +109,22 @@ class PrivateEngine:
                 self._process.wait()
         self._process = None
         self._end_what_is_left()
+        if self._mounts is not None:
+            self._mounts.communicate()
+            self._mounts = None
         self._remove_folder()
+
+    def _enter(self) -> list[str]:
+        """Return the prefix that runs the engine in its namespaces; its mount namespace is made first if there is none."""
+        network = f"--net=/run/netns/{self._namespace}"
+        if self._mounts is None:
+            private = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _MOUNTS, "sh", str(self._folder)]
+            self._mounts = subprocess.Popen(
+                ["nsenter", network, *private], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
+            assert self._mounts.stdout is not None
+            assert self._mounts.stdout.readline() == b"mounted\n"
+        return ["nsenter", network, f"--mount=/proc/{self._mounts.pid}/ns/mnt"]
 
     def _answers(self) -> bool:
         try:

@@ -29,6 +29,12 @@ def test_an_image_that_exposes_all_ports_costs_little() -> None:
     assert shortest(lambda: (exposed_tcp_ports({"ExposedPorts": ALL}), proxy_ports_of(found))) < 0.15
 
 
+def test_a_port_for_which_the_engine_binds_none_of_the_host_is_not_published() -> None:
+    # As Docker 28.5 reports it on a network with the gateway mode "routed".
+    bindings = {"80/tcp": [{"HostIp": "", "HostPort": ""}], "81/tcp": None, "82/tcp": [], "83/tcp": [{"HostPort": "7"}]}
+    assert proxy_ports_of({"NetworkSettings": {"Ports": bindings}}) == {ContainerPort(83): HostPort(LOOPBACK, 7)}
+
+
 def test_the_containers_of_hanoverd_name_their_image_which_no_image_can() -> None:
     image = Image("sha256:1", ImageName("web"), ())
     for body in (create_body("web", 3, "web-3", Recipe(image, ContainerSpec())), export_body("web", image.id)):

@@ -27,6 +27,8 @@ class Asked:
         self.refusal = refusal
         self.networks = networks
         self.swarm = swarm
+        #: The networks that are not ordinary ones.
+        self.kinds: dict[str, dict[str, Any]] = {}
         self.bodies: list[Mapping[str, Any]] = []
         self.left: list[str] = []
 
@@ -63,7 +65,7 @@ class Asked:
         """Return a network."""
         if name not in self.networks:
             raise NotFound("cannot inspect it", 404, f"network {name} not found")
-        return {}
+        return self.kinds.get(name, {})
 
     def inspect_container(self, name: str) -> Mapping[str, Any]:
         """There is no other container."""
@@ -80,7 +82,13 @@ class Asked:
         return self.swarm
 
 
-def asked(engine: Asked, settings: Mapping[str, Any] | None = None, *, sees_devices: bool = True) -> list[str]:
+def asked(
+    engine: Asked,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    sees_devices: bool = True,
+    ports: tuple[ContainerPort, ...] = (),
+) -> list[str]:
     """Ask it; return the events that were logged."""
     events: list[str] = []
 
@@ -89,7 +97,8 @@ def asked(engine: Asked, settings: Mapping[str, Any] | None = None, *, sees_devi
 
     globalLogPublisher.addObserver(cast("ILogObserver", observe))
     try:
-        ask(cast("QuestionEngine", engine), "web", ContainerSpec(settings=settings or {}), sees_devices=sees_devices)
+        options = ContainerSpec(settings=settings or {}, ports=ports)
+        ask(cast("QuestionEngine", engine), "web", options, sees_devices=sees_devices)
     finally:
         globalLogPublisher.removeObserver(cast("ILogObserver", observe))
     return [event for event in events if event]
@@ -146,6 +155,50 @@ def test_missing_networks_are_looked_up() -> None:
     assert asked(Asked(networks=("a",), swarm=True), endpoints) == []
     for mode in ("", "default", "bridge", "host", "none"):
         assert asked(Asked(), {"HostConfig.NetworkMode": mode}) == []
+
+
+MODE = "com.docker.network.bridge.gateway_mode_ipv4"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ({"Internal": True, "Driver": "bridge"}, "it is internal"),
+        ({"Driver": "macvlan", "Options": None}, "its driver is macvlan"),
+        ({"Driver": "ipvlan"}, "its driver is ipvlan"),
+        ({"Driver": "bridge", "Options": {MODE: "routed"}}, f"its option {MODE} is routed"),
+        ({"Driver": "bridge", "Options": {MODE: "isolated"}}, f"its option {MODE} is isolated"),
+    ],
+    ids=["internal", "macvlan", "ipvlan", "routed", "isolated"],
+)
+def test_ports_are_not_published_on_a_network_of_another_kind(kind: dict[str, Any], reason: str) -> None:
+    engine = Asked(networks=("a", "b"))
+    engine.kinds["a"] = kind
+    only = {"HostConfig.NetworkMode": "a"}
+    ports = (ContainerPort(80),)
+    with pytest.raises(RequestRefused, match=f"on the network a cannot be published: {reason}. Choose another network"):
+        asked(engine, only, ports=ports)
+    assert engine.bodies == []
+    assert asked(engine, only) == []
+    # The other network can have the default gateway.
+    both = {**only, "NetworkingConfig.EndpointsConfig": {"a": {}, "b": {}}}
+    assert asked(engine, both, ports=ports) == []
+    engine.kinds["b"] = kind
+    with pytest.raises(RequestRefused, match="on the network a cannot be published"):
+        asked(engine, both, ports=ports)
+    # One that only the swarm knows may be of any kind.
+    assert asked(Asked(networks=("a",), swarm=True), both, ports=ports) == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"Driver": "bridge", "Options": {MODE: mode}} for mode in ("", "nat", "nat-unprotected")]
+    + [{"Driver": "overlay", "Options": {}}, {"Driver": "bridge", "Options": {"com.docker.network.bridge.name": "x"}}],
+)
+def test_ports_are_published_on_other_networks(kind: dict[str, Any]) -> None:
+    engine = Asked(networks=("a",))
+    engine.kinds["a"] = kind
+    assert asked(engine, {"HostConfig.NetworkMode": "a"}, ports=(ContainerPort(80),)) == []
 
 
 def test_the_container_whose_network_is_used_is_looked_up() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hanoverd.network.bridge import can_reach_from_loopback
+from hanoverd.network.bridge import can_reach_from_loopback, forwards_packets
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -38,3 +38,14 @@ def test_the_bridge_of_the_container_decides(proc: Path, address: str, expected:
 
 def test_without_the_kernels_files_it_cannot(tmp_path: Path) -> None:
     assert can_reach_from_loopback("172.17.0.2", tmp_path) is False
+
+
+@pytest.mark.parametrize(("value", "expected"), [("0\n", False), ("1\n", True)])
+def test_whether_the_kernel_forwards(tmp_path: Path, value: str, expected: bool) -> None:
+    (tmp_path / "sys/net/ipv4").mkdir(parents=True)
+    (tmp_path / "sys/net/ipv4/ip_forward").write_text(value)
+    assert forwards_packets(tmp_path) is expected
+
+
+def test_a_kernel_that_does_not_say_whether_it_forwards(tmp_path: Path) -> None:
+    assert forwards_packets(tmp_path) is None

@@ -51,6 +51,13 @@ def test_a_table_has_its_chains_and_its_rules_in_their_order() -> None:
     assert parse_table(SAVED, "filter").rules_of("INPUT") == (Rule("filter", "INPUT", "-j DROP"),)
 
 
+def test_built_in_chains_have_policies() -> None:
+    assert parse_table(SAVED).policies == {"PREROUTING": "ACCEPT"}
+    assert parse_table(SAVED.replace("INPUT ACCEPT", "INPUT DROP"), "filter").policies == {"INPUT": "DROP"}
+    # A line that was cut off.
+    assert parse_table("*nat\n:X\n:Y \n") == parse_table("*nat\n:X - [0:0]\n:Y - [0:0]\n")
+
+
 def test_a_rule_has_matches_a_comment_a_target_and_counters() -> None:
     rule, jump, bare = parse_table(SAVED).rules
     assert rule.matches == (

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import cast
 
 import pytest
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from hanoverd.network.iptables import parse_table
-from hanoverd.network.preflight import check_claims, check_firewall
+from hanoverd.network.preflight import check_claims, check_firewall, report_obstacles
 from hanoverd.network.route import Route
 from hanoverd.network.rules import plan_routes, published_ports
 from hanoverd.runtime.errors import FirewallError, PortTaken, ProgramMissing
+from hanoverd.spec.engine_setup import EngineSetup
 from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PublishedPort
 from tests.fakes.firewall import FakeFirewall
 
@@ -61,3 +64,43 @@ def test_a_port_that_the_rules_of_another_app_route_is_refused() -> None:
             check_claims("api", [published(8081), port], table)
     check_claims("api", [published(8081)], table)
     check_claims("web", [published(8080)], table)
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """A kernel that does not forward."""
+    (tmp_path / "proc/sys/net/ipv4").mkdir(parents=True)
+    (tmp_path / "proc/sys/net/ipv4/ip_forward").write_text("0\n")
+    return tmp_path / "proc"
+
+
+CLOSED = "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n"
+
+LOOPBACKS = (IPv4Address("127.0.0.1"), IPv4Address("127.0.0.2"))
+
+
+def reported(ports: list[PublishedPort], firewall: FakeFirewall, proc: Path) -> list[str]:
+    """The reasons that a start logs."""
+    events: list[LogEvent] = []
+    observer = cast("ILogObserver", events.append)
+    globalLogPublisher.addObserver(observer)
+    try:
+        report_obstacles("web", ports, EngineSetup("29.1.0", "nftables"), firewall.environ, proc)
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    return [str(event["reason"]) for event in events if event.get("event") == "clients_blocked"]
+
+
+def test_what_keeps_clients_away_is_reported(firewall: FakeFirewall, tmp_path: Path, proc: Path) -> None:
+    (tmp_path / "table").write_text(CLOSED)
+    forwarding, policy = reported([published(8080)], firewall, proc)
+    assert "net.ipv4.ip_forward is 0" in forwarding
+    assert "the policy of the chain FORWARD is DROP" in policy
+    assert reported([published(8080, address) for address in LOOPBACKS], firewall, proc) == []
+    assert len(reported([published(8080, LOOPBACKS[0]), published(8081)], firewall, proc)) == 2
+
+
+def test_rules_that_cannot_be_read_are_no_obstacle(firewall: FakeFirewall, tmp_path: Path, proc: Path) -> None:
+    (tmp_path / "table").write_text(CLOSED)
+    firewall.fail("iptables-save")
+    assert len(reported([published(8080)], firewall, proc)) == 1

@@ -9,10 +9,12 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from hanoverd.network.forwarding_monitor import ForwardingMonitor
 from hanoverd.network.reconciler import INTERVAL, Reconciler
 from hanoverd.network.routes import Routes
 from hanoverd.runtime.cancellation import shielded
 from hanoverd.runtime.errors import FirewallError
+from hanoverd.spec.ports import ANY_IPV4, ContainerPort, HostPort, PublishedPort
 
 
 class Far:
@@ -30,7 +32,10 @@ class Far:
 class ReconcilerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.routes = Clock(), Far()
-        self.reconciler = Reconciler(self.clock, cast("Routes", self.routes))
+        self.forwards: bool | None = True
+        port = PublishedPort(HostPort(ANY_IPV4, 8080), ContainerPort(80))
+        forwarding = ForwardingMonitor("web", [port], lambda: self.forwards)
+        self.reconciler = Reconciler(self.clock, cast("Routes", self.routes), forwarding)
         self.log: list[str] = []
         observer: Any = self.observe
         globalLogPublisher.addObserver(observer)
@@ -38,7 +43,7 @@ class ReconcilerTests(SynchronousTestCase):
         self.reconciler.start()
 
     def observe(self, event: LogEvent) -> None:
-        if event.get("log_namespace") == "hanoverd.network.reconciler":
+        if event.get("log_namespace") in ("hanoverd.network.reconciler", "hanoverd.network.forwarding_monitor"):
             self.log.append(eventAsText(event, includeTimestamp=False, includeSystem=False))
 
     def check(self, found: str | Exception | None) -> None:
@@ -51,6 +56,16 @@ class ReconcilerTests(SynchronousTestCase):
 
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self.reconciler.stop())
+
+    def test_whether_the_host_forwards_is_checked_too(self) -> None:
+        self.check(None)
+        self.forwards = False
+        self.check(None)
+        self.check(None)
+        [line] = self.log
+        self.assertIn(
+            "web: clients on other machines and in containers cannot connect: this host forwards no packets", line
+        )
 
     def test_a_stop_waits_for_a_repair_under_way(self) -> None:
         self.clock.advance(INTERVAL)
