@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from hanoverd.spec.ports import HostPort, Protocol, PublishedPort
 
@@ -42,3 +43,26 @@ class Route:
             "container_port": self.port.container.number,
             "protocol": str(self.port.host.protocol),
         }
+
+
+def runs_of(routes: Sequence[Route]) -> list[list[Route]]:
+    """Group the routes of which one rule can be made: of consecutive ports that are the same in the container.
+
+    The kernel needs time for each rule.  There is a form of DNAT for other ports too, ``ADDRESS:9000-9499/8000``, but where a
+    client uses one port of its own for two addresses of this host, the kernel takes the next port of such a range.
+    """
+    runs: list[list[Route]] = []
+    for route in routes:
+        if runs and _follows(runs[-1][-1], route):
+            runs[-1].append(route)
+        else:
+            runs.append([route])
+    return runs
+
+
+def _follows(one: Route, other: Route) -> bool:
+    return (
+        (one.address, one.proxy is None) == (other.address, other.proxy is None)
+        and all(route.port.host.number == route.port.container.number for route in (one, other))
+        and replace(one.port.host, number=one.port.host.number + 1) == other.port.host
+    )

@@ -8,15 +8,25 @@ in one commit, so that all ports of the app move to the next version at the same
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import NamedTuple
 
 from hanoverd.network.chains import PREFIX, Chains, Jump, chains_of, is_incoming
 from hanoverd.network.iptables import NAT, Rule, Table, append, commit, declare, delete, delete_chain, insert_first
-from hanoverd.network.route import Route
-from hanoverd.spec.ports import ANY_IPV4, ANY_IPV6, ContainerPort, Family, HostPort, Protocol, PublishedPort
+from hanoverd.network.route import Route, runs_of
+from hanoverd.spec.ports import (
+    ANY_IPV4,
+    ANY_IPV6,
+    HIGHEST_PORT,
+    ContainerPort,
+    Family,
+    HostPort,
+    Protocol,
+    PublishedPort,
+)
 from hanoverd.text.decimal import parse_decimal
 
 #: The comment of a rule is this and the version that it routes to.
@@ -48,7 +58,8 @@ class RoutedVersion(NamedTuple):
 class PortRule:
     """A rule that sends the new connections to one host port ``to`` a container, or to the engine's proxy.
 
-    ``target`` is DNAT, and ``to`` the container's address and port; or REDIRECT, and the proxy's port.
+    ``target`` is DNAT, and ``to`` the container's address and port; or REDIRECT, and the proxy's port.  With a ``count`` above 1
+    it is for so many host ports, from ``host`` on; ``to`` is then the container's address alone, and the ports stay the same.
     """
 
     chain: str
@@ -56,6 +67,7 @@ class PortRule:
     version: str
     target: str
     to: str
+    count: int = 1
 
     @property
     def options(self) -> list[str]:
@@ -65,7 +77,7 @@ class PortRule:
             # Published at one address: connections to the host's other addresses do not match.
             *([] if host.is_at_any_address else [f"-d {host.address}/{_BITS[host.family]}"]),
             # A port belongs to a protocol: -p selects it, and the match of that name (-m) reads the port from its header.
-            f"-p {host.protocol} -m {host.protocol} --dport {host.number}",
+            f"-p {host.protocol} -m {host.protocol} --dport {_numbers(host, self.count)}",
             # The kernel ignores the comment. People, and the next hanoverd, read the version from it.
             _comment(self.version),
             # DNAT rewrites the destination of a connection's first packet, and the kernel does the same for all its later
@@ -82,15 +94,31 @@ class PortRule:
     @classmethod
     def parse(cls, rule: Rule, family: Family) -> PortRule | None:
         """Read a rule of the table of a family; None where it is none that hanoverd writes."""
-        host, to = _host_port(rule, family), rule.value(*_TO.values())
-        if host is None or to is None:
+        hosts, to = _host_ports(rule, family), rule.value(*_TO.values())
+        if not hosts or to is None:
             return None
         version = rule.comment.removeprefix(_COMMENT) if rule.comment.startswith(_COMMENT) else ""
-        return cls(rule.chain, host, version, rule.target, to)
+        return cls(rule.chain, hosts[0], version, rule.target, to, len(hosts))
+
+    @property
+    def published(self) -> list[PublishedPort]:
+        """The ports that it publishes; none where it goes to the engine's proxy."""
+        if self.container is None:
+            return []
+        container = self.container[1]
+        return [
+            PublishedPort(
+                replace(self.host, number=self.host.number + offset),
+                replace(container, number=container.number + offset),
+            )
+            for offset in range(self.count)
+        ]
 
     @property
     def container(self) -> tuple[str, ContainerPort] | None:
-        """The container's address, and its port; None where it goes to the engine's proxy."""
+        """The container's address, and its port, or the first of them; None where it goes to the engine's proxy."""
+        if self.count > 1:
+            return (self.to, ContainerPort(self.host.number, self.host.protocol)) if self.target == "DNAT" else None
         address, _, text = self.to.rpartition(":")
         number = parse_decimal(text)
         if not address or number is None:
@@ -159,14 +187,17 @@ def routed_version(app: str, table: Table) -> RoutedVersion | None:
 
 def published_ports(app: str, table: Table) -> list[PublishedPort]:
     """Return the ports that the app's rules publish."""
-    rules = _port_rules(table, chains_of(app).incoming)
-    return [PublishedPort(rule.host, rule.container[1]) for rule in rules if rule.container is not None]
+    return [port for rule in _port_rules(table, chains_of(app).incoming) for port in rule.published]
 
 
 def claims(table: Table) -> list[Claim]:
     """Return the host ports that the chains of all apps route."""
-    hosts = ((rule.chain, _host_port(rule, table.family)) for rule in table.rules if is_incoming(rule.chain))
-    return [Claim(chain, host) for chain, host in hosts if host is not None]
+    return [
+        Claim(rule.chain, host)
+        for rule in table.rules
+        if is_incoming(rule.chain)
+        for host in _host_ports(rule, table.family)
+    ]
 
 
 def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[list[str]]]:
@@ -175,9 +206,13 @@ def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[l
     return {
         chains.incoming: [
             *(_own_rule(version, address) for address in dict.fromkeys(route.address for route in routes)),
-            *(_incoming_rule(chains, version, route).options for route in routes),
+            *(_direct_rule(chains.incoming, version, run).options for run in runs_of(routes)),
         ],
-        chains.local: [_local_rule(chains, version, route).options for route in routes if not _is_only_relayed(route)],
+        chains.local: [
+            rule.options
+            for run in runs_of([route for route in routes if not _is_only_relayed(route)])
+            for rule in _local_rules(chains, version, run)
+        ],
         chains.source: [
             _source_rule(version, address, network)
             for address, network in dict.fromkeys((route.address, route.network) for route in routes if route.network)
@@ -185,20 +220,23 @@ def _wanted(app: str, version: str, routes: Sequence[Route]) -> dict[str, list[l
     }
 
 
-def _incoming_rule(chains: Chains, version: str, route: Route) -> PortRule:
-    """Return the rule for clients elsewhere: straight to the container."""
-    return PortRule(chains.incoming, route.port.host, version, "DNAT", route.destination)
+def _direct_rule(chain: str, version: str, run: Sequence[Route]) -> PortRule:
+    """Return the rule of one route, or of several that follow each other, that sends clients straight to the container."""
+    first = run[0]
+    to = first.destination if len(run) == 1 else first.address
+    return PortRule(chain, first.port.host, version, "DNAT", to, len(run))
 
 
-def _local_rule(chains: Chains, version: str, route: Route) -> PortRule:
-    """Return the rule for clients on this host.
+def _local_rules(chains: Chains, version: str, run: Sequence[Route]) -> list[PortRule]:
+    """Return the rules for clients on this host.
 
-    It goes through the engine's proxy: the kernel drops a packet from 127.0.0.1 that would leave the loopback interface for
+    They go through the engine's proxy: the kernel drops a packet from 127.0.0.1 that would leave the loopback interface for
     the bridge. An engine without a proxy sets ``route_localnet``, which lets it pass (``bridge.py``).
     """
-    if route.proxy is None:
-        return PortRule(chains.local, route.port.host, version, "DNAT", route.destination)
-    return PortRule(chains.local, route.port.host, version, "REDIRECT", str(route.proxy.number))
+    through_proxy = [(route.port.host, route.proxy.number) for route in run if route.proxy is not None]
+    return [PortRule(chains.local, host, version, "REDIRECT", str(number)) for host, number in through_proxy] or [
+        _direct_rule(chains.local, version, run)
+    ]
 
 
 def _is_only_relayed(route: Route) -> bool:
@@ -242,6 +280,8 @@ def _comment(version: str) -> str:
 
 def _are(rules: Sequence[Rule], options: Sequence[Sequence[str]]) -> bool:
     """Return whether the rules of a chain have exactly these options, in any order within a rule."""
+    if [rule.text for rule in rules] == [" ".join(words) for words in options]:
+        return True
     # The order in which options are printed depends on the variant of iptables.
     return [sorted(rule.options) for rule in rules] == [
         sorted(Rule(NAT, "", " ".join(words)).options) for words in options
@@ -249,21 +289,24 @@ def _are(rules: Sequence[Rule], options: Sequence[Sequence[str]]) -> bool:
 
 
 def _rules_of(table: Table, jump: Jump) -> list[Rule]:
-    return [rule for rule in table.rules_of(jump.hook) if rule.target == jump.chain]
+    # A hook may have a rule of the engine for each port of each container: only what can be a jump is parsed.
+    return [rule for rule in table.rules_of(jump.hook) if jump.chain in rule.text and rule.target == jump.chain]
 
 
 def _jump_problem(table: Table, jump: Jump) -> str | None:
     """Return what is wrong with a jump: it must be there once, and where that matters, before other programs' rules."""
     hook, chain = jump.hook, jump.chain
-    targets = [rule.target for rule in table.rules_of(hook)]
-    if chain not in targets:
+    found = _rules_of(table, jump)
+    if not found:
         return f"the jump from {hook} to {chain} is gone"
-    ahead = [target or "a rule" for target in targets[: targets.index(chain)] if not target.startswith(PREFIX)]
-    if ahead and jump.is_first:
-        return f"{' and '.join(ahead)} went ahead of {chain} in {hook}"
-    if targets.count(chain) > 1:
+    if jump.is_first:
+        before = itertools.takewhile(lambda rule: rule is not found[0], table.rules_of(hook))
+        ahead = [rule.target or "a rule" for rule in before if not rule.target.startswith(PREFIX)]
+        if ahead:
+            return f"{' and '.join(ahead)} went ahead of {chain} in {hook}"
+    if len(found) > 1:
         return f"{hook} jumps to {chain} twice"
-    return None if _are(_rules_of(table, jump), [jump.options]) else f"the jump from {hook} to {chain} was changed"
+    return None if _are(found, [jump.options]) else f"the jump from {hook} to {chain} was changed"
 
 
 def _port_rules(table: Table, chain: str) -> list[PortRule]:
@@ -271,14 +314,21 @@ def _port_rules(table: Table, chain: str) -> list[PortRule]:
     return [rule for rule in rules if rule is not None]
 
 
-def _host_port(rule: Rule, family: Family) -> HostPort | None:
-    """Return the host port that a rule matches; None where it matches none or several."""
-    address, number, protocol = (rule.value(name) for name in ("-d", "--dport", "-p"))
-    if number is None or any(option.is_negated for option in rule.matches):
-        return None
+def _host_ports(rule: Rule, family: Family) -> list[HostPort]:
+    """Return the consecutive host ports that a rule matches; none where it matches none, or any others."""
+    address, numbers, protocol = (rule.value(name) for name in ("-d", "--dport", "-p"))
+    if numbers is None or any(option.is_negated for option in rule.matches):
+        return []
     anywhere = ANY_IPV4 if family is Family.IPV4 else ANY_IPV6
+    first, _, last = numbers.partition(":")
     try:
         at = ip_address(address.removesuffix(f"/{_BITS[family]}")) if address else anywhere
-        return HostPort(at, int(number), Protocol(protocol or "tcp"))
+        known = Protocol(protocol or "tcp")
+        end = min(int(last or first), HIGHEST_PORT)
+        return [HostPort(at, number, known) for number in range(int(first), end + 1)]
     except ValueError:
-        return None
+        return []
+
+
+def _numbers(first: HostPort, count: int) -> str:
+    return str(first.number) if count == 1 else f"{first.number}:{first.number + count - 1}"

@@ -73,8 +73,9 @@ class Server:
     def serve_datagrams(self, bound: socket.socket) -> None:
         """Answer each datagram, also after SIGTERM: until the process ends."""
         while True:
-            _, address = bound.recvfrom(2048)
-            bound.sendto(f"{HOSTNAME} {setting('VERSION')} {shown(address[0])}".encode(), address)
+            asked, address = bound.recvfrom(2048)
+            answer = f"{HOSTNAME} {setting('VERSION')} {shown(address[0])}"
+            bound.sendto((port_of(bound) if asked == b"port" else answer).encode(), address)
 
     def converse(self, connection: socket.socket, client: str) -> None:
         """Answer the requests of one connection."""
@@ -132,6 +133,7 @@ class Server:
             "/env": environment,
             "/argv": lambda: " ".join(sys.argv),
             "/since": lambda: f"{HOSTNAME} {self.since}",
+            "/port": lambda: port_of(connection),
         }.get(path, lambda: f"{HOSTNAME} {setting('VERSION')} {client}")().encode() + b"\n"
         close = self.ending or self.draining or wants_close
         head = f"HTTP/1.1 {status()} X\r\nContent-Length: {len(body)}\r\nConnection: {'close' if close else 'keep-alive'}\r\n\r\n"
@@ -162,6 +164,11 @@ def allocate(megabytes: int) -> None:
 def environment() -> str:
     """Return the environment, one variable per line."""
     return "\n".join(f"{name}={value}" for name, value in os.environ.items())
+
+
+def port_of(bound: socket.socket) -> str:
+    """Return this container, and its port to which a client is connected."""
+    return f"{HOSTNAME} {bound.getsockname()[1]}"
 
 
 def status() -> str:

@@ -22,7 +22,17 @@ from hanoverd.network.rules import (
     published_ports,
     routed_version,
 )
-from hanoverd.spec.ports import ANY_IPV4, LOOPBACK, LOOPBACK_IPV6, ContainerPort, Family, HostPort, PublishedPort
+from hanoverd.spec.ports import (
+    ANY_IPV4,
+    ANY_IPV6,
+    LOOPBACK,
+    LOOPBACK_IPV6,
+    ContainerPort,
+    Family,
+    HostPort,
+    IPAddress,
+    PublishedPort,
+)
 
 DOCKER = """\
 *nat
@@ -105,6 +115,30 @@ def test_the_rules_of_ipv6_name_its_addresses_as_ip6tables_prints_them() -> None
     table = parse_table("\n".join(["*nat", *rules]), family=Family.IPV6)
     assert published_ports("web", table) == [route.port]
     assert routed_version("web", table) == ("web-0", "fd00:1::2")
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "to"), [("172.17.0.3", ANY_IPV4, "172.17.0.3"), ("fd00:1::2", ANY_IPV6, "fd00:1::2")]
+)
+def test_consecutive_ports_that_are_the_same_in_the_container_have_one_rule(
+    address: str, host: IPAddress, to: str
+) -> None:
+    published = [PublishedPort(HostPort(host, number), ContainerPort(number)) for number in range(8000, 8500)]
+    # These have one each: a gap, and other ports in the container.
+    published += [PublishedPort(HostPort(host, number), ContainerPort(number)) for number in (8501, 8503)]
+    published += [PublishedPort(HostPort(host, number), ContainerPort(number - 1)) for number in (8504, 8505)]
+    text = plan_routes("web", "web-0", [Route(port, address, None) for port in published])
+    for chain in ("HANOVERD-web-IN", "HANOVERD-web-OUT"):
+        rules = [line for line in text.splitlines() if line.startswith(f"-A {chain}") and "--dport" in line]
+        assert len(rules) == 5
+        assert rules[0] == (
+            f'-A {chain} -p tcp -m tcp --dport 8000:8499 -m comment --comment "hanoverd: web-0"'
+            f" -j DNAT --to-destination {to}"
+        )
+    table = parse_table(text, family=published[0].host.family)
+    assert published_ports("web", table) == published
+    assert [claim.host for claim in claims(table)] == [port.host for port in published]
+    assert routed_version("web", table) == ("web-0", address)
 
 
 def test_without_a_proxy_local_clients_go_straight_to_the_container_too() -> None:
