@@ -118,22 +118,23 @@ def test_the_rules_of_ipv6_name_its_addresses_as_ip6tables_prints_them() -> None
 
 
 @pytest.mark.parametrize(
-    ("address", "host", "to"), [("172.17.0.3", ANY_IPV4, "172.17.0.3"), ("fd00:1::2", ANY_IPV6, "fd00:1::2")]
+    ("address", "host", "chains"),
+    [("172.17.0.3", ANY_IPV4, ["IN", "OUT"]), ("fd00:1::2", ANY_IPV6, ["IN"])],
 )
 def test_consecutive_ports_that_are_the_same_in_the_container_have_one_rule(
-    address: str, host: IPAddress, to: str
+    address: str, host: IPAddress, chains: list[str]
 ) -> None:
     published = [PublishedPort(HostPort(host, number), ContainerPort(number)) for number in range(8000, 8500)]
     # These have one each: a gap, and other ports in the container.
     published += [PublishedPort(HostPort(host, number), ContainerPort(number)) for number in (8501, 8503)]
     published += [PublishedPort(HostPort(host, number), ContainerPort(number - 1)) for number in (8504, 8505)]
     text = plan_routes("web", "web-0", [Route(port, address, None) for port in published])
-    for chain in ("HANOVERD-web-IN", "HANOVERD-web-OUT"):
+    for chain in (f"HANOVERD-web-{name}" for name in chains):
         rules = [line for line in text.splitlines() if line.startswith(f"-A {chain}") and "--dport" in line]
         assert len(rules) == 5
         assert rules[0] == (
             f'-A {chain} -p tcp -m tcp --dport 8000:8499 -m comment --comment "hanoverd: web-0"'
-            f" -j DNAT --to-destination {to}"
+            f" -j DNAT --to-destination {address}"
         )
     table = parse_table(text, family=published[0].host.family)
     assert published_ports("web", table) == published
