@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import ControlServer
-from hanoverd.deploy.app import App, AppReactor
+from hanoverd.deploy.app import App, AppFiles, AppReactor
 from hanoverd.deploy.cidfile import CidFile
 from hanoverd.deploy.handover import Sources
 from hanoverd.deploy.origins import AT_START, BY_SIGNAL, HookbotTarget
@@ -190,14 +190,10 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
     folder = runtime_folder(environ, os.geteuid())
     lock = lock_name(spec.name, folder, TrustedUsers(environ))
     if lock.ignored:
-        log.warn(
-            "{app}: the socket name that announces this app to other users is not used: {reason}",
-            event="name_held",
-            app=spec.name,
-            reason=lock.ignored,
-        )
+        _warn_of_name(spec.name, lock.ignored)
     held: list[HeldPort] = []
-    memory = PortMemory(port_file_of(state_folder(environ, os.geteuid()), spec.name))
+    state = state_folder(environ, os.geteuid())
+    memory = PortMemory(port_file_of(state, spec.name))
 
     def release() -> None:
         release_ports(held)
@@ -226,9 +222,9 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
             ),
             ports,
             Hooks(reactor, environ, spec.notifications),
-            history_file_of(state_folder(environ, os.geteuid()), spec.name),
-            pause_file_of(folder, spec.name),
-            number_file_of(state_folder(environ, os.geteuid()), spec.name),
+            AppFiles(
+                history_file_of(state, spec.name), pause_file_of(folder, spec.name), number_file_of(state, spec.name)
+            ),
             relay_sockets(held),
         )
         hookbot = _hookbot_trigger(spec, reactor, source, app)
@@ -238,6 +234,15 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
         release()
         raise
     return HanoverdService(reactor, pool, app, Systemd(reactor, environ), control, hookbot, release, stdin)
+
+
+def _warn_of_name(app: str, reason: str) -> None:
+    log.warn(
+        "{app}: the socket name that announces this app to other users is not used: {reason}",
+        event="name_held",
+        app=app,
+        reason=reason,
+    )
 
 
 def _hold_ports(spec: AppSpec, rules: Table, memory: PortMemory) -> list[HeldPort]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,15 @@ class AppReactor(ProcessReactor, ConnectReactor, RelayReactor, ServiceReactor):
     """The interfaces of a reactor that an app needs."""
 
 
+@dataclass(frozen=True)
+class AppFiles:
+    """The files of what an app remembers over a stop."""
+
+    history: Path
+    paused: Path
+    numbers: Path
+
+
 class App:
     """One app: its parts, connected.  ``orchestrator`` takes the requests.
 
@@ -70,14 +80,12 @@ class App:
         sources: Sources,
         ports: Sequence[PublishedPort],
         hooks: Hooks,
-        history_file: Path,
-        pause_file: Path,
-        number_file: Path,
+        files: AppFiles,
         sockets: Mapping[HostPort, socket.socket],
         limits: TimeLimits = DEFAULT_LIMITS,
     ) -> None:
-        paused, numbers = PauseFile(pause_file), VersionNumbers(number_file)
-        self.history = History(time.time, reactor.seconds, spec.name, HistoryStore(reactor, history_file))
+        paused, numbers = PauseFile(files.paused), VersionNumbers(files.numbers)
+        self.history = History(time.time, reactor.seconds, spec.name, HistoryStore(reactor, files.history))
         state = State(_policy(spec), requests=Requests(is_paused=paused.exists), next_number=numbers.next)
         self.orchestrator = Orchestrator(reactor, state, self.history)
         self._engine, self._source, self._hooks, send = engine, sources.app, hooks, self.orchestrator.send
@@ -85,14 +93,8 @@ class App:
         self.versions = versions = Versions(
             reactor, engine, Checks(reactor, engine, spec.health), spec.name, options, limits.last_output, spec.streams
         )
+        versions.on_exit = self._exited
         self._relays = relays = Relays(reactor, sockets)
-
-        def exited(number: int, code: int) -> None:
-            # The kernel does not tell the relay's silent connections that the container is gone.
-            relays.close(versions.container(number).name)
-            send(Exited(number, code))
-
-        versions.on_exit = exited
         self.stopper = stopper = Stopper(reactor, engine, versions, spec.container.stop_timeout)
         firewall, flows = Firewall(reactor, environ, spec.name), UdpFlows(reactor, environ, ports, relays)
         self.conntrack = conntrack = Conntrack(reactor, environ, counts_udp=flows.has_ports)
@@ -130,6 +132,11 @@ class App:
         self._liveness = Liveness(
             reactor, versions, spec.health, self.live, lambda number, reason: send(Unhealthy(number, reason))
         )
+
+    def _exited(self, number: int, code: int) -> None:
+        # The kernel does not tell the relay's silent connections that the container is gone.
+        self._relays.close(self.versions.container(number).name)
+        self.orchestrator.send(Exited(number, code))
 
     def _handovers(self, reactor: AppReactor, sources: Sources) -> Handovers:
         return Handovers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hanoverd.deploy.orchestrator import Orchestrator
 from hanoverd.history.record import HOOKBOT, SIGNAL, START, Origin
 
-#: Those of the start of hanoverd, and of a signal.
+#: The origins of the start of hanoverd, and of a signal.
 AT_START, BY_SIGNAL = Origin(START), Origin(SIGNAL)
 
 

@@ -94,7 +94,7 @@ class Phases:
         log.info("{version}: routed in {took}", event="routed", **self._took("routed"))
 
     def _image(self, image: Image) -> Mapping[str, object]:
-        """Record the image; returns its fields, and those of the time."""
+        """Record the image; returns its fields, and the fields of the time."""
         self._record.image, self._record.image_id = image.name.reference, image.id
         self._record.revision = image.revision or ""
         return {

@@ -1,7 +1,7 @@
 """The rules that let containers on other networks of the engine through to the app. Pure.
 
 Docker keeps its networks apart: up to version 28, packets from one bridge to another are dropped in its chain
-DOCKER-ISOLATION-STAGE-2, also those of a connection to a published port of the host. Docker leads such clients through its
+DOCKER-ISOLATION-STAGE-2, also the packets of a connection to a published port of the host. Docker leads such clients through its
 proxy instead. Its chain DOCKER-USER is for the rules of others: Docker reads it first, and never changes what is in it
 (Docker documentation, "Packet filtering and firewalls"). Two rules there accept what a rule of the table ``nat`` has sent to the
 app's network. Rules of the user that stand before them decide first.

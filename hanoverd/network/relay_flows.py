@@ -1,7 +1,7 @@
 """Which UDP flows a relay remembers, and for how long. Pure.
 
 A flow is what one client sends from one port, and the answers. UDP has no end, so a flow ends when it has been silent for a
-while. The times are those of the kernel for flows that it forwards itself (nf_conntrack_udp_timeout in the kernel's
+while. The times are the kernel's for flows that it forwards itself (nf_conntrack_udp_timeout in the kernel's
 Documentation/networking/nf_conntrack-sysctl.rst).
 """
 

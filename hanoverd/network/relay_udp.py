@@ -56,7 +56,7 @@ class UDPRelay:
         """Relay new flows to ``targets`` from now on; ports without a target refuse their clients.
 
         Flows that are there stay with their version, unless ``move_flows``: then they end, and the next datagram of the
-        client begins a new one. A port without a target receives until its last flow has ended.
+        client starts a new one. A port without a target receives until its last flow has ended.
         """
         for host, port in self._ports.items():
             port.target = targets.get(host)

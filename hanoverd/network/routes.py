@@ -214,7 +214,7 @@ class Routes:
 def _listens_on_ipv6(running: Running, port: ContainerPort) -> bool:
     """Return whether the app takes clients on its IPv6 address, and the engine lets them through to the port.
 
-    Many apps listen on IPv4 only.  The sockets of a container are those that its process sees (proc(5), ``/proc/PID/net``).
+    Many apps listen on IPv4 only.  Its process sees the sockets of a container (proc(5), ``/proc/PID/net``).
     """
     if running.ipv6 is None or port not in running.ipv6.proxy_ports or not running.pid:
         return False

@@ -12,7 +12,7 @@ from twisted.internet import process, reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 
-from hanoverd.deploy.app import App
+from hanoverd.deploy.app import App, AppFiles
 from hanoverd.deploy.handover import Sources
 from hanoverd.deploy.time_limits import DEFAULT_LIMITS, TimeLimits
 from hanoverd.docker.address import EngineAddress
@@ -225,9 +225,7 @@ class Daemon:
             ),
             held,
             Hooks(REACTOR, {"PATH": "/usr/bin:/bin"}, spec.notifications),
-            world.history_file,
-            world.folder / "paused",
-            world.number_file,
+            AppFiles(world.history_file, world.folder / "paused", world.number_file),
             {},
             limits or world.limits,
         )
