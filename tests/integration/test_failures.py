@@ -129,7 +129,7 @@ def test_an_image_that_exposes_all_ports_is_not_probed_without_a_published_port(
     with daemon("--name", "wide", cwd=app_folder) as hanoverd:
         hanoverd.wait_event("failed", version="wide-0", error=contains("exposes more than 64 TCP ports"))
     with daemon("-p", "8080:80", "--name", "wide", cwd=app_folder) as hanoverd:
-        assert hanoverd.wait_live("wide-1")["seconds"] < 10
+        assert hanoverd.wait_live("wide-1")["seconds"] < 30
         assert hostname(lab.in_client, URL.format(lab.host_ip)) == "wide-1"
 
 

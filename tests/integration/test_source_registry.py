@@ -35,10 +35,12 @@ class RegistryCase(SourceCase):
     """A registry on the lab's host."""
 
     def serve(self, *, port: int = 5000, login: bool = False, tls: bool = False) -> str:
-        """Serve a registry until the end of the test."""
+        """Serve a registry until the end of the test; the engine has none of its images yet."""
         serving = registry(self.lab, self.folder / f"registry-{port}", port=port, login=login, tls=tls)
         address = serving.__enter__()
         self.addCleanup(serving.__exit__, None, None, None)
+        # Another test may have left it.
+        self.forget(f"{address}/app:v1")
         return address
 
     async def push(
