@@ -39,6 +39,7 @@ from hanoverd.network.rules import published_ports
 from hanoverd.notify.hooks import HookReactor, Hooks
 from hanoverd.runtime.errors import HanoverdError
 from hanoverd.runtime.exit_status import exit_with
+from hanoverd.runtime.file_limit import raise_file_limit
 from hanoverd.runtime.ipv6 import has_ipv6
 from hanoverd.runtime.reactors import ServerReactor
 from hanoverd.runtime.running import RunningService
@@ -58,6 +59,10 @@ log = Logger()
 
 #: The exit status if the start fails.
 START_FAILED = 1
+
+
+#: How many files and sockets the daemon may have open: one for each published port and family, and for relayed connections.
+_FILES = 16384
 
 
 class DaemonReactor(ServerReactor, TerminalReactor, ObtainReactor, HookReactor, AppReactor, IReactorUNIX):
@@ -181,6 +186,7 @@ def assemble_daemon(spec: AppSpec, environ: Mapping[str, str], reactor: DaemonRe
 
     Fails with ``HanoverdError``, and then holds nothing.  Blocks until the checks are done.
     """
+    raise_file_limit(_FILES)
     address = engine_address(environ)
     pool = make_pool()
     engine = Engine(reactor, pool, address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from dataclasses import replace
 from functools import partial
 
@@ -13,6 +12,7 @@ from hanoverd.hookbot.service import ServerService
 from hanoverd.hookbot.trigger import HookbotTrigger, TriggerTarget
 from hanoverd.hookbot.websocket import listen
 from hanoverd.images import Source
+from hanoverd.runtime.file_limit import raise_file_limit
 from hanoverd.runtime.reactors import ClientReactor, ServerReactor
 from hanoverd.spec.hookbot import HookbotSpec
 from hanoverd.spec.programs import HookbotServerSpec
@@ -32,16 +32,6 @@ def make_hookbot_trigger(
 def assemble_server(spec: HookbotServerSpec, reactor: ServerReactor) -> ServerService:
     """Return the server, which listens already; fails with ``HookbotError``."""
     limits = ServerLimits(per_address=spec.per_address)
-    limits = replace(limits, connections=min(limits.connections, _file_descriptors() - _OTHER_DESCRIPTORS))
+    limits = replace(limits, connections=min(limits.connections, raise_file_limit() - _OTHER_DESCRIPTORS))
     server = Server(reactor, spec.key, spec.github_secret, limits)
     return ServerService(reactor, server, spec.host, spec.port, spec.tls)
-
-
-def _file_descriptors() -> int:
-    """Raise the limit of file descriptors to the system's maximum, and return it.
-
-    The lower limit is for programs that use select(2), see setrlimit(2).
-    """
-    maximum = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
-    return maximum

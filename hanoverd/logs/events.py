@@ -187,7 +187,7 @@ EVENTS = (
     _kind("no_ipv6", "app", "The host has no IPv6: the ports are published over IPv4 only."),
     _kind("no_ipv6_rules", "reason", "There are no firewall rules for IPv6; hanoverd relays these clients itself."),
     _kind("no_passage", "reason", "Containers on other Docker networks cannot reach the published ports."),
-    _kind("relay_failed", "address reason", "Connections or datagrams of IPv6 clients cannot be relayed for now."),
+    _kind("relay_failed", "address reason", "Connections or datagrams cannot be relayed for now."),
     _kind("relay_full", "reason count", "The limit for relayed connections is reached; other clients wait."),
     _kind("ports_not_remembered", "path reason", "The host ports that were picked could not be read or saved."),
     _kind(

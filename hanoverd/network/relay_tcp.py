@@ -96,7 +96,7 @@ class TCPRelay:
 
     def _warn_of_limit(self, reason: str) -> None:
         log.warn(
-            "relay: {reason}, which is the limit for IPv6 clients: others wait until one ends "
+            "relay: {reason}, which is the limit for relayed clients: others wait until one ends "
             "(raise LimitNOFILE of the service, or `ulimit -n`, for more)",
             event="relay_full",
             reason=reason,
@@ -243,7 +243,7 @@ class _Port:
 
     def _warn(self, reason: str) -> None:
         log.warn(
-            "relay: {address} accepts no connections of IPv6 clients: {reason}; hanoverd tries again",
+            "relay: {address} accepts no relayed connections: {reason}; hanoverd tries again",
             event="relay_failed",
             address=str(self._host),
             reason=reason,

@@ -289,7 +289,7 @@ class _Flow:
 
 def _warn(address: str, reason: str) -> None:
     log.warn(
-        "relay: datagrams of IPv6 clients to {address} are lost: {reason}",
+        "relay: datagrams to {address} that no firewall rule routes are lost: {reason}",
         event="relay_failed",
         address=address,
         reason=reason,

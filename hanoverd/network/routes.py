@@ -27,6 +27,9 @@ from hanoverd.versions.version import Ready, Running
 
 T = TypeVar("T")
 
+#: How many repairs in succession are put off for a flip that is near: the version may not be ready for a long time.
+_MOST_PUT_OFF = 2
+
 #: The state of a socket that takes clients, by protocol.
 _TAKES_CLIENTS = {Protocol.TCP: LISTEN, Protocol.UDP: CLOSE}
 
@@ -83,6 +86,9 @@ class Routes:
         self._conntrack = conntrack
         self._relays = relays
         self._lock = DeferredLock()
+        #: Whether a flip is prepared, and how many repairs were put off since the last one.
+        self._is_flip_near = False
+        self._put_off = 0
         #: The versions that are routed to; empty without routes.
         self.live: tuple[Live, ...] = ()
         #: Since when, as a Unix time.
@@ -93,9 +99,11 @@ class Routes:
     def prepare(self) -> None:
         """Prepare a flip that is expected soon, so that it takes less time; ``abandon`` if it does not come."""
         self._firewall.prepare()
+        self._is_flip_near = True
 
     async def abandon(self) -> None:
         """End what ``prepare`` started; fires when that has ended.  Idempotent."""
+        self._is_flip_near = False
         await self._firewall.abandon()
 
     async def flip(
@@ -113,6 +121,7 @@ class Routes:
         async def flip() -> Flip | None:
             if not may_go_live():
                 return None
+            self._is_flip_near = False
             live = Live(ready.running, tuple(self._routes_to(ready.running)))
             await self._firewall.route(ready.name, [route for route in live.routes if not route.is_relayed])
             self._relays.set_live(live.targets)
@@ -178,8 +187,13 @@ class Routes:
 
         Fires with what another program changed, for people; None if nothing.
 
-        Ignores cancellation; fails with ``HanoverdError``.
+        While a flip is prepared, which would have to wait, this does nothing for a call or two.  Ignores cancellation; fails
+        with ``HanoverdError``.
         """
+        if self._is_flip_near and self._put_off < _MOST_PUT_OFF:
+            self._put_off += 1
+            return None
+        self._put_off = 0
         return await shielded(self._exclusively(self._firewall.repair))
 
     def describe(self, live: Live) -> str:

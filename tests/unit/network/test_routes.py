@@ -226,6 +226,19 @@ class RoutesTests(TestCase):
         self.assertEqual(self.fake.rules(), before)
         self.assertIsNone(await self.routes.repair())
 
+    async def test_a_repair_is_put_off_twice_while_a_flip_is_prepared(self) -> None:
+        await self.flip(0)
+        for abandons in (False, True):
+            self.routes.prepare()
+            await Firewall(REACTOR, self.fake.environ, "app").clear()
+            if abandons:
+                await self.routes.abandon()
+            else:
+                self.assertEqual([await self.routes.repair() for _ in range(2)], [None, None])
+                self.assertEqual(self.destinations(), [])
+            self.assertEqual(await self.routes.repair(), "the chain HANOVERD-app-IN is gone")
+        self.assertEqual(len(self.destinations()), 2)
+
     async def test_rules_of_an_earlier_run_are_found_and_adopted_without_a_change(self) -> None:
         self.assertIsNone(await self.routes.routed_version())
         await Firewall(REACTOR, self.fake.environ, "app").route("app-0", TO_0)
