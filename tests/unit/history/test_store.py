@@ -31,13 +31,25 @@ REACTOR: Any = reactor
 ALL = HistoryQuery(1000)
 
 
+def remove(folder: str) -> None:
+    """Remove a folder, in which a thread that was left alone may still make files."""
+    for _ in range(500):
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.01)
+    raise AssertionError(f"cannot remove {folder}")
+
+
 class StoreTests(TestCase):
     """On real files, with real threads."""
 
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name, "web.history", "history.sqlite3")
+        folder = tempfile.mkdtemp()
+        self.addCleanup(remove, folder)
+        self.path = Path(folder, "web.history", "history.sqlite3")
         self.logged: list[LogEvent] = []
         observer = cast("ILogObserver", self.logged.append)
         globalLogPublisher.addObserver(observer)
