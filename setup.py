@@ -6,8 +6,9 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
-#: Only for archives in S3, and for archives that are compressed with zstd.
+#: Only for metrics, for archives in S3, and for archives that are compressed with zstd.
 EXTRAS = {
+    "metrics": ["prometheus-client>=0.21.0"],
     "s3": ["boto3>=1.34.0"],
     "zstd": ["zstandard>=0.23.0"],
 }

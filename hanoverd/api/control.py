@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from hanoverd import __version__
@@ -91,6 +91,17 @@ class Control:
         if live is None:
             raise ControlError("no version is live: the next handover starts one")
         return live.name, await self._app.next_differences(live)
+
+    async def connections(self) -> dict[str, int | None]:
+        """Return how many TCP connections the live version and the draining ones have, by ``live`` and ``draining``.
+
+        None where that is not known.  Fires within a few seconds: the connections of the host are listed once a second.
+        """
+        count = self._app.conntrack.count
+        roles = {"live": self._app.live(), "draining": self._app.draining()}
+        addresses = {role: [one for running in found for one in running.addresses] for role, found in roles.items()}
+        counted = await gatherResults([Deferred.fromCoroutine(count(found)) for found in addresses.values()])
+        return dict(zip(roles, counted, strict=True))
 
     async def history(self, query: HistoryQuery) -> list[dict[str, Any]]:
         """Return the handovers that are asked for, of earlier runs too, as JSON data, the oldest first."""

@@ -1,7 +1,7 @@
 """The control API: HTTP with JSON, for clients of the daemon's own user and root.
 
 ``GET /status``, ``/versions``, ``/diff``, ``/history`` (see ``HistoryQuery``), ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of JSON objects, one
-per line: the log, and at the end the handover's record), ``/events`` (see ``EventStream``).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
+per line: the log, and at the end the handover's record), ``/events`` (see ``EventStream``), ``/metrics`` (text for Prometheus).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
 ``/resume``, ``/stop``.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.logger import globalLogPublisher
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -27,7 +28,9 @@ from hanoverd.api.site import ControlSite
 from hanoverd.history.record import COMMAND, Origin
 from hanoverd.logs.entry import Entry
 from hanoverd.logs.recent import RecentLog, left_out
-from hanoverd.runtime.errors import HanoverdError
+from hanoverd.logs.tally import Tally
+from hanoverd.runtime.errors import HanoverdError, MissingExtra
+from hanoverd.runtime.extras import Extra
 from hanoverd.runtime.systemd import unit_name
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.text.decimal import parse_decimal
@@ -50,6 +53,7 @@ class ControlServer:
         self._clock = clock
         self._control = control
         self._log = log
+        self._tally = Tally()
         self._answering = Tasks()
         self._users = user_names()
         self._listening = listen(ControlSite(_Root(self)))
@@ -60,6 +64,7 @@ class ControlServer:
             "GET /history": lambda request: self._answer_of_others(request, control.history(history_query(request))),
             "GET /logs": self._logs,
             "GET /events": self._events,
+            "GET /metrics": self._metrics,
             "POST /deploy": self._deploy,
             "POST /rollback": self._rollback,
             "POST /cancel": self._cancel,
@@ -78,13 +83,15 @@ class ControlServer:
         self._control.on_stop = call
 
     def start(self) -> None:
-        """Start to keep the log for ``/logs``."""
+        """Start to keep the log for ``/logs``, and to count for ``/metrics``."""
         self._log.start()
+        globalLogPublisher.addObserver(self._tally)
 
     async def close(self) -> None:
         """Stop listening, and end the answers that are being sent; fires when that is done."""
         await maybeDeferred(self._listening.stopListening)
         await self._answering.stop()
+        globalLogPublisher.removeObserver(self._tally)
         self._log.stop()
 
     def render(self, request: Request) -> bytes | int:
@@ -160,6 +167,21 @@ class ControlServer:
                 _finish(request, _answer(request, 200, content))
 
         return self._answer_later(request, answer())
+
+    def _metrics(self, request: Request) -> int:
+        try:
+            Extra.METRICS.check()
+        except MissingExtra as error:
+            raise Refused(501, str(error)) from None
+        # Late: the library is an extra, and takes memory.
+        from hanoverd.api.metrics import CONTENT_TYPE, exposition  # noqa: PLC0415
+
+        async def measure() -> None:
+            connections = await self._control.connections()
+            request.setHeader("Content-Type", CONTENT_TYPE)
+            _finish(request, exposition(self._tally, self._control.status(), connections))
+
+        return self._answer_later(request, measure())
 
     def _pause(self) -> Mapping[str, Any]:
         self._control.pause()

@@ -13,6 +13,7 @@ class Extra(Enum):
     """An extra of the package: its name, the module that it installs, and what needs it."""
 
     S3 = ("s3", "boto3", "an archive in S3")
+    METRICS = ("metrics", "prometheus_client", "GET /metrics")
     ZSTD = ("zstd", "zstandard", "an archive that is compressed with zstd")
 
     def check(self) -> None:

@@ -54,6 +54,7 @@ ONLY_IN = {
     "treq": {"versions/health.py"},
     "OpenSSL": {"versions/unverified_tls.py"},
     "autobahn": {"hookbot/websocket.py"},
+    "prometheus_client": {"api/metrics.py"},
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
     "zstandard": {"images/compression.py"},

@@ -20,6 +20,7 @@ from hanoverd.api import event_stream
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import listen
 from hanoverd.api.server import ControlServer
+from hanoverd.history.record import Record
 from hanoverd.logs import event_ring
 from hanoverd.logs.recent import RecentLog
 from hanoverd.runtime.clock import sleep
@@ -132,13 +133,14 @@ class EventsTests(TestCase):
 
     async def test_an_event_that_the_log_does_not_show_is_in_the_stream(self) -> None:
         client = await self.client()
-        log.debug(
-            "web: handover 3 ended", event="handover_ended", app="web", handover=3, outcome="live", record={"id": 3}
-        )
+        record = Record(3, "start", 1.0, outcome="live").json()
+        log.debug("web: handover 3 ended", event="handover_ended", app="web", handover=3, outcome="live", record=record)
         log.debug("debugging", event="nothing")
         log.info("web: paused", event="paused", app="web")
         ended, paused = await deferToThread(client.events, 2)
-        self.assertEqual((ended["handover"], ended["record"], paused["event"]), (3, {"id": 3}, "paused"))
+        self.assertEqual(
+            (ended["handover"], ended["record"], paused["event"]), (3, json.loads(json.dumps(record)), "paused")
+        )
         self.assertEqual([entry.event for entry in self.log.entries], ["paused"])
 
     async def test_what_versions_print_is_for_those_who_ask_for_it(self) -> None:

@@ -25,6 +25,7 @@ from hanoverd.api.status import AppStatus, VersionStatus
 from hanoverd.deploy.history import History
 from hanoverd.history.record import LIVE, HistoryQuery, Origin, Record
 from hanoverd.logs.recent import MOST, MOST_BYTES, RecentLog
+from hanoverd.runtime import extras
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ControlError, EngineUnreachable
 from hanoverd.spec.differences import Difference
@@ -56,6 +57,9 @@ class Far:
         if self.is_engine_away:
             raise ControlError("no version is live")
         return "far-3", (Difference("User", None, "app"),)
+
+    async def connections(self) -> dict[str, int | None]:
+        return {"live": 7, "draining": None}
 
     def stop(self) -> None:
         self.is_stopping = True
@@ -119,6 +123,21 @@ class ServerTests(TestCase):
         self.assertIn("200 OK", answer)
         status = json.loads(answer.partition("\r\n\r\n")[2])
         self.assertEqual((status["app"], status["pid"], status["live"]), ("far", 77, None))
+
+    async def test_metrics_are_text_for_prometheus(self) -> None:
+        log.info("repaired", event="repaired")
+        head, _, body = (await self.answer("GET /metrics")).partition("\r\n\r\n")
+        self.assertIn("200 OK", head)
+        self.assertIn("Content-Type: text/plain; version=0.0.4", head)
+        for line in ('hanoverd_connections{app="far",role="live"} 7.0', 'hanoverd_rules_repaired_total{app="far"} 1.0'):
+            self.assertIn(line, body)
+        self.assertNotIn("draining", body)
+
+    async def test_metrics_say_which_library_is_missing(self) -> None:
+        self.patch(extras, "find_spec", lambda _name: None)
+        answer = await self.answer("GET /metrics")
+        self.assertIn(" 501 ", answer)
+        self.assertIn("pip install 'hanoverd[metrics]'", answer)
 
     async def test_it_lists_the_versions(self) -> None:
         [version] = json.loads("".join(await self.lines("GET /versions")))
