@@ -23,6 +23,7 @@ from hanoverd.docker.inspection import (
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import (
     Conflict,
+    EngineRefused,
     NameInUse,
     NotFound,
     VersionFailed,
@@ -139,8 +140,9 @@ class Versions:
         if network not in self._ipv6_networks:
             try:
                 self._ipv6_networks[network] = await self._engine.network_has_ipv6(network)
-            except NotFound:
-                # The engine says so, in its own words, when the container is to be created.
+            except EngineRefused:
+                # A network that is missing is reported, in the engine's words, when the container is created.  And a proxy
+                # before the engine may forbid the question: clients over IPv6 are relayed then.
                 return False
         return self._ipv6_networks[network]
 

@@ -19,7 +19,7 @@ from hanoverd.docker.pools import Pools
 from hanoverd.images.folder import FolderSource
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import Conflict, EngineRefused, EngineUnreachable, NotFound, ObtainFailed, OperationFailed
-from hanoverd.spec.container import GIVEN, ContainerSpec, Image, Recipe, app_label, create_body
+from hanoverd.spec.container import DEFAULT_NETWORK, GIVEN, ContainerSpec, Image, Recipe, app_label, create_body
 from hanoverd.spec.image_name import ImageName, built_name
 from hanoverd.spec.ports import ContainerPort
 from hanoverd.spec.volumes import Volumes
@@ -148,6 +148,10 @@ class EngineContract(TestCase):
     async def test_an_image_that_is_gone_is_told_by_create(self) -> None:
         image = Image(f"sha256:{'0' * 64}", ImageName("x"), ())
         await self.fails(NotFound, self.engine.create(NAME, create_body(APP, 0, NAME, Recipe(image, ContainerSpec()))))
+
+    async def test_it_is_known_whether_a_network_has_ipv6(self) -> None:
+        self.assertFalse(await self.engine.network_has_ipv6(DEFAULT_NETWORK))
+        await self.fails(NotFound, self.engine.network_has_ipv6("hanoverd-no-such-network"))
 
     async def test_a_container_that_runs_has_an_address_and_ports_on_loopback(self) -> None:
         await self.create()

@@ -151,6 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
             (r"GET /version", self._version),
             (r"GET /info", self._info),
             (r"GET /images/(.+)/json", self._inspect_image),
+            (r"GET /networks/bridge", lambda: (200, {"Name": "bridge", "EnableIPv6": False})),
             (r"POST /images/create", self._pull),
             (r"POST /build", self._build),
             (r"POST /containers/create", self._create),

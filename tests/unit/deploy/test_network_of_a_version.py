@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tests.fakes.containers import FakeContainer
+from tests.fakes.engine import Refusal
 from tests.unit.deploy.test_adoption import AdoptionCase
 
 
@@ -40,3 +41,14 @@ class NetworkTests(AdoptionCase):
         await self.assert_rejected(
             connect, "the engine has not published its ports, because its network default is internal"
         )
+
+    async def test_a_proxy_before_the_engine_that_tells_nothing_of_networks(self) -> None:
+        def on_request(_number: int, phase: str, what: str) -> None:
+            if phase == "before" and "/networks/" in what:
+                raise Refusal(403, "Forbidden")
+
+        self.world.engine.on_request = on_request
+        daemon = self.world.daemon()
+        daemon.start()
+        await daemon.live("app-0")
+        await daemon.at_rest()
