@@ -133,8 +133,9 @@ def event_query(request: Request) -> EventQuery:
 
     The header ``Last-Event-ID`` goes before the parameter ``since``: a client that connects again sends both.
     """
-    header = request.getHeader("last-event-id")
-    text = _text(request, "since") if header is None else header
+    # As bytes: asked for by a text, a header that is not UTF-8 raises an error.
+    header = request.getHeader(b"last-event-id")
+    text = _text(request, "since") if header is None else header.decode("utf-8", "replace")
     return EventQuery(_since(text), output=bool(_number(request, "output")))
 
 

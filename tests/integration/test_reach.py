@@ -40,6 +40,9 @@ REACHES = (
     Origin("host", "127.0.0.2"),
     Origin("host", Lab.host_ip),
     Origin("host", GATEWAY),
+    # The container has no IPv6 address: hanoverd relays these.
+    Origin("client", Lab.host_ip6),
+    Origin("host", "::1"),
 )
 
 
