@@ -111,7 +111,7 @@ class TestQueries:
             _, api, web = commands("list").splitlines()
             assert api.split()[:3] == ["api", "api-0", "hanoverd/api:latest"]
             assert "Live for " in web
-            assert f"0.0.0.0:8080->80/tcp   {hanoverd.pid}" in web
+            assert f"0.0.0.0:8080->80/tcp, [::]:8080->80/tcp   {hanoverd.pid}" in web
             [first, second] = [json.loads(line) for line in commands("list", "--format=json").splitlines()]
             assert (first["app"], second["live"]["version"]) == ("api", "web-0")
             # A daemon that was killed leaves its socket, which is removed, and its app, which is listed.

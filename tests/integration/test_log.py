@@ -20,7 +20,7 @@ NEW = (
     rf"web-1: started in {TOOK}: [\d.]+",
     rf"web-1: ready in {TOOK}",
     rf"web-1: routed in {TOOK}",
-    rf"web-1: live in {TOOK}: 0\.0\.0\.0:8080 -> [\d.]+:80",
+    rf"web-1: live in {TOOK}: 0\.0\.0\.0:8080 -> [\d.]+:80, \[::\]:8080 -> [\d.]+:80",
 )
 OLD = (
     r"web-0: draining",

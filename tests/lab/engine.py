@@ -24,7 +24,8 @@ mount --rbind /sys/fs/cgroup "$1/cgroup"
 mount -t sysfs sysfs /sys
 mount --rbind "$1/cgroup" /sys/fs/cgroup
 echo mounted
-exec cat
+# Until standard input ends; with the engine's folder in its command line, by which its processes are known.
+exec sh -c "read -r _ || true" "$1"
 """
 
 

@@ -208,4 +208,5 @@ def _ago(then: float, now: float) -> str:
 
 
 def _port(port: Mapping[str, Any]) -> str:
-    return f"{port['host_ip']}:{port['host_port']}->{port['container_port']}/{port.get('protocol', 'tcp')}"
+    address = f"[{port['host_ip']}]" if ":" in str(port["host_ip"]) else port["host_ip"]
+    return f"{address}:{port['host_port']}->{port['container_port']}/{port.get('protocol', 'tcp')}"
