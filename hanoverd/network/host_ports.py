@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hanoverd.network.datagrams import stop_receiving
-from hanoverd.network.port_owners import CLOSE, LISTEN, TIME_WAIT, owner_of, sockets_on
+from hanoverd.network.port_owners import TAKES_CLIENTS, TIME_WAIT, owner_of, sockets_on
 from hanoverd.runtime.errors import PortTaken
 from hanoverd.spec.ports import Family, HostPort, PortRequest, Protocol, PublishedPort, family_of
 
@@ -179,4 +179,4 @@ def _explain(request: PortRequest, host: HostPort, error: OSError) -> str:
 
 def _is_used(host: HostPort) -> bool:
     """Return whether a program listens on the port, or receives UDP there."""
-    return any(sockets_on(host, CLOSE if host.protocol is Protocol.UDP else LISTEN))
+    return any(sockets_on(host, TAKES_CLIENTS[host.protocol]))

@@ -9,28 +9,46 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from hanoverd.network.bridge import PROC
-from hanoverd.spec.ports import Family, HostPort, IPAddress, Protocol
+from hanoverd.spec.ports import Family, HostPort, IPAddress, Protocol, family_of
 
 #: The states of a socket (include/net/tcp_states.h); a UDP socket that receives from everybody is in CLOSE.
 LISTEN, TIME_WAIT, CLOSE = "0A", "06", "07"
 
 
+#: The state of a socket that takes clients, by protocol.
+TAKES_CLIENTS = {**dict.fromkeys(Protocol, LISTEN), Protocol.UDP: CLOSE}
+
+
 def sockets_on(host: HostPort, state: str, proc: Path = PROC) -> Iterator[str]:
     """Yield the inodes of the sockets on this port, at this address or all addresses, that are in ``state``."""
+    for address, number, inode in _sockets(host.family, host.protocol, state, proc):
+        if number == host.number and host.conflicts_with(
+            HostPort(_address(address, host.family), host.number, host.protocol)
+        ):
+            yield inode
+
+
+def ports_served(address: IPAddress, protocol: Protocol, proc: Path = PROC) -> frozenset[int]:
+    """Return the ports of an address at which a socket takes clients."""
+    family = family_of(address)
+    found = _sockets(family, protocol, TAKES_CLIENTS[protocol], proc)
+    own = ((_address(text, family), number) for text, number, _ in found)
+    return frozenset(number for one, number in own if one == address or one.is_unspecified)
+
+
+def _sockets(family: Family, protocol: Protocol, state: str, proc: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield the address, as it is printed, the port and the inode of each socket in ``state``."""
     # An IPv6 socket may accept IPv4 too; an IPv4 socket never accepts IPv6.
-    tables = [f"{host.protocol}6"] if host.family is Family.IPV6 else [host.protocol, f"{host.protocol}6"]
-    for table in tables:
+    for table in [f"{protocol}6"] if family is Family.IPV6 else [protocol, f"{protocol}6"]:
         try:
             lines = (proc / "net" / table).read_text().splitlines()[1:]
         except OSError:
             continue
         for line in lines:
             _, local, _, found, _, _, _, _, _, inode, *_ = line.split()
-            address, _, number = local.partition(":")
-            if found != state or int(number, 16) != host.number:
-                continue
-            if host.conflicts_with(HostPort(_address(address, host.family), host.number, host.protocol)):
-                yield inode
+            if found == state:
+                address, _, number = local.partition(":")
+                yield address, int(number, 16), inode
 
 
 def _address(printed: str, family: Family) -> IPAddress:
@@ -45,8 +63,7 @@ def owner_of(host: HostPort, proc: Path = PROC) -> str | None:
 
     Other users' processes are known to root only.
     """
-    state = CLOSE if host.protocol is Protocol.UDP else LISTEN
-    wanted = {f"socket:[{inode}]" for inode in sockets_on(host, state, proc)}
+    wanted = {f"socket:[{inode}]" for inode in sockets_on(host, TAKES_CLIENTS[host.protocol], proc)}
     if not wanted:
         return None
     for process in sorted((one for one in proc.iterdir() if one.name.isdecimal()), key=lambda one: int(one.name)):

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from hanoverd.network.bridge import PROC, can_reach_from_loopback
 from hanoverd.network.conntrack import Conntrack
 from hanoverd.network.firewall import Firewall
-from hanoverd.network.port_owners import CLOSE, LISTEN, sockets_on
+from hanoverd.network.port_owners import ports_served
 from hanoverd.network.relay import Relays
 from hanoverd.network.relay_target import Target
 from hanoverd.network.route import Route
@@ -29,9 +29,6 @@ T = TypeVar("T")
 
 #: How many repairs in succession are put off for a flip that is near: the version may not be ready for a long time.
 _MOST_PUT_OFF = 2
-
-#: The state of a socket that takes clients, by protocol.
-_TAKES_CLIENTS = {Protocol.TCP: LISTEN, Protocol.UDP: CLOSE}
 
 
 @dataclass(frozen=True)
@@ -204,6 +201,7 @@ class Routes:
     def _routes_to(self, running: Running) -> Iterator[Route]:
         """Yield the routes to ``running``, as it is now."""
         is_direct = can_reach_from_loopback(running.address) if running.proxy_ports else False
+        on_ipv6 = _ports_on_ipv6(running)
         for port in self._ports:
             proxy = running.proxy_ports.get(port.container)
             if proxy is None:
@@ -211,7 +209,7 @@ class Routes:
                 continue
             if port.host.family is Family.IPV4:
                 yield Route(port, running.address, None if is_direct else proxy, running.network)
-            elif running.ipv6 is not None and _listens_on_ipv6(running, port.container):
+            elif running.ipv6 is not None and port.container in on_ipv6:
                 side = running.ipv6
                 yield Route(port, side.address, None if is_direct else side.proxy_ports[port.container], side.network)
             else:
@@ -225,12 +223,13 @@ class Routes:
         return self._lock.run(lambda: Deferred.fromCoroutine(work()))
 
 
-def _listens_on_ipv6(running: Running, port: ContainerPort) -> bool:
-    """Return whether the app takes clients on its IPv6 address, and the engine lets them through to the port.
+def _ports_on_ipv6(running: Running) -> set[ContainerPort]:
+    """Return the ports at which the app takes clients on its IPv6 address, and the engine lets them through.
 
     Many apps listen on IPv4 only.  Its process sees the sockets of a container (proc(5), ``/proc/PID/net``).
     """
-    if running.ipv6 is None or port not in running.ipv6.proxy_ports or not running.pid:
-        return False
-    host = HostPort(ip_address(running.ipv6.address), port.number, port.protocol)
-    return any(sockets_on(host, _TAKES_CLIENTS[port.protocol], PROC / str(running.pid)))
+    if running.ipv6 is None or not running.pid:
+        return set()
+    address, proc = ip_address(running.ipv6.address), PROC / str(running.pid)
+    served = {protocol: ports_served(address, protocol, proc) for protocol in (Protocol.TCP, Protocol.UDP)}
+    return {port for port in running.ipv6.proxy_ports if port.number in served.get(port.protocol, ())}

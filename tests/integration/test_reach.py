@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import StartDaemon
-from tests.lab.clients import Asker
+from tests.lab.clients import Asker, Prefix
 from tests.lab.host import Lab
 from tests.lab.images import write_app
 
 PROTOCOLS = ("tcp", "udp")
-
-#: Runs a command where a client is.
-Prefix = Callable[[list[str]], list[str]]
 
 #: The gateway of the default bridge, which is an address of the host too.
 GATEWAY = "172.17.0.1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,17 +12,13 @@ import pytest
 
 from tests.integration.asking import ask, eventually, hostname
 from tests.integration.conftest import StartDaemon
-from tests.integration.test_docker_options import inspect
 from tests.integration.test_networks import helper
-from tests.lab.clients import Asker
+from tests.lab.clients import Asker, Prefix
 from tests.lab.daemon import Daemon, run_to_end
 from tests.lab.host import Lab, other_lab
 from tests.lab.images import import_base, write_app
 
 REFUSED = 125
-
-#: Runs a command where a client is.
-Prefix = Callable[[list[str]], list[str]]
 
 
 @contextmanager
@@ -44,12 +40,6 @@ def setting(lab: Lab, off: list[str], on: list[str]) -> Iterator[None]:
         yield
     finally:
         subprocess.run(lab.in_host(on), check=True, capture_output=True)
-
-
-def in_container(lab: Lab, name: str) -> Prefix:
-    """Return how a command is run in the network of a container."""
-    pid = inspect(lab, name)["State"]["Pid"]
-    return lambda argv: ["nsenter", f"--net=/proc/{pid}/ns/net", *argv]
 
 
 def answers(where: Prefix, address: str, protocol: str = "tcp") -> set[str]:
@@ -188,7 +178,7 @@ def test_without_a_userland_proxy_every_origin_is_served_while_the_engine_restar
         cells: list[tuple[Prefix, str]] = [
             (own.in_client, own.host_ip),
             *((own.in_host, address) for address in ("127.0.0.1", "127.0.0.2", own.host_ip, gateway)),
-            (in_container(own, "neighbour"), own.host_ip),
+            (own.in_container("neighbour"), own.host_ip),
         ]
         first = f"app-{number}"
         # A handover, the engine's crash and its return, a handover, a restart of the engine, and a handover.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
 
-from hanoverd.network.port_owners import LISTEN, TIME_WAIT, owner_of, sockets_on
+from hanoverd.network.port_owners import LISTEN, TIME_WAIT, owner_of, ports_served, sockets_on
 from hanoverd.spec.ports import ANY_IPV4, HostPort, Protocol
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"
@@ -70,3 +70,15 @@ def test_sockets_are_found_by_their_state(proc: Path) -> None:
 def test_without_proc_nothing_is_known(tmp_path: Path) -> None:
     assert list(sockets_on(HostPort(ANY_IPV4, 8080), LISTEN, tmp_path)) == []
     assert owner_of(HostPort(ANY_IPV4, 8080), tmp_path) is None
+
+
+def test_the_ports_of_an_address_are_those_of_its_own_sockets_and_of_sockets_at_all_addresses(tmp_path: Path) -> None:
+    net = tmp_path / "net"
+    net.mkdir()
+    # fd00:30::2 as the kernel has it in memory, all addresses, another address, and a connection.
+    own, anywhere, other = "000000FD000030000000000002000000", "0" * 32, "000000FD000030000000000003000000"
+    lines = ((own, "0050", "0A"), (anywhere, "01BB", "0A"), (other, "1F90", "0A"), (own, "1F91", "01"))
+    (net / "tcp6").write_text(HEAD + "".join(LINE.format(f"{one}:{port}", state, 1) for one, port, state in lines))
+    address = IPv6Address(b"".join(bytes.fromhex(own[start : start + 8])[::-1] for start in range(0, 32, 8)))
+    assert ports_served(address, Protocol.TCP, tmp_path) == {80, 443}
+    assert ports_served(address, Protocol.UDP, tmp_path) == frozenset()
