@@ -12,6 +12,7 @@ from hanoverd.network.passage import plan_passage
 from hanoverd.network.route import Route
 from hanoverd.network.rules import (
     RoutedVersion,
+    are_engine_rules_gone,
     find_problem,
     plan_removal,
     plan_restoring,
@@ -28,6 +29,11 @@ log = Logger()
 
 #: The table ``filter`` is checked at each so many calls of ``repair``: what other programs do there rarely matters to an app.
 _FILTER_EVERY = 5
+
+_ENGINE_RULES_GONE = (
+    "Docker's own rules in the table nat are gone too, and Docker adds them only when it starts: until then, containers may not "
+    "reach other hosts or other networks"
+)
 
 
 class FamilyFirewall:
@@ -102,6 +108,8 @@ class FamilyFirewall:
         problem = find_problem(self._app, *self.wanted, table)
         if problem is not None:
             await self._restore(plan_routes(self._app, *self.wanted, table))
+            if are_engine_rules_gone(table):
+                problem += f"; {_ENGINE_RULES_GONE}"
         is_ours, self._is_dirty = self._is_dirty, False
         return None if is_ours else problem
 

@@ -32,6 +32,9 @@ from hanoverd.text.decimal import parse_decimal
 #: The comment of a rule is this and the version that it routes to.
 _COMMENT = "hanoverd: "
 
+#: Docker's chain.
+_ENGINE = "DOCKER"
+
 #: The option of each target that holds the new destination.
 _TO = {"DNAT": "--to-destination", "REDIRECT": "--to-ports"}
 
@@ -175,6 +178,11 @@ def find_problem(app: str, version: str, routes: Sequence[Route], table: Table) 
             return f"the rules in the chain {chain} were changed"
     problems = (_jump_problem(table, jump) for jump in chains_of(app).jumps(table.family))
     return next((problem for problem in problems if problem is not None), None)
+
+
+def are_engine_rules_gone(table: Table) -> bool:
+    """Return whether the engine's rules were flushed: its chain is there, and nothing jumps to it."""
+    return _ENGINE in table.chains and all(rule.target != _ENGINE for rule in table.rules_of("PREROUTING"))
 
 
 def routed_version(app: str, table: Table) -> RoutedVersion | None:

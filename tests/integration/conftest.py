@@ -121,6 +121,7 @@ def lab(lab_of_the_run: Lab) -> Iterator[Lab]:
     left = [container["Names"][0] for container in lab_of_the_run.containers()]
     rules = lab_of_the_run.rules()
     clean_up(lab_of_the_run, rules)
+    lab_of_the_run.restore_engine_rules()
     assert (left, rules) == ([], []), "the test left containers or rules behind"
 
 

@@ -17,6 +17,9 @@ from tests.lab.engine import PrivateEngine
 
 _counter = itertools.count()
 
+#: The program for the rules of each family.
+PROGRAMS = ("iptables", "ip6tables")
+
 
 class Lab:
     """Two fresh network namespaces, ``host`` with a private engine and ``client``, joined by a veth pair."""
@@ -42,12 +45,15 @@ class Lab:
         self.state.mkdir()
         self.state.chmod(0o1777)
         self.engine = PrivateEngine(self.host, self.folder / "engine", *engine_options)
+        #: What the engine's start added to the tables ``nat`` of both families.
+        self._engine_rules: dict[str, list[str]] = {}
 
     def start(self) -> None:
         """Create the namespaces and start the engine; if that fails, everything is removed."""
         try:
             self._make_hosts()
             self.engine.start()
+            self._engine_rules = {program: self._nat_rules(program) for program in PROGRAMS}
         except BaseException:
             self.stop()
             raise
@@ -111,7 +117,7 @@ class Lab:
     def rules(self) -> list[str]:
         """Return the lines of hanoverd in all tables of both families, each after its family and table."""
         found = []
-        for program in ("iptables", "ip6tables"):
+        for program in PROGRAMS:
             for table in ("nat", "filter"):
                 saved = _run(*self.in_host([f"{program}-save", "-t", table]))
                 found += [f"{program} {table} {line}" for line in saved.splitlines() if "hanoverd" in line.lower()]
@@ -129,6 +135,21 @@ class Lab:
             changes = [*(f":{one} - [0:0]" for one in chains), *jumps, *(f"-X {one}" for one in chains)]
             text = "\n".join([f"*{table}", *changes, "COMMIT", ""])
             _run(*self.in_host([f"{program}-restore", "--noflush"]), stdin=text)
+
+    def restore_engine_rules(self) -> None:
+        """Restore the engine's own rules where a test flushed them: the engine adds them at its start only.
+
+        Without them, the answers to containers in other networks are dropped from Docker 28 on.
+        """
+        for program, rules in self._engine_rules.items():
+            present = self._nat_rules(program)
+            for rule in rules:
+                if rule not in present:
+                    _run(*self.in_host([program, "-t", "nat", *rule.split()]))
+
+    def _nat_rules(self, program: str) -> list[str]:
+        saved = _run(*self.in_host([f"{program}-save", "-t", "nat"]))
+        return [line for line in saved.splitlines() if line.startswith("-A")]
 
     def in_container(self, name: str) -> Callable[[list[str]], list[str]]:
         """Return how a command is run in the network namespace of a container."""

@@ -14,6 +14,7 @@ from hanoverd.network.iptables import Table, parse_table
 from hanoverd.network.route import Route
 from hanoverd.network.rules import (
     Claim,
+    are_engine_rules_gone,
     claims,
     find_problem,
     plan_nothing,
@@ -158,6 +159,20 @@ def test_jumps_that_another_firewall_tool_flushed_are_put_back() -> None:
     text = plan_routes("web", "web-1", [WEB], after(JUMP_OUT))
     assert "-I PREROUTING 1 -m addrtype --dst-type LOCAL -j HANOVERD-web-IN" in text
     assert "OUTPUT" not in text
+
+
+@pytest.mark.parametrize(
+    ("removed", "are_gone"),
+    [
+        ("", False),
+        ("-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n", True),
+        # An engine that makes no rules (--iptables=false).
+        ("".join(line for line in DOCKER.splitlines(keepends=True) if "DOCKER" in line), False),
+    ],
+)
+def test_the_rules_of_the_engine_are_gone_when_its_chain_is_there_without_a_jump(removed: str, are_gone: bool) -> None:
+    kept = [line for line in DOCKER.splitlines(keepends=True) if line not in removed.splitlines(keepends=True)]
+    assert are_engine_rules_gone(parse_table("".join(kept))) is are_gone
 
 
 def test_a_jump_that_stands_twice_is_deleted_twice_and_inserted_once() -> None:
