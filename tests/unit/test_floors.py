@@ -16,8 +16,9 @@ PACKAGE = Path(__file__).parents[2] / "hanoverd"
 FLOORS = (
     ("tap",),
     ("cli",),
-    ("daemon",),
+    ("daemon", "web"),
     ("api", "builder"),
+    ("daemons",),
     ("hookbot",),
     ("deploy",),
     ("network", "notify", "history"),
