@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -89,7 +90,8 @@ def exposition(tally: Tally, status: AppStatus, connections: Mapping[str, int | 
 
     ``connections`` are the open connections of the versions, by ``live`` and ``draining``; None where they are not known.
     """
-    found = families()
+    # Each kind has its own ``add_metric``.
+    found: dict[str, Any] = {**families()}
 
     def add(name: str, value: float, *labels: str) -> None:
         found[f"hanoverd_{name}"].add_metric([status.app, *labels], value)
