@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from prometheus_client import ProcessCollector, generate_latest
@@ -11,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from hanoverd.api.status import AppStatus
+from hanoverd.history.record import KINDS, OUTCOMES
 from hanoverd.logs.tally import BOUNDS, Durations, Tally
 
 #: The type of the content, for HTTP.
@@ -41,6 +43,8 @@ FAMILIES = (
         'How long the phases of handovers took, and whole handovers (phase "total").',
         ("app", "phase"),
     ),
+    Family("hanoverd_build_info", GaugeMetricFamily, "The hanoverd of the app.", ("app", "version")),
+    Family("hanoverd_paused", GaugeMetricFamily, "1 if triggers are held (`hanoverd pause`), else 0."),
     Family("hanoverd_live_info", GaugeMetricFamily, "The live version.", ("app", "generation", "image", "image_id")),
     Family(
         "hanoverd_connections",
@@ -69,7 +73,10 @@ FAMILIES = (
 
 
 def families() -> dict[str, Metric]:
-    """Return all metrics by their names: those of apps without values, those of a process with the values of this one."""
+    """Return all metrics by their names.
+
+    Those of apps have no values, and those of a process the values of this one, without the label ``app``.
+    """
     ours = [family.kind(family.name, family.text, labels=family.labels) for family in FAMILIES]
     return {metric.name: metric for metric in (*ours, *ProcessCollector(registry=None).collect())}
 
@@ -96,23 +103,29 @@ def exposition(tally: Tally, status: AppStatus, connections: Mapping[str, int | 
     def add(name: str, value: float, *labels: str) -> None:
         found[f"hanoverd_{name}"].add_metric([status.app, *labels], value)
 
-    for (result, trigger), count in sorted(tally.handovers.items()):
-        add("handovers", count, result, trigger)
+    # All of them from the start, with 0: for Prometheus, a value that appears has not increased.
+    for result, trigger in product(OUTCOMES, KINDS):
+        add("handovers", tally.handovers[result, trigger], result, trigger)
     for phase, durations in sorted(tally.phases.items()):
         found["hanoverd_handover_duration_seconds"].add_metric(
             [status.app, phase], buckets=_buckets(durations), sum_value=durations.sum
         )
+    add("build_info", 1, status.hanoverd)
+    add("paused", status.paused)
     if status.live is not None:
         add("live_info", 1, str(status.live.number), status.live.image, status.live.image_id)
     for role, open_now in sorted(connections.items()):
         if open_now is not None:
             add("connections", open_now, role)
     add("connections_cut", tally.connections_cut)
-    add("rules_repaired", tally.repairs)
+    add("rules_repaired", status.repairs)
     add("restarts", tally.restarts)
     add("probe_failures", tally.probe_failures)
     if tally.last_success is not None:
         add("last_success_timestamp_seconds", tally.last_success)
+    for name, metric in found.items():
+        if name.startswith("process_"):
+            metric.samples = [one._replace(labels={**one.labels, "app": status.app}) for one in metric.samples]
     return generate_latest(Collected(found))
 
 

@@ -65,10 +65,10 @@ def test_an_app_that_did_not_answer_is_down() -> None:
 
 
 def test_a_daemon_speaks_for_its_own_app_only() -> None:
-    found = values(joined({"web": daemon("web"), "shop": daemon("web").replace('live"', 'failed"')}))
-    assert found[("hanoverd_handovers_total", "web", "live", "signal")] == 1
-    assert found[("hanoverd_handovers_total", "shop", "failed", "signal")] == 1
-    assert ("hanoverd_handovers_total", "web", "failed", "signal") not in found
+    cut = "hanoverd_connections_cut_total"
+    other = daemon("web").replace(f'{cut}{{app="web"}} 0.0', f'{cut}{{app="web"}} 7.0')
+    found = values(joined({"web": daemon("web"), "shop": other}))
+    assert (found[(cut, "web")], found[(cut, "shop")]) == (0, 7)
 
 
 def test_other_metrics_and_times_are_left_out() -> None:
