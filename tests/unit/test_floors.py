@@ -16,7 +16,8 @@ PACKAGE = Path(__file__).parents[2] / "hanoverd"
 FLOORS = (
     ("tap",),
     ("cli",),
-    ("daemon", "web"),
+    ("daemon",),
+    ("web",),
     ("api", "builder"),
     ("daemons",),
     ("hookbot",),
@@ -55,7 +56,7 @@ ONLY_IN = {
     "treq": {"versions/health.py"},
     "OpenSSL": {"versions/unverified_tls.py"},
     "autobahn": {"hookbot/websocket.py"},
-    "prometheus_client": {"api/metrics.py"},
+    "prometheus_client": {"api/metrics.py", "web/metrics.py"},
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
     "zstandard": {"images/compression.py"},
