@@ -11,8 +11,11 @@ from markupsafe import Markup
 
 from hanoverd.text.escapes import escaped
 from hanoverd.web.assets import assets
+from hanoverd.web.handovers import history_of
 from hanoverd.web.query import AppQuery
 from hanoverd.web.state import AppState, HostState
+from hanoverd.web.timeline import WIDTH
+from hanoverd.web.views import app_of, host_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -22,7 +25,7 @@ class Chrome:
     """What is around the content of a page.
 
     ``csrf`` is the token that its forms send back.  ``actions``: whether they are shown.  ``can_log_out``: whether a login is
-    required.  ``now`` is a Unix time.  ``message`` is shown once, as an error if ``is_error``.
+    required.  ``now`` is a Unix time.  ``message`` is shown once, as an error if ``is_error``.  ``host`` is the name of the machine.
     """
 
     csrf: str
@@ -31,6 +34,7 @@ class Chrome:
     now: float
     message: str = ""
     is_error: bool = False
+    host: str = ""
 
 
 class Pages:
@@ -46,15 +50,16 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.globals["assets"] = assets()
+        self._templates.globals.update(assets=assets(), bar_width=WIDTH)
 
     def index(self, host: HostState, chrome: Chrome) -> str:
         """Return the page of all apps."""
-        return self._page("index.html", chrome, host=host)
+        return self._page("index.html", chrome, host=host_of(host, chrome.now))
 
     def app(self, state: AppState, chrome: Chrome, query: AppQuery | None = None) -> str:
         """Return the page of an app; ``query`` chooses from its handovers."""
-        return self._page("app.html", chrome, state=state, query=query or AppQuery())
+        history = history_of(state.handovers, query or AppQuery(), chrome.now)
+        return self._page("app.html", chrome, app=app_of(state, chrome.now), history=history, log=state.log)
 
     def login(self, chrome: Chrome, problem: str) -> str:
         """Return the page that asks for the token; ``problem`` says why the last one was refused, "" at first."""
