@@ -158,6 +158,9 @@ class DaemonsCase(TestCase):
         found = self.watcher.app(app)
         return "" if found is None else found.problem
 
+    def has_problem(self, app: str, problem: str) -> bool:
+        return problem in self.problem(app)
+
 
 async def _nothing() -> None:
     """Do nothing."""

@@ -105,7 +105,7 @@ class PageCase(DaemonsCase):
         return answer
 
     async def get(self, path: str, **headers: str) -> Answer:
-        return await self.ask("GET", path, **headers)
+        return await self.ask("GET", path, None, **headers)
 
     async def read(self, path: str, wanted: bytes) -> bytes:
         """Read a stream until it has sent something."""

@@ -7,6 +7,7 @@ import socket
 import time
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 from operator import methodcaller
 from pathlib import Path
 
@@ -195,7 +196,7 @@ class HostileTests(DaemonsCase):
             whole = HEAD + b"Connection: close\r\n\r\n" + body.replace(b"bad", app.encode())
             self.answer(app, methodcaller("sendall", whole))
             self.watcher.start()
-            await self.until(lambda app=app, problem=problem: problem in self.problem(app))
+            await self.until(partial(self.has_problem, app, problem))
 
     async def test_one_that_is_no_http(self) -> None:
         self.answer("bad", lambda peer: peer.sendall(b"SSH-2.0-x\r\n"))
