@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from hanoverd.api.status import AppStatus
-from hanoverd.history.record import KINDS, OUTCOMES
-from hanoverd.logs.tally import BOUNDS, Durations, Tally
+from hanoverd.history.record import KINDS, OUTCOMES, PHASES
+from hanoverd.logs.tally import BOUNDS, TOTAL, Durations, Tally
 
 #: The type of the content, for HTTP.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -106,7 +106,8 @@ def exposition(tally: Tally, status: AppStatus, connections: Mapping[str, int | 
     # All of them from the start, with 0: for Prometheus, a value that appears has not increased.
     for result, trigger in product(OUTCOMES, KINDS):
         add("handovers", tally.handovers[result, trigger], result, trigger)
-    for phase, durations in sorted(tally.phases.items()):
+    for phase in sorted({TOTAL, *PHASES, *tally.phases}):
+        durations = tally.phases.get(phase, Durations())
         found["hanoverd_handover_duration_seconds"].add_metric(
             [status.app, phase], buckets=_buckets(durations), sum_value=durations.sum
         )
