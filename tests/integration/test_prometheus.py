@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,15 @@ class Prometheus:
         """Return the values of a query by the value of a label."""
         found = self.get(f"query?query={quote(query)}")["result"]
         return {one["metric"].get(label, ""): float(one["value"][1]) for one in found}
+
+    def wait_values(self, query: str, label: str, expected: Mapping[str, float]) -> None:
+        """Wait until these are the values of a query."""
+        eventually_equal(lambda: self.values(query, label), dict(expected))
+
+    def wait_alert(self, name: str) -> dict[str, Any]:
+        """Return an alert as soon as there is one of this name."""
+        eventually(lambda: name in self.alerts())
+        return self.alerts()[name]
 
     def alerts(self) -> dict[str, dict[str, Any]]:
         """Return the alerts that fire, or will if it goes on, by their names."""
@@ -156,13 +165,13 @@ def test_prometheus_scrapes_a_handover_and_fires_an_alert(
             assert prometheus.values("hanoverd_live_info", "generation") == {"0": 1}
             hanoverd.hup()
             hanoverd.wait_live("web-1")
-            eventually_equal(lambda: prometheus.values("hanoverd_live_info", "generation"), {"1": 1})
+            prometheus.wait_values("hanoverd_live_info", "generation", {"1": 1})
             write_app(app_folder, env={"EXIT": "3"})
             commands.end("deploy", "web", "--wait")
             counted = Counter(one["outcome"] for one in commands.history())
             assert counted == {"live": 2, "failed": 1}
             query = "sum by (result) (hanoverd_handovers_total)"
-            eventually_equal(lambda: prometheus.values(query, "result"), {**counted, "cancelled": 0, "unchanged": 0})
+            prometheus.wait_values(query, "result", {**counted, "cancelled": 0, "unchanged": 0})
             query = 'hanoverd_handover_duration_seconds_count{phase="total"}'
             assert prometheus.values(query, "app") == {"web": 3}
             assert prometheus.values("process_resident_memory_bytes > 1e7", "app").keys() == {"web", ""}
@@ -171,11 +180,11 @@ def test_prometheus_scrapes_a_handover_and_fires_an_alert(
                 live["began"] + live["took"], abs=1
             )
             check_exposition(lab, programs)
-            check_alert(eventually(lambda: prometheus.alerts().get("HanoverdHandoverFailed")), "firing")
+            check_alert(prometheus.wait_alert("HanoverdHandoverFailed"), "firing")
             assert prometheus.alerts().keys() == {"HanoverdHandoverFailed"}
             assert hanoverd.terminate() == 0
-            eventually_equal(lambda: prometheus.values("hanoverd_app_up", "app"), {"web": 0})
-            check_alert(eventually(lambda: prometheus.alerts().get("HanoverdNotAnswering")), "pending")
+            prometheus.wait_values("hanoverd_app_up", "app", {"web": 0})
+            check_alert(prometheus.wait_alert("HanoverdNotAnswering"), "pending")
 
 
 def test_the_alert_rules_fire_when_they_should(programs: Path) -> None:
