@@ -29,7 +29,7 @@ class Family:
     labels: tuple[str, ...] = ("app",)
 
 
-#: All metrics of an app, beside those of the process.
+#: All metrics of an app, without its process.
 FAMILIES = (
     Family(
         "hanoverd_handovers",
@@ -75,7 +75,7 @@ FAMILIES = (
 def families() -> dict[str, Metric]:
     """Return all metrics by their names.
 
-    Those of apps have no values, and those of a process the values of this one, without the label ``app``.
+    The metrics of apps have no values yet. The metrics of a process have the values of this one, without the label ``app``.
     """
     ours = [family.kind(family.name, family.text, labels=family.labels) for family in FAMILIES]
     return {metric.name: metric for metric in (*ours, *ProcessCollector(registry=None).collect())}

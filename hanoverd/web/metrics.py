@@ -1,4 +1,4 @@
-"""The metrics of all apps in one text for Prometheus.  Pure, but for those of this process (with prometheus-client)."""
+"""The metrics of all apps in one text for Prometheus.  Pure, except that it measures this process (with prometheus-client)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def joined(expositions: Mapping[str, str | None]) -> str:
     """Return the metrics of all apps, and of this process, in Prometheus' text format.
 
     ``expositions`` are the texts of the daemons by the names of their apps; None for one that did not answer.  Each value gets
-    the label ``app`` with this name; those of this process have none.  Metrics that this version of hanoverd does not know are
+    the label ``app`` with this name; the values of this process have none.  Metrics that this version of hanoverd does not know are
     left out.  A daemon whose text cannot be used counts as one that did not answer: ``hanoverd_app_up`` is 0.
     """
     metrics = families()
