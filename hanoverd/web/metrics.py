@@ -78,7 +78,7 @@ def _samples(app: str, text: str, metrics: Mapping[str, Metric]) -> list[tuple[s
 
 
 def _with_app(app: str, metric: Metric) -> Iterator[Sample]:
-    """Yield the values of a metric as those of the app, without times of their own."""
+    """Yield the values of a metric with the label ``app``, and without times."""
     for sample in metric.samples:
         if not all(_LABEL.fullmatch(label) for label in sample.labels):
             raise _Unusable
