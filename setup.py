@@ -6,9 +6,10 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
-#: Only for metrics, for archives in S3, and for archives that are compressed with zstd.
+#: Only for metrics, for `hanoverd web`, for archives in S3, and for archives that are compressed with zstd.
 EXTRAS = {
     "metrics": ["prometheus-client>=0.21.0"],
+    "web": ["jinja2>=3.1.6", "klein>=24.8.0", "prometheus-client>=0.21.0", "werkzeug>=3.1.6"],
     "s3": ["boto3>=1.34.0"],
     "zstd": ["zstandard>=0.23.0"],
 }
@@ -38,7 +39,7 @@ setup(
     python_requires=">=3.11",
     # twisted.plugins is Twisted's own namespace: a folder without __init__.py, to which each package adds a file.
     packages=[*find_packages(include=["hanoverd", "hanoverd.*"]), "twisted.plugins"],
-    package_data={"hanoverd": ["py.typed"]},
+    package_data={"hanoverd": ["py.typed"], "hanoverd.web": ["templates/*.html", "static/*"]},
     data_files=[
         # The manual page and the completions of shells, in the folders of the environment where others look for them.
         *(

@@ -19,6 +19,7 @@ FLOORS = (
     ("daemon",),
     ("web",),
     ("api", "builder"),
+    ("daemons",),
     ("hookbot",),
     ("deploy",),
     ("network", "notify", "history"),
