@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from tests.integration.asking import ask, eventually, eventually_equal
 from tests.integration.conftest import StartDaemon
 from tests.integration.test_control import ARGUMENTS, Commands
 from tests.lab.api import call
-from tests.lab.daemon import PROJECT, environment
+from tests.lab.daemon import PROJECT, Daemon, environment
 from tests.lab.host import Lab
 from tests.lab.images import write_app
 from tests.prometheus import folder
@@ -27,14 +26,14 @@ from tests.unit.test_monitoring import queries
 
 RULES = PROJECT / "share" / "monitoring" / "hanoverd.rules.yml"
 RULE_TESTS = Path(__file__).with_name("hanoverd.rules.test.yml")
-PORT, RELAY_PORT = 9099, 9098
+PORT, PAGE_PORT = 9099, 9098
 
 CONFIGURATION = f"""\
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: [{RULES}]
 scrape_configs:
   - job_name: hanoverd
-    static_configs: [{{targets: ["127.0.0.1:{RELAY_PORT}"]}}]
+    static_configs: [{{targets: ["127.0.0.1:{PAGE_PORT}"]}}]
 """
 
 
@@ -74,6 +73,13 @@ class Prometheus:
         """Return the values of a query by the value of a label."""
         found = self.get(f"query?query={quote(query)}")["result"]
         return {one["metric"].get(label, ""): float(one["value"][1]) for one in found}
+
+    def is_scraping(self) -> bool:
+        """Whether it runs, and reads metrics."""
+        try:
+            return self.values("hanoverd_app_up", "app") == {"web": 1}
+        except ConnectionError:
+            return False
 
     def wait_values(self, query: str, label: str, expected: Mapping[str, float]) -> None:
         """Wait until these are the values of a query."""
@@ -118,21 +124,12 @@ def scraping(lab: Lab, programs: Path, tmp_path: Path) -> Iterator[Prometheus]:
         "web.listen-address": f"127.0.0.1:{PORT}",
         "log.level": "warn",
     }
-    relay = [sys.executable, "-m", "tests.lab.metrics_relay", str(RELAY_PORT), f"web={lab.runtime / 'web.sock'}"]
     command = [str(programs / "prometheus"), *(f"--{name}={value}" for name, value in arguments.items())]
-    with running(relay, lab) as relaying:
-        assert relaying.stdout
-        assert relaying.stdout.readline() == "ready\n"
+    with Daemon(lab, ["web", f"--bind=127.0.0.1:{PAGE_PORT}"], "/") as page:
+        page.wait_event("page_serving")
         with running(command, lab):
             prometheus = Prometheus(lab)
-
-            def is_ready() -> bool:
-                try:
-                    return prometheus.values("up", "job") == {"hanoverd": 1}
-                except ConnectionError:
-                    return False
-
-            eventually(is_ready)
+            eventually(prometheus.is_scraping)
             yield prometheus
 
 
@@ -140,7 +137,7 @@ def check_exposition(lab: Lab, programs: Path) -> None:
     """Promtool accepts the metrics of a daemon, and those of all apps."""
     status, body = call(str(lab.runtime / "web.sock"), "GET", "/metrics")
     assert status == 200
-    both = ask(lab.in_host, f"http://127.0.0.1:{RELAY_PORT}/metrics")
+    both = ask(lab.in_host, f"http://127.0.0.1:{PAGE_PORT}/metrics")
     for text in (body.decode(), both):
         assert "hanoverd_handovers_total{" in text
         assert promtool(programs, "check", "metrics", text=text) == ""
@@ -182,9 +179,10 @@ def test_prometheus_scrapes_a_handover_and_fires_an_alert(
             check_exposition(lab, programs)
             check_alert(prometheus.wait_alert("HanoverdHandoverFailed"), "firing")
             assert prometheus.alerts().keys() == {"HanoverdHandoverFailed"}
-            assert hanoverd.terminate() == 0
+            hanoverd.kill()
             prometheus.wait_values("hanoverd_app_up", "app", {"web": 0})
             check_alert(prometheus.wait_alert("HanoverdNotAnswering"), "pending")
+            commands("stop", "web")
 
 
 def test_the_alert_rules_fire_when_they_should(programs: Path) -> None:
