@@ -75,7 +75,7 @@ class Handover:
     @property
     def current(self) -> Step | None:
         """The phase in which it is, or in which it ended early."""
-        return next((step for step in self.steps if step.state in ("current", "failed")), None)
+        return next((step for step in self.steps if step.state != "done"), None)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def handover_of(record: Mapping[str, Any], now: float) -> Handover:
         began=Moment.of(float(record["began"]), now),
         seconds=seconds,
         took=format_duration(seconds) if took is not None else "",
-        reason=reason.removesuffix(":"),
+        reason=reason,
         output=tuple(line.removeprefix("    ") for line in output),
         steps=steps(record, now),
         changes=_changes(record.get("changes")),
