@@ -14,6 +14,7 @@ from hanoverd.cli.options.image import BUILD, MAX_ARCHIVE_SIZE, PLATFORM, PULL, 
 from hanoverd.cli.options.log import LOG_FORMAT
 from hanoverd.cli.options.readiness import READINESS
 from hanoverd.cli.options.server import SERVER, TOKENS
+from hanoverd.cli.options.web import WEB as WEB_OPTIONS
 
 _ENGINE_ENVIRONMENT = (
     ("DOCKER_HOST", "Address of the Docker engine"),
@@ -136,6 +137,23 @@ is valid for all paths below it; one for a path without /pub or /sub for both.""
     options=(*TOKENS, HELP),
     environment=(_KEY, ("HOOKBOT_URL_BASE", "The same as --url-base")),
     example="  HOOKBOT_KEY=$(cat key) hanoverd hookbot make-tokens /sub/hanoverd/cwd",
+)
+
+WEB = Command(
+    name="web",
+    summary="Show all apps of this host in the browser",
+    usage="hanoverd web [OPTIONS]",
+    about="""\
+Serves a page with all apps of this host, whose running hanoverds it asks on
+their control sockets, and /metrics of all of them for Prometheus. It is a
+process of its own: apps serve on when it ends. At other addresses than loopback
+ones, users log in with a token, which the first start prints once.""",
+    options=(*WEB_OPTIONS, LOG_FORMAT, HELP),
+    environment=(*_RUNTIME_ENVIRONMENT, ("HANOVERD_STATE_DIR", "Folder of the hash of the token"), _ENGINE_ENVIRONMENT[0]),
+    signals=(("SIGTERM, SIGINT", "Stop"),),
+    example="""\
+  hanoverd web --allow-actions
+  hanoverd web --bind :8900 --allow-host apps.example.com""",
 )
 
 LIST = Command(
@@ -341,4 +359,4 @@ VERSION_COMMAND = Command(
 REMOTE = (LIST, STATUS, VERSIONS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, STOP, LOGS, EVENTS, HISTORY)
 
 #: All commands that have a name.
-COMMANDS = (*REMOTE, DIFF, BUILDER, SERVE, MAKE_TOKENS, HELP_COMMAND, VERSION_COMMAND)
+COMMANDS = (*REMOTE, DIFF, BUILDER, WEB, SERVE, MAKE_TOKENS, HELP_COMMAND, VERSION_COMMAND)

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from hanoverd.cli.client.connection import find_daemon
+from hanoverd.daemons.connection import find_daemon
 from hanoverd.cli.client.differences import DIFFERENT, SAME, as_json, plain, text, with_published
 from hanoverd.cli.client.without_daemon import Host
 from hanoverd.cli.process import INTERRUPTED

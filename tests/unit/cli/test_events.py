@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hanoverd.cli.client import event_stream
-from hanoverd.cli.client.connection import Daemon
+from hanoverd.daemons.connection import Daemon
 from hanoverd.cli.client.event_stream import handover_parts, open_events, show_events, watch_status
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
