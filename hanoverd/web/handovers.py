@@ -170,7 +170,11 @@ def _asked(record: Mapping[str, Any]) -> str:
 
 
 def _changes(found: Sequence[Mapping[str, Any]] | None) -> tuple[Change, ...] | None:
-    return None if found is None else tuple(Change(one["place"], _value(one["live"]), _value(one["next"])) for one in found)
+    return (
+        None
+        if found is None
+        else tuple(Change(one["place"], _value(one["live"]), _value(one["next"])) for one in found)
+    )
 
 
 def _value(value: object) -> str:

@@ -147,7 +147,9 @@ def _sentence(state: AppState, live: Version | None, current: Handover | None, f
         step = f": {current.current.label}" if current.current is not None else ""
         return f"{state.app}: {serves}, handing over to {current.version or 'the next version'}{step}"
     if failure is not None:
-        return f"{state.app}: {serves}, the last handover {'failed' if failure.outcome == 'failed' else 'was interrupted'}"
+        return (
+            f"{state.app}: {serves}, the last handover {'failed' if failure.outcome == 'failed' else 'was interrupted'}"
+        )
     return f"{state.app}: {serves}{', paused' if state.status.get('paused') else ''}"
 
 
