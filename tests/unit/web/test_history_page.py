@@ -6,7 +6,7 @@ import pytest
 
 from hanoverd.web.handovers import handover_of, history_of
 from hanoverd.web.query import PAGE_LENGTH, AppQuery
-from tests.unit.web.samples import NOW, handover, many_handovers
+from tests.fakes.app_reports import NOW, handover, many_handovers
 
 RECORDS = many_handovers(60).handovers
 
@@ -29,10 +29,22 @@ def test_one_outcome_can_be_chosen_and_each_has_its_count() -> None:
     page = history_of(RECORDS, AppQuery(outcome="failed"), NOW)
     assert {row.handover.outcome for row in page.rows} == {"failed"}
     assert [(one.word, one.count, one.url, one.is_chosen) for one in page.choices] == [
-        ("All", 60, "?", False),
-        ("Live", 48, "?outcome=live", False),
-        ("Failed", 6, "?outcome=failed", True),
-        ("Cancelled", 6, "?outcome=cancelled", False),
+        ("All", "60", "?", False),
+        ("Live", "48", "?outcome=live", False),
+        ("Failed", "6", "?outcome=failed", True),
+        ("Cancelled", "6", "?outcome=cancelled", False),
+    ]
+
+
+def test_where_only_the_newest_handovers_are_known_nothing_is_counted() -> None:
+    page = history_of(RECORDS[30:], AppQuery(), NOW)
+    assert [(one.word, one.count) for one in page.choices] == [
+        ("All", ""),
+        ("Live", ""),
+        ("Failed", ""),
+        ("Cancelled", ""),
+        ("Unchanged", ""),
+        ("Interrupted", ""),
     ]
 
 

@@ -16,7 +16,7 @@ from hanoverd.web.pages import Pages
 from hanoverd.web.query import AppQuery
 from hanoverd.web.state import AppState, HostState
 from tests.unit.web.html import Element, parse
-from tests.unit.web.samples import (
+from tests.fakes.app_reports import (
     CHROME,
     READ_ONLY,
     busy,

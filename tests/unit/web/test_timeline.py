@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanoverd.web.timeline import WIDTH, bar, full_length, steps
-from tests.unit.web.samples import NOW, handover
+from tests.fakes.app_reports import NOW, handover
 
 
 def states(outcome: str, **values: object) -> list[tuple[str, str]]:

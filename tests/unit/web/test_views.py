@@ -9,7 +9,7 @@ import pytest
 from hanoverd.web.ages import Moment, age
 from hanoverd.web.state import AppState, HostState
 from hanoverd.web.views import App, app_of, host_of
-from tests.unit.web.samples import NOW, busy, failed, state, version
+from tests.fakes.app_reports import NOW, busy, failed, state, version
 
 
 def shown(found: AppState) -> App:
