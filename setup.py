@@ -6,9 +6,10 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
-#: Only for metrics, for archives in S3, and for archives that are compressed with zstd.
+#: Only for metrics, for `hanoverd web`, for archives in S3, and for archives that are compressed with zstd.
 EXTRAS = {
     "metrics": ["prometheus-client>=0.21.0"],
+    "web": ["jinja2>=3.1.6", "klein>=24.8.0", "prometheus-client>=0.21.0", "werkzeug>=3.1.6"],
     "s3": ["boto3>=1.34.0"],
     "zstd": ["zstandard>=0.23.0"],
 }

@@ -123,7 +123,10 @@ def _log_to_stdout(log_format: str) -> None:
 
 
 def assemble(
-    spec: AppSpec | BuilderSpec | HookbotServerSpec | WebSpec, environ: Mapping[str, str], reactor: DaemonReactor, stdin: int
+    spec: AppSpec | BuilderSpec | HookbotServerSpec | WebSpec,
+    environ: Mapping[str, str],
+    reactor: DaemonReactor,
+    stdin: int,
 ) -> Service:
     """Check what can be checked at the start, and return the service.
 

@@ -149,7 +149,11 @@ their control sockets, and /metrics of all of them for Prometheus. It is a
 process of its own: apps serve on when it ends. At other addresses than loopback
 ones, users log in with a token, which the first start prints once.""",
     options=(*WEB_OPTIONS, LOG_FORMAT, HELP),
-    environment=(*_RUNTIME_ENVIRONMENT, ("HANOVERD_STATE_DIR", "Folder of the hash of the token"), _ENGINE_ENVIRONMENT[0]),
+    environment=(
+        *_RUNTIME_ENVIRONMENT,
+        ("HANOVERD_STATE_DIR", "Folder of the hash of the token"),
+        _ENGINE_ENVIRONMENT[0],
+    ),
     signals=(("SIGTERM, SIGINT", "Stop"),),
     example="""\
   hanoverd web --allow-actions

@@ -68,7 +68,9 @@ def web_spec(given: Given) -> WebSpec:
     try:
         address = ip_address({"": "127.0.0.1", "localhost": "127.0.0.1"}.get(host, host))
     except ValueError:
-        raise UsageError(f"--bind {quoted(given.value('bind'))}: write an IP address of this host, not a name") from None
+        raise UsageError(
+            f"--bind {quoted(given.value('bind'))}: write an IP address of this host, not a name"
+        ) from None
     tree = given.tree()
     tree |= {"host": str(address), "port": port}
     return tree.make(WebSpec)

@@ -19,6 +19,7 @@ ENDED = "handover_ended"
 
 #: What a field holds, wherever it appears.
 FIELDS = {
+    "action": "what a user has asked for: ``deploy``, ``rollback``, ``cancel``, ``pause`` or ``resume``",
     "address": "an IP address, or an address to listen at",
     "app": "the name of the app",
     "aside": "the new name of a damaged file",
@@ -224,6 +225,16 @@ EVENTS = (
     _kind("push_routed", "topic", "The hookbot server published a push."),
     _kind("webhook_dropped", "error", "The hookbot server refused a webhook."),
     _kind("connection_dropped", "peer reason", "The hookbot server has too many connections, and dropped one."),
+    # The page in the browser.
+    _kind("page_serving", "url", "The page listens."),
+    _kind("page_login", "peer", "A user has logged in to the page."),
+    _kind("page_login_refused", "peer", "A wrong token was sent to the page."),
+    _kind("page_action", "app action peer", "A user has used a button of the page."),
+    _kind("page_search_failed", "error", "The page cannot search for the sockets of running hanoverds."),
+    _kind("page_failed", "error", "A request to the page failed."),
+    _kind("page_open", "url", "Every user of this host can change apps on the page, because no login is required."),
+    _kind("page_stopping", "reason", "The page stops."),
+    _kind("page_ended", "", "The page has stopped."),
     # The builder.
     _kind("build", "reasons", "A build starts."),
     _kind("build_obtaining", "source", "The image is built or pulled."),

@@ -106,6 +106,6 @@ class _Factory(WrappingFactory[_Counted]):
 
     def buildProtocol(self, addr: Any) -> _Counted:
         """Return the protocol of the connection."""
-        made = super().buildProtocol(addr)  # type: ignore[no-untyped-call]  # as above
+        made = super().buildProtocol(addr)
         self.owner.keep(made)
-        return made  # type: ignore[no-any-return]  # as above
+        return made

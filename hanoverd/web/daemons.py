@@ -14,7 +14,8 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, FileBodyProducer, PotentialDataLoss, ResponseDone
+from twisted.web.client import Agent, FileBodyProducer, ResponseDone
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
@@ -253,7 +254,9 @@ class _RateLimit:
 
 def not_running(app: str) -> str:
     """Return the message about an app whose daemon has gone."""
-    return f"no hanoverd serves {app} now: it has stopped, or was killed. `hanoverd list` shows whether the app serves on"
+    return (
+        f"no hanoverd serves {app} now: it has stopped, or was killed. `hanoverd list` shows whether the app serves on"
+    )
 
 
 def _message(status: int, text: bytes) -> str:

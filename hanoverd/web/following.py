@@ -112,7 +112,8 @@ class Follower(StreamReader):
             self._events.last_id = self._events.last_id or last
             was_connected, self.is_connected = self.is_connected, False
             if was_connected and self._is_stopping and not self._leaves_app:
-                self._on_end(self.client.app)
+                # Not from here: it stops this task.
+                self._reactor.callLater(0, self._on_end, self.client.app)
                 return
             self._is_stopping = self._leaves_app = False
             if problem:

@@ -22,7 +22,7 @@ class PageChannel(ControlChannel):
 class PageSite(ControlSite):
     """Answers browsers."""
 
-    protocol = PageChannel  # type: ignore[assignment]  # Twisted's own is a wrapper of HTTPChannel
+    protocol = PageChannel
     most_connections = MOST_CONNECTIONS
     idle_timeout = IDLE_TIMEOUT
 

@@ -10,8 +10,8 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlencode
 
-from hanoverd.daemons.connection import Daemon
 from hanoverd.cli.client.tables import status_text
+from hanoverd.daemons.connection import Daemon
 from hanoverd.logs.events import ENDED, HOOK_OUTPUT, MISSED, OUTPUT
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
