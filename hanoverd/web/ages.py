@@ -32,4 +32,4 @@ def age(seconds: float) -> str:
         count = int(seconds // unit)
         if count >= 1:
             return f"1 {name}" if count == 1 else f"{count} {name}s"
-    return "0 seconds"
+    return "less than a second"

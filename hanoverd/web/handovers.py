@@ -75,7 +75,7 @@ class Handover:
     @property
     def current(self) -> Step | None:
         """The phase in which it is, or in which it ended early."""
-        return next((step for step in self.steps if step.state in ("current", "failed")), None)
+        return next((step for step in self.steps if step.state != "done"), None)
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Choice:
-    """A link that chooses handovers by their outcome."""
+    """A link that chooses handovers by their outcome; ``count`` is how many there are, "" if that is not known."""
 
     word: str
-    count: int
+    count: str
     url: str
     is_chosen: bool
 
@@ -148,7 +148,7 @@ def handover_of(record: Mapping[str, Any], now: float) -> Handover:
         began=Moment.of(float(record["began"]), now),
         seconds=seconds,
         took=format_duration(seconds) if took is not None else "",
-        reason=reason.removesuffix(":"),
+        reason=reason,
         output=tuple(line.removeprefix("    ") for line in output),
         steps=steps(record, now),
         changes=_changes(record.get("changes")),
@@ -192,10 +192,13 @@ def _drained(one: Mapping[str, Any]) -> str:
 
 def _choices(records: Sequence[Mapping[str, Any]], query: AppQuery) -> Iterator[Choice]:
     counts = Counter(record["outcome"] for record in records)
-    yield Choice("All", len(records), AppQuery().url(), not query.outcome)
+    # The first page has the newest handovers only; all of them are asked for when one of these links is followed.
+    is_known = query != AppQuery() or not records or records[0]["id"] <= 1
+    yield Choice("All", str(len(records)) if is_known else "", AppQuery().url(), not query.outcome)
     for outcome in OUTCOMES:
-        if counts[outcome] or query.outcome == outcome:
-            yield Choice(_TONES[outcome][1], counts[outcome], AppQuery(None, outcome).url(), query.outcome == outcome)
+        if counts[outcome] or query.outcome == outcome or not is_known:
+            count = str(counts[outcome]) if is_known else ""
+            yield Choice(_TONES[outcome][1], count, AppQuery(None, outcome).url(), query.outcome == outcome)
 
 
 def _summary(records: Sequence[Mapping[str, Any]]) -> str:

@@ -21,6 +21,9 @@ PHASES = {
 }
 _OPTIONAL = frozenset({"stopped"})
 
+#: The state of the phase in which a handover has ended early.
+_ENDED = {"cancelled": "cancelled"}
+
 #: A bar is full at this many times the usual length: one slow handover must not make all others invisible.
 _LONGEST = 4.0
 
@@ -30,7 +33,7 @@ WIDTH = 1000
 
 @dataclass(frozen=True)
 class Step:
-    """A phase.  ``state`` is ``done``, ``current``, ``failed`` (it ended the handover) or ``next``.
+    """A phase.  ``state`` is ``done``, ``current``, ``failed`` or ``cancelled`` (the handover ended in it) or ``next``.
 
     ``took`` is for people.  ``since`` is the Unix time when the current phase was started.
     """
@@ -82,12 +85,13 @@ def full_length(lengths: Sequence[float]) -> float:
 
 def _rest(record: Mapping[str, Any], over: set[str], spent: float, now: float) -> Iterator[Step]:
     missing = [name for name in PHASES if name not in over and name not in _OPTIONAL]
-    is_over = record["outcome"] != "under way"
+    outcome = record["outcome"]
+    is_over = outcome != "under way"
     for name in missing[:1]:
         began = float(record["began"]) + spent
         length = record.get("took")
         seconds = max(0.0, float(length) - spent) if length is not None else 0.0 if is_over else max(0.0, now - began)
         took = format_duration(seconds) if is_over else format_duration(int(seconds))
-        yield Step(name, PHASES[name], "failed" if is_over else "current", seconds, took, began)
+        yield Step(name, PHASES[name], _ENDED.get(outcome, "failed") if is_over else "current", seconds, took, began)
     if not is_over:
         yield from (Step(name, PHASES[name], "next") for name in missing[1:])

@@ -57,6 +57,8 @@ ONLY_IN = {
     "OpenSSL": {"versions/unverified_tls.py"},
     "autobahn": {"hookbot/websocket.py"},
     "prometheus_client": {"api/metrics.py", "web/metrics.py"},
+    "jinja2": {"web/pages.py"},
+    "markupsafe": {"web/pages.py"},
     "boto3": {"images/downloads.py"},
     "botocore": {"images/downloads.py"},
     "zstandard": {"images/compression.py"},
@@ -84,6 +86,12 @@ PURE = (
     "hookbot/tokens.py",
     "hookbot/github.py",
     "history/record.py",
+    "web/ages.py",
+    "web/handovers.py",
+    "web/query.py",
+    "web/state.py",
+    "web/timeline.py",
+    "web/views.py",
     *PURE_DEPLOY,
 )
 
