@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
@@ -69,6 +69,8 @@ class Follower(StreamReader):
         self._is_asking = self._asks_again = self._looks_twice = False
         self._earliest = 0.0
         self._timer: IDelayedCall | None = None
+        # Who waits for the next answer.
+        self._waiting: set[Deferred[None]] = set()
 
     def start(self) -> None:
         """Follow the daemon until ``stop``."""
@@ -80,6 +82,14 @@ class Follower(StreamReader):
         self._cancel_timer()
         await self._tasks.stop()
         self._cancel_timer()
+
+    def fresh(self) -> Deferred[None]:
+        """Ask for the status at once; fires when there is an answer, or none could be had.  Cancel ends the wait only."""
+        waiting: Deferred[None] = Deferred(self._waiting.discard)
+        self._waiting.add(waiting)
+        self._earliest = 0.0
+        self._ask_in(0)
+        return waiting
 
     def receive(self, data: bytes) -> None:
         """Take a part of the stream of events."""
@@ -135,9 +145,18 @@ class Follower(StreamReader):
 
     def _ask(self) -> None:
         self._is_asking, self._asks_again = True, False
-        self._tasks.start(self._refresh())
+        waiting, self._waiting = self._waiting, set()
+        self._tasks.start(self._refresh(waiting))
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, waiting: set[Deferred[None]]) -> None:
+        try:
+            await self._ask_daemon()
+        finally:
+            for one in waiting:
+                if not one.called:
+                    one.callback(None)
+
+    async def _ask_daemon(self) -> None:
         wants_history, self._wants_history = self._wants_history, False
         is_done = False
         try:

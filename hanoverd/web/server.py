@@ -38,7 +38,7 @@ from hanoverd.web.scraping import Scraping
 from hanoverd.web.slots import Slot, Subscription
 from hanoverd.web.state import AppState, HostState
 from hanoverd.web.streams import BrowserStream, LiveStream, LogStream
-from hanoverd.web.visitors import Visitor, Visitors, address_of, bearer_of, field, head_of
+from hanoverd.web.visitors import Visitor, Visitors, address_of, field, head_of
 from hanoverd.web.watch import InThread
 
 log = Logger()
@@ -66,6 +66,12 @@ class Watching(Protocol):
 
     def client(self, name: str) -> DaemonClient | None:
         """Return what asks the daemon of an app; None if there is no such app."""
+
+    async def ready(self) -> None:
+        """Wait a moment for the first answers of the daemons."""
+
+    async def fresh(self, name: str) -> None:
+        """Wait a moment for the status that an app has now."""
 
 
 class PageServer:
@@ -119,10 +125,11 @@ class PageServer:
     # -- pages
 
     @_app.route("/", methods=["GET"])
-    def _index(self, request: Request) -> bytes:
+    async def _index(self, request: Request) -> bytes:
         visitor = self._admitted_to_page(request)
         if visitor is None:
             return b""
+        await self._watching.ready()
         return self._html(request, self._pages.index(self._watching.host, self._chrome(request, visitor)))
 
     @_app.route("/apps/<name>", methods=["GET"])
@@ -130,7 +137,7 @@ class PageServer:
         visitor = self._admitted_to_page(request)
         if visitor is None:
             return b""
-        state, client = self._found(name)
+        state, client = await self._found(name)
         query = AppQuery.of(request.args or {})
         state = await self._details.of(state, client, all_handovers=query != AppQuery())
         return self._html(request, self._pages.app(state, self._chrome(request, visitor), query))
@@ -184,7 +191,7 @@ class PageServer:
 
     @_app.route("/apps/<name>/<verb>", methods=["POST"])
     async def _act(self, request: Request, name: str, verb: str) -> bytes:
-        visitor = self._admitted(request)
+        visitor = self._visitors.admitted(request)
         try:
             asked = request_of(verb, field(request, "version"))
         except ValueError as error:
@@ -196,10 +203,11 @@ class PageServer:
                 403, "This page only shows the apps. Start it with `hanoverd web --allow-actions` to change them here."
             )
         self._visitors.check_form(request, visitor)
-        _, client = self._found(name)
+        _, client = await self._found(name)
         path, body = asked
         try:
             note = note_of(verb, name, await client.post(path, body))
+            await self._watching.fresh(name)
         except ControlError as error:
             note = Note(f"{error}", is_error=True)
         log.info("page: {action} of {app}", event="page_action", action=verb, app=name, peer=address_of(request))
@@ -209,26 +217,27 @@ class PageServer:
 
     @_app.route("/live", methods=["GET"])
     async def _live(self, request: Request) -> None:
-        self._admitted(request)
+        self._visitors.admitted(request)
         if request.method == b"HEAD":
             return
-        stream = LiveStream(request, self._clock, self._still_allowed(request))
+        stream = LiveStream(request, self._clock, self._visitors.still_allowed(request))
         with Slot(self._streams, "", MOST_STREAMS), Subscription(self._watching.subscribers, stream.changed):
             await self._send(stream, stream.wait())
 
     @_app.route("/apps/<name>/logs", methods=["GET"])
     async def _logs(self, request: Request, name: str) -> None:
-        self._admitted(request)
-        _, client = self._found(name)
+        self._visitors.admitted(request)
+        _, client = await self._found(name)
         if request.method == b"HEAD":
             return
-        stream = LogStream(request, self._clock, self._still_allowed(request))
+        stream = LogStream(request, self._clock, self._visitors.still_allowed(request))
         with Slot(self._streams, name, MOST_LOGS), Slot(self._streams, "", MOST_STREAMS):
             await self._send(stream, client.follow(f"/logs?follow=1&tail={LOG_LINES}", stream))
 
     @_app.route("/metrics", methods=["GET"])
     async def _metrics(self, request: Request) -> bytes:
-        await self._check_program(request)
+        await self._visitors.check_program(request)
+        await self._watching.ready()
         text = await self._scraping.exposition()
         request.setHeader("Content-Type", CONTENT_TYPE)
         return text.encode()
@@ -262,13 +271,6 @@ class PageServer:
 
     # -- what they share
 
-    def _admitted(self, request: Request) -> Visitor:
-        """Return the browser; ``Refused`` if it has to log in first."""
-        visitor = self._visitors.visitor(request)
-        if not visitor.is_admitted:
-            raise Refused(401, "Log in first: the session has ended.")
-        return visitor
-
     def _admitted_to_page(self, request: Request) -> Visitor | None:
         """Return the browser; None if it is sent to the login."""
         visitor = self._visitors.visitor(request)
@@ -277,30 +279,8 @@ class PageServer:
         _redirected(request, "/login")
         return None
 
-    async def _check_program(self, request: Request) -> None:
-        login, token = self._visitors.login, bearer_of(request)
-        if login is None or self._visitors.visitor(request).is_admitted:
-            return
-        try:
-            is_right = bool(token) and await login.is_token(token, address_of(request))
-        except TooManyAttempts as error:
-            raise Refused(429, f"Nothing was checked: {error}.") from None
-        if not is_right:
-            request.setHeader("WWW-Authenticate", 'Bearer realm="hanoverd"')
-            raise Refused(401, "Send the page's token: `Authorization: Bearer TOKEN`.")
-
-    def _still_allowed(self, request: Request) -> Callable[[], bool]:
-        login, cookie = self._visitors.login, self._visitors.cookie_of(request)
-
-        def is_allowed() -> bool:
-            try:
-                return login is None or login.is_logged_in(cookie)
-            except WebError:
-                return False
-
-        return is_allowed
-
-    def _found(self, name: str) -> tuple[AppState, DaemonClient]:
+    async def _found(self, name: str) -> tuple[AppState, DaemonClient]:
+        await self._watching.ready()
         state, client = self._watching.app(name), self._watching.client(name)
         if state is None or client is None:
             raise Refused(404, f"There is no app {name} on this host, or no hanoverd serves it.")

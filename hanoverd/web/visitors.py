@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.web.server import Request
 
+from hanoverd.runtime.errors import WebError
 from hanoverd.web.guard import Head, Refused
-from hanoverd.web.login import Login
+from hanoverd.web.login import Login, TooManyAttempts
 from hanoverd.web.sessions import LONGEST, Sessions
 
 _BEARER = "bearer "
@@ -58,6 +60,38 @@ class Visitors:
             httpOnly=True,
             sameSite="strict",
         )
+
+    def admitted(self, request: Request) -> Visitor:
+        """Return the browser; ``Refused`` if it has to log in first."""
+        visitor = self.visitor(request)
+        if not visitor.is_admitted:
+            raise Refused(401, "Log in first: the session has ended.")
+        return visitor
+
+    async def check_program(self, request: Request) -> None:
+        """Raise ``Refused`` unless a request has the token, or the cookie of a session.  Fails with ``WebError``."""
+        login, token = self.login, bearer_of(request)
+        if login is None or self.visitor(request).is_admitted:
+            return
+        try:
+            is_right = bool(token) and await login.is_token(token, address_of(request))
+        except TooManyAttempts as error:
+            raise Refused(429, f"Nothing was checked: {error}.") from None
+        if not is_right:
+            request.setHeader("WWW-Authenticate", 'Bearer realm="hanoverd"')
+            raise Refused(401, "Send the page's token: `Authorization: Bearer TOKEN`.")
+
+    def still_allowed(self, request: Request) -> Callable[[], bool]:
+        """Return what says later whether the browser may still see the apps."""
+        login, cookie = self.login, self.cookie_of(request)
+
+        def is_allowed() -> bool:
+            try:
+                return login is None or login.is_logged_in(cookie)
+            except WebError:
+                return False
+
+        return is_allowed
 
     def check_form(self, request: Request, visitor: Visitor) -> None:
         """Raise ``Refused`` unless the form that a request sends comes from a page for this browser."""

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.logger import Logger
 
 from hanoverd.daemons.connection import Daemon, running_daemons
 from hanoverd.daemons.unix_connection import Untrusted, open_connection
 from hanoverd.docker.access import TrustedUsers
-from hanoverd.runtime.clock import sleep
+from hanoverd.runtime.cancellation import Outcome
+from hanoverd.runtime.clock import settles_within, sleep
 from hanoverd.runtime.errors import ControlError
 from hanoverd.runtime.report_once import ReportOnce
 from hanoverd.runtime.tasks import Tasks
@@ -33,6 +34,9 @@ MOST_APPS = 500
 
 #: How long an app is shown whose daemon is gone, in seconds.
 GONE_TIMEOUT = 24 * 3600.0
+
+#: How long a page waits for answers of daemons before it is shown, in seconds.
+READY_TIMEOUT = 2.0
 
 #: How many problems are shown.
 _MOST_PROBLEMS = 50
@@ -82,6 +86,8 @@ class Watcher:
         self._report = ReportOnce(
             lambda error: log.warn("page: cannot search for apps: {error}", event="page_search_failed", error=error)
         )
+        self._first: Deferred[None] = Deferred()
+        self._ready = Outcome(self._first)
         self.subscribers: set[Callable[[str], object]] = set()
 
     @property
@@ -99,6 +105,17 @@ class Watcher:
         follower = self._followers.get(name)
         return None if follower is None else follower.client
 
+    async def ready(self) -> None:
+        """Wait until the first search is over, and the daemons that it found have answered; at most ``READY_TIMEOUT`` seconds."""
+        if not self._ready.is_settled:
+            await settles_within(self._reactor, READY_TIMEOUT, self._ready)
+
+    async def fresh(self, name: str) -> None:
+        """Wait until the daemon of an app was asked for its status once more; at most ``READY_TIMEOUT`` seconds."""
+        follower = self._followers.get(name)
+        if follower is not None:
+            await settles_within(self._reactor, READY_TIMEOUT, Outcome(follower.fresh()))
+
     def start(self) -> None:
         """Search, and follow what is found, until ``stop``."""
         self._tasks.start(self._watch())
@@ -113,11 +130,24 @@ class Watcher:
     async def _watch(self) -> None:
         while True:
             await self._search()
+            if not self._ready.is_settled:
+                self._tasks.start(self._end_start())
             for follower in list(self._followers.values()):
                 # Connections end without an event.
                 if self.subscribers and (follower.state.status or {}).get("draining"):
                     self._notify(follower.client.app)
             await sleep(self._reactor, SEARCH_INTERVAL)
+
+    async def _end_start(self) -> None:
+        asked = [one for one in self._followers.values() if one.state.status is None and not one.state.problem]
+        await gatherResults(
+            [
+                Deferred.fromCoroutine(settles_within(self._reactor, READY_TIMEOUT, Outcome(one.fresh())))
+                for one in asked
+            ]
+        )
+        if not self._first.called:
+            self._first.callback(None)
 
     async def _search(self) -> None:
         known = frozenset(self._paths[app] for app, one in self._followers.items() if one.is_connected)

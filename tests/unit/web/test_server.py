@@ -8,6 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred
@@ -150,6 +151,19 @@ class OpenTests(PageCase):
         refused = await self.get("/", Host="evil.example")
         self.assertEqual((refused.status, refused.headers["X-Frame-Options"]), (421, "DENY"))
 
+    async def test_the_first_page_after_the_start_shows_all_apps(self) -> None:
+        self.serve("web")
+        self.assertEqual((await self.get("/apps/web")).status, 200)
+        self.assertEqual(self.state("web"), "live")
+
+    async def test_the_page_after_a_form_shows_what_has_become_of_it(self) -> None:
+        web, _ = self.serve("web")
+        await self.until(lambda: self.is_followed("web"))
+        csrf = (await self.get("/apps/web")).csrf
+        web.current = replace(web.current, paused=True)
+        answer = await self.ask("POST", "/apps/web/pause", {"csrf": csrf})
+        self.assertIn('action="/apps/web/resume"', (await self.get(answer.headers["Location"])).text)
+
     async def test_what_there_is_not(self) -> None:
         for path in ("/nothing", "/apps/none", "/apps/none/logs", "/apps/", "/static/none", "/static/../token.py"):
             self.assertEqual((await self.get(path)).status, 404, path)
@@ -248,7 +262,7 @@ class OpenTests(PageCase):
         both = [self.read("/live", b'event: changed\ndata: {"app": "web"}\n\n') for _ in range(2)]
         waiting = [Deferred.fromCoroutine(one) for one in both]
         await self.until(lambda: len(self.watcher.subscribers) == 2)
-        web.current = web.current.__class__(**{**vars(web.current), "state": "down"})
+        web.current = replace(web.current, state="down")
         log.info("web: down", event="exited")
         for one in waiting:
             self.assertIn(b"retry: 1000\n\n", await one)
