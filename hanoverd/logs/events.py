@@ -14,6 +14,9 @@ OUTPUT = "output"
 #: What a hook printed.
 HOOK_OUTPUT = "hook_output"
 
+#: The beginning of a stop of hanoverd.
+STOPPING = "stopping"
+
 #: The end of a handover.
 ENDED = "handover_ended"
 
@@ -158,7 +161,7 @@ EVENTS = (
     _kind("numbers_unreadable", "path reason", "The file with the next version's number cannot be read."),
     _kind("numbers_behind", "path number", "Containers have higher numbers than the file says."),
     _kind("numbers_not_saved", "path reason", "The next version's number cannot be saved."),
-    _kind("stopping", "app reason", "hanoverd stops."),
+    _kind(STOPPING, "app reason", "hanoverd stops."),
     _kind("killing", "app reason", "A second signal: what has not stopped is killed."),
     _kind("left_running", "app version", "hanoverd stops, and its live version keeps serving."),
     _kind("sweep_failed", "app error", "hanoverd stops, and cannot check that nothing is left."),
