@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -30,14 +30,17 @@ _OPTIONS = (
 
 
 @contextmanager
-def chromium(prefix: Sequence[str]) -> Iterator[Browser]:
-    """Run Chromium behind ``prefix``, with a new and empty folder of its own."""
+def chromium(prefix: Sequence[str], env: Mapping[str, str] | None = None) -> Iterator[Browser]:
+    """Run Chromium behind ``prefix``, with a new and empty folder of its own, and with the variables ``env``."""
     with tempfile.TemporaryDirectory(prefix="hanoverd-browser-") as folder, sync_playwright() as playwright:
         program = Path(folder, "chromium")
         program.write_text(f'#!/bin/sh\nexec {shlex.join([*prefix, _PROGRAM])} "$@"\n')
         program.chmod(0o755)
         browser = playwright.chromium.launch(
-            executable_path=str(program), args=[*_OPTIONS], timeout=WITHIN_MS, env={"HOME": folder, "PATH": "/usr/bin:/bin"}
+            executable_path=str(program),
+            args=[*_OPTIONS],
+            timeout=WITHIN_MS,
+            env={"HOME": folder, "PATH": "/usr/bin:/bin", **(env or {})},
         )
         try:
             yield browser
