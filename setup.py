@@ -40,15 +40,22 @@ setup(
     # twisted.plugins is Twisted's own namespace: a folder without __init__.py, to which each package adds a file.
     packages=[*find_packages(include=["hanoverd", "hanoverd.*"]), "twisted.plugins"],
     package_data={"hanoverd": ["py.typed"], "hanoverd.web": ["templates/*.html", "static/*"]},
-    # The manual page and the completions of shells, in the folders of the environment where others look for them.
     data_files=[
-        (folder, [f"{folder}/{name}"])
-        for folder, name in (
-            ("share/man/man1", "hanoverd.1"),
-            ("share/bash-completion/completions", "hanoverd"),
-            ("share/zsh/site-functions", "_hanoverd"),
-            ("share/fish/vendor_completions.d", "hanoverd.fish"),
-        )
+        # The manual page and the completions of shells, in the folders of the environment where others look for them.
+        *(
+            (folder, [f"{folder}/{name}"])
+            for folder, name in (
+                ("share/man/man1", "hanoverd.1"),
+                ("share/bash-completion/completions", "hanoverd"),
+                ("share/zsh/site-functions", "_hanoverd"),
+                ("share/fish/vendor_completions.d", "hanoverd.fish"),
+            )
+        ),
+        # For Prometheus and Grafana.
+        (
+            "share/hanoverd/monitoring",
+            ["share/monitoring/hanoverd.dashboard.json", "share/monitoring/hanoverd.rules.yml"],
+        ),
     ],
     # The oldest versions without a known vulnerability: tests/unit/test_requirements.py has the reasons.
     install_requires=[

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from hanoverd.api.status import AppStatus
-from hanoverd.history.record import KINDS, OUTCOMES
-from hanoverd.logs.tally import BOUNDS, Durations, Tally
+from hanoverd.history.record import KINDS, OUTCOMES, PHASES
+from hanoverd.logs.tally import BOUNDS, TOTAL, Durations, Tally
 
 #: The type of the content, for HTTP.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,7 +29,7 @@ class Family:
     labels: tuple[str, ...] = ("app",)
 
 
-#: All metrics of an app, beside those of the process.
+#: All metrics of an app, without its process.
 FAMILIES = (
     Family(
         "hanoverd_handovers",
@@ -75,7 +75,7 @@ FAMILIES = (
 def families() -> dict[str, Metric]:
     """Return all metrics by their names.
 
-    Those of apps have no values, and those of a process the values of this one, without the label ``app``.
+    The metrics of apps have no values yet. The metrics of a process have the values of this one, without the label ``app``.
     """
     ours = [family.kind(family.name, family.text, labels=family.labels) for family in FAMILIES]
     return {metric.name: metric for metric in (*ours, *ProcessCollector(registry=None).collect())}
@@ -106,7 +106,8 @@ def exposition(tally: Tally, status: AppStatus, connections: Mapping[str, int | 
     # All of them from the start, with 0: for Prometheus, a value that appears has not increased.
     for result, trigger in product(OUTCOMES, KINDS):
         add("handovers", tally.handovers[result, trigger], result, trigger)
-    for phase, durations in sorted(tally.phases.items()):
+    for phase in sorted({TOTAL, *PHASES, *tally.phases}):
+        durations = tally.phases.get(phase, Durations())
         found["hanoverd_handover_duration_seconds"].add_metric(
             [status.app, phase], buckets=_buckets(durations), sum_value=durations.sum
         )

@@ -17,6 +17,9 @@ INTERRUPTED = "interrupted"
 #: The outcomes of a handover whose hanoverd was there until its end.
 OUTCOMES = (LIVE, FAILED, CANCELLED, UNCHANGED)
 
+#: The phases of each handover that goes live; without overlap, there is also ``stopped``.
+PHASES = ("obtained", "created", "started", "ready", "routed")
+
 #: Why a handover was interrupted.
 WHY_INTERRUPTED = "hanoverd ended in the middle of it: it was killed, or the host failed"
 

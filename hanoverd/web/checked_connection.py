@@ -56,12 +56,16 @@ class CheckedConnection:
     async def _open(self, protocol_factory: IProtocolFactory) -> IProtocol:
         # Otherwise Twisted logs two lines for each connection.
         protocol_factory.noisy = False  # type: ignore[attr-defined]  # every Factory has it
-        connecting = self._connect()
+        opened: list[socket.socket] = []
+        connecting = self._connect().addCallback(opened.append)
         try:
-            connected = await settled(connecting, on_cancel=lambda: None)
+            # A thread cannot be cancelled.
+            await settled(connecting, on_cancel=lambda: None)
         except BaseException:
-            connecting.addCallbacks(_close, lambda _: None)
+            for one in opened:
+                one.close()
             raise
+        [connected] = opened
         with closing(connected):
             # It keeps a copy of the descriptor.
             factory: Any = _Factory(protocol_factory, self)
@@ -72,10 +76,6 @@ class CheckedConnection:
     def keep(self, protocol: _Counted) -> None:
         """Remember the connection."""
         self._protocol = protocol
-
-
-def _close(connected: socket.socket) -> None:
-    connected.close()
 
 
 class _Counted(ProtocolWrapper):

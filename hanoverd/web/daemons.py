@@ -20,6 +20,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from hanoverd import __version__
+from hanoverd.api.questions import PAGE_AGENT
 from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import ControlError
@@ -102,7 +103,7 @@ class DaemonClient:
     ) -> IResponse:
         """Return the head of an answer whose status is 200."""
         agent = Agent.usingEndpointFactory(self._reactor, connection)
-        sent = {"User-Agent": f"hanoverd-web/{__version__}", **headers}
+        sent = {"User-Agent": f"{PAGE_AGENT.decode()}{__version__}", **headers}
         producer = None if content is None else FileBodyProducer(BytesIO(content))
         asking = agent.request(
             method, f"{_URL}{resource}".encode(), Headers({name: [value] for name, value in sent.items()}), producer
@@ -130,7 +131,7 @@ class DaemonClient:
             raise
         except Exception as error:  # noqa: BLE001  # as above
             raise self._explained(error, connection) from None
-        if body.is_cut:
+        if body.is_cut or connection.is_exceeded:
             raise self._explained(ConnectionError("the connection was lost in the middle of its answer"), connection)
         return b"".join(found)
 

@@ -83,10 +83,10 @@ class Follower(StreamReader):
 
     def receive(self, data: bytes) -> None:
         """Take a part of the stream of events."""
-        if not self.is_connected:
-            self.is_connected = True
-            self._delays.reset()
         for kind in self._events.take(data):
+            if not self.is_connected:
+                self.is_connected = True
+                self._delays.reset()
             self._is_stopping = self._is_stopping or kind == "stopping"
             self._leaves_app = self._leaves_app or kind == "left_running"
             self._wants_history = self._wants_history or kind in _IN_HISTORY

@@ -1,4 +1,4 @@
-"""The metrics of all apps in one text for Prometheus.  Pure, but for those of this process (with prometheus-client)."""
+"""The metrics of all apps in one text for Prometheus.  Pure, except that it measures this process (with prometheus-client)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def joined(expositions: Mapping[str, str | None]) -> str:
     """Return the metrics of all apps, and of this process, in Prometheus' text format.
 
     ``expositions`` are the texts of the daemons by the names of their apps; None for one that did not answer.  Each value gets
-    the label ``app`` with this name; those of this process have none.  Metrics that this version of hanoverd does not know are
+    the label ``app`` with this name; the values of this process have none.  Metrics that this version of hanoverd does not know are
     left out.  A daemon whose text cannot be used counts as one that did not answer: ``hanoverd_app_up`` is 0.
     """
     metrics = families()
@@ -78,7 +78,7 @@ def _samples(app: str, text: str, metrics: Mapping[str, Metric]) -> list[tuple[s
 
 
 def _with_app(app: str, metric: Metric) -> Iterator[Sample]:
-    """Yield the values of a metric as those of the app, without times of their own."""
+    """Yield the values of a metric with the label ``app``, and without times."""
     for sample in metric.samples:
         if not all(_LABEL.fullmatch(label) for label in sample.labels):
             raise _Unusable

@@ -121,11 +121,9 @@ class PageServer:
     @_app.route("/", methods=["GET"])
     def _index(self, request: Request) -> bytes:
         visitor = self._admitted_to_page(request)
-        return (
-            ""
-            if visitor is None
-            else self._html(request, self._pages.index(self._watching.host, self._chrome(request, visitor)))
-        )
+        if visitor is None:
+            return b""
+        return self._html(request, self._pages.index(self._watching.host, self._chrome(request, visitor)))
 
     @_app.route("/apps/<name>", methods=["GET"])
     async def _app_page(self, request: Request, name: str) -> bytes:
@@ -214,7 +212,7 @@ class PageServer:
         self._admitted(request)
         stream = LiveStream(request, self._clock, self._still_allowed(request))
         with Slot(self._streams, "", MOST_STREAMS), Subscription(self._watching.subscribers, stream.changed):
-            await self._send(stream, _wait(stream))
+            await self._send(stream, stream.wait())
 
     @_app.route("/apps/<name>/logs", methods=["GET"])
     async def _logs(self, request: Request, name: str) -> None:
@@ -233,7 +231,7 @@ class PageServer:
 
     # -- errors
 
-    @_app.handle_errors(Refused, HTTPException, WebError, TooManyAttempts)
+    @_app.handle_errors(Refused, HTTPException, WebError)
     def _failed(self, request: Any, failure: Failure) -> bytes:
         error: Any = failure.value
         if isinstance(error, Refused):
@@ -241,8 +239,6 @@ class PageServer:
         if isinstance(error, WebError):
             log.error("page: {error}", event="page_failed", error=error)
             return self._error(request, 503, str(error))
-        if isinstance(error, TooManyAttempts):
-            return self._error(request, 429, str(error))
         if isinstance(error, NotFound):
             return self._error(request, 404, "There is no such page.")
         return self._error(request, error.code or 500, error.name)
@@ -281,7 +277,11 @@ class PageServer:
         login, token = self._visitors.login, bearer_of(request)
         if login is None or self._visitors.visitor(request).is_admitted:
             return
-        if not token or not await login.is_token(token, address_of(request)):
+        try:
+            is_right = bool(token) and await login.is_token(token, address_of(request))
+        except TooManyAttempts as error:
+            raise Refused(429, f"Nothing was checked: {error}.") from None
+        if not is_right:
             request.setHeader("WWW-Authenticate", 'Bearer realm="hanoverd"')
             raise Refused(401, "Send the page's token: `Authorization: Bearer TOKEN`.")
 
@@ -340,10 +340,6 @@ class PageServer:
         request.setResponseCode(status)
         chrome = Chrome(csrf="", actions=False, can_log_out=False, now=self._now())
         return self._html(request, self._pages.error(status, text, chrome))
-
-
-async def _wait(stream: BrowserStream) -> None:
-    await stream.ended
 
 
 def _redirected(request: Request, path: str) -> bytes:

@@ -47,6 +47,10 @@ class BrowserStream(StreamReader):
         self._request.write(f"retry: {_RETRY}\n\n".encode())
         self._keep_alive.start(KEEP_ALIVE_INTERVAL, now=False)
 
+    async def wait(self) -> None:
+        """Wait until it should end."""
+        await self.ended
+
     def close(self) -> None:
         """Leave no timer."""
         if self._keep_alive.running:

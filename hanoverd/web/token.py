@@ -57,7 +57,9 @@ class TokenHash:
 
 
 def _hash(token: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(token.encode("utf-8", "replace"), salt=salt, n=_COST, r=_BLOCK_SIZE, p=_PARALLEL, dklen=64)
+    # Hashed once before: scrypt does not distinguish passwords that differ in NUL bytes at their end (HMAC pads its key, RFC 2104).
+    password = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+    return hashlib.scrypt(password, salt=salt, n=_COST, r=_BLOCK_SIZE, p=_PARALLEL, dklen=64)
 
 
 class TokenFile:

@@ -161,6 +161,9 @@ class Watcher:
         for app, follower in list(self._followers.items()):
             if follower.is_connected or app in found:
                 self._gone.pop(app, None)
+            elif follower.state.status is None:
+                # It stopped when it was found.
+                self._drop(app)
             elif now - self._gone.setdefault(app, now) > GONE_TIMEOUT:
                 self._drop(app)
 

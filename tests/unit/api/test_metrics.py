@@ -55,6 +55,7 @@ def test_what_is_not_known_has_no_value() -> None:
     assert names == {
         *(f"hanoverd_{name}_total" for name in ("connections_cut", "rules_repaired", "restarts", "probe_failures")),
         "hanoverd_handovers_total",
+        *(f"hanoverd_handover_duration_seconds_{name}" for name in ("bucket", "count", "sum")),
         "hanoverd_build_info",
         "hanoverd_paused",
     }
@@ -62,6 +63,7 @@ def test_what_is_not_known_has_no_value() -> None:
 
 def test_each_count_is_there_before_something_is_counted() -> None:
     found = samples(Tally())
+    assert found[("hanoverd_handover_duration_seconds_count", "web", "ready")] == 0
     assert found[("hanoverd_handovers_total", "web", "failed", "hookbot")] == 0
     assert sum(name == "hanoverd_handovers_total" for name, *_ in found) == len(OUTCOMES) * len(KINDS)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hanoverd.cli.client import connection
 from hanoverd.cli.client.commands import run_remote
+from hanoverd.daemons import connection
 from hanoverd.daemons.connection import Daemon, daemon_of, find_daemon, running_daemons
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hanoverd.cli.client import event_stream
-from hanoverd.daemons.connection import Daemon
 from hanoverd.cli.client.event_stream import handover_parts, open_events, show_events, watch_status
+from hanoverd.daemons.connection import Daemon
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
 from hanoverd.text.moments import Moment

@@ -10,7 +10,7 @@ from twisted.logger import globalLogPublisher
 from hanoverd.deploy.events import CancelRequested
 from hanoverd.deploy.origins import HookbotTarget
 from hanoverd.deploy.targets import Rollback, Source
-from hanoverd.history.record import COMMAND, OUTCOMES, Origin
+from hanoverd.history.record import COMMAND, OUTCOMES, PHASES, Origin
 from hanoverd.logs.tally import TOTAL, Tally
 from tests.fakes.world import Daemon
 from tests.unit.deploy.scenario import ScenarioCase
@@ -66,6 +66,7 @@ class CountedTests(ScenarioCase):
         self.assertEqual({outcome for outcome, _ in expected}, set(OUTCOMES))
         self.assertGreaterEqual(len({kind for _, kind in expected}), 3)
         self.assertEqual(sum(self.tally.phases[TOTAL].counts), len(records))
+        self.assertLessEqual({TOTAL, *PHASES}, set(self.tally.phases))
         phases = Counter(phase for one in records for phase, _ in one.phases)
         self.assertEqual(
             {name: sum(found.counts) for name, found in self.tally.phases.items() if name != TOTAL}, phases
