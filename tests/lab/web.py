@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from tests.lab.api import call
 from tests.lab.daemon import PROJECT, environment, twistd
@@ -61,7 +62,7 @@ class Web:
         self._process.kill()
         self._process.communicate()
 
-    def __enter__(self) -> Web:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -108,5 +109,3 @@ def fake_apps(count: int, handovers: int) -> Iterator[FakeApps]:
         finally:
             process.terminate()
             process.communicate()
-
-

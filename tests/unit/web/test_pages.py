@@ -15,7 +15,6 @@ from hanoverd.web.assets import assets
 from hanoverd.web.pages import Pages
 from hanoverd.web.query import AppQuery
 from hanoverd.web.state import AppState, HostState
-from tests.unit.web.html import Element, parse
 from tests.fakes.app_reports import (
     CHROME,
     READ_ONLY,
@@ -28,6 +27,7 @@ from tests.fakes.app_reports import (
     status,
     version,
 )
+from tests.unit.web.html import Element, parse
 
 PAGES = Pages()
 
