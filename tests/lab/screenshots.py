@@ -11,6 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
+from tests.lab.api import call
 from tests.lab.browser import PHONE, Visit, chromium
 from tests.lab.daemon import Daemon
 from tests.lab.host import Lab
@@ -22,7 +23,11 @@ APPS = ("blog", "docs", "mail", "search", "shop")
 #: The font of the screenshots, whatever is installed beside it.
 FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><include>/etc/fonts/fonts.conf</include>
-<match target="pattern"><test name="family"><string>system-ui</string></test>
+<match target="pattern"><test qual="any" name="family"><string>sans-serif</string></test>
+<edit name="family" mode="assign" binding="strong"><string>Inter</string></edit></match>
+<match target="pattern"><test qual="any" name="family"><string>system-ui</string></test>
+<edit name="family" mode="assign" binding="strong"><string>Inter</string></edit></match>
+<match target="pattern"><test qual="any" name="family"><string>sans</string></test>
 <edit name="family" mode="assign" binding="strong"><string>Inter</string></edit></match></fontconfig>
 """
 
@@ -33,16 +38,19 @@ class App:
     """An app of the example."""
 
     def __init__(self, lab: Lab, folder: Path, name: str, port: int) -> None:
+        self._socket = str(lab.runtime / f"{name}.sock")
         self.folder = folder / name
         write_app(self.folder)
+        # The page shows from which folder a version was built.
+        in_srv = ["unshare", "--mount", "sh", "-c", f'mount --bind "$0" /srv && cd /srv/{name} && exec "$@"', str(folder)]
         options = ("--name", name, "--publish", f"{port}:80", "--drain-timeout", "1s")
-        self.hanoverd = Daemon(lab, options, self.folder)
+        self.hanoverd = Daemon(lab, options, self.folder, as_user=in_srv)
 
     def deploy(self, outcome: str, **env: str) -> None:
         """Start a handover, and wait for the event ``outcome``."""
         after = self.hanoverd.position
         write_app(self.folder, version=str(after), env=env)
-        self.hanoverd.hup()
+        call(self._socket, "POST", "/deploy", {})
         self.hanoverd.wait_event(outcome, after=after)
 
 
