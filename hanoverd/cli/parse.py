@@ -14,7 +14,6 @@ from hanoverd.cli.commands import (
     DAEMON,
     DIFF,
     HELP_COMMAND,
-    MAKE_TOKENS,
     REMOTE,
     VERSION_COMMAND,
     WEB,
@@ -24,6 +23,7 @@ from hanoverd.cli.diff import diff_spec
 from hanoverd.cli.dry_run import dry_run
 from hanoverd.cli.given import Given
 from hanoverd.cli.help import usage_text
+from hanoverd.cli.hookbot_commands import MAKE_TOKENS
 from hanoverd.cli.line import CommandLine, InfoRequested, read_line
 from hanoverd.cli.programs import builder_spec, remote_command, server_spec, tokens, web_spec
 from hanoverd.runtime.errors import UsageError

@@ -6,7 +6,6 @@ Whatever a daemon does, it takes neither memory nor time from others: one that h
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
@@ -152,7 +151,9 @@ class DaemonClient:
         cause = innermost(error)
         if isinstance(cause, (FileNotFoundError, ConnectionRefusedError)):
             return ControlError(not_running(self.app))
-        if isinstance(cause, (BlockingIOError, socket.timeout)):
+        if isinstance(cause, PermissionError):
+            return self._no_answer("it belongs to another user: run `hanoverd web` as that user or as root")
+        if isinstance(cause, BlockingIOError):
             return self._no_answer("too many clients wait for it already")
         return self._no_answer(shortened(str(cause).strip(". ") or type(cause).__name__, LONGEST_REASON))
 

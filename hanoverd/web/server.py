@@ -210,6 +210,8 @@ class PageServer:
     @_app.route("/live", methods=["GET"])
     async def _live(self, request: Request) -> None:
         self._admitted(request)
+        if request.method == b"HEAD":
+            return
         stream = LiveStream(request, self._clock, self._still_allowed(request))
         with Slot(self._streams, "", MOST_STREAMS), Subscription(self._watching.subscribers, stream.changed):
             await self._send(stream, stream.wait())
@@ -218,6 +220,8 @@ class PageServer:
     async def _logs(self, request: Request, name: str) -> None:
         self._admitted(request)
         _, client = self._found(name)
+        if request.method == b"HEAD":
+            return
         stream = LogStream(request, self._clock, self._still_allowed(request))
         with Slot(self._streams, name, MOST_LOGS), Slot(self._streams, "", MOST_STREAMS):
             await self._send(stream, client.follow(f"/logs?follow=1&tail={LOG_LINES}", stream))

@@ -155,7 +155,9 @@ class OpenTests(PageCase):
             self.assertEqual((await self.get(path)).status, 404, path)
         self.assertEqual((await self.ask("DELETE", "/")).status, 405)
         self.assertEqual((await self.ask("POST", "/live")).status, 405)
-        self.assertEqual((await self.ask("HEAD", "/")).text, "")
+        for path in ("/", "/live", "/metrics"):
+            answer = await self.ask("HEAD", path)
+            self.assertEqual((answer.status, answer.text), (200, ""))
 
     async def test_files_are_kept_by_the_browser_as_long_as_their_content_stays(self) -> None:
         [path] = re.findall(r'href="(/static/style\.css\?v=\w+)"', (await self.get("/")).text)

@@ -240,6 +240,17 @@ class HostileTests(DaemonsCase):
         streams = next(turns) // 2 + 1
         self.assertLess(sent[0], streams * (passed + 2) * (daemons.MOST_PER_SECOND + 1_000_000))
 
+    async def test_one_that_belongs_to_another_user(self) -> None:
+        self.serve("bad")
+
+        def refuse(_app: str, _path: Path) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        sockets = self.watcher._sockets
+        self.watcher._sockets = type("Refusing", (), {"search": sockets.search, "open": staticmethod(refuse)})()
+        self.watcher.start()
+        await self.until(lambda: "run `hanoverd web` as that user or as root" in self.problem("bad"))
+
     async def test_a_socket_of_another_user_is_not_used(self) -> None:
         self.serve("web")
         path = self.folder / "web.sock"
