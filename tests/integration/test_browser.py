@@ -152,9 +152,7 @@ def cancel(app: Page, app_folder: Path) -> None:
     expect(app.locator("#handover-5 .badge")).to_have_text("Cancelled")
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/apps/app-03", "/apps/app-09", "/none"]
-)
+@pytest.mark.parametrize("path", ["/", "/apps/app-03", "/apps/app-09", "/none"])
 def test_a_page_of_many_fits_a_phone_is_accessible_and_fast(many: Web, browser: Browser, path: str) -> None:
     with Visit(browser, many.url) as visit:
         wait_for_all(visit.open())

@@ -42,7 +42,14 @@ class App:
         self.folder = folder / name
         write_app(self.folder)
         # The page shows from which folder a version was built.
-        in_srv = ["unshare", "--mount", "sh", "-c", f'mount --bind "$0" /srv && cd /srv/{name} && exec "$@"', str(folder)]
+        in_srv = [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            f'mount --bind "$0" /srv && cd /srv/{name} && exec "$@"',
+            str(folder),
+        ]
         options = ("--name", name, "--publish", f"{port}:80", "--drain-timeout", "1s")
         self.hanoverd = Daemon(lab, options, self.folder, as_user=in_srv)
 
