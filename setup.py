@@ -81,10 +81,12 @@ setup(
             *UNIT_TEST,
             # Wheels exist for these only; from source it needs clang.
             'atheris>=3; platform_machine == "x86_64" and python_version < "3.15"',
+            "axe-playwright-python>=0.1.8",
             "bcrypt",
             "moto[server]>=5",
             "mypy>=2",
             "mypy-zope>=1.0.14",
+            "playwright>=1.60",
             "ruff>=0.15",
             "setuptools>=83.0.0",
             "types-docker",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ _TONES = {
     "unchanged": ("idle", "Unchanged"),
     "interrupted": ("warn", "Interrupted"),
 }
+
+#: The ID of an image, as a value has it.
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 #: How much of a value that changed is shown, in characters.
 _SHORT_VALUE = 120
@@ -179,7 +183,7 @@ def _changes(found: Sequence[Mapping[str, Any]] | None) -> tuple[Change, ...] | 
 
 def _value(value: object) -> str:
     text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
-    return shortened(text, _SHORT_VALUE)
+    return shortened(_DIGEST.sub(lambda found: short_id(found[0]), text), _SHORT_VALUE)
 
 
 def _drained(one: Mapping[str, Any]) -> str:

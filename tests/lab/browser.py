@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -30,14 +30,17 @@ _OPTIONS = (
 
 
 @contextmanager
-def chromium(prefix: Sequence[str]) -> Iterator[Browser]:
-    """Run Chromium behind ``prefix``, with a new and empty folder of its own."""
+def chromium(prefix: Sequence[str], env: Mapping[str, str] | None = None) -> Iterator[Browser]:
+    """Run Chromium behind ``prefix``, with a new and empty folder of its own, and with the variables ``env``."""
     with tempfile.TemporaryDirectory(prefix="hanoverd-browser-") as folder, sync_playwright() as playwright:
         program = Path(folder, "chromium")
         program.write_text(f'#!/bin/sh\nexec {shlex.join([*prefix, _PROGRAM])} "$@"\n')
         program.chmod(0o755)
         browser = playwright.chromium.launch(
-            executable_path=str(program), args=[*_OPTIONS], timeout=WITHIN_MS, env={"HOME": folder, "PATH": "/usr/bin:/bin"}
+            executable_path=str(program),
+            args=[*_OPTIONS],
+            timeout=WITHIN_MS,
+            env={"HOME": folder, "PATH": "/usr/bin:/bin", **(env or {})},
         )
         try:
             yield browser
@@ -81,10 +84,10 @@ class Visit:
             self.complaints.append(f"{message.text} ({message.location.get('url')})")
 
 
-def accessibility_problems(page: Page) -> list[str]:
-    """Return what axe-core finds, in both colour schemes."""
+def accessibility_problems(page: Page, *schemes: str) -> list[str]:
+    """Return what axe-core finds, in these colour schemes, by default in both."""
     found = []
-    for scheme in ("light", "dark"):
+    for scheme in schemes or ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         violations = Axe().run(page).response["violations"]
         found += [f"{scheme}: {one['id']}: {[node['html'] for node in one['nodes']]}" for one in violations]

@@ -34,10 +34,10 @@ def shifted(value: Any, seconds: float) -> Any:
 class App(Resource):
     """The control socket of an app."""
 
-    isLeaf = True
+    isLeaf = True  # noqa: N815  # Resource's name for it
 
     def __init__(self, name: str, handovers: int, *, has_failed: bool) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         state = failed(name) if has_failed else many_handovers(handovers, name)
         self._name = name
         self._status: dict[str, Any] = shifted(state.status, time.time() - NOW)
@@ -128,7 +128,7 @@ def main(folder: Path, count: int, handovers: int) -> None:
         path = folder / f"{name}.sock"
         reactor.listenUNIX(str(path), Site(App(name, handovers, has_failed=number % 10 == 9)), mode=0o600)  # type: ignore[attr-defined]
     print("ready", flush=True)
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

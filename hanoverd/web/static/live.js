@@ -270,10 +270,8 @@ function prepareLog() {
 
 // ---- Roll back
 
+// Its second step is there without this, too. The focus stays where it is: who holds the key down does not confirm.
 function prepareConfirm() {
-  document.addEventListener("toggle", (event) => {
-    if (event.target.id === "rollback" && event.target.open) event.target.querySelector("input[type=radio]:checked")?.focus();
-  }, true);
   document.addEventListener("keydown", (event) => {
     const panel = byId("rollback");
     if (event.key !== "Escape" || !panel?.open) return;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +11,7 @@ from hanoverd.web.timeline import WIDTH, bar, full_length, steps
 from tests.fakes.app_reports import NOW, handover
 
 
-def states(outcome: str, **values: object) -> list[tuple[str, str]]:
+def states(outcome: str, **values: Any) -> list[tuple[str, str]]:
     """Return the phases and their states."""
     return [(step.phase, step.state) for step in steps(handover(5, outcome, **values), NOW)]
 
