@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from hanoverd.runtime.cancellation import Outcome
@@ -16,6 +16,7 @@ from hanoverd.web.answers import connections_of, handovers_of
 from hanoverd.web.daemons import MOST_BYTES, DaemonClient
 from hanoverd.web.metrics import MOST_CHARACTERS
 from hanoverd.web.state import AppState
+from hanoverd.web.together import together
 
 #: How long a page waits for them, and how long an answer is used for other pages, in seconds.
 DETAILS_TIMEOUT, FRESH = 2.0, 1.0
@@ -51,7 +52,7 @@ class Details:
         }
         if all_handovers:
             questions["handovers"] = lambda: _handovers(client)
-        answers = await gatherResults(
+        answers = await together(
             [Deferred.fromCoroutine(self._once((state.app, name), ask)) for name, ask in questions.items()]
         )
         found = {name: answer for name, answer in zip(questions, answers, strict=True) if answer is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
 from hanoverd.runtime.cancellation import Outcome
@@ -13,6 +13,7 @@ from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import ControlError
 from hanoverd.web.daemons import DaemonClient
 from hanoverd.web.metrics import MOST_CHARACTERS, joined
+from hanoverd.web.together import together
 from hanoverd.web.watch import InThread
 
 #: How long a daemon may take, in seconds: Prometheus waits for ten.
@@ -53,7 +54,7 @@ class Scraping:
     async def _scrape(self) -> str:
         clients = self._clients()
         slots = DeferredSemaphore(_MOST_AT_ONCE)
-        texts = await gatherResults([slots.run(self._text, one) for one in clients.values()])
+        texts = await together([slots.run(self._text, one) for one in clients.values()])
         expositions = dict(zip(clients, texts, strict=True))
         return await self._in_thread(lambda: joined(expositions))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from hanoverd.daemons.connection import Daemon, running_daemons
@@ -23,6 +23,7 @@ from hanoverd.web.checked_connection import AdoptingReactor
 from hanoverd.web.daemons import DaemonClient
 from hanoverd.web.following import Follower
 from hanoverd.web.state import AppState, HostState
+from hanoverd.web.together import together
 
 log = Logger()
 
@@ -140,7 +141,7 @@ class Watcher:
 
     async def _end_start(self) -> None:
         asked = [one for one in self._followers.values() if one.state.status is None and not one.state.problem]
-        await gatherResults(
+        await together(
             [
                 Deferred.fromCoroutine(settles_within(self._reactor, READY_TIMEOUT, Outcome(one.fresh())))
                 for one in asked

@@ -310,6 +310,17 @@ class OpenTests(PageCase):
             # The page works meanwhile.
             self.assertEqual((await self.get("/")).status, 200)
 
+    async def test_a_browser_that_goes_before_its_page_is_there_is_no_error(self) -> None:
+        self.answer("hung", lambda peer: peer.recv(1))
+        asked = len(self.site.busy)
+        for path in ("/apps/hung", "/", "/metrics"):
+            with socket.create_connection(("127.0.0.1", self.port)) as connection:
+                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                await self.until(lambda: len(self.site.busy) > asked)
+            await self.until(lambda: not self.site.busy)
+        # A failure would be logged, and fail this test.
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     async def test_connections_over_the_limit_replace_idle_ones(self) -> None:
         self.patch(site_module.PageSite, "most_connections", 5)
         idle = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(8)]
