@@ -29,7 +29,7 @@ def refusal(request: Request, refused: Refused) -> bytes:
 
 def internal_error(request: Request) -> bytes:
     """Log the exception that is being handled, a mistake in hanoverd; return the body of the answer."""
-    log.failure("control socket: internal error", event="internal_error")
+    log.failure("control: internal error", event="internal_error")
     return json_answer(request, 500, {"error": "internal error: see the log of hanoverd"})
 
 

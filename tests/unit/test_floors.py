@@ -18,6 +18,7 @@ FLOORS = (
     ("cli",),
     ("daemon",),
     ("api", "builder"),
+    ("daemons",),
     ("hookbot",),
     ("deploy",),
     ("network", "notify", "history"),
@@ -82,6 +83,7 @@ PURE = (
     "hookbot/tokens.py",
     "hookbot/github.py",
     "history/record.py",
+    "daemons/answers.py",
     *PURE_DEPLOY,
 )
 

@@ -311,7 +311,14 @@ class DescriptionTests(TestCase):
     async def test_the_schemas_refuse_what_is_wrong(self) -> None:
         right = self.far.status().json()
         self.assertEqual(errors(named("Status"), json.loads(json.dumps(right))), [])
-        for wrong in ({"app": 3}, {"live": {}}, {"state": "fine"}, {"ports": [{}]}, {"handover": {"id": "1"}}):
+        changes: list[dict[str, Any]] = [
+            {"app": 3},
+            {"live": {}},
+            {"state": "fine"},
+            {"ports": [{}]},
+            {"handover": {"id": "1"}},
+        ]
+        for wrong in changes:
             self.assertNotEqual(errors(named("Status"), json.loads(json.dumps({**right, **wrong}))), [], wrong)
 
     async def test_a_method_that_a_path_does_not_take_is_refused_with_those_that_it_takes(self) -> None:
