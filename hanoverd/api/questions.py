@@ -79,9 +79,11 @@ def _image(image: object) -> str | None:
 def version_of(request: Request) -> int | None:
     """Return the number of the version to roll back to; None for the version before.  Raises ``Refused``."""
     number = _body(request, ("version",)).get("version")
-    # True and False are numbers too, to Python.
-    if number is None or (type(number) is int and 0 <= number <= _MOST_NUMBER):
-        return number
+    if number is None:
+        return None
+    # True and False are numbers too, to Python; 3.0 is a whole number, to JSON Schema.
+    if type(number) in (int, float) and 0 <= number <= _MOST_NUMBER and number == int(number):
+        return int(number)
     raise Refused(400, "version must be the number of a version")
 
 
@@ -130,9 +132,12 @@ def event_query(request: Request) -> EventQuery:
     The header ``Last-Event-ID`` goes before the parameter ``since``: a client that connects again sends both.
     """
     # As bytes: asked for by a text, a header that is not UTF-8 raises an error.
-    header = request.getHeader(b"last-event-id")
-    text = _text(request, "since") if header is None else header.decode("utf-8", "replace") or None
-    return EventQuery(None if text is None else _since(text), output=_flag(request, "output"))
+    header = request.getHeader(b"last-event-id") or b""
+    last = _since(header.decode("utf-8", "replace")) if header else None
+    text = _text(request, "since")
+    # Also what is not used must be right.
+    since = None if text is None else _since(text)
+    return EventQuery(since if last is None else last, output=_flag(request, "output"))
 
 
 def _since(text: str) -> EventID | float:

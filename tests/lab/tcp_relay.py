@@ -13,7 +13,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 #: How long an answer without an end is relayed, in seconds.
-STREAM_SECONDS = 0.3
+STREAM_SECONDS = 0.1
 
 #: Requests whose answers have no end.
 _ENDLESS = re.compile(rb"GET /(?:events|logs\?(?:[^ ]*&)?follow=1\b)")

@@ -368,6 +368,23 @@ class DescriptionTests(TestCase):
         # As older clients ask, and as a newer one may.
         self.assertEqual((await self.answer("GET /logs?source=&tail=2&colour=1"))[0], 200)
 
+    async def test_the_number_of_a_version_is_any_whole_number_of_json(self) -> None:
+        for number in ("3", "3.0", "3e0"):
+            self.assertEqual((await self.answer("POST /rollback", f'{{"version": {number}}}'))[0], 200, number)
+        for number in ("3.5", "true", '"3"', "1e300", "-0.5", str(2**63), "NaN"):
+            self.assertEqual((await self.answer("POST /rollback", f'{{"version": {number}}}'))[0], 400, number)
+        self.assertEqual(self.far.rolled_back, [3, 3, 3])
+
+    async def test_where_a_stream_of_events_starts_is_right_in_the_query_and_in_the_header(self) -> None:
+        for request in (
+            "GET /events?since=",
+            "GET /events?since=x HTTP/1.0\r\nLast-Event-ID: 00000000-0-0\r\nX: y",
+            "GET /events?since=5 HTTP/1.0\r\nLast-Event-ID: x\r\nX: y",
+        ):
+            self.assertEqual((await self.answer(request))[0], 400, request)
+        # An empty header is none.
+        self.assertEqual((await self.answer("HEAD /events?since=5 HTTP/1.0\r\nLast-Event-ID:\r\nX: y"))[0], 200)
+
     async def test_a_body_is_json_whatever_its_type(self) -> None:
         # As curl --data sends it.
         for kind in ("application/x-www-form-urlencoded", "multipart/form-data", "x"):
