@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """A request is refused with ``status``, its text for the client, and more ``headers`` of the answer."""
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:

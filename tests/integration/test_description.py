@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from openapi_spec_validator import validate
+
 from tests.integration.conftest import StartDaemon
 from tests.integration.test_control import ARGUMENTS, alive
 from tests.lab.api import call, get_json
@@ -42,6 +44,10 @@ def schemathesis(port: int, cwd: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_description_is_valid() -> None:
+    validate(json.loads(DESCRIPTION.read_text()))
 
 
 def test_hanoverd_answers_as_it_is_described(lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path) -> None:
