@@ -48,7 +48,10 @@ setup(
     python_requires=">=3.11",
     # twisted.plugins is Twisted's own namespace: a folder without __init__.py, to which each package adds a file.
     packages=[*find_packages(include=["hanoverd", "hanoverd.*"]), "twisted.plugins"],
-    package_data={"hanoverd": ["py.typed", "api/openapi.json"], "hanoverd.web": ["templates/*.html", "static/*"]},
+    package_data={
+        "hanoverd": ["py.typed", "api/openapi.json"],
+        "hanoverd.web": ["templates/*.html", "static/*"],
+    },
     data_files=[
         # The manual page and the completions of shells, in the folders of the environment where others look for them.
         *(
