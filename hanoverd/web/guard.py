@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from hanoverd.runtime.refusal import Refused
+
 #: The headers of all answers.
 HEADERS = {
     "Content-Security-Policy": (
@@ -36,14 +38,6 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 _MISDIRECTED, _FORBIDDEN = 421, 403
-
-
-class Refused(Exception):
-    """A request is not answered: ``status`` is the HTTP status, the text is for the user."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Protocol
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from hanoverd.web.guard import Refused
+from hanoverd.runtime.refusal import Refused
 
 
 class Checking(Protocol):

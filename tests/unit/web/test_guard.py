@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hanoverd.web.guard import HEADERS, Guard, Head, Refused, host_name
+from hanoverd.runtime.refusal import Refused
+from hanoverd.web.guard import HEADERS, Guard, Head, host_name
 
 GUARD = Guard(("apps.example.com",), needs_login=True)
 
