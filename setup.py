@@ -6,9 +6,10 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
-#: Only for metrics, for archives in S3, and for archives that are compressed with zstd.
+#: Only for metrics, for `hanoverd web`, for archives in S3, and for archives that are compressed with zstd.
 EXTRAS = {
     "metrics": ["prometheus-client>=0.21.0"],
+    "web": ["jinja2>=3.1.6", "klein>=24.8.0", "prometheus-client>=0.21.0", "werkzeug>=3.1.6"],
     "s3": ["boto3>=1.34.0"],
     "zstd": ["zstandard>=0.23.0"],
 }
@@ -47,16 +48,26 @@ setup(
     python_requires=">=3.11",
     # twisted.plugins is Twisted's own namespace: a folder without __init__.py, to which each package adds a file.
     packages=[*find_packages(include=["hanoverd", "hanoverd.*"]), "twisted.plugins"],
-    package_data={"hanoverd": ["py.typed", "api/openapi.json"]},
-    # The manual page and the completions of shells, in the folders of the environment where others look for them.
+    package_data={
+        "hanoverd": ["py.typed", "api/openapi.json"],
+        "hanoverd.web": ["templates/*.html", "static/*"],
+    },
     data_files=[
-        (folder, [f"{folder}/{name}"])
-        for folder, name in (
-            ("share/man/man1", "hanoverd.1"),
-            ("share/bash-completion/completions", "hanoverd"),
-            ("share/zsh/site-functions", "_hanoverd"),
-            ("share/fish/vendor_completions.d", "hanoverd.fish"),
-        )
+        # The manual page and the completions of shells, in the folders of the environment where others look for them.
+        *(
+            (folder, [f"{folder}/{name}"])
+            for folder, name in (
+                ("share/man/man1", "hanoverd.1"),
+                ("share/bash-completion/completions", "hanoverd"),
+                ("share/zsh/site-functions", "_hanoverd"),
+                ("share/fish/vendor_completions.d", "hanoverd.fish"),
+            )
+        ),
+        # For Prometheus and Grafana.
+        (
+            "share/hanoverd/monitoring",
+            ["share/monitoring/hanoverd.dashboard.json", "share/monitoring/hanoverd.rules.yml"],
+        ),
     ],
     # The oldest versions without a known vulnerability: tests/unit/test_requirements.py has the reasons.
     install_requires=[
@@ -82,11 +93,13 @@ setup(
             *UNIT_TEST,
             # Wheels exist for these only; from source it needs clang.
             'atheris>=3; platform_machine == "x86_64" and python_version < "3.15"',
+            "axe-playwright-python>=0.1.8",
             "bcrypt",
             "moto[server]>=5",
             "mypy>=2",
             "mypy-zope>=1.0.14",
             "openapi-spec-validator>=0.7.1",
+            "playwright>=1.60",
             "ruff>=0.15",
             "schemathesis>=4.32",
             "setuptools>=83.0.0",

@@ -13,8 +13,10 @@ from hanoverd.cli.app import NOTIFY_SECRET
 from hanoverd.cli.parse import ServiceSpec
 from hanoverd.cli.process import TROUBLE, USAGE_FAILED, complain, spec_or_exit
 from hanoverd.runtime.errors import HanoverdError, RequestRefused
+from hanoverd.runtime.state_folder import state_folder, token_file_of
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.programs import BuilderSpec, DiffSpec, HookbotServerSpec
+from hanoverd.spec.web import WebSpec
 
 if TYPE_CHECKING:
     from twisted.application.service import IService, Service
@@ -65,6 +67,9 @@ def makeService(options: Options) -> IService:
             raise SystemExit(0 if run_builder_once(options.spec, dict(os.environ), running) else START_FAILED)
         if isinstance(options.spec, DiffSpec):
             raise SystemExit(_run_diff(options.spec, running))
+        if isinstance(options.spec, WebSpec) and options.spec.new_token:
+            _replace_token()
+            raise SystemExit(0)
         service = assemble(options.spec, dict(os.environ), running, stdin=0)
     except HanoverdError as error:
         complain(error)
@@ -82,6 +87,12 @@ def _run_diff(spec: DiffSpec, reactor: DaemonReactor) -> int:
     except HanoverdError as error:
         complain(error)
         return TROUBLE
+
+
+def _replace_token() -> None:
+    from hanoverd.web.token import TokenFile, token_message  # noqa: PLC0415  # as in ``assemble``
+
+    sys.stdout.write(token_message(TokenFile(token_file_of(state_folder(os.environ, os.geteuid()))).replace()))
 
 
 def _logged(service: Service, twistd: Mapping[str, Any], log_format: str, reactor: DaemonReactor) -> IService:
@@ -112,7 +123,10 @@ def _log_to_stdout(log_format: str) -> None:
 
 
 def assemble(
-    spec: AppSpec | BuilderSpec | HookbotServerSpec, environ: Mapping[str, str], reactor: DaemonReactor, stdin: int
+    spec: AppSpec | BuilderSpec | HookbotServerSpec | WebSpec,
+    environ: Mapping[str, str],
+    reactor: DaemonReactor,
+    stdin: int,
 ) -> Service:
     """Check what can be checked at the start, and return the service.
 
@@ -127,6 +141,10 @@ def assemble(
         from hanoverd.builder.wiring import assemble_builder  # noqa: PLC0415
 
         return assemble_builder(spec, _for_children(environ), reactor)
+    if isinstance(spec, WebSpec):
+        from hanoverd.web.wiring import assemble_web  # noqa: PLC0415
+
+        return assemble_web(spec, environ, reactor)
     from hanoverd.daemon import assemble_daemon  # noqa: PLC0415
 
     return assemble_daemon(spec, _for_children(environ), reactor, stdin)

@@ -95,9 +95,9 @@ class Control:
     async def connections(self) -> dict[str, int | None]:
         """Return how many TCP connections the live version and the draining ones have, by ``live`` and ``draining``.
 
-        None where that is not known.  Fires within a few seconds: the connections of the host are listed once a second.
+        None where that is not known.  The connections of the host are listed once a second at most.
         """
-        count = self._app.conntrack.count
+        count = self._app.conntrack.count_lately
         roles = {"live": self._app.live(), "draining": self._app.draining()}
         addresses = {role: [one for running in found for one in running.addresses] for role, found in roles.items()}
         counted = await gatherResults([Deferred.fromCoroutine(count(found)) for found in addresses.values()])

@@ -22,6 +22,9 @@ from hanoverd.text.durations import MOST_SECONDS, format_duration
 from hanoverd.text.moments import Moment, parse_moment
 from hanoverd.text.quoting import quoted
 
+#: How the header User-Agent of the page in the browser begins (``hanoverd web``).
+PAGE_AGENT = b"hanoverd-web/"
+
 #: The highest number of a version, as far as the labels of containers are concerned.
 _MOST_NUMBER = 2**63 - 1
 
@@ -85,6 +88,12 @@ def version_of(request: Request) -> int | None:
     if type(number) in (int, float) and 0 <= number <= _MOST_NUMBER and number == int(number):
         return int(number)
     raise Refused(400, "version must be the number of a version")
+
+
+def reason_of(request: Request, reason: str) -> str:
+    """Return the reason of a handover with the program that has asked for it, if that is the page in the browser."""
+    agent = request.getHeader(b"user-agent") or b""
+    return f"{reason}, on the page" if agent.startswith(PAGE_AGENT) else reason
 
 
 def log_query(request: Request) -> LogQuery:

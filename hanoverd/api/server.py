@@ -21,7 +21,7 @@ from hanoverd.api.control_socket import peer_of, user_names
 from hanoverd.api.event_stream import EVENT_STREAM, EventStream
 from hanoverd.api.line_stream import LineStream
 from hanoverd.api.paths import Paths
-from hanoverd.api.questions import deployment_of, event_query, history_query, log_query, version_of
+from hanoverd.api.questions import deployment_of, event_query, history_query, log_query, reason_of, version_of
 from hanoverd.api.site import ControlSite
 from hanoverd.history.record import COMMAND, Origin
 from hanoverd.logs.entry import Entry
@@ -117,14 +117,18 @@ class ControlServer:
     def _deploy(self, request: Request) -> Mapping[str, Any]:
         asked = deployment_of(request)
         number = self._control.deploy(
-            asked.image, asked.reason, asked.status_timeout, if_changed=asked.if_changed, origin=self._origin(request)
+            asked.image,
+            reason_of(request, asked.reason),
+            asked.status_timeout,
+            if_changed=asked.if_changed,
+            origin=self._origin(request),
         )
         return {"handover": number}
 
     def _rollback(self, request: Request) -> Mapping[str, Any]:
         number = version_of(request)
         reason = "hanoverd rollback" if number is None else f"hanoverd rollback ({number})"
-        return {"handover": self._control.rollback(number, reason, self._origin(request))}
+        return {"handover": self._control.rollback(number, reason_of(request, reason), self._origin(request))}
 
     def _origin(self, request: Request) -> Origin:
         uid = peer_of(request.transport)

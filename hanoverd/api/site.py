@@ -66,7 +66,7 @@ class ControlChannel(HTTPChannel):
 
     def connectionMade(self) -> None:
         """Accept the connection, or refuse it."""
-        if not is_allowed(self.transport):
+        if not self.is_welcome():
             self._is_refused = True
             self.site.refused.add(self)
             if len(self.site.refused) > MOST_REFUSED:
@@ -83,6 +83,10 @@ class ControlChannel(HTTPChannel):
         else:
             self._is_refused = True
             self.transport.abortConnection()
+
+    def is_welcome(self) -> bool:
+        """Return whether the client may connect."""
+        return is_allowed(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         """Take a part of a request."""
@@ -102,7 +106,7 @@ class ControlChannel(HTTPChannel):
         """Wait for the next request, or until the client has read the answer."""
         self.site.busy.discard(self)
         self.site.idle[self] = None
-        self._limit_time(REQUEST_TIMEOUT if self.persistent else ANSWER_TIMEOUT)
+        self._limit_time(self.site.idle_timeout if self.persistent else ANSWER_TIMEOUT)
         super().requestDone(request)  # type: ignore[no-untyped-call]  # Twisted's
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -124,10 +128,15 @@ class ControlChannel(HTTPChannel):
 
 
 class ControlSite(Site):
-    """Answers requests with ``resource``, on at most ``MOST_CONNECTIONS`` connections."""
+    """Answers requests with ``resource``, on at most ``most_connections`` connections.
+
+    ``idle_timeout`` is how long a connection may wait for its next request, in seconds.
+    """
 
     protocol = ControlChannel  # type: ignore[assignment]  # Twisted's own is a wrapper of HTTPChannel
     noisy = False
+    most_connections = MOST_CONNECTIONS
+    idle_timeout = REQUEST_TIMEOUT
 
     def __init__(self, resource: IResource) -> None:
         super().__init__(  # type: ignore[no-untyped-call]  # Twisted's
@@ -145,7 +154,7 @@ class ControlSite(Site):
 
     def makes_room(self) -> bool:
         """Return whether there is room for a new connection; an old one without a request in progress is closed for it."""
-        if len(self.idle) + len(self.busy) < MOST_CONNECTIONS:
+        if len(self.idle) + len(self.busy) < self.most_connections:
             return True
         oldest = next(iter(self.idle), None)
         if oldest is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hanoverd.cli.command import Command
+from hanoverd.cli.hookbot_commands import MAKE_TOKENS, SERVE
 from hanoverd.cli.options import remote
 from hanoverd.cli.options.about import DAEMON_HELP, DRY_RUN, HELP, VERSION
 from hanoverd.cli.options.container import CONTAINER
@@ -13,7 +14,7 @@ from hanoverd.cli.options.hookbot import HOOKBOT, TRUST
 from hanoverd.cli.options.image import BUILD, MAX_ARCHIVE_SIZE, PLATFORM, PULL, REPOSITORY
 from hanoverd.cli.options.log import LOG_FORMAT
 from hanoverd.cli.options.readiness import READINESS
-from hanoverd.cli.options.server import SERVER, TOKENS
+from hanoverd.cli.options.web import WEB as WEB_OPTIONS
 
 _ENGINE_ENVIRONMENT = (
     ("DOCKER_HOST", "Address of the Docker engine"),
@@ -29,8 +30,6 @@ _STATE_ENVIRONMENT = (
     "HANOVERD_STATE_DIR",
     "Folder of what is remembered of apps, such as the number of the next version",
 )
-
-_KEY = ("HOOKBOT_KEY", "Secret that tokens are made with; required")
 
 DAEMON = Command(
     name="",
@@ -110,32 +109,25 @@ image. A newer message cancels the build that is running.""",
     --docker-notify https://TOKEN@hook.example/pub/docker-pull/me/app/tag/main""",
 )
 
-SERVE = Command(
-    name="hookbot serve",
-    summary="Run a hookbot server",
-    usage="hanoverd hookbot serve [OPTIONS]",
+WEB = Command(
+    name="web",
+    summary="Show all apps of this host in the browser",
+    usage="hanoverd web [OPTIONS]",
     about="""\
-Serves a hookbot: it sends what is POSTed to /pub/TOPIC to the websockets that
-are connected to /sub/TOPIC. Both need a token for the path: see make-tokens.""",
-    options=(*SERVER, LOG_FORMAT, HELP),
+Serves a page with all apps of this host, whose running hanoverds it asks on
+their control sockets, and /metrics of all of them for Prometheus. It is a
+process of its own: apps serve on when it ends. At other addresses than loopback
+ones, users log in with a token, which the first start prints once.""",
+    options=(*WEB_OPTIONS, LOG_FORMAT, HELP),
     environment=(
-        _KEY,
-        ("HOOKBOT_GITHUB_SECRET", "Secret of GitHub's webhooks; required by --router github"),
+        *_RUNTIME_ENVIRONMENT,
+        ("HANOVERD_STATE_DIR", "Folder of the hash of the token"),
+        _ENGINE_ENVIRONMENT[0],
     ),
     signals=(("SIGTERM, SIGINT", "Stop"),),
-    example="  HOOKBOT_KEY=$(cat key) hanoverd hookbot serve --bind :8080",
-)
-
-MAKE_TOKENS = Command(
-    name="hookbot make-tokens",
-    summary="Print URLs with their tokens",
-    usage="hanoverd hookbot make-tokens [OPTIONS] URL-OR-PATH...",
-    about="""\
-Prints each URL with the token for it. A token for a path that ends in a slash
-is valid for all paths below it; one for a path without /pub or /sub for both.""",
-    options=(*TOKENS, HELP),
-    environment=(_KEY, ("HOOKBOT_URL_BASE", "The same as --url-base")),
-    example="  HOOKBOT_KEY=$(cat key) hanoverd hookbot make-tokens /sub/hanoverd/cwd",
+    example="""\
+  hanoverd web --allow-actions
+  hanoverd web --bind :8900 --allow-host apps.example.com""",
 )
 
 LIST = Command(
@@ -341,4 +333,4 @@ VERSION_COMMAND = Command(
 REMOTE = (LIST, STATUS, VERSIONS, DEPLOY, ROLLBACK, CANCEL, PAUSE, RESUME, STOP, LOGS, EVENTS, HISTORY)
 
 #: All commands that have a name.
-COMMANDS = (*REMOTE, DIFF, BUILDER, SERVE, MAKE_TOKENS, HELP_COMMAND, VERSION_COMMAND)
+COMMANDS = (*REMOTE, DIFF, BUILDER, WEB, SERVE, MAKE_TOKENS, HELP_COMMAND, VERSION_COMMAND)

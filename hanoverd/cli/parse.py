@@ -14,24 +14,26 @@ from hanoverd.cli.commands import (
     DAEMON,
     DIFF,
     HELP_COMMAND,
-    MAKE_TOKENS,
     REMOTE,
     VERSION_COMMAND,
+    WEB,
 )
 from hanoverd.cli.container import port_warnings
 from hanoverd.cli.diff import diff_spec
 from hanoverd.cli.dry_run import dry_run
 from hanoverd.cli.given import Given
 from hanoverd.cli.help import usage_text
+from hanoverd.cli.hookbot_commands import MAKE_TOKENS
 from hanoverd.cli.line import CommandLine, InfoRequested, read_line
-from hanoverd.cli.programs import builder_spec, remote_command, server_spec, tokens
+from hanoverd.cli.programs import builder_spec, remote_command, server_spec, tokens, web_spec
 from hanoverd.runtime.errors import UsageError
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.programs import BuilderSpec, DiffSpec, HookbotServerSpec, RemoteCommand
+from hanoverd.spec.web import WebSpec
 from hanoverd.text.quoting import quoted
 
 #: A program that runs until it is stopped, or that needs a reactor until it is done.
-ServiceSpec = AppSpec | BuilderSpec | HookbotServerSpec | DiffSpec
+ServiceSpec = AppSpec | BuilderSpec | HookbotServerSpec | DiffSpec | WebSpec
 
 AnySpec = ServiceSpec | RemoteCommand
 
@@ -64,6 +66,8 @@ def specification(line: CommandLine, schemes: Schemes = tuple) -> AnySpec:
         return remote_command(command, given, rest)
     if rest:
         raise UsageError(f"{command.name} takes no arguments, only options: {quoted(rest[0])} is one too many")
+    if command is WEB:
+        return web_spec(given)
     return builder_spec(given) if command is BUILDER else server_spec(given)
 
 

@@ -1,8 +1,9 @@
-"""The specifications of the builder, the hookbot server and the commands for a running daemon, from a command line."""
+"""The specifications of the builder, the hookbot server, the page and the commands for a running daemon, from a command line."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from hanoverd.cli.app import complete_source, hookbot_spec
 from hanoverd.cli.command import Command
@@ -14,6 +15,7 @@ from hanoverd.spec.event_id import EventID
 from hanoverd.spec.hookbot import HookbotURL, image_of_notify
 from hanoverd.spec.names import check_app_name
 from hanoverd.spec.programs import BuilderSpec, HookbotServerSpec, RemoteCommand
+from hanoverd.spec.web import WebSpec
 from hanoverd.text.quoting import quoted
 
 _LAST_PORT = 65535
@@ -44,23 +46,43 @@ def builder_spec(given: Given) -> BuilderSpec:
 
 def server_spec(given: Given) -> HookbotServerSpec:
     """Return the specification of a hookbot server; UsageError."""
-    bind = given.value("bind")
-    host, colon, port = bind.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
-        raise UsageError(f"--bind {quoted(bind)} is no address: write [HOST]:PORT")
+    host, port = _address(given)
     cert, key = given.value("tls-cert"), given.value("tls-key")
     if (cert is None) != (key is None):
         raise UsageError("--tls-cert and --tls-key need each other")
     return HookbotServerSpec(
         # Tokens must not cross a network in the clear by accident.
-        host=host.strip("[]") or ("127.0.0.1" if cert is None else ""),
-        port=int(port),
+        host=host or ("127.0.0.1" if cert is None else ""),
+        port=port,
         tls=None if cert is None else (cert, key),
         per_address=given.value("connections-per-address") or None,
         key=_secret(given, "HOOKBOT_KEY", _KEY),
         github_secret=_secret(given, "HOOKBOT_GITHUB_SECRET", _GITHUB_SECRET) if given.value("router") else None,
         log_format=given.value("log-format"),
     )
+
+
+def web_spec(given: Given) -> WebSpec:
+    """Return the specification of the page; UsageError."""
+    host, port = _address(given)
+    try:
+        address = ip_address({"": "127.0.0.1", "localhost": "127.0.0.1"}.get(host, host))
+    except ValueError:
+        raise UsageError(
+            f"--bind {quoted(given.value('bind'))}: write an IP address of this host, not a name"
+        ) from None
+    tree = given.tree()
+    tree |= {"host": str(address), "port": port}
+    return tree.make(WebSpec)
+
+
+def _address(given: Given) -> tuple[str, int]:
+    """Return the host, without brackets, and the port of ``--bind``; UsageError."""
+    bind = given.value("bind")
+    host, colon, port = bind.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
+        raise UsageError(f"--bind {quoted(bind)} is no address: write [HOST]:PORT")
+    return host.strip("[]"), int(port)
 
 
 def tokens(given: Given, rest: Sequence[str]) -> str:

@@ -292,6 +292,9 @@ class Reporter:
             self._end(record, outcome, why)
 
     def _end(self, record: Record, outcome: str, why: str) -> None:
+        if record.is_over:
+            # What counts handovers counts each once.
+            return
         self._history.finish(record, outcome, why)
         # For the stream of events: the log has the outcome already.
         log.debug(

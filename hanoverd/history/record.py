@@ -14,11 +14,18 @@ from hanoverd.text.lines import shortened
 UNDER_WAY, LIVE, FAILED, CANCELLED, UNCHANGED = "under way", "live", "failed", "cancelled", "unchanged"
 INTERRUPTED = "interrupted"
 
+#: The outcomes of a handover whose hanoverd was there until its end.
+OUTCOMES = (LIVE, FAILED, CANCELLED, UNCHANGED)
+
+#: The phases of each handover that goes live; without overlap, there is also ``stopped``.
+PHASES = ("obtained", "created", "started", "ready", "routed")
+
 #: Why a handover was interrupted.
 WHY_INTERRUPTED = "hanoverd ended in the middle of it: it was killed, or the host failed"
 
 #: The kinds of triggers.
 START, SIGNAL, COMMAND, HOOKBOT, RESTART, OTHER = "start", "signal", "command", "hookbot", "restart", "other"
+KINDS = (START, SIGNAL, COMMAND, HOOKBOT, RESTART, OTHER)
 
 #: How much is remembered of the trigger of a handover, of why it failed, and of a text about it, in characters.
 LONGEST_TRIGGER, LONGEST_WHY, LONGEST_TEXT = 1024, 32 * 1024, 1024

@@ -14,11 +14,15 @@ OUTPUT = "output"
 #: What a hook printed.
 HOOK_OUTPUT = "hook_output"
 
+#: The beginning of a stop of hanoverd.
+STOPPING = "stopping"
+
 #: The end of a handover.
 ENDED = "handover_ended"
 
 #: What a field holds, wherever it appears.
 FIELDS = {
+    "action": "what a user has asked for: ``deploy``, ``rollback``, ``cancel``, ``pause`` or ``resume``",
     "address": "an IP address, or an address to listen at",
     "app": "the name of the app",
     "aside": "the new name of a damaged file",
@@ -157,7 +161,7 @@ EVENTS = (
     _kind("numbers_unreadable", "path reason", "The file with the next version's number cannot be read."),
     _kind("numbers_behind", "path number", "Containers have higher numbers than the file says."),
     _kind("numbers_not_saved", "path reason", "The next version's number cannot be saved."),
-    _kind("stopping", "app reason", "hanoverd stops."),
+    _kind(STOPPING, "app reason", "hanoverd stops."),
     _kind("killing", "app reason", "A second signal: what has not stopped is killed."),
     _kind("left_running", "app version", "hanoverd stops, and its live version keeps serving."),
     _kind("sweep_failed", "app error", "hanoverd stops, and cannot check that nothing is left."),
@@ -224,6 +228,16 @@ EVENTS = (
     _kind("push_routed", "topic", "The hookbot server published a push."),
     _kind("webhook_dropped", "error", "The hookbot server refused a webhook."),
     _kind("connection_dropped", "peer reason", "The hookbot server has too many connections, and dropped one."),
+    # The page in the browser.
+    _kind("page_serving", "url", "The page listens."),
+    _kind("page_login", "peer", "A user has logged in to the page."),
+    _kind("page_login_refused", "peer", "A wrong token was sent to the page."),
+    _kind("page_action", "app action peer", "A user has used a button of the page."),
+    _kind("page_search_failed", "error", "The page cannot search for the sockets of running hanoverds."),
+    _kind("page_failed", "error", "A request to the page failed."),
+    _kind("page_open", "url", "Every user of this host can change apps on the page, because no login is required."),
+    _kind("page_stopping", "reason", "The page stops."),
+    _kind("page_ended", "", "The page has stopped."),
     # The builder.
     _kind("build", "reasons", "A build starts."),
     _kind("build_obtaining", "source", "The image is built or pulled."),

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from hanoverd.logs import events
 
 #: The upper bounds of the durations that are counted together, in seconds.
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 #: The whole handover, beside its phases.
 TOTAL = "total"
@@ -44,7 +44,6 @@ class Tally:
         #: When the last version went live, as a Unix time; None if none has.
         self.last_success: float | None = None
         self.connections_cut = 0
-        self.repairs = 0
         self.restarts = 0
         self.probe_failures = 0
 
@@ -55,8 +54,6 @@ class Tally:
                 self._count_handover(event["record"], event["log_time"])
             case "drained":
                 self.connections_cut += event.get("connections") or 0
-            case "repaired":
-                self.repairs += 1
             case "exited" | "replacing":
                 self.restarts += event.get("restart_seconds") is not None
             case "unhealthy":

@@ -91,6 +91,9 @@ class Conntrack:
         self._next: _Listing | None = None
         self._last: _Listing | None = None
         self._earliest_start = 0.0
+        #: What the last listing that has ended had, and when it ended.
+        self._seen: _Counts = None
+        self._seen_at = 0.0
 
     async def check(self) -> None:
         """Check whether connections can be counted on this host, and log it once if not."""
@@ -105,21 +108,21 @@ class Conntrack:
         starts after this call, at once or about an interval later, and serves all callers.  Cancel ends this wait; the
         cancel of the last caller ends the listing as well, and fires when its program has ended.
         """
-        if not self._works:
-            return None
-        listing = self._next_listing()
-        listing.waiters += 1
-        try:
-            await listing.outcome.wait()
-        finally:
-            listing.waiters -= 1
-            if not listing.waiters and not listing.outcome.is_settled:
-                await self._abandon(listing)
-        found = listing.outcome.get()
+        found = await self._list_with_others() if self._works else None
         if found is None:
             return None
         connections = sum(found.connections.get(address, 0) for address in set(addresses))
         return connections + sum(found.flows.get(endpoint, 0) for endpoint in set(flows_of))
+
+    async def count_lately(self, addresses: Collection[str]) -> int | None:
+        """Return how many TCP connections to the container at ``addresses`` are open, as ``count``, or were a moment ago.
+
+        A listing that ended less than an interval ago is used again: who only looks should not wait for the next one.
+        """
+        found = self._seen if self._works else None
+        if found is None or self._reactor.seconds() >= self._seen_at + self._interval:
+            return await self.count(addresses)
+        return sum(found.connections.get(address, 0) for address in set(addresses))
 
     async def forget_unanswered(self, addresses: Collection[str]) -> None:
         """Delete the connections that none of ``addresses`` has answered from the kernel's table.
@@ -184,6 +187,18 @@ class Conntrack:
 
     # -- listings
 
+    async def _list_with_others(self) -> _Counts:
+        """Wait for the next listing with its other waiters."""
+        listing = self._next_listing()
+        listing.waiters += 1
+        try:
+            await listing.outcome.wait()
+        finally:
+            listing.waiters -= 1
+            if not listing.waiters and not listing.outcome.is_settled:
+                await self._abandon(listing)
+        return listing.outcome.get()
+
     def _next_listing(self) -> _Listing:
         """Return the listing that starts next."""
         if self._next is None:
@@ -204,7 +219,9 @@ class Conntrack:
         await sleep(self._reactor, max(0.0, self._earliest_start - self._reactor.seconds()))
         self._last, self._next = self._next, None
         self._earliest_start = self._reactor.seconds() + self._interval
-        return await self._list()
+        self._seen = await self._list()
+        self._seen_at = self._reactor.seconds()
+        return self._seen
 
     async def _list(self) -> _Counts:
         try:

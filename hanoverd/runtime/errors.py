@@ -112,6 +112,10 @@ class ControlError(HanoverdError):
     """A running hanoverd does not answer, or a command for it failed."""
 
 
+class WebError(HanoverdError):
+    """The page in the browser cannot be served."""
+
+
 class HookbotError(HanoverdError):
     """There is no connection to hookbot, or a request to it failed."""
 

@@ -14,6 +14,9 @@ class Extra(Enum):
 
     S3 = ("s3", "boto3", "an archive in S3")
     METRICS = ("metrics", "prometheus_client", "GET /metrics")
+    WEB = ("web", "klein", "`hanoverd web`")
+    METRICS_OF_ALL = ("web", "prometheus_client", "`hanoverd web`")
+    TEMPLATES = ("web", "jinja2", "`hanoverd web`")
     ZSTD = ("zstd", "zstandard", "an archive that is compressed with zstd")
 
     def check(self) -> None:

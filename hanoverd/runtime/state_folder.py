@@ -37,3 +37,8 @@ def number_file_of(folder: Path, app: str) -> Path:
 def history_file_of(folder: Path, app: str) -> Path:
     """Return the file that holds the history of an app's handovers.  It has a folder of its own, which only its user may read."""
     return folder / f"{app}.history" / "history.sqlite3"
+
+
+def token_file_of(folder: Path) -> Path:
+    """Return the file that holds the hash of the token for the page in the browser.  No file of an app ends so."""
+    return folder / "page.token"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -13,6 +13,7 @@ class AppState:
 
     ``status`` is the answer to ``GET /status``, None where there was none yet.  ``handovers`` are those of ``GET /history``, the
     newest last.  ``log`` are the last lines of ``GET /logs``.  ``problem`` says why the daemon does not answer; "" if it does.
+    ``connections`` are the open TCP connections by role, ``live`` and ``draining``, where they are known.
     """
 
     app: str
@@ -20,6 +21,7 @@ class AppState:
     handovers: tuple[Mapping[str, Any], ...] = ()
     log: tuple[str, ...] = ()
     problem: str = ""
+    connections: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

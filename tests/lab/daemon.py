@@ -45,7 +45,7 @@ def with_log_format(log_format: str, arguments: Sequence[str]) -> list[str]:
     return [*command, f"--log-format={log_format}", *arguments[len(command) :]]
 
 
-_COMMANDS = (("hookbot", "serve"), ("builder",))
+_COMMANDS = (("hookbot", "serve"), ("builder",), ("web",))
 
 
 def _position(after: int | Event) -> int:

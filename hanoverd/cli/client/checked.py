@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from hanoverd.cli.client.connection import Daemon
 from hanoverd.daemons import answers
+from hanoverd.daemons.connection import Daemon
 from hanoverd.runtime.errors import ControlError
 
 T = TypeVar("T")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlencode
 
 from hanoverd.cli.client.checked import checked, status_of
-from hanoverd.cli.client.connection import Daemon, daemon_of, find_daemon, running_daemons
 from hanoverd.cli.client.event_stream import handover_parts, open_events, show_events, watch_status
 from hanoverd.cli.client.tables import (
     LIST_TITLES,
@@ -26,8 +25,9 @@ from hanoverd.cli.client.tables import (
     table,
     version_row,
 )
-from hanoverd.cli.client.unix_connection import folder_problem
 from hanoverd.daemons import answers
+from hanoverd.daemons.connection import Daemon, daemon_of, find_daemon, running_daemons
+from hanoverd.daemons.unix_connection import folder_problem
 from hanoverd.docker.access import TrustedUsers
 from hanoverd.history.record import DEFAULT_LIMIT, HistoryQuery
 from hanoverd.runtime.errors import ControlError, HanoverdError

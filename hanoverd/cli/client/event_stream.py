@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from hanoverd.cli.client.checked import checked, status_of
-from hanoverd.cli.client.connection import Daemon
 from hanoverd.cli.client.tables import status_text
 from hanoverd.daemons.answers import event_of, handovers_of, part_of
-from hanoverd.logs.events import ENDED, HOOK_OUTPUT, MISSED, OUTPUT
+from hanoverd.daemons.connection import Daemon
+from hanoverd.logs.events import ENDED, HOOK_OUTPUT, MISSED, OUTPUT, STOPPING
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
 from hanoverd.text.escapes import escaped, escaped_line, escaped_output
@@ -32,7 +32,8 @@ _DATA = "data: "
 
 
 def show_events(daemon: Daemon, command: RemoteCommand) -> int:
-    """Print the events, one a line, until the daemon ends; return the exit status."""
+    """Print the events, one a line, until the daemon ends; return the exit status: 1 if it ended without a stop."""
+    is_stopping = False
     since = command.since_id if command.since is None else int(command.since.unix(time.time()))
     asked = {"since": since, "output": 1 if command.output else None}
     for data in _events(daemon, {name: value for name, value in asked.items() if value is not None}):
@@ -40,7 +41,14 @@ def show_events(daemon: Daemon, command: RemoteCommand) -> int:
             print(json.dumps(data), flush=True)
         else:
             print(escaped_line(_line(data)), flush=True)
-    return 0
+        is_stopping = is_stopping or data["event"] == STOPPING
+    if not is_stopping:
+        print(
+            f"hanoverd: the hanoverd that serves {daemon.app} has ended without a stop: it was killed, or has crashed "
+            f"(`hanoverd status {daemon.app}` shows what still serves)",
+            file=sys.stderr,
+        )
+    return 0 if is_stopping else 1
 
 
 def watch_status(daemon: Daemon, command: RemoteCommand) -> int:

@@ -10,10 +10,10 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from hanoverd.cli.client.connection import find_daemon
 from hanoverd.cli.client.differences import DIFFERENT, SAME, as_json, plain, text, with_published
 from hanoverd.cli.client.without_daemon import Host
 from hanoverd.cli.process import INTERRUPTED
+from hanoverd.daemons.connection import find_daemon
 from hanoverd.deploy.preview import next_differences
 from hanoverd.docker.address import engine_address
 from hanoverd.docker.engine import Engine

@@ -125,11 +125,11 @@ class ServerTests(TestCase):
         self.assertEqual((status["app"], status["pid"], status["live"]), ("far", 77, None))
 
     async def test_metrics_are_text_for_prometheus(self) -> None:
-        log.info("repaired", event="repaired")
+        log.info("unhealthy", event="unhealthy")
         head, _, body = (await self.answer("GET /metrics")).partition("\r\n\r\n")
         self.assertIn("200 OK", head)
         self.assertIn("Content-Type: text/plain; version=0.0.4", head)
-        for line in ('hanoverd_connections{app="far",role="live"} 7.0', 'hanoverd_rules_repaired_total{app="far"} 1.0'):
+        for line in ('hanoverd_connections{app="far",role="live"} 7.0', 'hanoverd_probe_failures_total{app="far"} 1.0'):
             self.assertIn(line, body)
         self.assertNotIn("draining", body)
 

@@ -13,7 +13,7 @@ import pytest
 
 from hanoverd.cli.client import commands, event_stream
 from hanoverd.cli.client.commands import run_remote
-from hanoverd.cli.client.connection import Daemon
+from hanoverd.daemons.connection import Daemon
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
 from tests.unit.cli.test_remote import RECORD, STATUS

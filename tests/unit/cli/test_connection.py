@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from hanoverd.cli.client import connection
 from hanoverd.cli.client.commands import run_remote
-from hanoverd.cli.client.connection import Daemon, daemon_of, find_daemon, running_daemons
+from hanoverd.daemons import connection
+from hanoverd.daemons.connection import Daemon, daemon_of, find_daemon, running_daemons
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
 
@@ -86,7 +86,7 @@ def test_the_socket_of_a_user_who_is_not_trusted_is_not_used(tmp_path: Path) -> 
             daemon(path, trusted=()).post("/deploy")
         # Also if the file was replaced between the check and the connect.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("hanoverd.cli.client.unix_connection.check_socket", lambda *_: None)
+            patch.setattr("hanoverd.daemons.unix_connection.check_socket", lambda *_: None)
             with pytest.raises(ControlError, match=f"a process of uid {os.geteuid()} listens on"):
                 daemon(path, trusted=()).post("/deploy")
     assert served == []

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hanoverd.cli.client import event_stream
-from hanoverd.cli.client.connection import Daemon
 from hanoverd.cli.client.event_stream import handover_parts, open_events, show_events, watch_status
+from hanoverd.daemons.connection import Daemon
 from hanoverd.runtime.errors import ControlError
 from hanoverd.spec.programs import RemoteCommand
 from hanoverd.text.moments import Moment
@@ -24,9 +24,9 @@ from hanoverd.text.moments import Moment
 START = "retry: 1000\nid: 3f9a1c20-0-0\n\n"
 
 
-def block(number: int, message: str) -> str:
-    data = {"v": 1, "id": f"3f9a1c20-{number}-0", "time": "2026-03-01T14:03:22", "event": "live", "message": message}
-    return f"id: {data['id']}\nevent: live\ndata: {json.dumps(data)}\n\n"
+def block(number: int, message: str, kind: str = "live") -> str:
+    data = {"v": 1, "id": f"3f9a1c20-{number}-0", "time": "2026-03-01T14:03:22", "event": kind, "message": message}
+    return f"id: {data['id']}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
 
 
 class FakeDaemon(ThreadingUnixStreamServer):
@@ -103,13 +103,20 @@ def test_events_are_shown_one_a_line_without_control_characters(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     daemon, server = serve(
-        lambda: iter([START, ":\n\n", block(1, "web-3: failed:\n\x1b[2Jso"), block(2, "web-4: live")])
+        lambda: iter([START, ":\n\n", block(1, "web-3: failed:\n\x1b[2Jso"), block(2, "SIGTERM", "stopping")])
     )
     assert show_events(daemon, command()) == 0
-    assert capsys.readouterr().out == (
-        "2026-03-01T14:03:22 live web-3: failed:\\n\\x1b[2Jso\n2026-03-01T14:03:22 live web-4: live\n"
+    assert capsys.readouterr() == (
+        "2026-03-01T14:03:22 live web-3: failed:\\n\\x1b[2Jso\n2026-03-01T14:03:22 stopping SIGTERM\n",
+        "",
     )
     assert server.asked == ["/events"]
+
+
+def test_the_end_of_a_daemon_that_does_not_stop_is_an_error(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon, _ = serve(lambda: iter([START, block(1, "web-3: live")]))
+    assert show_events(daemon, command()) == 1
+    assert "web has ended without a stop" in capsys.readouterr().err
 
 
 def test_events_as_json_are_an_object_a_line(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

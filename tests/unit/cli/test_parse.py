@@ -167,9 +167,9 @@ def test_every_option_arrives() -> None:
         (["@"], "folder:.", ()),
         (["@", "serve", "-p"], "folder:.", ("serve", "-p")),
         (["--", "@", "serve"], "folder:.", ("serve",)),
-        (["web"], "image:web", ()),
-        (["web", "@"], "image:web", ("@",)),
-        (["web", "--", "x"], "image:web", ("--", "x")),
+        (["shop"], "image:shop", ()),
+        (["shop", "@"], "image:shop", ("@",)),
+        (["shop", "--", "x"], "image:shop", ("--", "x")),
         (["builder:latest"], "image:builder:latest", ()),
         (["--", "builder"], "image:builder", ()),
         (["localhost:5000/web:1"], "image:localhost:5000/web:1", ()),
@@ -301,7 +301,7 @@ def test_help_that_is_refused_is_not_given() -> None:
 
 
 def test_after_the_image_help_is_an_argument() -> None:
-    assert spec("web", "--help").container.command == ("--help",)
+    assert spec("shop", "--help").container.command == ("--help",)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from hanoverd.cli.client.connection import daemon_of, running_daemons
 from hanoverd.cli.client.tables import history_row, list_row, outcome, status_text, table, version_row
 from hanoverd.cli.parse import mistyped, parse
+from hanoverd.daemons.connection import daemon_of, running_daemons
 from hanoverd.network.name_lock import lock_name
 from hanoverd.runtime.errors import ControlError, UsageError
 from hanoverd.runtime.sockets import runtime_folder, searched_folders

@@ -43,12 +43,11 @@ def test_phases_and_whole_handovers_have_durations() -> None:
     assert {phase: sum(found.counts) for phase, found in tally.phases.items()} == {"created": 2, "ready": 1, "total": 1}
 
 
-def test_what_happens_to_versions_and_rules_is_counted() -> None:
+def test_what_happens_to_versions_is_counted() -> None:
     tally = Tally()
     for event in (
         {"event": "drained", "connections": 3},
         {"event": "drained", "connections": None},
-        {"event": "repaired"},
         {"event": "exited", "restart_seconds": 0.1},
         {"event": "exited", "restart_seconds": None},
         {"event": "replacing", "restart_seconds": 0.0},
@@ -57,8 +56,8 @@ def test_what_happens_to_versions_and_rules_is_counted() -> None:
         {"log_format": "without an event"},
     ):
         tally(event)
-    counts = (tally.connections_cut, tally.repairs, tally.restarts, tally.probe_failures)
-    assert counts == (3, 1, 2, 1)
+    counts = (tally.connections_cut, tally.restarts, tally.probe_failures)
+    assert counts == (3, 2, 1)
 
 
 @given(st.lists(st.floats(0, 10_000)))

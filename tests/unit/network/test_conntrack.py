@@ -172,6 +172,21 @@ class ConntrackTests(TestCase):
         second = Deferred.fromCoroutine(self.conntrack.count([ONE]))
         self.assertEqual(await gatherResults([first, second]), [0, 1])
 
+    async def test_who_only_looks_gets_the_last_listing_if_it_is_new(self) -> None:
+        self.lists(ONE)
+        self.assertEqual(await self.conntrack.count_lately([ONE]), 1)
+        self.lists(ONE, ONE)
+        self.assertEqual([await self.conntrack.count_lately([one]) for one in (ONE, TWO)], [1, 0])
+        self.assertEqual(len(self.commands), 1)
+        await sleep(REACTOR, 0.31)
+        self.assertEqual(await self.conntrack.count_lately([ONE]), 2)
+
+    async def test_a_listing_that_failed_is_not_used_again(self) -> None:
+        self.fails(BUSY)
+        self.assertIsNone(await self.conntrack.count_lately([ONE]))
+        self.lists(ONE)
+        self.assertEqual(await self.conntrack.count_lately([ONE]), 1)
+
     async def test_listings_start_no_sooner_after_one_another_than_is_allowed(self) -> None:
         self.lists(ONE)
         for _ in range(4):

@@ -52,6 +52,32 @@ def folder_problem(folder: Path, trusted: Container[int]) -> str | None:
     return None
 
 
+def check_peer(connected: socket.socket, path: Path, trusted: Container[int]) -> None:
+    """Fail with ``Untrusted`` if the process that listens on the other side of a connection is not of a trusted user."""
+    packed = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(_CREDENTIALS))
+    _, uid, _ = struct.unpack(_CREDENTIALS, packed)
+    if uid not in trusted:
+        raise Untrusted(f"a process of uid {uid} listens on {path}")
+
+
+def open_connection(path: Path, trusted: Container[int]) -> socket.socket:
+    """Return a socket that is connected and does not block, after the checks of it, its folder and the process that listens.
+
+    Fails with ``Untrusted``, and with ``OSError``: at once with ``BlockingIOError`` if too many others wait to be accepted, as
+    where a daemon hangs.
+    """
+    check_socket(path, trusted)
+    opened = socket.socket(socket.AF_UNIX)
+    try:
+        opened.setblocking(False)  # noqa: FBT003  # Python's
+        opened.connect(str(path))
+        check_peer(opened, path, trusted)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
 class UnixConnection(http.client.HTTPConnection):
     """A connection for one request.
 
@@ -71,10 +97,7 @@ class UnixConnection(http.client.HTTPConnection):
         check_socket(self._path, self._trusted)
         self.sock = opened = _LimitedSocket(self._deadline, self._limit)
         opened.open(self._path)
-        packed = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(_CREDENTIALS))
-        _, uid, _ = struct.unpack(_CREDENTIALS, packed)
-        if uid not in self._trusted:
-            raise Untrusted(f"a process of uid {uid} listens on {self._path}")
+        check_peer(opened, self._path, self._trusted)
 
 
 class _LimitedSocket(socket.socket):

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hanoverd.cli.client.unix_connection import (
+from hanoverd.daemons.unix_connection import (
     AnswerTooLarge,
     UnixConnection,
     Untrusted,
@@ -46,7 +46,7 @@ class Daemon:
 
     def __init__(self, app: str, path: Path, trusted: Container[int]) -> None:
         self.app = app
-        self._path = path
+        self.path = path
         self._trusted = trusted
 
     def get(self, resource: str, *, is_short: bool = True) -> Any:
@@ -79,7 +79,7 @@ class Daemon:
     def refusal(self) -> str | None:
         """Return why its socket is not used; None if it can be used, or if there is none."""
         try:
-            check_socket(self._path, self._trusted)
+            check_socket(self.path, self._trusted)
         except Untrusted as error:
             return str(error)
         except OSError:
@@ -92,7 +92,7 @@ class Daemon:
             # The connect must not wait where the listener does not accept.
             connection.setblocking(False)  # noqa: FBT003  # Python's
             try:
-                connection.connect(str(self._path))
+                connection.connect(str(self.path))
             except (PermissionError, BlockingIOError):
                 return True
             except OSError:
@@ -103,7 +103,7 @@ class Daemon:
         """Remove the socket if its daemon was killed; one of another user stays.  Call it while the app's name is locked."""
         if not self.is_running():
             try:
-                self._path.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
             except OSError:
                 return
 
@@ -115,7 +115,7 @@ class Daemon:
         timeout: float | None,
         limit: int | None,
     ) -> http.client.HTTPResponse:
-        connection = UnixConnection(self._path, self._trusted, timeout, limit)
+        connection = UnixConnection(self.path, self._trusted, timeout, limit)
         content = None if body is None else json.dumps(body)
         try:
             connection.request(method, resource, content, {"Connection": "close"})
@@ -157,20 +157,22 @@ class Daemon:
         if isinstance(error, PermissionError):
             return ControlError(
                 f"the hanoverd that serves {self.app} belongs to another user: run this command as that user or as root "
-                f"({self._path})"
+                f"({self.path})"
             )
         if isinstance(error, Untrusted):
             return ControlError(refused(self.app, str(error)))
         return self._no_answer("its answer is too large" if isinstance(error, AnswerTooLarge) else str(error))
 
     def _no_answer(self, why: str) -> ControlError:
-        return ControlError(f"the hanoverd that serves {self.app} does not answer ({self._path}): {why}")
+        return ControlError(f"the hanoverd that serves {self.app} does not answer ({self.path}): {why}")
 
 
-def running_daemons(environ: Mapping[str, str], uid: int) -> tuple[list[Daemon], list[str]]:
+def running_daemons(
+    environ: Mapping[str, str], uid: int, known: Container[Path] = ()
+) -> tuple[list[Daemon], list[str]]:
     """Return the running daemons whose sockets are in this user's folders, by the names of their apps, and what was refused.
 
-    Removes the sockets that killed daemons left.
+    Removes the sockets that killed daemons left.  Those that are ``known`` to be running are not connected to.
     """
     trusted = TrustedUsers(environ)
     found: dict[str, Daemon] = {}
@@ -192,7 +194,7 @@ def running_daemons(environ: Mapping[str, str], uid: int) -> tuple[list[Daemon],
             refusal = daemon.refusal()
             if refusal is not None:
                 problems.append(refused(app, refusal))
-            elif daemon.is_running():
+            elif path in known or daemon.is_running():
                 found[app] = daemon
             else:
                 # A daemon locks the name before it listens: one that starts keeps its socket.
