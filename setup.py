@@ -16,7 +16,16 @@ EXTRAS = {
 ALL = [requirement for requirements in EXTRAS.values() for requirement in requirements]
 
 #: What the unit tests need.
-UNIT_TEST = [*ALL, "docutils", "hypothesis>=6.100", "packaging", "pytest>=9.0.3", "pytest-xdist>=3.8", "websockets>=14"]
+UNIT_TEST = [
+    *ALL,
+    "docutils",
+    "hypothesis>=6.100",
+    "jsonschema>=4.23",
+    "packaging",
+    "pytest>=9.0.3",
+    "pytest-xdist>=3.8",
+    "websockets>=14",
+]
 
 
 def version() -> str:
@@ -39,7 +48,10 @@ setup(
     python_requires=">=3.11",
     # twisted.plugins is Twisted's own namespace: a folder without __init__.py, to which each package adds a file.
     packages=[*find_packages(include=["hanoverd", "hanoverd.*"]), "twisted.plugins"],
-    package_data={"hanoverd": ["py.typed"], "hanoverd.web": ["templates/*.html", "static/*"]},
+    package_data={
+        "hanoverd": ["py.typed", "api/openapi.json"],
+        "hanoverd.web": ["templates/*.html", "static/*"],
+    },
     data_files=[
         # The manual page and the completions of shells, in the folders of the environment where others look for them.
         *(
@@ -86,8 +98,10 @@ setup(
             "moto[server]>=5",
             "mypy>=2",
             "mypy-zope>=1.0.14",
+            "openapi-spec-validator>=0.7.1",
             "playwright>=1.60",
             "ruff>=0.15",
+            "schemathesis>=4.32",
             "setuptools>=83.0.0",
             "types-docker",
             "types-docutils",

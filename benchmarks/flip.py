@@ -35,6 +35,10 @@ from tests.lab.images import write_app
 #: The first of the ports that are published, that the engine publishes itself, and of the copies of the rules.
 FIRST, ENGINES_FIRST, COPIES_FIRST = 8000, 18000, 28000
 
+#: When the app is ready, in seconds after its start: an engine that has just started a program for each port leaves no processor
+#: for the flip.
+READY_AFTER = "2"
+
 #: How long one handover, or the end, may take, in seconds: an engine runs several programs for each port.
 WITHIN = 300
 
@@ -150,7 +154,8 @@ def replace(lab: Lab, hanoverd: Daemon, app: str, numbers: range, times: Times) 
 def against_ports(lab: Lab, folder: Path, ports: int, rounds: int) -> Times:
     """Measure flips of an app with so many published ports."""
     app = f"ports{ports}"
-    write_app(folder / app, expose=(FIRST,), env={"PORTS": ",".join(str(FIRST + number) for number in range(ports))})
+    numbers = ",".join(str(FIRST + number) for number in range(ports))
+    write_app(folder / app, expose=(FIRST,), env={"PORTS": numbers, "READY_AFTER": READY_AFTER})
     published = f"{FIRST}-{FIRST + ports - 1}"
     arguments = ["-p", f"{published}:{published}", "--keep-versions", "0"]
     times = Times()
@@ -169,7 +174,7 @@ def against_ports(lab: Lab, folder: Path, ports: int, rounds: int) -> Times:
 def against_apps(lab: Lab, folder: Path, numbers: list[int], rounds: int) -> dict[int, Times]:
     """Measure flips of an app with one port among so many apps on the host, itself included."""
     app = "one"
-    write_app(folder / app, expose=(FIRST,), env={"PORTS": str(FIRST)})
+    write_app(folder / app, expose=(FIRST,), env={"PORTS": str(FIRST), "READY_AFTER": READY_AFTER})
     found: dict[int, Times] = {}
     present, versions = 1, 1
     with Daemon(lab, ["-p", f"{FIRST}:{FIRST}", "--keep-versions", "0"], folder / app) as hanoverd:

@@ -6,7 +6,9 @@ In a lab of its own (see tests/lab), ROUNDS times in turn, for an app that is re
 after its start:
 
 * the floor: a cached build, the same create, start, inspect, and the first answer, by plain requests to the engine;
-* a handover: from SIGHUP to the first answer of the new version, asked every few milliseconds from another host.
+* a handover: from SIGHUP to the first answer of the new version, asked from another host.
+
+Both are asked every few milliseconds, from the moment at which the container is started.
 
 Prints medians in milliseconds: both, the difference of each pair, which is what hanoverd adds, the time from the moment at
 which the app listens to that first answer, and each phase of both.  The first answer can come before the end of the flip: the
@@ -141,10 +143,12 @@ def floor(lab: Lab, folder: Path, number: int) -> Sequence[float]:
 def handover(lab: Lab, hanoverd: Daemon, name: str) -> tuple[float, float]:
     """From SIGHUP, and from the app's readiness, to the first answer of the version ``name``, in milliseconds."""
     asking = Asking(lab.in_client([]))
-    asking.begin(lab.host_ip, 8080, name)
     time.sleep(SETTLE_SECONDS)
     begun = time.monotonic()
     hanoverd.hup()
+    # As for the floor: before that, the requests would only take the processors from the engine.
+    hanoverd.wait_event("started", version=name)
+    asking.begin(lab.host_ip, 8080, name)
     answered, since = asking.answered()
     return (answered - begun) * 1000, (answered - since) * 1000
 

@@ -20,6 +20,9 @@ KEEP_ALIVE_INTERVAL = 15.0
 #: After how many milliseconds a browser connects again.
 _RETRY = 1000
 
+#: The type of the content.
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+
 _COMMENT = b":\n\n"
 
 
@@ -32,7 +35,7 @@ class EventStream:
         self._is_full = False
         self._keep_alive = LoopingCall(self._comment)
         self._keep_alive.clock = clock
-        request.setHeader("Content-Type", "text/event-stream; charset=utf-8")
+        request.setHeader("Content-Type", EVENT_STREAM)
         request.setHeader("Cache-Control", "no-store")
         request.registerProducer(self, True)  # noqa: FBT003  # Twisted's: it pushes
         # An ID without data is no event, but the client can already resume from it.

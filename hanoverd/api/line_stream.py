@@ -28,6 +28,8 @@ class LineStream:
         self._left_out = 0
         self._is_full = False
         request.registerProducer(self, True)  # noqa: FBT003  # Twisted's: it pushes
+        # The head of the answer, at once: the first line may come much later.
+        request.write(b"")
         self._write()
 
     def send(self, line: str, *, is_last: bool = False) -> None:

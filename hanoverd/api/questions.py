@@ -14,6 +14,7 @@ from hanoverd.history.record import DEFAULT_LIMIT, MOST_HANDOVERS, HistoryQuery
 from hanoverd.logs.entry import APP, DAEMON
 from hanoverd.logs.formats import JSON, TEXT
 from hanoverd.logs.recent import LogQuery
+from hanoverd.runtime.refusal import Refused
 from hanoverd.spec.event_id import EventID
 from hanoverd.spec.image_name import ImageName
 from hanoverd.text.decimal import parse_decimal
@@ -27,13 +28,8 @@ PAGE_AGENT = b"hanoverd-web/"
 #: The highest number of a version, as far as the labels of containers are concerned.
 _MOST_NUMBER = 2**63 - 1
 
-
-class Refused(Exception):
-    """An answer with an error status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+#: The highest number of a parameter: others could not be exact as JSON (RFC 8259, section 6).
+MOST = 2**53 - 1
 
 
 @dataclass(frozen=True)
@@ -86,9 +82,11 @@ def _image(image: object) -> str | None:
 def version_of(request: Request) -> int | None:
     """Return the number of the version to roll back to; None for the version before.  Raises ``Refused``."""
     number = _body(request, ("version",)).get("version")
-    # True and False are numbers too, to Python.
-    if number is None or (type(number) is int and 0 <= number <= _MOST_NUMBER):
-        return number
+    if number is None:
+        return None
+    # True and False are numbers too, to Python; 3.0 is a whole number, to JSON Schema.
+    if type(number) in (int, float) and 0 <= number <= _MOST_NUMBER and number == int(number):
+        return int(number)
     raise Refused(400, "version must be the number of a version")
 
 
@@ -100,17 +98,17 @@ def reason_of(request: Request, reason: str) -> str:
 
 def log_query(request: Request) -> LogQuery:
     """Return which entries of the log are asked for.  Raises ``Refused``."""
-    source, log_format = _text(request, "source"), _text(request, "format") or TEXT
+    source, log_format = _text(request, "source") or "", _text(request, "format", TEXT)
     if source not in ("", APP, DAEMON):
         raise Refused(400, f"source must be {APP} or {DAEMON}")
     if log_format not in (TEXT, JSON):
         raise Refused(400, f"format must be {TEXT} or {JSON}")
     return LogQuery(
         tail=_number(request, "tail"),
-        follow=bool(_number(request, "follow")),
+        follow=_flag(request, "follow"),
         source=source,
         since=_number(request, "since") or 0,
-        timestamps=bool(_number(request, "timestamps")),
+        timestamps=_flag(request, "timestamps"),
         json=log_format == JSON,
     )
 
@@ -121,7 +119,7 @@ def history_query(request: Request) -> HistoryQuery:
     if limit is not None and not 0 < limit <= MOST_HANDOVERS:
         raise Refused(400, f"limit must be a number from 1 to {MOST_HANDOVERS}")
     try:
-        moment = parse_moment(since) if since else Moment()
+        moment = Moment() if since is None else parse_moment(since)
     except ValueError as error:
         raise Refused(400, f"since: {error}") from None
     return HistoryQuery(DEFAULT_LIMIT if limit is None else limit, moment.unix(time.time()))
@@ -143,14 +141,15 @@ def event_query(request: Request) -> EventQuery:
     The header ``Last-Event-ID`` goes before the parameter ``since``: a client that connects again sends both.
     """
     # As bytes: asked for by a text, a header that is not UTF-8 raises an error.
-    header = request.getHeader(b"last-event-id")
-    text = _text(request, "since") if header is None else header.decode("utf-8", "replace")
-    return EventQuery(_since(text), output=bool(_number(request, "output")))
+    header = request.getHeader(b"last-event-id") or b""
+    last = _since(header.decode("utf-8", "replace")) if header else None
+    text = _text(request, "since")
+    # Also what is not used must be right.
+    since = None if text is None else _since(text)
+    return EventQuery(since if last is None else last, output=_flag(request, "output"))
 
 
-def _since(text: str) -> EventID | float | None:
-    if not text:
-        return None
+def _since(text: str) -> EventID | float:
     seconds = parse_decimal(text)
     try:
         return EventID.parse(text) if seconds is None else float(seconds)
@@ -190,14 +189,23 @@ def _no_constant(name: str) -> NoReturn:
 
 def _number(request: Request, name: str) -> int | None:
     text = _text(request, name)
-    if not text:
+    if text is None:
         return None
     number = parse_decimal(text)
-    if number is None:
+    if number is None or number > MOST:
         raise Refused(400, f"{name} must be a number")
     return number
 
 
-def _text(request: Request, name: str) -> str:
-    values: list[bytes] = (request.args or {}).get(name.encode(), [b""])
-    return values[0].decode(errors="replace")
+def _flag(request: Request, name: str) -> bool:
+    text = _text(request, name, "0")
+    if text not in ("0", "1"):
+        raise Refused(400, f"{name} must be 0 or 1")
+    return text == "1"
+
+
+def _text(request: Request, name: str, default: str | None = None) -> str | None:
+    values: list[bytes] = (request.args or {}).get(name.encode(), [])
+    if len(values) > 1:
+        raise Refused(400, f"{name} is there {len(values)} times: once is enough")
+    return values[0].decode(errors="replace") if values else default

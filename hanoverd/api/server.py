@@ -1,9 +1,4 @@
-"""The control API: HTTP with JSON, for clients of the daemon's own user and root.
-
-``GET /status``, ``/versions``, ``/diff``, ``/history`` (see ``HistoryQuery``), ``/logs`` (see ``LogQuery``), ``/handovers/ID`` (a stream of JSON objects, one
-per line: the log, and at the end the handover's record), ``/events`` (see ``EventStream``), ``/metrics`` (text for Prometheus).  ``POST /deploy``, ``/rollback``, ``/cancel``, ``/pause``,
-``/resume``, ``/stop``.
-"""
+"""The control API: HTTP with JSON, for clients of the daemon's own user and root.  ``openapi.json`` describes it."""
 
 from __future__ import annotations
 
@@ -11,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
+from importlib import resources
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
@@ -19,24 +15,30 @@ from twisted.logger import globalLogPublisher
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from hanoverd.api.answers import fail, finish, internal_error, is_head, json_answer, refusal
 from hanoverd.api.control import Control
 from hanoverd.api.control_socket import peer_of, user_names
-from hanoverd.api.event_stream import EventStream
+from hanoverd.api.event_stream import EVENT_STREAM, EventStream
 from hanoverd.api.line_stream import LineStream
-from hanoverd.api.questions import Refused, deployment_of, event_query, history_query, log_query, reason_of, version_of
+from hanoverd.api.paths import Paths
+from hanoverd.api.questions import deployment_of, event_query, history_query, log_query, reason_of, version_of
 from hanoverd.api.site import ControlSite
 from hanoverd.history.record import COMMAND, Origin
 from hanoverd.logs.entry import Entry
 from hanoverd.logs.recent import RecentLog, left_out
 from hanoverd.logs.tally import Tally
-from hanoverd.runtime.errors import HanoverdError, MissingExtra
+from hanoverd.runtime.errors import ControlError, HanoverdError, MissingExtra
 from hanoverd.runtime.extras import Extra
+from hanoverd.runtime.refusal import Refused
 from hanoverd.runtime.systemd import unit_name
 from hanoverd.runtime.tasks import Tasks
 from hanoverd.text.decimal import parse_decimal
 
 #: How many clients may follow the log, a handover or the events at once.
 MOST_STREAMS = 50
+
+#: The types of the content of streams: text, and a JSON object on each line.
+_TEXT, _LINES = "text/plain; charset=utf-8", "application/x-ndjson"
 
 T = TypeVar("T")
 
@@ -57,21 +59,25 @@ class ControlServer:
         self._answering = Tasks()
         self._users = user_names()
         self._listening = listen(ControlSite(_Root(self)))
-        self._verbs: Mapping[str, Callable[[Request], Any]] = {
-            "GET /status": lambda _: control.status().json(),
-            "GET /versions": self._versions,
-            "GET /diff": self._diff,
-            "GET /history": lambda request: self._answer_of_others(request, control.history(history_query(request))),
-            "GET /logs": self._logs,
-            "GET /events": self._events,
-            "GET /metrics": self._metrics,
-            "POST /deploy": self._deploy,
-            "POST /rollback": self._rollback,
-            "POST /cancel": self._cancel,
-            "POST /pause": lambda _: self._pause(),
-            "POST /resume": lambda _: {"held": control.resume()},
-            "POST /stop": lambda _: self._stop(),
-        }
+        self.paths = Paths(
+            {
+                "/status": {"GET": lambda _: control.status().json()},
+                "/versions": {"GET": self._versions},
+                "/diff": {"GET": self._diff},
+                "/history": {"GET": self._history},
+                "/logs": {"GET": self._logs},
+                "/events": {"GET": self._events},
+                "/handovers/{id}": {"GET": self._follow},
+                "/metrics": {"GET": self._metrics},
+                "/openapi.json": {"GET": self._description},
+                "/deploy": {"POST": self._deploy},
+                "/rollback": {"POST": self._rollback},
+                "/cancel": {"POST": self._cancel},
+                "/pause": {"POST": lambda _: self._pause()},
+                "/resume": {"POST": lambda _: {"held": control.resume()}},
+                "/stop": {"POST": lambda _: self._stop()},
+            }
+        )
 
     @property
     def on_stop(self) -> Callable[[], object]:
@@ -96,20 +102,15 @@ class ControlServer:
 
     def render(self, request: Request) -> bytes | int:
         """Answer a request."""
-        path = request.path.decode("utf-8", "replace")
-        what = f"{request.method.decode('ascii', 'replace')} {path}"
         try:
-            if what.startswith("GET /handovers/"):
-                return self._follow(request, path.rpartition("/")[2])
-            verb = self._verbs.get(what)
-            if verb is None:
-                raise Refused(404, f"unknown path or method: {what}")
             if request.method == b"POST" and self._control.is_stopping:
-                raise Refused(503, "hanoverd is stopping")
-            answer = verb(request)
+                raise _stopping()
+            answer = self.paths.answer(request)
         except Refused as refused:
-            return _answer(request, refused.status, {"error": str(refused)})
-        return answer if answer is NOT_DONE_YET else _answer(request, 200, answer)
+            return refusal(request, refused)
+        except Exception:  # noqa: BLE001  # a mistake in one answer must not look like one of the client
+            return internal_error(request)
+        return answer if answer is NOT_DONE_YET or isinstance(answer, bytes) else json_answer(request, 200, answer)
 
     # -- commands
 
@@ -138,13 +139,20 @@ class ControlServer:
 
         async def cancel() -> None:
             record = await self._control.cancel(f"`hanoverd cancel`, by {origin.user or f'uid {origin.uid}'}")
-            _finish(request, _answer(request, 200, {"handover": None if record is None else record.json()}))
+            finish(request, json_answer(request, 200, {"handover": None if record is None else record.json()}))
 
         return self._answer_later(request, cancel())
 
     def _stop(self) -> Mapping[str, Any]:
         self._control.stop()
         return {"pid": os.getpid(), "unit": unit_name(os.environ)}
+
+    def _description(self, request: Request) -> bytes:
+        request.setHeader("Content-Type", "application/json")
+        return resources.files(__package__).joinpath("openapi.json").read_bytes()
+
+    def _history(self, request: Request) -> int:
+        return self._answer_of_others(request, self._control.history(history_query(request)))
 
     def _versions(self, request: Request) -> int:
         async def list_versions() -> object:
@@ -160,15 +168,16 @@ class ControlServer:
         return self._answer_of_others(request, compare())
 
     def _answer_of_others(self, request: Request, work: Coroutine[Deferred[Any], Any, object]) -> int:
-        """Answer later with what ``work`` returns; it fails if the engine, or another program, does."""
+        """Answer later with what ``work`` returns; it fails if the engine, or another program, does, or if no version is live."""
 
         async def answer() -> None:
             try:
                 content = await work
             except HanoverdError as error:
-                _finish(request, _answer(request, 502, {"error": str(error)}))
+                status = 409 if isinstance(error, ControlError) else 502
+                finish(request, json_answer(request, status, {"error": str(error)}))
             else:
-                _finish(request, _answer(request, 200, content))
+                finish(request, json_answer(request, 200, content))
 
         return self._answer_later(request, answer())
 
@@ -183,7 +192,7 @@ class ControlServer:
         async def measure() -> None:
             connections = await self._control.connections()
             request.setHeader("Content-Type", CONTENT_TYPE)
-            _finish(request, exposition(self._tally, self._control.status(), connections))
+            finish(request, exposition(self._tally, self._control.status(), connections))
 
         return self._answer_later(request, measure())
 
@@ -193,10 +202,13 @@ class ControlServer:
 
     # -- streams
 
-    def _logs(self, request: Request) -> int:
+    def _logs(self, request: Request) -> int | bytes:
         query = log_query(request)
         if query.follow:
             self._check_streams()
+        request.setHeader("Content-Type", _LINES if query.json else _TEXT)
+        if is_head(request):
+            return b""
         stream = LineStream(request, lambda count: query.line(left_out(count)), self._log.lines(query))
         if not query.follow:
             stream.finish_when_sent()
@@ -209,9 +221,12 @@ class ControlServer:
         never: Deferred[None] = Deferred()
         return self._answer_later(request, self._following(send, never))
 
-    def _events(self, request: Request) -> int:
+    def _events(self, request: Request) -> int | bytes:
         query = event_query(request)
         self._check_streams()
+        if is_head(request):
+            request.setHeader("Content-Type", EVENT_STREAM)
+            return b""
         ring = self._log.events
         stream = EventStream(request, self._clock, ring.reader(query.since, output=query.output))
         return self._answer_later(request, stream.follow(ring.followers))
@@ -222,13 +237,16 @@ class ControlServer:
                 503, f"{MOST_STREAMS} clients follow the log, a handover or the events already: stop some of them"
             )
 
-    def _follow(self, request: Request, text: str) -> int:
+    def _follow(self, request: Request, text: str) -> int | bytes:
         number = parse_decimal(text)
         if number is None:
             raise Refused(404, "the ID of a handover is a number")
         if not self._control.is_known(number):
             raise Refused(404, f"there is no handover {number}, or it is no longer remembered")
         self._check_streams()
+        request.setHeader("Content-Type", _LINES)
+        if is_head(request):
+            return b""
         stream = LineStream(request, lambda count: _handover_line(left_out(count)))
 
         async def follow_handover() -> None:
@@ -236,7 +254,7 @@ class ControlServer:
             record = await self._following(lambda entry: stream.send(_handover_line(entry)), over)
             stream.send(json.dumps({"handover": record.json()}), is_last=True)
             stream.finish()
-            _finish(request)
+            finish(request)
 
         return self._answer_later(request, follow_handover())
 
@@ -257,28 +275,21 @@ class ControlServer:
                 await answering
             except CancelledError:
                 # The daemon stops, or the client has disconnected.
-                _finish(request)
+                finish(request, b"" if request.startedWriting else refusal(request, _stopping()))
+            except Exception:  # noqa: BLE001  # as in ``render``
+                fail(request)
 
         request.notifyFinish().addErrback(lambda _: answering.cancel())
         self._answering.start(answered())
         return NOT_DONE_YET
 
 
+def _stopping() -> Refused:
+    return Refused(503, "hanoverd is stopping")
+
+
 def _handover_line(entry: Entry) -> str:
     return json.dumps({"line": entry.text})
-
-
-def _finish(request: Request, body: bytes = b"") -> None:
-    if not (request.finished or request._disconnected):  # noqa: SLF001  # Twisted has no other word for it
-        request.unregisterProducer()
-        request.write(body)
-        request.finish()
-
-
-def _answer(request: Request, status: int, content: object) -> bytes:
-    request.setResponseCode(status)
-    request.setHeader("Content-Type", "application/json")
-    return json.dumps(content).encode() + b"\n"
 
 
 class _Root(Resource):
@@ -292,4 +303,9 @@ class _Root(Resource):
 
     def render(self, request: Request) -> bytes | int:
         """Answer a request."""
-        return self._server.render(request)
+        answer = self._server.render(request)
+        if isinstance(answer, bytes) and answer and request.method == b"HEAD":
+            # Twisted would log that there is a body.
+            request.setHeader("Content-Length", str(len(answer)))
+            return b""
+        return answer

@@ -17,6 +17,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from hanoverd.api.control_socket import is_allowed
+from hanoverd.runtime.refusal import early_answer
 
 #: The largest body of a request, in bytes.
 MOST_BYTES = 64 * 1024
@@ -28,11 +29,12 @@ MOST_CONNECTIONS, MOST_REFUSED = 100, 20
 #: answer, when it asked to close the connection after it; and until a connection that was refused is closed.
 REQUEST_TIMEOUT, ANSWER_TIMEOUT, REFUSED_TIMEOUT = 15.0, 600.0, 2.0
 
-_REASONS = {403: "Forbidden", 413: "Content Too Large"}
-
 
 class ControlRequest(Request):
     """A request whose body is limited, and kept in memory."""
+
+    #: Every answer with a body says its type.
+    defaultContentType = None  # noqa: N815  # Request's name for it
 
     def gotLength(self, length: int | None) -> None:
         """Refuse a body that is too large before it is read; ``length`` is None if it is not known yet."""
@@ -117,11 +119,7 @@ class ControlChannel(HTTPChannel):
         """Send an answer without reading the request, and read nothing more."""
         self._is_refused = True
         body = json.dumps({"error": message}).encode() + b"\n"
-        self.transport.write(
-            f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
-            + body
-        )
+        self.transport.write(early_answer(status, {"Content-Type": "application/json"}, body))
 
     def _limit_time(self, seconds: float | None) -> None:
         if self._timer is not None and self._timer.active():
@@ -141,8 +139,14 @@ class ControlSite(Site):
     idle_timeout = REQUEST_TIMEOUT
 
     def __init__(self, resource: IResource) -> None:
-        # It has time limits of its own.
-        super().__init__(resource, ControlRequest, timeout=None)  # type: ignore[no-untyped-call]  # Twisted's
+        super().__init__(  # type: ignore[no-untyped-call]  # Twisted's
+            resource,
+            ControlRequest,
+            # It has time limits of its own.
+            timeout=None,
+            # The body is JSON, whatever its type: ``curl --data`` says that it is a form.
+            parsePOSTFormSubmission=False,
+        )
         #: The connections without a request in progress, the oldest first; the ones with one; and the refused ones.
         self.idle: dict[ControlChannel, None] = {}
         self.busy: set[ControlChannel] = set()

@@ -101,7 +101,7 @@ class App:
         self.routes = routes = Routes(firewall, ports, flows, conntrack, relays, spec.container.reachability)
         if spec.cidfile:
             routes.on_live = CidFile(Path(spec.cidfile), spec.name).follow
-        self.reporter = Reporter(reactor, versions, routes, hooks, self.history, self._state)
+        self.reporter = Reporter(reactor, versions, routes, self.history, self._state)
         self.retention = Retention(
             engine,
             versions,
@@ -161,6 +161,7 @@ class App:
     def start(self) -> None:
         """Take over what an earlier run left, and start to handle requests."""
         self.history.open()
+        self._hooks.start()
         self.orchestrator.start()
         self.reconciler.start()
         self._liveness.start()

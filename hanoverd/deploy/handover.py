@@ -118,8 +118,9 @@ class Handovers:
                 async with self._live_stopped_without_overlap(created, phases) as stopped:
                     running = await self._start(created, phases)
                     ready = await self._versions.wait_until_ready(running, attempt.request.ready_timeout)
-                    phases.ready()
-                    await self._hooks.require_approval(self._event(public.READY, running))
+                    event = self._reporter.event(public.READY, running.container.version_reference, created.image)
+                    phases.ready(event)
+                    await self._hooks.require_approval(event)
                     flip = await self._flip(ready, phases.routed)
             replaced = flip.replaced or stopped
             self._reporter.live(flip.live, replaced, self._clock.seconds() - started)
@@ -232,7 +233,7 @@ class Handovers:
     # -- the steps
 
     async def _create(self, attempt: Attempt, container: Container, phases: Phases) -> Created:
-        recipe = await self._recipe(attempt, container, phases)
+        recipe = await self._recipe(attempt, phases)
         phases.compared(recipe)
         if attempt.request.if_changed:
             with self._unused_on_failure(recipe.image):
@@ -243,7 +244,7 @@ class Handovers:
             if not isinstance(attempt.request.target, Restart):
                 raise
             phases.image_missing(error)
-            image = await self._obtain(self._sources.app, None, container, phases)
+            image = await self._obtain(self._sources.app, None, phases)
             phases.obtained(image)
             lineage = Lineage(predecessors=recipe.lineage.predecessors, source=self._sources.app.describe())
             created = await self._versions.create(
@@ -252,7 +253,7 @@ class Handovers:
         phases.created()
         return created
 
-    async def _recipe(self, attempt: Attempt, container: Container, phases: Phases) -> Recipe:
+    async def _recipe(self, attempt: Attempt, phases: Phases) -> Recipe:
         match attempt.request.target:
             case Restart(recipe):
                 if not self._routes.suits(recipe.options):
@@ -266,26 +267,24 @@ class Handovers:
                 return recipe
             case ImageTarget(reference):
                 source = self._sources.named(reference)
-                image = await self._obtain(source, None, container, phases)
+                image = await self._obtain(source, None, phases)
             case SourceTarget(revision):
                 source = self._sources.app
-                image = await self._obtain(source, revision, container, phases)
+                image = await self._obtain(source, revision, phases)
                 self._send(Obtained(image.revision))
         phases.obtained(image)
         return await self._retention.deploy_recipe(image, source.describe())
 
-    async def _obtain(self, source: Source, revision: str | None, container: Container, phases: Phases) -> Image:
+    async def _obtain(self, source: Source, revision: str | None, phases: Phases) -> Image:
         phases.obtaining(source.describe())
         obtaining = Deferred.fromCoroutine(source.obtain(self._sources.progress, revision))
         try:
-            image = await within(self._clock, self._sources.timeout, obtaining)
+            return await within(self._clock, self._sources.timeout, obtaining)
         except TimedOut:
             raise ObtainFailed(
                 f"{source.describe()}: not done within {format_duration(self._sources.timeout)}: check what it waits for, or "
                 "set a longer --obtain-timeout"
             ) from None
-        self._reporter.notify(public.OBTAINED, container.version_reference, image)
-        return image
 
     @asynccontextmanager
     async def _live_stopped_without_overlap(self, created: Created, phases: Phases) -> AsyncIterator[tuple[Live, ...]]:
@@ -338,6 +337,3 @@ class Handovers:
             # Its exit was seen late.  The reinstatement is retried.
             return VersionFailed(f"{running.name} exited in the meantime")
         return CancelledError()
-
-    def _event(self, kind: str, running: Running) -> public.Event:
-        return self._reporter.event(kind, running.container.version_reference, running.created.image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from hanoverd.history.record import Record
 from hanoverd.spec.container import Image, Recipe
 from hanoverd.spec.differences import recipe_differences
+from hanoverd.spec.events import OBTAINED, Event, VersionReference
 from hanoverd.text.durations import format_duration
 from hanoverd.text.short_id import short_id
 from hanoverd.versions.version import Container, Running
@@ -18,9 +19,21 @@ log = Logger()
 
 
 class Phases:
-    """Logs and records the phases of one handover, which brings up the version ``container`` in the place of ``old``."""
+    """Logs and records the phases of one handover, which brings up the version ``container`` in the place of ``old``.
 
-    def __init__(self, clock: IReactorTime, record: Record, container: Container, old: Running | None) -> None:
+    ``event`` returns an event for hooks.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        record: Record,
+        container: Container,
+        old: Running | None,
+        event: Callable[[str, VersionReference, Image], Event],
+    ) -> None:
+        self._event = event
+        self._reference = container.version_reference
         self._version = record.version = container.name
         record.number = container.number
         record.old = "" if old is None else old.name
@@ -36,7 +49,12 @@ class Phases:
 
     def obtained(self, image: Image) -> None:
         """Report that the image was built, pulled or loaded."""
-        log.info("{version}: obtained {image} ({short}) in {took}", event="obtained", **self._image(image))
+        log.info(
+            "{version}: obtained {image} ({short}) in {took}",
+            event="obtained",
+            lifecycle=self._event(OBTAINED, self._reference, image),
+            **self._image(image),
+        )
 
     def reused(self, image: Image) -> None:
         """Report that the image of an earlier version is used."""
@@ -85,9 +103,9 @@ class Phases:
             **self._took("started"),
         )
 
-    def ready(self) -> None:
+    def ready(self, lifecycle: Event) -> None:
         """Report that the version passed its readiness check."""
-        log.info("{version}: ready in {took}", event="ready", **self._took("ready"))
+        log.info("{version}: ready in {took}", event="ready", lifecycle=lifecycle, **self._took("ready"))
 
     def routed(self) -> None:
         """Report that new connections are routed to the version."""

@@ -1,4 +1,4 @@
-"""Reports the life of an app: to the log, to the history of handovers, and to hooks."""
+"""Reports the life of an app: to the log, where hooks and all others who show it observe it, and to the history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from hanoverd.deploy.state import Attempt, Kind, State
 from hanoverd.history import record as history
 from hanoverd.history.record import Drained, Record
 from hanoverd.network.routes import Live, Routes
-from hanoverd.notify.hooks import Hooks
 from hanoverd.spec.container import Image
 from hanoverd.spec.events import DIED, DRAINED, FAILED, LIVE, Event, VersionReference
 from hanoverd.text.durations import format_duration
@@ -27,21 +26,19 @@ log = Logger()
 
 
 class Reporter:
-    """Logs and records what happens to an app, and notifies its hooks."""
+    """Logs and records what happens to an app."""
 
     def __init__(
         self,
         clock: IReactorTime,
         versions: Versions,
         routes: Routes,
-        hooks: Hooks,
         records: History,
         state: Callable[[], State],
     ) -> None:
         self._clock = clock
         self._versions = versions
         self._routes = routes
-        self._hooks = hooks
         self._history = records
         self._state = state
         self._records: dict[int, Record] = {}
@@ -72,7 +69,7 @@ class Reporter:
     def phases(self, attempt: Attempt, container: Container) -> Phases:
         """Return what reports the phases of an attempt."""
         live = self._routes.live
-        return Phases(self._clock, self._records[attempt.id], container, live[0].running if live else None)
+        return Phases(self._clock, self._records[attempt.id], container, live[0].running if live else None, self.event)
 
     def report(self, effect: ef.Effect) -> None:  # noqa: C901  # one case an effect
         """Report what one of the effects named ``Report…`` says."""
@@ -105,10 +102,16 @@ class Reporter:
     def _failed(self, effect: ef.ReportFailed) -> None:
         record = self._records[effect.attempt.id]
         version = self._name(effect.number)
-        log.error("{version}: failed: {error}", event="failed", version=version, handover=record.id, error=effect.error)
-        self._finish(effect.attempt, history.FAILED, effect.error)
         event = self.event(FAILED, VersionReference(version), reason=effect.error)
-        self._hooks.notify(replace(event, image=record.image, image_id=record.image_id))
+        log.error(
+            "{version}: failed: {error}",
+            event="failed",
+            version=version,
+            handover=record.id,
+            error=effect.error,
+            lifecycle=replace(event, image=record.image, image_id=record.image_id),
+        )
+        self._finish(effect.attempt, history.FAILED, effect.error)
         if effect.serving is None and effect.delay is None and self.stop_after_failure():
             return
         self._next(effect.serving, effect.delay)
@@ -169,6 +172,7 @@ class Reporter:
     def live(self, live: Live, replaced: Sequence[Live], seconds: float) -> None:
         """Report that a version is live in the place of ``replaced``, ``seconds`` after its handover started."""
         running = live.running
+        event = self.event(LIVE, running.container.version_reference, running.created.image)
         log.info(
             "{version}: live in {took}: {routes}",
             event="live",
@@ -176,17 +180,27 @@ class Reporter:
             routes=self._routes.describe(live),
             seconds=seconds,
             took=format_duration(seconds),
+            lifecycle=replace(event, old=replaced[0].running.container.version_reference if replaced else None),
         )
-        event = self.event(LIVE, running.container.version_reference, running.created.image)
-        self._hooks.notify(replace(event, old=replaced[0].running.container.version_reference if replaced else None))
 
     def connections_ended(self, drained: Drained) -> None:
         """Record how the connections of a replaced version ended."""
         self._history.drained(drained)
 
-    def drained(self, container: Container) -> None:
-        """Notify the hooks that a version was drained and stopped."""
-        self.notify(DRAINED, container.version_reference)
+    def retired(
+        self, container: Container, connections: int | None, drain_seconds: float, stop_seconds: float, *, is_kept: bool
+    ) -> None:
+        """Report that a replaced version was drained and stopped, and is gone or kept."""
+        log.info(
+            "{version}: {what}",
+            event="kept" if is_kept else "removed",
+            version=container.name,
+            what="kept for a rollback" if is_kept else "removed",
+            connections=connections,
+            drain_seconds=drain_seconds,
+            stop_seconds=stop_seconds,
+            lifecycle=self.event(DRAINED, container.version_reference),
+        )
 
     def died(self, running: Running, reason: str, output: str, effect: ef.CleanUpDead) -> None:
         """Report that a live version has exited: how, and what it printed last."""
@@ -199,9 +213,9 @@ class Reporter:
             successor=None if effect.successor is None else self._name(effect.successor),
             restart_seconds=effect.delay,
             output=output,
+            lifecycle=self.event(DIED, running.container.version_reference, running.created.image, f"{reason}{output}"),
         )
         self._next(effect.successor, effect.delay)
-        self.notify(DIED, running.container.version_reference, running.created.image, f"{reason}{output}")
 
     def _unhealthy(self, effect: ef.ReportUnhealthy) -> None:
         log.error(
@@ -216,16 +230,16 @@ class Reporter:
     def _rolled_back(self, effect: ef.ReportUnhealthy) -> None:
         assert effect.successor is not None  # noqa: S101  # as the caller found
         version = self._name(effect.number)
+        running = self._versions.running(effect.number)
+        reference = VersionReference(version) if running is None else running.container.version_reference
         log.error(
             "{version}: unhealthy within its settle time: {reason}; back to {successor}",
             event="rolled_back",
             version=version,
             reason=effect.reason,
             successor=self._name(effect.successor),
+            lifecycle=self.event(FAILED, reference, reason=effect.reason),
         )
-        running = self._versions.running(effect.number)
-        reference = VersionReference(version) if running is None else running.container.version_reference
-        self.notify(FAILED, reference, reason=effect.reason)
 
     def reinstated(self, running: Running, *, was_stopped: bool) -> None:
         """Report that a version that was live before is live again."""
@@ -258,10 +272,6 @@ class Reporter:
         )
 
     # -- hooks
-
-    def notify(self, kind: str, new: VersionReference, image: Image | None = None, reason: str = "") -> None:
-        """Notify the hooks of an event."""
-        self._hooks.notify(self.event(kind, new, image, reason))
 
     def event(self, kind: str, new: VersionReference, image: Image | None = None, reason: str = "") -> Event:
         """Return an event for hooks, about the version ``new``."""

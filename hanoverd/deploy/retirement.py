@@ -117,16 +117,7 @@ class Retirement:
         is_kept = keep and is_stopped and await self._try_to_keep(container)
         is_gone = is_kept or await self._stopper.remove_or_log(container)
         if is_gone:
-            log.info(
-                "{version}: {what}",
-                event="kept" if is_kept else "removed",
-                version=container.name,
-                what="kept for a rollback" if is_kept else "removed",
-                connections=left,
-                drain_seconds=drain_seconds,
-                stop_seconds=stop_seconds,
-            )
-            self._reporter.drained(container)
+            self._reporter.retired(container, left, drain_seconds, stop_seconds, is_kept=is_kept)
         self._send(Kept(container.number) if is_kept else Gone(container.number))
 
     async def _drain_connections(self, container: Container) -> int | None:

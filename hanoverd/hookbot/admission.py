@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from hanoverd.hookbot.limits import ServerLimits
 from hanoverd.hookbot.protocol import UNSAFE_CONSENT, UNSAFE_HEADER
-from hanoverd.hookbot.refusal import Refused
 from hanoverd.hookbot.tokens import is_valid_token
+from hanoverd.runtime.refusal import Refused
 from hanoverd.spec.hookbot import decoded_path
 from hanoverd.text.quoting import quoted
 

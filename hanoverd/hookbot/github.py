@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from hanoverd.hookbot.refusal import Refused
+from hanoverd.runtime.refusal import Refused
 
 _BRANCH = "refs/heads/"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hanoverd.hookbot.github import Push
-from hanoverd.hookbot.refusal import Refused
+from hanoverd.runtime.refusal import Refused
 
 #: The age above which a push is refused, in seconds: GitHub repeats deliveries of the last three days (GitHub's
 #: documentation, "Redelivering webhooks").

@@ -20,9 +20,9 @@ from hanoverd.hookbot.flood import RateLimit
 from hanoverd.hookbot.github import Webhook, read_push
 from hanoverd.hookbot.limits import ServerLimits, ServerTimeouts
 from hanoverd.hookbot.pushes import PushMemory
-from hanoverd.hookbot.refusal import Refused
 from hanoverd.hookbot.site import HookbotSite, header
 from hanoverd.hookbot.subscribers import Subscribers
+from hanoverd.runtime.refusal import Refused
 from hanoverd.text.quoting import quoted
 
 log = Logger()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from zope.interface import provider
 
 from hanoverd.hookbot.admission import Admitted, RequestHead
 from hanoverd.hookbot.limits import ServerLimits
-from hanoverd.hookbot.refusal import Refused
+from hanoverd.runtime.refusal import Refused, early_answer
 
 #: The longest line of the access log, in characters.
 _LONGEST_LINE = 1000
@@ -164,7 +164,7 @@ class _Request(Request):
             answer = self.channel.site.server.answer(self._admitted, self, self.content.getvalue())
         except Refused as refused:
             self.setResponseCode(refused.status)
-            for name, value in _headers(refused):
+            for name, value in _headers(refused).items():
                 self.setHeader(name, value)  # type: ignore[no-untyped-call]  # as above
             return _body(refused)
         if isinstance(answer, bytes):
@@ -185,10 +185,8 @@ class _Request(Request):
         body = _body(refused)
         self.setResponseCode(refused.status)
         self.sentLength = len(body)
-        lines = [f"HTTP/1.1 {refused.status} {self.code_message.decode()}", "Connection: close"]
-        lines += [f"{name.decode()}: {value}" for name, value in _headers(refused)]
-        head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
-        self.channel.write(head.encode() + (b"" if self.method == b"HEAD" else body))  # type: ignore[no-untyped-call]
+        answer = early_answer(refused.status, _headers(refused), body, is_head=self.method == b"HEAD")
+        self.channel.write(answer)  # type: ignore[no-untyped-call]  # as above
         self.channel.site.log(self)
         self.channel.setTimeout(self.channel.site.limits.linger)  # type: ignore[no-untyped-call]  # as above
 
@@ -200,9 +198,9 @@ class _Request(Request):
         return Refused(413, f"413 Content Too Large: at most {self._most_bytes} bytes")
 
 
-def _headers(refused: Refused) -> list[tuple[bytes, str]]:
-    challenge = [(b"WWW-Authenticate", 'Basic realm="hookbot"')] if refused.status == 401 else []  # noqa: PLR2004  # RFC 9110
-    return [*challenge, (b"Content-Type", _TEXT)]
+def _headers(refused: Refused) -> Mapping[str, str]:
+    challenge = {"WWW-Authenticate": 'Basic realm="hookbot"'} if refused.status == 401 else {}  # noqa: PLR2004  # RFC 9110
+    return {**challenge, "Content-Type": _TEXT}
 
 
 def _body(refused: Refused) -> bytes:

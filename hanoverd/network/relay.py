@@ -43,22 +43,13 @@ class Relays:
         self._tcp = TCPRelay(reactor, _of(Protocol.TCP, sockets), connections)
         self._udp = UDPRelay(reactor, _of(Protocol.UDP, sockets), flows, read_timeouts(_TIMES))
 
-    def set_live(self, targets: Mapping[HostPort, Target], *, move_flows: bool = False) -> None:
+    def set_live(self, targets: Mapping[HostPort, Target]) -> None:
         """Relay new connections and flows to ``targets`` from now on; ports without a target refuse their clients.
 
-        Connections that are open stay with the version that they have, and so do flows unless ``move_flows``.  It is done
-        when this returns, for all ports.
+        Open connections and flows stay with the version that they have.  It is done when this returns, for all ports.
         """
         self._tcp.set_live(targets)
-        self._udp.set_live(targets, move_flows=move_flows)
-
-    def connections(self, version: str) -> int:
-        """Return how many TCP connections to a version are open."""
-        return self._tcp.connections(version)
-
-    def flows(self, version: str) -> int:
-        """Return how many UDP flows a version has answered, of those that have not ended."""
-        return self._udp.flows(version)
+        self._udp.set_live(targets)
 
     def close(self, version: str) -> None:
         """Close what still goes to a version that has stopped. Answers that it had finished are still delivered."""

@@ -52,16 +52,13 @@ class UDPRelay:
         self._look: IDelayedCall | None = None
         self._report = ReportOnce(lambda reason: _warn("a port", reason))
 
-    def set_live(self, targets: Mapping[HostPort, Target], *, move_flows: bool = False) -> None:
+    def set_live(self, targets: Mapping[HostPort, Target]) -> None:
         """Relay new flows to ``targets`` from now on; ports without a target refuse their clients.
 
-        Flows that are there stay with their version, unless ``move_flows``: then they end, and the next datagram of the
-        client starts a new one. A port without a target receives until its last flow has ended.
+        Flows that are there stay with their version. A port without a target receives until its last flow has ended.
         """
         for host, port in self._ports.items():
             port.target = targets.get(host)
-        if move_flows:
-            self._end([flow for flow in self._flows if flow.target != flow.port.target])
         self._update_ports()
 
     def flows(self, version: str) -> int:
@@ -69,12 +66,13 @@ class UDPRelay:
         return sum(flow.target.version == version for flow in self._flows.answered)
 
     def close(self, version: str) -> None:
-        """End the flows of a version that has stopped."""
+        """End the flows of a version: the next datagram of a client starts a new one."""
         self._end([flow for flow in self._flows if flow.target.version == version])
 
     def stop(self) -> None:
         """Refuse clients, and end all flows; idempotent."""
-        self.set_live({}, move_flows=True)
+        self.set_live({})
+        self._end(list(self._flows))
 
     def _receive(self, port: _Port, peer: Peer, data: memoryview) -> None:
         """Relay a datagram of a client."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hanoverd.spec.ports import HostPort, Protocol, PublishedPort
 
@@ -61,8 +61,9 @@ def runs_of(routes: Sequence[Route]) -> list[list[Route]]:
 
 
 def _follows(one: Route, other: Route) -> bool:
+    first, second = one.port.host, other.port.host
     return (
         (one.address, one.proxy is None) == (other.address, other.proxy is None)
+        and (first.address, first.protocol, first.number + 1) == (second.address, second.protocol, second.number)
         and all(route.port.host.number == route.port.container.number for route in (one, other))
-        and replace(one.port.host, number=one.port.host.number + 1) == other.port.host
     )

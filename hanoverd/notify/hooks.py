@@ -1,4 +1,4 @@
-"""Runs the user's commands and calls webhooks at the events of an app's life."""
+"""Runs the user's commands and calls webhooks at the events of an app's life, which it observes in the log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, LogEvent, Logger, globalLogPublisher
+from zope.interface import implementer
 
 from hanoverd.notify.hook_command import HookCommand
 from hanoverd.notify.posts import body_of, headers_of
@@ -19,7 +20,7 @@ from hanoverd.runtime.posting import post_event, shown
 from hanoverd.runtime.processes import ProcessReactor
 from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.runtime.tasks import Tasks
-from hanoverd.spec.events import Event
+from hanoverd.spec.events import LIFECYCLE, READY, Event
 from hanoverd.spec.notifications import NotificationSpec
 from hanoverd.text.counting import counted
 from hanoverd.text.durations import format_duration
@@ -49,8 +50,13 @@ class HookLimits:
     requests: int = 100
 
 
+@implementer(ILogObserver)
 class Hooks:
-    """Runs the commands of ``spec`` and posts to its webhooks."""
+    """Runs the commands of ``spec`` and posts to its webhooks, from ``start`` to ``close``, at what is logged.
+
+    The commands for a version that is ready decide whether it goes live: they are a part of the handover, which calls
+    ``require_approval``.
+    """
 
     def __init__(
         self,
@@ -68,8 +74,21 @@ class Hooks:
         #: How many notifications are on their way to each webhook.
         self._undelivered: Counter[str] = Counter()
 
-    def notify(self, event: Event) -> None:
-        """Start the commands for ``event``, and post it to the webhooks. Failures are logged."""
+    def start(self) -> None:
+        """Observe the log."""
+        globalLogPublisher.addObserver(self)
+
+    def __call__(self, logged: LogEvent) -> None:
+        """Report what is logged, if it is an event for hooks."""
+        event = logged.get(LIFECYCLE)
+        if event is None:
+            return
+        if event.kind != READY:
+            self._run_all(event)
+        self._post_to_all(event)
+
+    def _run_all(self, event: Event) -> None:
+        """Start the commands for ``event``. Failures are logged."""
         for command in self._commands_for(event):
             if len(self._commands) < self._limits.commands:
                 self._commands.start(command.run_and_log(event))
@@ -82,24 +101,23 @@ class Hooks:
                     position=command.position,
                     count=len(self._commands),
                 )
-        self._post_to_all(event)
 
     async def require_approval(self, event: Event) -> None:
-        """Post ``event`` to the webhooks, run the commands for it one after the other, and wait until they have ended.
+        """Run the commands for ``event`` one after the other, and wait until they have ended.
 
         Fails with ``VersionFailed`` if a command fails: it rejects the version. Cancel ends the command.
         """
-        self._post_to_all(event)
         for command in self._commands_for(event):
             failure = await command.run(event)
             if failure is not None:
                 raise VersionFailed(f"the hook {command.name} rejected the version: {failure}")
 
     async def close(self) -> None:
-        """Wait a few seconds for unfinished commands and requests, then cancel them; fires when none is left.
+        """Observe no more; wait a few seconds for unfinished commands and requests, then cancel them; fires when none is left.
 
         Ignores cancellation.
         """
+        globalLogPublisher.removeObserver(self)
         await shielded(Deferred.fromCoroutine(self._close()))
 
     async def _close(self) -> None:

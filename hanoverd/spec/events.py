@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from hanoverd.text.escapes import escaped
 
 OBTAINED, READY, LIVE, FAILED, DRAINED, DIED = ("obtained", "ready", "live", "failed", "drained", "died")
+#: The key of an ``Event`` in the event of the log that reports the same; programs that read the log do not get it.
+LIFECYCLE = "lifecycle"
+
 KINDS = (OBTAINED, READY, LIVE, FAILED, DRAINED, DIED)
 
 

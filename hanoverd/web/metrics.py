@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import isfinite
 
 from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -80,6 +81,8 @@ def _samples(app: str, text: str, metrics: Mapping[str, Metric]) -> list[tuple[s
 def _with_app(app: str, metric: Metric) -> Iterator[Sample]:
     """Yield the values of a metric with the label ``app``, and without times."""
     for sample in metric.samples:
-        if not all(_LABEL.fullmatch(label) for label in sample.labels):
+        value = float(sample.value)
+        # A value that is no number would spoil all sums.
+        if not isfinite(value) or not all(_LABEL.fullmatch(label) for label in sample.labels):
             raise _Unusable
-        yield Sample(sample.name, {**sample.labels, "app": app}, float(sample.value))
+        yield Sample(sample.name, {**sample.labels, "app": app}, value)

@@ -472,7 +472,7 @@ class TestAccess:
             hanoverd.wait_live("web-0")
             for request, status in (
                 (b"GET /nothing", b"404"),
-                (b"DELETE /status", b"404"),
+                (b"DELETE /status", b"405"),
                 (b"GET /handovers/x", b"404"),
                 (b"GET /logs?tail=x", b"400"),
             ):

@@ -165,14 +165,15 @@ def test_prometheus_scrapes_a_handover_and_fires_an_alert(
             prometheus.wait_values("hanoverd_live_info", "generation", {"1": 1})
             write_app(app_folder, env={"EXIT": "3"})
             commands.end("deploy", "web", "--wait")
-            counted = Counter(one["outcome"] for one in commands.history())
+            records = commands.history()
+            counted = Counter(one["outcome"] for one in records)
             assert counted == {"live": 2, "failed": 1}
             query = "sum by (result) (hanoverd_handovers_total)"
             prometheus.wait_values(query, "result", {**counted, "cancelled": 0, "unchanged": 0})
             query = 'hanoverd_handover_duration_seconds_count{phase="total"}'
             assert prometheus.values(query, "app") == {"web": 3}
             assert prometheus.values("process_resident_memory_bytes > 1e7", "app").keys() == {"web", ""}
-            [live] = [one for one in commands.history() if one["version"] == "web-1"]
+            [live] = [one for one in records if one["version"] == "web-1"]
             assert prometheus.values("hanoverd_last_success_timestamp_seconds", "app")["web"] == pytest.approx(
                 live["began"] + live["took"], abs=1
             )

@@ -92,6 +92,7 @@ PURE = (
     "web/state.py",
     "web/timeline.py",
     "web/views.py",
+    "daemons/answers.py",
     *PURE_DEPLOY,
 )
 

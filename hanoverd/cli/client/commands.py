@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlencode
 
+from hanoverd.cli.client.checked import checked, status_of
 from hanoverd.cli.client.event_stream import handover_parts, open_events, show_events, watch_status
 from hanoverd.cli.client.tables import (
     LIST_TITLES,
     VERSION_TITLES,
     history_row,
     history_titles,
+    indented,
     json_lines,
     list_row,
     outcome,
@@ -23,6 +25,7 @@ from hanoverd.cli.client.tables import (
     table,
     version_row,
 )
+from hanoverd.daemons import answers
 from hanoverd.daemons.connection import Daemon, daemon_of, find_daemon, running_daemons
 from hanoverd.daemons.unix_connection import folder_problem
 from hanoverd.docker.access import TrustedUsers
@@ -31,7 +34,7 @@ from hanoverd.runtime.errors import ControlError, HanoverdError
 from hanoverd.runtime.sockets import pause_file_of, searched_folders, socket_of
 from hanoverd.runtime.state_folder import history_file_of, state_folder
 from hanoverd.spec.programs import RemoteCommand
-from hanoverd.text.escapes import escaped
+from hanoverd.text.escapes import escaped, escaped_line
 from hanoverd.text.quoting import quoted
 
 if TYPE_CHECKING:
@@ -81,7 +84,7 @@ def _list(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
     statuses, status = [], DONE
     for daemon in daemons:
         try:
-            statuses.append(daemon.get("/status"))
+            statuses.append(status_of(daemon))
         except ControlError as error:
             _warn([str(error)])
             status = FAILED
@@ -103,7 +106,7 @@ def _list(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
 
 def _status(daemon: Daemon, command: RemoteCommand) -> int:
     if not command.watch:
-        return _print_status(daemon.get("/status"), command)
+        return _print_status(status_of(daemon), command)
     return watch_status(daemon, command)
 
 
@@ -127,7 +130,7 @@ def _unknown(app: str) -> ControlError:
 
 
 def _versions(daemon: Daemon, command: RemoteCommand) -> int:
-    return _print_versions(daemon.get("/versions"), command)
+    return _print_versions(checked(daemon, answers.versions_of, daemon.get("/versions")), command)
 
 
 def _versions_without_daemon(host: Host, command: RemoteCommand, _environ: Mapping[str, str], _uid: int) -> int:
@@ -150,9 +153,9 @@ def _diff(daemon: Daemon, command: RemoteCommand) -> int:
     # Late: only this command needs the table of the options of docker run.
     from hanoverd.cli.client import differences  # noqa: PLC0415
 
-    answer = daemon.get("/diff", is_short=False)
-    found = [differences.named(one) for one in answer["differences"]]
-    shown = differences.as_json(found) if command.json else differences.text(answer["version"], found)
+    version, compared = checked(daemon, answers.diff_of, daemon.get("/diff", is_short=False))
+    found = [differences.named(one) for one in compared]
+    shown = differences.as_json(found) if command.json else differences.text(version, found)
     _print(shown, end="")
     return differences.DIFFERENT if found else differences.SAME
 
@@ -167,15 +170,16 @@ def _diff_without_daemon(host: Host, command: RemoteCommand, _environ: Mapping[s
 
 
 def _stop(daemon: Daemon, command: RemoteCommand) -> int:
-    answer = daemon.post("/stop")
+    pid, unit = checked(daemon, answers.stopped_of, daemon.post("/stop"))
     try:
-        _wait_until_ended(daemon, answer["pid"])
+        _wait_until_ended(daemon, pid)
     except KeyboardInterrupt:
-        print(f"{command.app}: still stopping; `kill {answer['pid']}` stops it at once", file=sys.stderr)
+        print(f"{command.app}: still stopping; `kill {pid}` stops it at once", file=sys.stderr)
         raise
     print(f"{command.app}: stopped")
-    if answer["unit"]:
-        _print(f"{command.app}: if systemd starts it again, run `systemctl stop {answer['unit']}`", file=sys.stderr)
+    if unit:
+        unit = escaped_line(unit)
+        print(f"{command.app}: if systemd starts it again, run `systemctl stop {unit}`", file=sys.stderr)
     return DONE
 
 
@@ -205,7 +209,8 @@ def _history(daemon: Daemon, command: RemoteCommand) -> int:
     query = _history_query(command)
     parameters = urlencode({"since": f"{query.since:.6f}", "limit": query.limit})
     # An older hanoverd answers with all that it has.
-    return _print_history(query.select(daemon.get(f"/history?{parameters}")), command)
+    records = checked(daemon, answers.handovers_of, daemon.get(f"/history?{parameters}"))
+    return _print_history(query.select(records), command)
 
 
 def _history_without_daemon(command: RemoteCommand, environ: Mapping[str, str], uid: int) -> int:
@@ -276,13 +281,12 @@ def _hand_over(daemon: Daemon, command: RemoteCommand, resource: str, body: Mapp
         return DONE
     # Before the handover starts: nothing of it is missed.
     events = open_events(daemon)
-    handover = daemon.post(resource, body)["handover"]
+    handover = checked(daemon, answers.started_of, daemon.post(resource, body))
     try:
-        parts = daemon.objects(f"/handovers/{handover}") if events is None else handover_parts(daemon, events, handover)
-        for part in parts:
+        for part in handover_parts(daemon, events, handover):
             if "handover" in part:
                 return _print_outcome(daemon, part["handover"])
-            _print(part["line"])
+            _print(indented(part["line"]))
     except KeyboardInterrupt:
         print(
             f"{app}: the handover continues in hanoverd: `hanoverd status {app}` shows it, `hanoverd cancel {app}` "
@@ -300,7 +304,7 @@ def _print_outcome(daemon: Daemon, record: Mapping[str, Any]) -> int:
 
 
 def _cancel(daemon: Daemon, _command: RemoteCommand) -> int:
-    record = daemon.post("/cancel", is_short=False)["handover"]
+    record = checked(daemon, answers.cancelled_of, daemon.post("/cancel", is_short=False))
     if record is None:
         raise ControlError(f"{daemon.app}: there is no handover to cancel")
     if record["outcome"] == "live":
@@ -316,7 +320,7 @@ def _pause(daemon: Daemon, _command: RemoteCommand) -> int:
 
 
 def _resume(daemon: Daemon, _command: RemoteCommand) -> int:
-    held = daemon.post("/resume")["held"]
+    held = checked(daemon, answers.held_of, daemon.post("/resume"))
     result = f"a handover starts, for {', '.join(map(quoted, held))}" if held else "no trigger was held"
     _print(f"{daemon.app}: resumed: {result}")
     return DONE

@@ -10,7 +10,9 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlencode
 
+from hanoverd.cli.client.checked import checked, status_of
 from hanoverd.cli.client.tables import status_text
+from hanoverd.daemons.answers import event_of, handovers_of, part_of
 from hanoverd.daemons.connection import Daemon
 from hanoverd.logs.events import ENDED, HOOK_OUTPUT, MISSED, OUTPUT, STOPPING
 from hanoverd.runtime.errors import ControlError
@@ -55,7 +57,7 @@ def watch_status(daemon: Daemon, command: RemoteCommand) -> int:
     changes = _Changes(daemon)
     before = None
     while True:
-        status = daemon.get("/status")
+        status = status_of(daemon)
         if is_terminal:
             _draw(status)
         elif status != before:
@@ -84,14 +86,23 @@ def open_events(daemon: Daemon) -> Iterator[Mapping[str, Any]] | None:
     return _data_in(daemon, lines) if is_open else None
 
 
-def handover_parts(daemon: Daemon, events: Iterator[Mapping[str, Any]], handover: int) -> Iterator[Mapping[str, Any]]:
-    """Yield what is logged until a handover has ended, and its record: the same objects as ``GET /handovers/ID``."""
+def handover_parts(
+    daemon: Daemon, events: Iterator[Mapping[str, Any]] | None, handover: int
+) -> Iterator[Mapping[str, Any]]:
+    """Yield what is logged until a handover has ended, and its record: the same objects as ``GET /handovers/ID``.
+
+    That is read where there is no stream of events.
+    """
+    if events is None:
+        for part in daemon.objects(f"/handovers/{handover}"):
+            yield checked(daemon, part_of, part)
+        return
     for data in events:
         is_missing = data["event"] == MISSED.id
         if data["event"] != ENDED:
             yield {"line": _text(data)}
-        elif data["handover"] == handover:
-            yield {"handover": data["record"]}
+        elif data.get("handover") == handover:
+            yield checked(daemon, part_of, {"handover": data.get("record")})
             return
         if is_missing and (record := _record_if_over(daemon, handover)) is not None:
             yield {"handover": record}
@@ -99,16 +110,16 @@ def handover_parts(daemon: Daemon, events: Iterator[Mapping[str, Any]], handover
 
 
 def _record_if_over(daemon: Daemon, handover: int) -> Any:
-    records = [one for one in daemon.get("/history") if one["id"] == handover and one["took"] is not None]
-    return records[0] if records else None
+    records = checked(daemon, handovers_of, daemon.get("/history"))
+    return next((one for one in records if one["id"] == handover and one["took"] is not None), None)
 
 
 def _text(data: Mapping[str, Any]) -> str:
     """Return an event as the log shows it, without its time."""
-    message = str(data["message"])
+    message = data["message"]
     if data["event"] in (OUTPUT, HOOK_OUTPUT):
         return escaped_output(message, colour=False)
-    level = str(data["level"])
+    level = data["level"]
     lines = [message if level == "info" else f"{level.upper()} {message}", *filter(None, [data.get("traceback")])]
     return escaped("\n".join(lines)).rstrip("\n").replace("\n", "\n    ")
 
@@ -121,11 +132,11 @@ def _events(daemon: Daemon, query: Mapping[str, object]) -> Iterator[Mapping[str
 def _data_in(daemon: Daemon, lines: Iterator[str]) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         if line.startswith(_DATA):
-            yield daemon.parsed(line.removeprefix(_DATA))
+            yield checked(daemon, event_of, daemon.parsed(line.removeprefix(_DATA)))
 
 
 def _line(data: Mapping[str, Any]) -> str:
-    return f"{data.get('time')} {data.get('event')} {data.get('message')}"
+    return f"{data['time']} {data['event']} {data['message']}"
 
 
 class _Changes:

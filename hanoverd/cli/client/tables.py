@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from hanoverd.text.short_id import short_id
 
 #: How much of a reason has room in a row.
 _SHORT_WHY = 60
+
+#: The start of the lines of a value in a status, but of its first one.
+_MARGIN = "\n" + 13 * " "
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -103,11 +107,21 @@ def status_text(status: Mapping[str, Any], now: float) -> str:
     if status["pid"] is not None:
         rows.append(("process", f"{status['pid']}, hanoverd {status['hanoverd']}"))
     lines = [f"{status['app']}"]
-    return "\n".join([*lines, *(f"  {name and name + ':':<11}{text}" for name, text in rows)])
+    # A text of several lines, as why a handover failed: none of them may look like a row.
+    return "\n".join([*lines, *(f"  {name and name + ':':<11}{text.replace(chr(10), _MARGIN)}" for name, text in rows)])
 
 
 def outcome(app: str, record: Mapping[str, Any]) -> str:
-    """Return how a handover has ended, in a line."""
+    """Return how a handover has ended, in a line; of a reason with several lines, all but the first are indented."""
+    return indented(_outcome(app, record))
+
+
+def indented(text: str) -> str:
+    """Return a message whose lines but the first are indented: none may look like a message of its own."""
+    return re.sub(r"\n(?! {4})", "\n    ", text)
+
+
+def _outcome(app: str, record: Mapping[str, Any]) -> str:
     version = record["version"]
     after = format_duration(record["took"] or 0.0)
     if record["outcome"] == "live":

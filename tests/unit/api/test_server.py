@@ -157,7 +157,7 @@ class ServerTests(TestCase):
     async def test_a_comparison_without_a_live_version_is_an_error(self) -> None:
         self.far.is_engine_away = True
         answer = await self.answer("GET /diff")
-        self.assertIn(" 502 ", answer)
+        self.assertIn(" 409 ", answer)
         self.assertIn("no version is live", answer)
 
     async def test_it_shows_the_handovers_that_are_asked_for(self) -> None:

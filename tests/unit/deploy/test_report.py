@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,13 +43,13 @@ class DummyRoutes:
     def __init__(self) -> None:
         self.live: tuple[Live, ...] = (Live(running(1)),)
 
+    def describe(self, _live: Live) -> str:
+        return "8080 -> 80"
 
-class DummyHooks:
-    def __init__(self) -> None:
-        self.notified: list[public.Event] = []
 
-    def notify(self, event: public.Event) -> None:
-        self.notified.append(event)
+def notified(logged: Sequence[LogEvent]) -> list[public.Event]:
+    """The events for hooks among what was logged."""
+    return [event[public.LIFECYCLE] for event in logged if public.LIFECYCLE in event]
 
 
 class Parts:
@@ -59,11 +60,13 @@ class Parts:
         #: The events of the ends of handovers.
         self.ended: list[LogEvent] = []
         self.history = History(lambda: 1000.0, self.clock.seconds)
-        self.routes, self.hooks = DummyRoutes(), DummyHooks()
+        self.routes = DummyRoutes()
+        #: The events for hooks.
+        self.notified: list[public.Event] = []
         state = app()
-        neighbours: list[Any] = [DummyVersions(), self.routes, self.hooks]
-        versions, routes, hooks = neighbours
-        self.reporter = Reporter(self.clock, versions, routes, hooks, self.history, lambda: state)
+        neighbours: list[Any] = [DummyVersions(), self.routes]
+        versions, routes = neighbours
+        self.reporter = Reporter(self.clock, versions, routes, self.history, lambda: state)
 
     def start(self, attempt: Attempt) -> Attempt:
         with capturedLogs() as logged:
@@ -78,6 +81,7 @@ class Parts:
         with capturedLogs() as events:
             self.reporter.report(effect)
         self.ended += [event for event in events if event["event"] == "handover_ended"]
+        self.notified += notified(events)
         logged = [event for event in events if not is_noise(event)]
         levels = [event["log_level"] for event in logged]
         return [
@@ -198,7 +202,7 @@ def test_a_failure_is_an_event_for_hooks_with_the_image_as_far_as_it_is_known() 
     with capturedLogs():
         it.reporter.phases(attempt, container(2)).obtained(RECIPE.image)
     it.report(ef.ReportFailed(attempt, 2, "it exited", 1, None))
-    assert it.hooks.notified == [
+    assert it.notified == [
         public.Event(
             public.FAILED,
             "app",
@@ -211,6 +215,28 @@ def test_a_failure_is_an_event_for_hooks_with_the_image_as_far_as_it_is_known() 
     ]
 
 
+def test_what_a_handover_reports_is_an_event_for_hooks() -> None:
+    it = Parts()
+    attempt = it.start(deploy())
+    it.routes.live = ()
+    with capturedLogs() as logged:
+        it.reporter.phases(attempt, container(1)).obtained(RECIPE.image)
+        it.routes.live = (Live(running(1)),)
+        it.reporter.live(Live(running(1)), (), 0.5)
+        it.reporter.live(Live(running(1)), (Live(running(0)),), 0.5)
+        it.reporter.retired(container(0), 2, 1.5, 0.1, is_kept=True)
+        it.reporter.retired(container(0), 2, 1.5, 0.1, is_kept=False)
+    new, old = public.VersionReference("app-1", "id-1"), public.VersionReference("app-0", "id-0")
+    assert [(event.kind, event.new, event.old) for event in notified(logged)] == [
+        (public.OBTAINED, container(1).version_reference, None),
+        (public.LIVE, new, None),
+        (public.LIVE, new, old),
+        (public.DRAINED, old, new),
+        (public.DRAINED, old, new),
+    ]
+    assert [event["event"] for event in logged] == ["obtained", "live", "live", "kept", "removed"]
+
+
 def test_a_live_version_that_exits_is_logged_and_an_event_for_hooks() -> None:
     it = Parts()
     it.routes.live = ()
@@ -220,7 +246,7 @@ def test_a_live_version_that_exits_is_logged_and_an_event_for_hooks() -> None:
         "app-1: exited with code 3 while it was live; its last line: …",
         "app: no version is live; restarting the same image in 100ms",
     ]
-    [event] = it.hooks.notified
+    [event] = notified(logged)
     assert (event.kind, event.new, event.old) == (public.DIED, public.VersionReference("app-1", "id-1"), None)
     assert event.reason == "exited with code 3; its last line: …"
 
@@ -263,7 +289,7 @@ def test_a_live_version_that_exits_is_logged_with_the_one_that_takes_its_place()
 def test_trouble_is_logged_as_an_error(effect: ef.Effect, line: str) -> None:
     it = Parts()
     assert it.report(effect) == [("error", line)]
-    assert it.hooks.notified == []
+    assert it.notified == []
 
 
 def test_a_trigger_that_is_held_is_logged() -> None:
@@ -278,14 +304,14 @@ def test_a_version_that_is_rejected_is_logged_and_an_event_for_hooks() -> None:
             "app-1: unhealthy within its settle time: refused; back to app-0",
         )
     ]
-    [event] = it.hooks.notified
+    [event] = it.notified
     assert (event.kind, event.new, event.reason) == (public.FAILED, public.VersionReference("app-1", "id-1"), "refused")
 
 
 def test_a_rejected_version_that_is_not_monitored_any_more_is_known_by_its_name() -> None:
     it = Parts()
     it.report(ef.ReportUnhealthy(5, "refused", 0, None))
-    assert it.hooks.notified[0].new == public.VersionReference("app-5")
+    assert it.notified[0].new == public.VersionReference("app-5")
 
 
 def test_what_is_not_a_report_is_a_bug() -> None:
@@ -318,5 +344,5 @@ def test_an_image_that_was_there_before_was_not_obtained() -> None:
     it = Parts()
     record = it.history.start(["push"])
     with capturedLogs() as logged:
-        Phases(it.clock, record, container(2), None).reused(RECIPE.image)
+        Phases(it.clock, record, container(2), None, it.reporter.event).reused(RECIPE.image)
     assert texts(logged) == [f"app-2: uses {RECIPE.image.name.reference} (1)"]

@@ -8,8 +8,8 @@ from hanoverd.hookbot.admission import Admission, Admitted, RequestHead, Verb, i
 from hanoverd.hookbot.connections import network_of
 from hanoverd.hookbot.limits import ServerLimits
 from hanoverd.hookbot.protocol import UNSAFE_CONSENT, UNSAFE_HEADER
-from hanoverd.hookbot.refusal import Refused
 from hanoverd.hookbot.tokens import make_token
+from hanoverd.runtime.refusal import Refused
 
 LIMITS = ServerLimits()
 MESSAGE, WEBHOOK = LIMITS.message, LIMITS.webhook

@@ -10,7 +10,7 @@ import pytest
 
 from hanoverd.hookbot.github import Push
 from hanoverd.hookbot.pushes import PushMemory
-from hanoverd.hookbot.refusal import Refused
+from hanoverd.runtime.refusal import Refused
 
 START = 1_700_000_000.0
 A, B, C, D = (letter * 40 for letter in "abcd")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hanoverd.logs.events import EVENTS, FIELDS
+from hanoverd.spec.events import LIFECYCLE
 
 PACKAGE = Path(__file__).parents[3] / "hanoverd"
 
@@ -52,7 +53,7 @@ def names_of(call: ast.Call) -> set[str]:
             value = keyword.value.func if isinstance(keyword.value, ast.Call) else keyword.value
             assert isinstance(value, ast.Attribute)
             names |= PASSED[value.attr]
-    return names - {"event"}
+    return names - {"event", LIFECYCLE}
 
 
 def test_every_log_call_has_an_event() -> None:

@@ -128,13 +128,6 @@ class UDPRelayTests(RelayCase):
         self.assertEqual(await self.version(first), "web-1")
         self.assertEqual([relay.flows(name) for name in ("web-0", "web-1")], [0, 2])
 
-    async def test_flows_move_at_once_where_that_is_asked_for(self) -> None:
-        relay, host = self.serving()
-        client = self.udp_client(host)
-        self.assertEqual(await self.version(client), "web-0")
-        relay.set_live({host: self.new.target}, move_flows=True)
-        self.assertEqual(await self.version(client), "web-1")
-
     async def test_flows_without_a_live_version_stay_until_theirs_stops(self) -> None:
         relay, host = self.serving()
         client = self.udp_client(host)

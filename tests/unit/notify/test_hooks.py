@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from twisted.internet import process, reactor
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import LogLevel, capturedLogs, eventAsText
+from twisted.logger import LogEvent, Logger, LogLevel, capturedLogs, eventAsText
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -29,10 +29,11 @@ from hanoverd.notify.hooks import HookLimits, Hooks
 from hanoverd.runtime.backoff import Backoff
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import VersionFailed
-from hanoverd.spec.events import LONGEST_REASON, Event, VersionReference
+from hanoverd.spec.events import LIFECYCLE, LONGEST_REASON, Event, VersionReference
 from hanoverd.spec.notifications import SLACK, Hook, NotificationSpec, parse_hook
 
 REACTOR: Any = reactor
+log = Logger()
 
 #: A test does not wait long for what it has left unfinished.
 QUICK = HookLimits(close_timeout=0.1)
@@ -46,6 +47,14 @@ EVENT = Event(
     image_id="sha256:1",
     reason="why",
 )
+
+
+LIVE = replace(EVENT, kind="live")
+
+
+def logged_as(event: Event) -> LogEvent:
+    """What is logged when something happens that hooks are notified of."""
+    return {LIFECYCLE: event}
 
 
 class Receiver(Resource):
@@ -74,8 +83,8 @@ class HooksTests(TestCase):
         self.file = Path(folder.name, "file")
 
     def hooks(self, *commands: str, urls: tuple[str, ...] = (), limits: HookLimits = QUICK) -> Hooks:
-        """For the event ``ready``."""
-        spec = NotificationSpec(tuple(Hook("ready", command) for command in commands), urls)
+        """For the events ``ready`` and ``live``."""
+        spec = NotificationSpec(tuple(Hook(kind, command) for kind in ("ready", "live") for command in commands), urls)
         made = Hooks(REACTOR, dict(os.environ), spec, limits)
         self.addCleanup(lambda: Deferred.fromCoroutine(made.close()))
         return made
@@ -88,13 +97,13 @@ class HooksTests(TestCase):
             await sleep(REACTOR, 0.01)
 
     async def test_a_command_is_told_all_by_its_environment(self) -> None:
-        self.hooks(f"env | grep ^HANOVERD_ | sort > {self.file}.new; mv {self.file}.new {self.file}").notify(EVENT)
+        self.hooks(f"env | grep ^HANOVERD_ | sort > {self.file}.new; mv {self.file}.new {self.file}")(logged_as(LIVE))
         await self.until(self.file.exists)
         self.assertEqual(
             self.file.read_text().splitlines(),
             [
                 "HANOVERD_APP=app",
-                "HANOVERD_EVENT=ready",
+                "HANOVERD_EVENT=live",
                 "HANOVERD_IMAGE=app:latest",
                 "HANOVERD_IMAGE_ID=sha256:1",
                 "HANOVERD_NEW=app-1",
@@ -106,11 +115,28 @@ class HooksTests(TestCase):
         )
 
     async def test_only_those_for_the_event_are_run(self) -> None:
-        hooks = Hooks(REACTOR, dict(os.environ), NotificationSpec((Hook("live", f"touch {self.file}"),)))
+        hooks = Hooks(REACTOR, dict(os.environ), NotificationSpec((Hook("failed", f"touch {self.file}"),)))
         await hooks.require_approval(EVENT)
-        hooks.notify(EVENT)
+        hooks(logged_as(LIVE))
+        hooks({"event": "failed"})
         await sleep(REACTOR, 0.1)
         self.assertFalse(self.file.exists())
+
+    async def test_it_reports_what_is_logged_from_its_start_until_it_is_closed(self) -> None:
+        receiver, url = self.serve(200)
+        hooks = self.hooks(f"echo $HANOVERD_EVENT >> {self.file}", urls=(url,))
+        log.info("web: early", lifecycle=LIVE)
+        hooks.start()
+        log.info("web: ready", lifecycle=EVENT)
+        log.info("web: paused", event="paused")
+        log.info("web: live", lifecycle=LIVE)
+        await self.until(lambda: self.file.exists() and len(receiver.bodies) == 2)
+        await hooks.close()
+        log.info("web: late", lifecycle=LIVE)
+        await sleep(REACTOR, 0.05)
+        self.assertEqual(sorted(json.loads(body)["event"] for body in receiver.bodies), ["live", "ready"])
+        # Those for a version that is ready are the handover's to run.
+        self.assertEqual(self.file.read_text(), "live\n")
 
     async def test_a_failure_is_a_veto_where_it_is_asked_for(self) -> None:
         await self.hooks("true").require_approval(EVENT)
@@ -133,7 +159,7 @@ class HooksTests(TestCase):
     async def test_closing_waits_a_moment_and_ends_those_that_are_still_under_way(self) -> None:
         commands = (f"touch {self.file}; sleep 60", f"sleep 0.3; echo done > {self.file}.too")
         hooks = self.hooks(*commands, limits=HookLimits(close_timeout=1.0))
-        hooks.notify(EVENT)
+        hooks(logged_as(LIVE))
         await self.until(self.file.exists)
         await hooks.close()
         self.assertEqual(process.reapProcessHandlers, {})
@@ -148,7 +174,7 @@ class HooksTests(TestCase):
 
     async def test_a_web_hook_is_told_as_json(self) -> None:
         receiver, url = self.serve(200)
-        await self.hooks(urls=(url,)).require_approval(EVENT)
+        self.hooks(urls=(url,))(logged_as(EVENT))
         await self.until(lambda: receiver.bodies)
         self.assertEqual(
             json.loads(receiver.bodies[0]),
@@ -170,7 +196,7 @@ class HooksTests(TestCase):
         spec = NotificationSpec(urls=(url,), secret="k\udcff")
         hooks = Hooks(REACTOR, {}, spec, replace(QUICK, backoff=Backoff(first=0.01, longest=0.02)))
         with capturedLogs() as logged:
-            hooks.notify(replace(EVENT, reason="ünready"))
+            hooks(logged_as(replace(EVENT, reason="ünready")))
             await self.until(lambda: len(receiver.bodies) == 2)
             await hooks.close()
         for body, signature in zip(receiver.bodies, receiver.signatures, strict=True):
@@ -180,14 +206,14 @@ class HooksTests(TestCase):
 
     async def test_without_a_secret_there_is_no_signature(self) -> None:
         receiver, url = self.serve(200)
-        self.hooks(urls=(url,)).notify(EVENT)
+        self.hooks(urls=(url,))(logged_as(LIVE))
         await self.until(lambda: receiver.bodies)
         self.assertEqual(receiver.signatures, [None])
 
     async def test_a_post_for_slack_is_a_message(self) -> None:
         receiver, url = self.serve(200)
         hooks = Hooks(REACTOR, {}, NotificationSpec(urls=(url,), format=SLACK, secret="key"), QUICK)
-        hooks.notify(replace(EVENT, kind="live", reason=""))
+        hooks(logged_as(replace(LIVE, reason="")))
         await self.until(lambda: receiver.bodies)
         await hooks.close()
         self.assertEqual(json.loads(receiver.bodies[0]), {"text": "app-1: live (app:latest), in the place of app-0"})
@@ -196,11 +222,11 @@ class HooksTests(TestCase):
     async def test_it_is_tried_again_and_given_up_in_the_end(self) -> None:
         limits = replace(QUICK, backoff=Backoff(first=0.01, longest=0.02), attempts=4)
         receiver, url = self.serve(500, 503, 204)
-        self.hooks(urls=(url,), limits=limits).notify(EVENT)
+        self.hooks(urls=(url,), limits=limits)(logged_as(LIVE))
         await self.until(lambda: len(receiver.bodies) == 3)
         receiver, url = self.serve(500)
         hooks = self.hooks(urls=(url,), limits=limits)
-        hooks.notify(EVENT)
+        hooks(logged_as(LIVE))
         await self.until(lambda: not hooks._requests)
         self.assertEqual(len(receiver.bodies), 4)
 
@@ -213,8 +239,8 @@ class HooksTests(TestCase):
     async def test_the_end_is_not_delayed_by_a_dead_webhook_and_says_what_was_not_delivered(self) -> None:
         url = self.silent()
         hooks = self.hooks(urls=(url,), limits=replace(QUICK, close_timeout=0.1))
-        hooks.notify(EVENT)
-        hooks.notify(EVENT)
+        hooks(logged_as(LIVE))
+        hooks(logged_as(LIVE))
         started = time.monotonic()
         with capturedLogs() as logged:
             await hooks.close()
@@ -227,7 +253,7 @@ class HooksTests(TestCase):
     async def test_the_end_says_nothing_of_what_was_delivered(self) -> None:
         told, url = self.serve(204)
         hooks = self.hooks(urls=(url, self.silent()), limits=replace(QUICK, close_timeout=0.3))
-        hooks.notify(EVENT)
+        hooks(logged_as(LIVE))
         await self.until(lambda: told.bodies)
         with capturedLogs() as logged:
             await hooks.close()
@@ -235,7 +261,7 @@ class HooksTests(TestCase):
 
     async def test_commands_that_are_killed_at_the_end_are_logged(self) -> None:
         hooks = self.hooks("sleep 60", limits=replace(QUICK, close_timeout=0.1))
-        hooks.notify(EVENT)
+        hooks(logged_as(LIVE))
         with capturedLogs() as logged:
             await hooks.close()
         self.assertEqual([event["count"] for event in logged if event.get("event") == "hooks_killed"], [1])
@@ -243,16 +269,16 @@ class HooksTests(TestCase):
     async def test_an_address_that_does_not_answer_fills_no_memory_and_keeps_no_command_from_running(self) -> None:
         hooks = self.hooks(f"touch {self.file}", urls=(self.silent(),), limits=replace(QUICK, requests=2))
         for _ in range(5):
-            hooks.notify(Event("obtained", "app"))
+            hooks(logged_as(Event("obtained", "app")))
         self.assertEqual(len(hooks._requests), 2)
-        hooks.notify(EVENT)
+        hooks(logged_as(LIVE))
         await self.until(self.file.exists)
 
     async def test_commands_that_take_their_time_fill_no_memory_and_keep_no_web_hook_from_being_called(self) -> None:
         receiver, url = self.serve(200)
         hooks = self.hooks("sleep 60", urls=(url,), limits=replace(QUICK, commands=2))
         for _ in range(5):
-            hooks.notify(EVENT)
+            hooks(logged_as(LIVE))
         self.assertEqual(len(hooks._commands), 2)
         await self.until(lambda: len(receiver.bodies) == 5)
 
@@ -269,9 +295,8 @@ class HooksTests(TestCase):
     async def test_a_web_hook_gets_text_that_every_receiver_takes(self) -> None:
         receiver, url = self.serve(200)
         huge = "ü\0\udc80\u2028" * 200_000
-        self.hooks(urls=(url,)).notify(
-            Event("ready", huge, VersionReference(huge, huge), VersionReference(huge, huge), huge, huge, huge)
-        )
+        reference = VersionReference(huge, huge)
+        self.hooks(urls=(url,))(logged_as(Event("ready", huge, reference, reference, huge, huge, huge)))
         await self.until(lambda: receiver.bodies)
         self.assertLess(len(receiver.bodies[0]), 100_000)
         reason = json.loads(receiver.bodies[0])["reason"]
@@ -301,14 +326,14 @@ class HooksTests(TestCase):
     async def test_no_message_has_the_command_which_may_hold_a_secret(self) -> None:
         hooks = self.hooks("exit 3 # T0KEN", "exit 4 # T0KEN", "sleep 60 # T0KEN", limits=replace(QUICK, commands=2))
         with capturedLogs() as logged:
-            hooks.notify(EVENT)
+            hooks(logged_as(LIVE))
             await self.until(lambda: len(hooks._commands) == 0)
             with self.assertRaises(VersionFailed) as caught:
                 await hooks.require_approval(EVENT)
         shown = [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in logged]
         self.assertEqual(str(caught.exception), "the hook ready (1 of 3) rejected the version: exit status 3")
-        self.assertIn("hook ready (3 of 3): not run: 2 commands are still running", shown)
-        self.assertIn("hook ready (2 of 3): failed: exit status 4", shown)
+        self.assertIn("hook live (3 of 3): not run: 2 commands are still running", shown)
+        self.assertIn("hook live (2 of 3): failed: exit status 4", shown)
         self.assertFalse([event for event in logged if "T0KEN" in as_json(event)])
         self.assertNotIn("T0KEN", repr(NotificationSpec((Hook("ready", "T0KEN"),), ("https://h/T0KEN",))))
 

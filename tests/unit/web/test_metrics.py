@@ -89,6 +89,8 @@ BROKEN = {
     "a value twice with the name of the app": f'{GAUGE}{{app="a"}} 1\nhanoverd_connections{{app="b"}} 2\n',
     "another kind": "# TYPE hanoverd_connections counter\nhanoverd_connections 1\n",
     "a huge number": f"{GAUGE} {'9' * 4000}\n",
+    "not a number": f"{GAUGE} NaN\n",
+    "infinity": f"{GAUGE} +Inf\n",
     "a label of Prometheus' own": f'{GAUGE}{{__address__="x"}} 1\n',
     "a label that is not a name": f'{GAUGE}{{"a b"="x"}} 1\n',
     "a control character": f'{GAUGE}{{role="\x00"}} 1\n',
