@@ -137,6 +137,8 @@ class ControlSite(Site):
     noisy = False
     most_connections = MOST_CONNECTIONS
     idle_timeout = REQUEST_TIMEOUT
+    #: Whether bodies of the type of forms are read as forms.
+    has_forms = False
 
     def __init__(self, resource: IResource) -> None:
         super().__init__(  # type: ignore[no-untyped-call]  # Twisted's
@@ -144,8 +146,8 @@ class ControlSite(Site):
             ControlRequest,
             # It has time limits of its own.
             timeout=None,
-            # The body is JSON, whatever its type: ``curl --data`` says that it is a form.
-            parsePOSTFormSubmission=False,
+            # The body of a command is JSON, whatever its type: ``curl --data`` says that it is a form.
+            parsePOSTFormSubmission=self.has_forms,
         )
         #: The connections without a request in progress, the oldest first; the ones with one; and the refused ones.
         self.idle: dict[ControlChannel, None] = {}

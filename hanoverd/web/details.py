@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from hanoverd.daemons.answers import connections_of, handovers_of
 from hanoverd.runtime.cancellation import Outcome
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import ControlError
-from hanoverd.web.answers import connections_of, handovers_of
 from hanoverd.web.daemons import MOST_BYTES, DaemonClient
 from hanoverd.web.metrics import MOST_CHARACTERS
 from hanoverd.web.state import AppState

@@ -10,12 +10,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from hanoverd.daemons.answers import handovers_of, status_of
 from hanoverd.logs.events import ENDED, MISSED
 from hanoverd.runtime.backoff import Backoff, Delays
 from hanoverd.runtime.clock import sleep
 from hanoverd.runtime.errors import ControlError
 from hanoverd.runtime.tasks import Tasks
-from hanoverd.web.answers import handovers_of, status_of
 from hanoverd.web.checked_connection import AdoptingReactor
 from hanoverd.web.daemons import DaemonClient, DaemonRefused, StreamReader, not_running
 from hanoverd.web.event_lines import EventLines

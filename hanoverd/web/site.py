@@ -25,6 +25,7 @@ class PageSite(ControlSite):
     protocol = PageChannel
     most_connections = MOST_CONNECTIONS
     idle_timeout = IDLE_TIMEOUT
+    has_forms = True
 
     def drop_all(self) -> None:
         """Close all connections at once, also those with an answer in progress."""

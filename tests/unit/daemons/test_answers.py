@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanoverd.api.status import AppStatus, LiveStatus, VersionStatus
+from hanoverd.daemons.answers import connections_of, handovers_of, status_of
 from hanoverd.history.record import Origin, Record
-from hanoverd.web.answers import connections_of, handovers_of, status_of
 
 VERSION = VersionStatus("web-1", 1, "kept", "web:1", "sha256:1", "build .", "", "", 5.0)
 LIVE = LiveStatus("web-2", 2, "live", "web:1", "sha256:1", "build .", "", "", 5.0, address="172.17.0.2", since=6.0)
