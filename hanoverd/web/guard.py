@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from hanoverd.runtime.refusal import Refused
+
 #: The headers of all answers.
 HEADERS = {
     "Content-Security-Policy": (
@@ -32,18 +34,13 @@ HEADERS = {
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
+#: What the browser says of requests by the page itself, and by the user; older ones say nothing.
+_OWN_SITES = ("same-origin", "none", "")
+
 #: What proxies add.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 _MISDIRECTED, _FORBIDDEN = 421, 403
-
-
-class Refused(Exception):
-    """A request is not answered: ``status`` is the HTTP status, the text is for the user."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -91,18 +88,22 @@ class Guard:
         )
 
 
+def is_link(head: Head) -> bool:
+    """Return whether a page of another web site has led here.  The browser sends no strict cookie then, although it has one."""
+    return head.header("sec-fetch-site") not in _OWN_SITES
+
+
 def _check_site(head: Head) -> None:
-    site = head.header("sec-fetch-site")
     is_safe = head.method in ("GET", "HEAD")
-    if site in ("same-origin", "none"):
-        return
-    if site:
+    if is_link(head):
         # A link on another site may lead here.
         if is_safe and head.header("sec-fetch-mode") == "navigate" and head.header("sec-fetch-dest") == "document":
             return
         raise Refused(_FORBIDDEN, "Another web site has sent this request. Use the page itself.")
+    if is_safe or head.header("sec-fetch-site"):
+        return
     origin = head.header("origin")
-    if origin and not is_safe and not _is_own(origin, head.header("host")):
+    if origin and not _is_own(origin, head.header("host")):
         raise Refused(_FORBIDDEN, "Another web site has sent this form. Use the page itself.")
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Protocol
 
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from hanoverd.web.guard import Refused
+from hanoverd.runtime.refusal import Refused
+from hanoverd.web.guard import is_link
+from hanoverd.web.visitors import field, head_of
+
+#: The parameter of a URL that says that it was asked for again.
+_AGAIN = "again"
 
 
 class Checking(Protocol):
@@ -36,5 +42,22 @@ class Guarded(Resource):
             self._server.check(request)
         except Refused as refused:
             return self._server.refusal(request, refused)
+        if is_link(head_of(request)) and not field(request, _AGAIN):
+            return _asked_again(request)
         answer: bytes | int = self._inner.render(request)
         return answer
+
+
+def _asked_again(request: Request) -> bytes:
+    """Return a page that asks for the same page again: now it is the page itself that asks, and the browser sends its cookie.
+
+    Without that, a user who follows a link from another site would have to log in, and the new cookie would end the old session.
+    """
+    path = "/" + request.uri.decode("ascii", "replace").lstrip("/")
+    url = escape(f"{path}{'&' if '?' in path else '?'}{_AGAIN}=1")
+    body = (
+        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>hanoverd</title>'
+        f'<meta http-equiv="refresh" content="0;url={url}"><p><a href="{url}">Continue</a></p></html>\n'
+    ).encode()
+    request.setHeader("Content-Type", "text/html; charset=utf-8")
+    return body

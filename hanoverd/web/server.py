@@ -10,6 +10,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -23,11 +24,12 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, NotFound
 
 from hanoverd.runtime.errors import ControlError, WebError
+from hanoverd.runtime.refusal import Refused
 from hanoverd.web.actions import note_of, request_of
 from hanoverd.web.assets import assets
 from hanoverd.web.daemons import DaemonClient
 from hanoverd.web.details import Details
-from hanoverd.web.guard import HEADERS, Guard, Refused
+from hanoverd.web.guard import HEADERS, Guard
 from hanoverd.web.guarded import Guarded
 from hanoverd.web.login import ATTEMPT_PERIOD, TooManyAttempts
 from hanoverd.web.metrics import CONTENT_TYPE
@@ -120,6 +122,8 @@ class PageServer:
 
     def refusal(self, request: Request, refused: Refused) -> bytes:
         """Return the page that says why a request is refused."""
+        for name, value in refused.headers.items():
+            request.setHeader(name, value)
         return self._error(request, refused.status, str(refused))
 
     # -- pages
@@ -248,7 +252,7 @@ class PageServer:
     def _failed(self, request: Any, failure: Failure) -> bytes:
         error: Any = failure.value
         if isinstance(error, Refused):
-            return self._error(request, error.status, str(error))
+            return self.refusal(request, error)
         if isinstance(error, WebError):
             log.error("page: {error}", event="page_failed", error=error)
             return self._error(request, 503, str(error))
@@ -321,7 +325,7 @@ class PageServer:
         return body
 
     def _error(self, request: Request, status: int, text: str) -> bytes:
-        request.setResponseCode(status)
+        request.setResponseCode(status, HTTPStatus(status).phrase.encode())
         chrome = Chrome(csrf="", actions=False, can_log_out=False, now=self._now())
         return self._html(request, self._pages.error(status, text, chrome))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from hanoverd.web.guard import Refused
+from hanoverd.runtime.refusal import Refused
 
 
 class Slot:

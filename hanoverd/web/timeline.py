@@ -57,7 +57,7 @@ class Segment:
 
 
 def steps(record: Mapping[str, Any], now: float) -> tuple[Step, ...]:
-    """Return the phases of a handover: those that are over, the one that is not, and those to come."""
+    """Return the phases of a handover: finished ones, the current one, and, while it is in progress, the next ones."""
     over = [(str(one["phase"]), float(one["seconds"])) for one in record.get("phases", ())]
     done = [Step(name, PHASES.get(name, name), "done", took, format_duration(took)) for name, took in over]
     if record["outcome"] in ("live", "unchanged"):

@@ -71,7 +71,7 @@ class App:
 
 @dataclass(frozen=True)
 class Host:
-    """All apps.  ``summary`` is how they are, in a sentence; ``attention`` are those that someone has to look at."""
+    """All apps.  ``summary`` is how they are, in a sentence; ``attention`` are the apps with a problem."""
 
     apps: tuple[App, ...]
     summary: str

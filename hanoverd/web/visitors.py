@@ -9,8 +9,9 @@ from typing import Any
 from twisted.web.server import Request
 
 from hanoverd.runtime.errors import WebError
-from hanoverd.web.guard import Head, Refused
-from hanoverd.web.login import Login, TooManyAttempts
+from hanoverd.runtime.refusal import Refused
+from hanoverd.web.guard import Head
+from hanoverd.web.login import ATTEMPT_PERIOD, Login, TooManyAttempts
 from hanoverd.web.sessions import LONGEST, Sessions
 
 _BEARER = "bearer "
@@ -76,10 +77,13 @@ class Visitors:
         try:
             is_right = bool(token) and await login.is_token(token, address_of(request))
         except TooManyAttempts as error:
-            raise Refused(429, f"Nothing was checked: {error}.") from None
+            raise Refused(429, f"Nothing was checked: {error}.", {"Retry-After": f"{ATTEMPT_PERIOD:.0f}"}) from None
         if not is_right:
-            request.setHeader("WWW-Authenticate", 'Bearer realm="hanoverd"')
-            raise Refused(401, "Send the page's token: `Authorization: Bearer TOKEN`.")
+            raise Refused(
+                401,
+                "Send the page's token: `Authorization: Bearer TOKEN`.",
+                {"WWW-Authenticate": 'Bearer realm="hanoverd"'},
+            )
 
     def still_allowed(self, request: Request) -> Callable[[], bool]:
         """Return what says later whether the browser may still see the apps."""

@@ -188,8 +188,13 @@ def test_the_login_is_accessible_and_leads_to_the_apps(lab: Lab, apps: FakeApps,
         wait_for_all(page)
         # Without --allow-actions, nothing can be changed.
         expect(page.locator("form")).to_have_count(1)
+        # A session that ends in one window ends in the other, too.
+        other = visit.open("/apps/app-07")
+        expect(other.locator("#connection")).to_have_text(UP_TO_DATE)
         page.get_by_role("button", name="Log out").click()
         expect(page.get_by_label("Token")).to_be_visible()
+        apps.post("app-07", "/pause", {})
+        expect(other.get_by_label("Token")).to_be_visible()
 
 
 def test_without_javascript_everything_is_shown_and_the_forms_work(many: Web, browser: Browser) -> None:
@@ -295,21 +300,28 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(many: Web, browse
         assert any("line 49" in text for text in reached)
 
 
-def test_a_window_in_the_background_keeps_no_connection(many: Web, browser: Browser) -> None:
-    # A browser has six connections to a server: with more windows, none would be left for a click.
+def test_windows_share_a_connection_and_those_in_the_background_hold_none(
+    many: Web, apps: FakeApps, browser: Browser
+) -> None:
+    # A browser has six connections to a server: with one more, none would be left for a click.
     with Visit(browser, many.url) as visit:
-        hidden = [visit.open("/apps/app-06")]
-        for _ in range(5):
-            set_hidden(hidden[-1], hidden=True)
-            hidden.append(visit.open("/apps/app-06"))
-        shown = hidden.pop()
-        expect(shown.locator("#connection")).to_have_text(UP_TO_DATE)
-        shown.get_by_role("button", name="Pause").click()
-        expect(shown.locator("#title")).to_contain_text("Paused")
-        for window in hidden:
-            expect(window.locator("#title")).not_to_contain_text("Paused")
-        set_hidden(hidden[0], hidden=False)
-        expect(hidden[0].locator("#title")).to_contain_text("Paused")
+        windows = [visit.open("/apps/app-06") for _ in range(4)]
+        for paused in (True, False):
+            apps.post("app-06", "/change", {"paused": paused})
+            for window in windows:
+                expect(window.locator("#title .badge")).to_have_count(1 + paused)
+        # Whichever window holds the connection, another one takes over.
+        for hidden in windows[:3]:
+            set_hidden(hidden, hidden=True)
+        windows += [visit.open("/apps/app-06"), visit.open("/apps/app-06")]
+        windows[-1].get_by_role("button", name="Pause").click()
+        for window in windows[3:]:
+            expect(window.locator("#title")).to_contain_text("Paused")
+        for hidden in windows[:3]:
+            expect(hidden.locator("#title")).not_to_contain_text("Paused")
+        set_hidden(windows[0], hidden=False)
+        expect(windows[0].locator("#title")).to_contain_text("Paused")
+        assert visit.complaints == []
 
 
 def set_hidden(page: Page, *, hidden: bool) -> None:

@@ -90,6 +90,7 @@ def take(browser: Browser, url: str, target: Path) -> None:
     with Visit(browser, url, viewport=WIDE, reduced_motion="reduce") as visit:
         page = visit.open("/apps/blog")
         page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Resume").wait_for()
         page.goto("/")
         page.get_by_text("Paused").wait_for()
         shoot(page, target / "web-apps.png", whole=True)

@@ -5,7 +5,7 @@
 // differs: elements stay the same, and so do focus, selection, scroll position, and what the reader has opened.
 
 const RETRY_MS = 1000;
-const MOST_LINES = 1000;
+const LOST = "Connection lost, trying again";
 const UNITS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 
 const byId = (id) => document.getElementById(id);
@@ -144,128 +144,85 @@ async function refresh() {
       if (answer.status === 404) return report("lost", "This app is not there any more");
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      if (!stream || stream.readyState === EventSource.OPEN) report("on", "Up to date");
     }
   } catch {
-    lost();
+    report("lost", LOST);
+    clearTimeout(retry);
+    retry = setTimeout(stream ? connect : refresh, RETRY_MS);
   } finally {
     isFetching = false;
   }
 }
 
 // ---- The connection
+//
+// A browser has only six connections to a server. So windows in the background hold none, and of the others one holds the stream,
+// and passes on what it receives. (Where a browser has no locks, because the page is not on this host and has no TLS, each holds
+// its own.)
 
+const CHANNEL = "hanoverd-live";
+const others = new BroadcastChannel(CHANNEL);
 let stream = null;
 let retry = 0;
+let turn = null;
+let release = () => {};
+
+others.addEventListener("message", (event) => receive(event.data));
+
+function follow() {
+  if (!navigator.locks) return connect();
+  others.postMessage({ kind: "hello" });
+  turn = new AbortController();
+  const held = () => new Promise((resolve) => {
+    release = resolve;
+    connect();
+  });
+  navigator.locks.request(CHANNEL, { signal: turn.signal }, held).catch(() => {});
+}
+
+function unfollow() {
+  clearTimeout(retry);
+  turn?.abort();
+  stream?.close();
+  stream = null;
+  release();
+}
 
 function connect() {
   clearTimeout(retry);
   stream?.close();
   stream = new EventSource("/live");
-  stream.addEventListener("open", () => {
-    report("on", "Up to date");
-    // What happened before is not reported.
-    refresh();
+  stream.addEventListener("open", () => pass({ kind: "open" }));
+  stream.addEventListener("changed", (event) => pass({ kind: "changed", app: JSON.parse(event.data).app }));
+  stream.addEventListener("error", (event) => {
+    // An answer that is no stream: the session may have ended.
+    if (event.target.readyState === EventSource.CLOSED) refresh();
+    pass({ kind: "lost" });
+    // A browser does not connect again by itself after such an answer.
+    clearTimeout(retry);
+    retry = setTimeout(connect, RETRY_MS);
   });
-  stream.addEventListener("changed", (event) => {
-    const own = document.querySelector("[data-app]")?.dataset.app;
-    if (own === undefined || JSON.parse(event.data).app === own) refresh();
-  });
-  stream.addEventListener("error", lost);
+}
+
+function pass(message) {
+  if (navigator.locks) others.postMessage(message);
+  receive(message);
+}
+
+function receive({ kind, app }) {
+  if (document.hidden) return;
+  const own = document.querySelector("[data-app]")?.dataset.app;
+  if (kind === "lost") report("lost", LOST);
+  // What happened before the connection was there is not reported.
+  else if (kind === "open" || (kind === "changed" && (own === undefined || own === app))) refresh();
+  else if (kind === "hello" && stream?.readyState === EventSource.OPEN) others.postMessage({ kind: "open" });
 }
 
 function report(state, text) {
   const shown = byId("connection");
   shown.className = `connection ${state}`;
   setText(shown, text);
-}
-
-function lost() {
-  report("lost", "Connection lost, trying again");
-  // A browser does not connect again by itself after an answer that is no stream.
-  clearTimeout(retry);
-  retry = setTimeout(connect, RETRY_MS);
-}
-
-// ---- The log
-
-let log = null;
-let isFollowing = true;
-let waiting = [];
-let frame = 0;
-
-function scrollToEnd() {
-  const box = byId("log");
-  box.scrollTop = box.scrollHeight;
-}
-
-// Lines are shown once for each picture that the screen shows: there can be thousands a second.
-function addLine(text) {
-  if (waiting.push(text) > MOST_LINES) waiting.shift();
-  frame ||= requestAnimationFrame(showLines);
-}
-
-function showLines() {
-  const box = byId("log");
-  const lines = waiting.map((text) => {
-    const line = document.createElement("div");
-    line.textContent = text;
-    return line;
-  });
-  waiting = [];
-  frame = 0;
-  box.append(...lines);
-  // While the reader looks at old lines, they stay, up to a limit.
-  const most = isFollowing ? MOST_LINES : 2 * MOST_LINES;
-  while (box.childElementCount > most) box.firstElementChild.remove();
-  if (isFollowing) scrollToEnd();
-  else byId("log-newest").hidden = false;
-}
-
-function followLog() {
-  const box = byId("log");
-  log?.close();
-  log = new EventSource(box.dataset.source);
-  log.addEventListener("start", () => {
-    waiting.length = 0;
-    box.replaceChildren();
-  });
-  log.addEventListener("message", (event) => addLine(event.data));
-  log.addEventListener("error", () => {
-    if (log?.readyState === EventSource.CLOSED) setTimeout(followLogIfShown, RETRY_MS);
-  });
-}
-
-// A browser has few connections to a server: hidden pages, and logs that are out of sight, keep none.
-let isLogInSight = false;
-
-function followLogIfShown() {
-  if (isLogInSight && !document.hidden) {
-    if (!log || log.readyState === EventSource.CLOSED) followLog();
-  } else {
-    log?.close();
-    log = null;
-  }
-}
-
-function prepareLog() {
-  const box = byId("log");
-  const newest = byId("log-newest");
-  if (!box) return;
-  box.addEventListener("scroll", () => {
-    isFollowing = box.scrollTop + box.clientHeight >= box.scrollHeight - 4;
-    if (isFollowing) newest.hidden = true;
-  });
-  newest.addEventListener("click", () => {
-    isFollowing = true;
-    scrollToEnd();
-    newest.hidden = true;
-    box.focus();
-  });
-  scrollToEnd();
-  new IntersectionObserver((entries) => {
-    isLogInSight = entries[entries.length - 1].isIntersecting;
-    followLogIfShown();
-  }).observe(box);
 }
 
 // ---- Roll back
@@ -292,7 +249,6 @@ function prepareForms() {
 
 readClock(document);
 setInterval(showTimes, 1000);
-prepareLog();
 prepareConfirm();
 prepareForms();
 // A message is shown once, also when the page is loaded again.
@@ -304,10 +260,8 @@ if (new URLSearchParams(location.search).has("note")) {
 // Only where something can change: not on the page of the login.
 if (document.querySelector("[data-live]")) {
   document.addEventListener("visibilitychange", () => {
-    followLogIfShown();
-    if (!document.hidden) return connect();
-    clearTimeout(retry);
-    stream?.close();
+    if (document.hidden) unfollow();
+    else follow();
   });
-  if (!document.hidden) connect();
+  if (!document.hidden) follow();
 }

@@ -446,6 +446,25 @@ class LoginTests(PageCase):
             self.assertIn('hanoverd_app_up{app="web"} 1.0', answer.text)
         self.assertEqual((await self.get("/metrics", Authorization="Basic x")).status, 401)
 
+    async def test_a_link_on_another_site_leads_to_the_page_and_keeps_the_session(self) -> None:
+        await self.log_in(self.token)
+        before = dict(self.cookies)
+        link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+        # The browser has a cookie, and does not send it.
+        for path, again in (
+            ("/apps/web?outcome=failed", "/apps/web?outcome=failed&amp;again=1"),
+            ("/", "/?again=1"),
+            ("//evil.example/", "/evil.example/?again=1"),
+            ('/"><b>', "/&quot;&gt;&lt;b&gt;?again=1"),
+        ):
+            answer = await self.ask("GET", path, None, Cookie="", **link)
+            self.assertEqual((answer.status, answer.headers["Set-Cookie"]), (200, None))
+            self.assertIn(f'content="0;url={again}"', answer.text)
+        self.assertEqual(self.cookies, before)
+        self.assertEqual((await self.get("/?again=1", Sec_Fetch_Site="same-origin")).status, 200)
+        # A browser that does not send it then, either, is sent to the login, and not in a circle.
+        self.assertEqual((await self.ask("GET", "/?again=1", None, Cookie="", **link)).status, 303)
+
     async def test_behind_tls_the_cookie_is_sent_over_tls_only(self) -> None:
         answer = await self.get(
             "/login", Host="apps.example.com", X_Forwarded_Proto="https", X_Forwarded_For="192.0.2.1"
