@@ -53,7 +53,7 @@ class Options(TwistdOptions):
 
 def makeService(options: Options) -> IService:
     """Return the service, after its checks; exit with status 1 or 125, and a message, if a check fails."""
-    if isinstance(options.spec, AppSpec) and not options.spec.needs_tls:
+    if isinstance(options.spec, WebSpec) or (isinstance(options.spec, AppSpec) and not options.spec.needs_tls):
         # Before the reactor is imported.
         forgo_tls()
     from twisted.internet import reactor  # noqa: PLC0415  # the one place that imports the global reactor

@@ -30,6 +30,13 @@ def test_the_daemon_is_loaded_without_tls() -> None:
     assert loaded(code) == "[]\n"
 
 
+def test_the_page_is_loaded_without_tls() -> None:
+    code = (
+        "from hanoverd.runtime.tls import forgo_tls\nforgo_tls()\nimport twisted.internet.reactor, hanoverd.web.wiring"
+    )
+    assert loaded(code) == "[]\n"
+
+
 def test_it_is_kept_where_it_is_loaded_already() -> None:
     code = (
         "import twisted.internet.reactor\nfrom hanoverd.runtime.tls import forgo_tls\nforgo_tls()\n"
@@ -90,6 +97,7 @@ tap.assemble = lambda *arguments, **_: None
 tap.makeService(options)
 """
     assert loaded(code.format(words=["--name", "web", "--publish", "80", "web:1"])) == "[]\n"
+    assert loaded(code.format(words=["web"])) == "[]\n"
     assert "OpenSSL" in loaded(code.format(words=["--name", "web", "--notify", "https://x.example/", "web:1"]))
 
 
