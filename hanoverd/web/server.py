@@ -120,6 +120,10 @@ class PageServer:
             request.setHeader(name, value)
         self._guard.check(head_of(request))
 
+    def withholds_cookie(self, request: Request) -> bool:
+        """Return whether a browser has a cookie and does not send it, because a link on another site has led here."""
+        return self._visitors.withholds_cookie(request)
+
     def refusal(self, request: Request, refused: Refused) -> bytes:
         """Return the page that says why a request is refused."""
         for name, value in refused.headers.items():

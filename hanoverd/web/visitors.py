@@ -10,7 +10,7 @@ from twisted.web.server import Request
 
 from hanoverd.runtime.errors import WebError
 from hanoverd.runtime.refusal import Refused
-from hanoverd.web.guard import Head
+from hanoverd.web.guard import Head, is_link
 from hanoverd.web.login import ATTEMPT_PERIOD, Login, TooManyAttempts
 from hanoverd.web.sessions import LONGEST, Sessions
 
@@ -40,6 +40,7 @@ class Visitors:
         self._wanted: dict[str, str] = {}
         # Browsers send cookies to all ports of a host.
         self._cookie = f"hanoverd-{port}"
+        self._marker = f"{self._cookie}-here"
 
     def visitor(self, request: Request) -> Visitor:
         """Return who sends a request; a browser without a cookie gets one.  Fails with ``WebError``."""
@@ -66,16 +67,29 @@ class Visitors:
         return (value or b"").decode("ascii", "replace")
 
     def set_cookie(self, request: Request, cookie: str) -> None:
-        """Make the browser keep a cookie: no script can read it, and it comes only with requests from the page itself."""
-        request.addCookie(
-            self._cookie,
-            cookie,
-            path="/",
-            max_age=str(int(LONGEST)),
-            secure=header(request, "x-forwarded-proto").lower() == "https",
-            httpOnly=True,
-            sameSite="strict",
-        )
+        """Make the browser keep a cookie: no script can read it, and it comes only with requests from the page itself.
+
+        A second one, without a secret, also comes when a link on another site leads here: see ``withholds_cookie``.
+        """
+        for name, value, same_site in ((self._cookie, cookie, "strict"), (self._marker, "1", "lax")):
+            request.addCookie(
+                name,
+                value,
+                path="/",
+                max_age=str(int(LONGEST)),
+                secure=header(request, "x-forwarded-proto").lower() == "https",
+                httpOnly=True,
+                sameSite=same_site,
+            )
+
+    def withholds_cookie(self, request: Request) -> bool:
+        """Return whether a browser has a cookie and does not send it, because a link on another site has led here.
+
+        Browsers send Sec-Fetch-Site over TLS and to loopback addresses only (Fetch Metadata, section 3).
+        """
+        has_marker = request.getCookie(self._marker.encode()) is not None
+        is_withheld = is_link(head_of(request)) or (has_marker and not self.cookie_of(request))
+        return request.method == b"GET" and is_withheld
 
     def admitted(self, request: Request) -> Visitor:
         """Return the browser; ``Refused`` if it has to log in first."""

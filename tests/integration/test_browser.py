@@ -185,6 +185,14 @@ def test_the_login_is_accessible_and_leads_to_the_apps(lab: Lab, apps: FakeApps,
         assert overflow(page) == 0
         page.get_by_label("Token").fill(web.token)
         page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{web.url}/apps/app-03")
+        # A link on another site needs no new login, and ends no session.
+        elsewhere = visit.open("about:blank")
+        elsewhere.set_content(f'<a href="{web.url}/">the apps</a>')
+        elsewhere.get_by_text("the apps").click()
+        wait_for_all(elsewhere)
+        elsewhere.close()
+        page.goto("/")
         wait_for_all(page)
         # Without --allow-actions, nothing can be changed.
         expect(page.locator("form")).to_have_count(1)

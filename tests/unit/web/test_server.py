@@ -467,6 +467,13 @@ class LoginTests(PageCase):
             self.assertIn(f'content="0;url={again}"', answer.text)
         self.assertEqual(self.cookies, before)
         self.assertEqual((await self.get("/?again=1", Sec_Fetch_Site="same-origin")).status, 200)
+        # Over plain HTTP to another host, browsers do not say where a request comes from.
+        marker = "hanoverd-1-here=1"
+        answer = await self.ask("GET", "/", None, Cookie=marker)
+        self.assertEqual((answer.status, answer.headers["Set-Cookie"]), (200, None))
+        self.assertIn('content="0;url=/?again=1"', answer.text)
+        self.assertEqual((await self.ask("GET", "/?again=1", None, Cookie=marker)).status, 303)
+        self.assertEqual((await self.ask("POST", "/apps/web/deploy", {}, Cookie=marker)).status, 401)
         # A browser that does not send it then, either, is sent to the login, and not in a circle.
         self.assertEqual((await self.ask("GET", "/?again=1", None, Cookie="", **link)).status, 303)
 
