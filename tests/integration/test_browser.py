@@ -163,6 +163,8 @@ def test_a_page_of_many_fits_a_phone_is_accessible_and_fast(many: Web, browser: 
         for one in page.locator("details").all()[:3]:
             one.evaluate("one => { one.open = true; }")
         assert accessibility_problems(page) == []
+        colours = [background(page, scheme) for scheme in ("light", "dark")]
+        assert colours == ["rgb(244, 246, 244)", "rgb(16, 21, 19)"]
         page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         assert overflow(page) == 0
         assert accessibility_problems(page, "light") == []
@@ -170,6 +172,12 @@ def test_a_page_of_many_fits_a_phone_is_accessible_and_fast(many: Web, browser: 
             assert visit.complaints == []
             assert took < 5
             expect(page.locator("#connection")).to_have_text(UP_TO_DATE)
+
+
+def background(page: Page, scheme: str) -> str:
+    """Return the colour of the page in a colour scheme."""
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
 def test_the_login_is_accessible_and_leads_to_the_apps(lab: Lab, apps: FakeApps, browser: Browser) -> None:
@@ -246,6 +254,11 @@ def test_what_the_reader_has_opened_chosen_and_focused_survives_an_update(
         expect(chosen).to_be_focused()
         assert page.evaluate("String(getSelection())") == "hanoverd deploy, by alice"
         assert page.evaluate("scrollY") == top
+        # What moves, moves only where the reader allows it.
+        for motion, animation in (("reduce", "none"), ("no-preference", "pulse")):
+            page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type]
+            moves = page.locator("#overview [aria-current=step]").evaluate("one => getComputedStyle(one).animationName")
+            assert moves == animation
         # The times go on by themselves.
         running = page.locator("#overview [data-running]")
         before = running.text_content()
