@@ -108,7 +108,7 @@ class ControlServer:
             answer = self.paths.answer(request)
         except Refused as refused:
             return refusal(request, refused)
-        except Exception:  # noqa: BLE001  # a mistake in one answer must not look like one of the client
+        except Exception:  # noqa: BLE001  # a bug must end neither the connection nor the daemon
             return internal_error(request)
         return answer if answer is NOT_DONE_YET or isinstance(answer, bytes) else json_answer(request, 200, answer)
 

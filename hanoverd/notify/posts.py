@@ -28,7 +28,7 @@ _WORDS = {
     READY: "ready ({image})",
     LIVE: "live ({image})",
     FAILED: "failed",
-    DRAINED: "replaced and stopped",
+    DRAINED: "stopped",
     DIED: "exited while it was live",
 }
 

@@ -7,19 +7,24 @@ line shows. Escapes are written as in Docker's messages and Go: ``\r``, ``\x1b``
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
 
 from hanoverd.text.quoting import escape
 
 #: C0 but for tab and newline, DEL and C1, the separators of lines and paragraphs and what sets the direction of text
 #: (Unicode Standard Annex 9: embeddings, overrides and isolates), and what no encoding has (surrogates).
-_RANGES = ((0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0x2028, 0x202E), (0x2066, 0x2069), (0xD800, 0xDFFF))
+_SURROGATES = (0xD800, 0xDFFF)
+_RANGES = ((0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0x2028, 0x202E), (0x2066, 0x2069), _SURROGATES)
 
-_ESCAPES = {code: escape(chr(code)) for first, last in _RANGES for code in range(first, last + 1)}
+_ESCAPES = {code: escape(chr(code)) for first, last in _RANGES[:-1] for code in range(first, last + 1)}
 _ESCAPES_AND_NEWLINE = {**_ESCAPES, ord("\n"): "\\n"}
 
 _CONTROLS = "".join(f"{chr(first)}-{chr(last)}" for first, last in _RANGES)
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _CONTROL_OR_NEWLINE = re.compile(f"[\n{_CONTROLS}]")
+
+_SURROGATE = re.compile(f"[{chr(_SURROGATES[0])}-{chr(_SURROGATES[1])}]")
 
 #: Sets a colour or another rendition (SGR of ECMA-48). It prints nothing, and does not move the cursor.
 _RENDITION = re.compile("(\x1b\\[[0-9;:]{0,64}m)")
@@ -30,12 +35,12 @@ _RESET = "\x1b[0m"
 def escaped(text: str) -> str:
     """Return ``text``, which may have several lines, with escapes for control characters. Lines end at a newline only."""
     text = text.replace("\r\n", "\n")
-    return text.translate(_ESCAPES) if _CONTROL.search(text) else text
+    return _translated(text, _ESCAPES) if _CONTROL.search(text) else text
 
 
 def escaped_line(text: str) -> str:
     """Return ``text`` on one line, with escapes for control characters and newlines."""
-    return text.translate(_ESCAPES_AND_NEWLINE) if _CONTROL_OR_NEWLINE.search(text) else text
+    return _translated(text, _ESCAPES_AND_NEWLINE) if _CONTROL_OR_NEWLINE.search(text) else text
 
 
 def escaped_output(line: str, *, colour: bool) -> str:
@@ -53,3 +58,13 @@ def escaped_output(line: str, *, colour: bool) -> str:
     if not colour:
         return "".join(parts[::2])
     return "".join([*parts, _RESET]) if len(parts) > 1 else parts[0]
+
+
+def _translated(text: str, escapes: Mapping[int, str]) -> str:
+    return (text.translate(_surrogates()) if _SURROGATE.search(text) else text).translate(escapes)
+
+
+@cache
+def _surrogates() -> Mapping[int, str]:
+    # Late: most texts have none, and it is a large table.
+    return {code: escape(chr(code)) for code in range(_SURROGATES[0], _SURROGATES[1] + 1)}

@@ -151,6 +151,16 @@ class Follower(StreamReader):
     async def _refresh(self, waiting: set[Deferred[None]]) -> None:
         try:
             await self._ask_daemon()
+        except CancelledError:
+            raise
+        except Exception:
+            # A mistake of ours, which is logged, must not be the end of this app on the page.
+            self._is_asking = False
+            self._change(
+                problem="its status cannot be shown, because of an error in hanoverd: the page's log has the details"
+            )
+            self._ask_in(IDLE_INTERVAL)
+            raise
         finally:
             for one in waiting:
                 if not one.called:

@@ -111,6 +111,16 @@ def test_an_install_provides_the_plugin_and_the_command(
     else:
         run(*install, "--editable", sources)
     assert run(bin_folder / "hanoverd", "--version") == f"hanoverd {__version__}\n"
+    # What is no program: the description of the control API, and what the page needs.
+    listed = (
+        "import hanoverd, pathlib; folder = pathlib.Path(hanoverd.__file__).parent; "
+        "print(*sorted(str(one.relative_to(folder)) for one in folder.rglob('*') "
+        "if one.is_file() and one.suffix not in ('.py', '.pyc')))"
+    )
+    others = [one for one in (PROJECT / "hanoverd").rglob("*") if one.is_file() and one.suffix not in (".py", ".pyc")]
+    expected = sorted(str(one.relative_to(PROJECT / "hanoverd")) for one in others)
+    assert "api/openapi.json" in expected
+    assert run(bin_folder / "python", "-c", listed).split() == expected
     program = [bin_folder / "python", Path(sys.executable).with_name("twistd")]
     assert "    hanoverd " in run(*program, "--help")
     assert run(*program, "hanoverd", "--help") == run(bin_folder / "hanoverd", "--help")

@@ -23,7 +23,7 @@ from tests.lab.images import write_app
 from tests.lab.machine import Machine
 from tests.lab.registry import PASSWORD, USER, registry
 
-UNIT, BUILDER = "hanoverd@shop", "hanoverd-builder@shop"
+UNIT, BUILDER, WEB = "hanoverd@shop", "hanoverd-builder@shop", "hanoverd-web"
 
 #: Where the unit may write.
 CIDFILE = "/run/hanoverd/shop.cid"
@@ -74,6 +74,7 @@ def test_the_app_serves_through_all_that_systemd_does_to_hanoverd(
     try:
         serves(lab, "one")
         is_confined(machine)
+        is_shown(machine)
         clients = Clients(lab.in_client, lab.host_ip, "8080", "--workers", "4", "--pause", "0.01")
         push(source, "two")
         machine.must_run("systemctl", "reload", UNIT)
@@ -108,6 +109,7 @@ def test_the_app_serves_through_all_that_systemd_does_to_hanoverd(
         assert counted["ok"] > 1000
         assert "keeps serving without hanoverd (--on-exit keep); `hanoverd stop shop` stops it" in machine.journal()
     finally:
+        machine.must_run("systemctl", "stop", WEB)
         machine.must_run("/opt/hanoverd/bin/hanoverd", "stop", "shop")
     assert refused(lab.in_client, f"http://{lab.host_ip}:8080/")
     assert not re.search(_FAULTS, machine.journal())
@@ -131,6 +133,21 @@ def is_named(lab: Lab, machine: Machine) -> None:
     status, found = lab.docker("GET", f"/containers/{serving}/json")
     assert status == 200
     assert machine.must_run("cat", CIDFILE) == json.loads(found)["Id"]
+
+
+def is_shown(machine: Machine) -> None:
+    """Check that the page, which may do nothing but ask, shows the app and its metrics, and takes a new token."""
+    machine.write("/etc/hanoverd/web.env", environment_file({"OPTIONS": "--allow-actions --login"}))
+    token = (
+        machine.must_run("/opt/hanoverd/bin/hanoverd", "web", "--new-token").split("not shown again: ")[1].split()[0]
+    )
+    machine.must_run("systemctl", "start", WEB)
+    bearer = f"Authorization: Bearer {token}"
+    ask_page = ("curl", "--silent", "--header", bearer, "http://127.0.0.1:8900/metrics")
+    machine.wait(lambda: 'hanoverd_app_up{app="shop"} 1.0' in machine.run(*ask_page).stdout, "shown on the page")
+    status = machine.must_run("cat", f"/proc/{machine.main_pid(WEB)}/status")
+    assert f"CapEff:\t{0:016x}" in status
+    assert token not in machine.journal()
 
 
 def is_confined(machine: Machine) -> None:

@@ -33,7 +33,7 @@ def about(kind: str, reason: str = "", old: VersionReference | None = None) -> E
         (about("live"), "web-3: live (team/web:2)"),
         (about("live", old=VersionReference("web-2")), "web-3: live (team/web:2), in the place of web-2"),
         (about("failed", "exited with code 3"), "web-3: failed\n```\nexited with code 3\n```"),
-        (about("drained"), "web-3: replaced and stopped"),
+        (about("drained"), "web-3: stopped"),
         (about("died", "code 1"), "web-3: exited while it was live\n```\ncode 1\n```"),
     ],
 )

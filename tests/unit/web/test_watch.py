@@ -14,6 +14,7 @@ from pathlib import Path
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
+from hanoverd.daemons import answers as answers_module
 from hanoverd.daemons.unix_connection import Untrusted, open_connection
 from hanoverd.runtime.clock import sleep
 from hanoverd.web import daemons, following, watch
@@ -250,6 +251,23 @@ class HostileTests(DaemonsCase):
         self.watcher._sockets = type("Refusing", (), {"search": sockets.search, "open": staticmethod(refuse)})()
         self.watcher.start()
         await self.until(lambda: "run `hanoverd web` as that user or as root" in self.problem("bad"))
+
+    async def test_a_mistake_of_ours_is_logged_and_the_app_is_asked_again(self) -> None:
+        self.serve("web")
+        self.patch(following, "IDLE_INTERVAL", 0.2)
+        answers = iter([KeyError("a mistake"), None])
+
+        def status_of(answer: object, app: str) -> dict[str, object]:
+            mistake = next(answers, None)
+            if mistake is not None:
+                raise mistake
+            return answers_module.status_of(answer, app)
+
+        self.patch(following, "status_of", status_of)
+        self.watcher.start()
+        await self.until(lambda: self.state("web") == "live")
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.assertEqual(self.problem("web"), "")
 
     async def test_a_socket_of_another_user_is_not_used(self) -> None:
         self.serve("web")
