@@ -336,6 +336,21 @@ def test_windows_share_a_connection_and_those_in_the_background_hold_none(
         assert visit.complaints == []
 
 
+def test_a_second_click_while_the_first_is_answered_deploys_once(many: Web, browser: Browser) -> None:
+    with Visit(browser, many.url) as visit:
+        page = visit.open("/apps/app-08")
+        sent = page.evaluate(
+            "() => { const sent = [], button = document.querySelector('#action-deploy button');"
+            "document.addEventListener('submit', one => sent.push(!one.defaultPrevented));"
+            "button.click(); button.click(); return sent; }"
+        )
+        assert sent == [True, False]
+        is_shown(page, "Handing over to app-08-501")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#handover-501 .badge")).to_have_text("Cancelled")
+        expect(page.locator("#handover-502")).to_have_count(0)
+
+
 def set_hidden(page: Page, *, hidden: bool) -> None:
     """Have the page believe that it is in the background, or not: without a screen, no window is."""
     page.evaluate(
