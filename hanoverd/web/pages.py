@@ -51,6 +51,9 @@ class Pages:
             auto_reload=False,
         )
         self._templates.globals.update(assets=assets(), bar_width=WIDTH)
+        # All of them now: an upgrade may replace the files while this process runs.
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)
 
     def index(self, host: HostState, chrome: Chrome) -> str:
         """Return the page of all apps."""

@@ -18,6 +18,9 @@ _BEARER = "bearer "
 
 _FORBIDDEN = 403
 
+#: How many browsers that have to log in are remembered with the page that they asked for.
+_MOST_WANTED = 100
+
 
 @dataclass(frozen=True)
 class Visitor:
@@ -33,6 +36,8 @@ class Visitors:
     def __init__(self, sessions: Sessions, login: Login | None, port: int) -> None:
         self.sessions = sessions
         self.login = login
+        # The paths that browsers asked for before their login, by their cookies.
+        self._wanted: dict[str, str] = {}
         # Browsers send cookies to all ports of a host.
         self._cookie = f"hanoverd-{port}"
 
@@ -44,6 +49,16 @@ class Visitors:
             cookie = self.sessions.new_cookie()
             self.set_cookie(request, cookie)
         return Visitor(cookie, is_admitted)
+
+    def want(self, visitor: Visitor, path: str) -> None:
+        """Remember which page a browser asked for before its login."""
+        self._wanted[visitor.cookie] = path
+        while len(self._wanted) > _MOST_WANTED:
+            del self._wanted[next(iter(self._wanted))]
+
+    def wanted(self, visitor: Visitor) -> str:
+        """Return the path of the page that a browser asked for before its login, by default of the first page."""
+        return self._wanted.pop(visitor.cookie, "/")
 
     def cookie_of(self, request: Request) -> str:
         """Return the value of a browser's cookie, "" without one."""

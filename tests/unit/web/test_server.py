@@ -415,6 +415,11 @@ class LoginTests(PageCase):
         self.cookies = used
         self.assertEqual((await self.get("/")).status, 303)
 
+    async def test_the_login_leads_to_the_page_that_was_asked_for(self) -> None:
+        await self.get("/apps/we%22b")
+        self.assertEqual((await self.log_in(self.token)).headers["Location"], "/apps/we%22b")
+        self.assertEqual((await self.log_in(self.token)).status, 403)  # It has no form: the user is logged in.
+
     async def test_another_site_cannot_log_a_user_in(self) -> None:
         await self.get("/login")
         self.assertEqual((await self.ask("POST", "/login", {"token": self.token})).status, 403)
