@@ -162,12 +162,12 @@ def test_a_page_of_many_fits_a_phone_is_accessible_and_fast(many: Web, browser: 
         took = time.monotonic() - began
         for one in page.locator("details").all()[:3]:
             one.evaluate("one => { one.open = true; }")
-        assert accessibility_problems(page) == []
+        assert accessibility_problems(page, "light") == []
         colours = [background(page, scheme) for scheme in ("light", "dark")]
         assert colours == ["rgb(244, 246, 244)", "rgb(16, 21, 19)"]
         page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         assert overflow(page) == 0
-        assert accessibility_problems(page, "light") == []
+        assert accessibility_problems(page, "dark") == []
         if path != "/none":
             assert visit.complaints == []
             assert took < 5
@@ -180,12 +180,14 @@ def background(page: Page, scheme: str) -> str:
     return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
-def test_the_login_is_accessible_and_leads_to_the_apps(lab: Lab, apps: FakeApps, browser: Browser) -> None:
+def test_the_login_is_accessible_and_leads_to_the_page_that_was_asked_for(
+    lab: Lab, apps: FakeApps, browser: Browser
+) -> None:
     bind = f"{lab.host_ip}:8902"
     with Web(lab, runtime=apps.runtime, bind=bind) as web, Visit(browser, web.url, viewport=PHONE) as visit:
         page = visit.open("/apps/app-03")
         expect(page.get_by_label("Token")).to_be_focused()
-        assert accessibility_problems(page) == []
+        assert accessibility_problems(page, "light") == []
         page.get_by_label("Token").fill("wrong")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("not the token")
@@ -193,6 +195,8 @@ def test_the_login_is_accessible_and_leads_to_the_apps(lab: Lab, apps: FakeApps,
         assert overflow(page) == 0
         page.get_by_label("Token").fill(web.token)
         page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="app-03", exact=True)).to_be_visible()
+        page.get_by_role("link", name="All apps").click()
         wait_for_all(page)
         # Without --allow-actions, nothing can be changed.
         expect(page.locator("form")).to_have_count(1)
