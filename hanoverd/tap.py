@@ -14,6 +14,7 @@ from hanoverd.cli.parse import ServiceSpec
 from hanoverd.cli.process import TROUBLE, USAGE_FAILED, complain, spec_or_exit
 from hanoverd.runtime.errors import HanoverdError, RequestRefused
 from hanoverd.runtime.state_folder import state_folder, token_file_of
+from hanoverd.runtime.tls import forgo_tls
 from hanoverd.spec.app import AppSpec
 from hanoverd.spec.programs import BuilderSpec, DiffSpec, HookbotServerSpec
 from hanoverd.spec.web import WebSpec
@@ -52,6 +53,9 @@ class Options(TwistdOptions):
 
 def makeService(options: Options) -> IService:
     """Return the service, after its checks; exit with status 1 or 125, and a message, if a check fails."""
+    if isinstance(options.spec, WebSpec) or (isinstance(options.spec, AppSpec) and not options.spec.needs_tls):
+        # Before the reactor is imported.
+        forgo_tls()
     from twisted.internet import reactor  # noqa: PLC0415  # the one place that imports the global reactor
 
     from hanoverd.runtime.signals import ignore_hangups  # noqa: PLC0415

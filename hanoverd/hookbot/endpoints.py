@@ -11,12 +11,10 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
 
+from hanoverd.hookbot.limits import CONNECT_TIMEOUT
 from hanoverd.runtime.errors import HookbotError
 from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.spec.hookbot import HookbotURL
-
-#: The time limit for a connection, in seconds.
-CONNECT_TIMEOUT = 15.0
 
 #: The certificates to trust: Twisted's IOpenSSLTrustRoot, which is not public.
 Trust = Any

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hanoverd.hookbot.endpoints import CONNECT_TIMEOUT
 from hanoverd.hookbot.protocol import MAX_MESSAGE_BYTES
 
 _MIB = 1024 * 1024
+
+#: The time limit for a connection, in seconds.
+CONNECT_TIMEOUT = 15.0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.ssl import optionsForClientTLS
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
@@ -98,6 +97,9 @@ def _endpoint(reactor: ClientReactor, url: str) -> IStreamClientEndpoint:
     endpoint = HostnameEndpoint(reactor, host, uri.port)
     if uri.scheme != b"https":
         return endpoint
+    # Late: only an app that notifies over TLS needs the memory for it.
+    from twisted.internet.ssl import optionsForClientTLS  # noqa: PLC0415
+
     try:
         tls: IStreamClientEndpoint = wrapClientTLS(optionsForClientTLS(host), endpoint)
     except ValueError as error:

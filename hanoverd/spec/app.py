@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.handover import HandoverSpec
-from hanoverd.spec.health import HealthSpec
+from hanoverd.spec.health import HealthSpec, StatusKind
 from hanoverd.spec.hookbot import HookbotSpec
 from hanoverd.spec.log import TEXT
 from hanoverd.spec.notifications import NotificationSpec
@@ -15,6 +15,10 @@ from hanoverd.spec.restart import RestartPolicy
 from hanoverd.spec.retention import RetentionSpec
 from hanoverd.spec.run.streams import OUTPUT, Stream
 from hanoverd.spec.source import SourceSpec
+from hanoverd.spec.source_name import FOLDER, GIT, IMAGE
+
+#: The sources whose images the engine, or another program, obtains.
+_WITHOUT_TLS = frozenset({FOLDER, IMAGE, GIT})
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,9 @@ class AppSpec:
     log_format: str = TEXT
     streams: tuple[Stream, ...] = OUTPUT
     cidfile: str = ""
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether hanoverd itself may speak TLS by Twisted: to webhooks, hookbot, or the app, or in a source of a plugin."""
+        has_peers = bool(self.notifications.urls) or self.hookbot is not None
+        return has_peers or self.health.probe.kind is StatusKind.HTTPS or self.source.name.scheme not in _WITHOUT_TLS

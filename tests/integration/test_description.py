@@ -53,6 +53,8 @@ def test_the_description_is_valid() -> None:
 def test_hanoverd_answers_as_it_is_described(lab: Lab, app_folder: Path, daemon: StartDaemon, tmp_path: Path) -> None:
     with daemon(*ARGUMENTS, cwd=app_folder) as hanoverd:
         hanoverd.wait_live("web-0")
+        # It speaks no TLS itself, and has not loaded the libraries for it.
+        assert "/cryptography/" not in Path(f"/proc/{hanoverd.pid}/maps").read_text()
         path = lab.runtime / "web.sock"
         assert get_json(str(path), "/openapi.json") == json.loads(DESCRIPTION.read_text())
         with tcp_relay(path) as port:
