@@ -9,8 +9,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from hanoverd.runtime.refusal import Refused
-from hanoverd.web.guard import is_link
-from hanoverd.web.visitors import field, head_of
+from hanoverd.web.visitors import field
 
 #: The parameter of a URL that says that it was asked for again.
 _AGAIN = "again"
@@ -24,6 +23,9 @@ class Checking(Protocol):
 
     def refusal(self, request: Request, refused: Refused) -> bytes:
         """Return the page that says why a request is refused."""
+
+    def withholds_cookie(self, request: Request) -> bool:
+        """Return whether a browser has a cookie and does not send it, because a link on another site has led here."""
 
 
 class Guarded(Resource):
@@ -42,7 +44,7 @@ class Guarded(Resource):
             self._server.check(request)
         except Refused as refused:
             return self._server.refusal(request, refused)
-        if is_link(head_of(request)) and not field(request, _AGAIN):
+        if self._server.withholds_cookie(request) and not field(request, _AGAIN):
             return _asked_again(request)
         answer: bytes | int = self._inner.render(request)
         return answer

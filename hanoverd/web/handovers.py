@@ -31,6 +31,10 @@ _TONES = {
 #: The ID of an image, as a value has it.
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
+#: How much of a reason is shown: the last lines of its output, and of each line so many characters.  hanoverd itself records less;
+#: ``hanoverd history --no-trunc`` shows all.
+_MOST_LINES, _LONGEST_LINE = 50, 1000
+
 #: How much of a value that changed is shown, in characters.
 _SHORT_VALUE = 120
 
@@ -152,8 +156,8 @@ def handover_of(record: Mapping[str, Any], now: float) -> Handover:
         began=Moment.of(float(record["began"]), now),
         seconds=seconds,
         took=format_duration(seconds) if took is not None else "",
-        reason=reason,
-        output=tuple(line.removeprefix("    ") for line in output),
+        reason=shortened(reason, _LONGEST_LINE),
+        output=tuple(shortened(line.removeprefix("    "), _LONGEST_LINE) for line in output[-_MOST_LINES:]),
         steps=steps(record, now),
         changes=_changes(record.get("changes")),
         drained=tuple(_drained(one) for one in record.get("drained", ())),

@@ -120,6 +120,10 @@ class PageServer:
             request.setHeader(name, value)
         self._guard.check(head_of(request))
 
+    def withholds_cookie(self, request: Request) -> bool:
+        """Return whether a browser has a cookie and does not send it, because a link on another site has led here."""
+        return self._visitors.withholds_cookie(request)
+
     def refusal(self, request: Request, refused: Refused) -> bytes:
         """Return the page that says why a request is refused."""
         for name, value in refused.headers.items():
@@ -130,7 +134,7 @@ class PageServer:
 
     @_app.route("/", methods=["GET"])
     async def _index(self, request: Request) -> bytes:
-        visitor = self._admitted_to_page(request)
+        visitor = self._admitted_to_page(request, "/")
         if visitor is None:
             return b""
         await self._watching.ready()
@@ -138,7 +142,7 @@ class PageServer:
 
     @_app.route("/apps/<name>", methods=["GET"])
     async def _app_page(self, request: Request, name: str) -> bytes:
-        visitor = self._admitted_to_page(request)
+        visitor = self._admitted_to_page(request, _page_of(name))
         if visitor is None:
             return b""
         state, client = await self._found(name)
@@ -175,7 +179,7 @@ class PageServer:
             if await login.is_token(field(request, "token").strip(), address_of(request)):
                 self._visitors.set_cookie(request, self._visitors.sessions.begin(self._clock.seconds()))
                 log.info("page: login from {peer}", event="page_login", peer=address_of(request))
-                return _redirected(request, "/")
+                return _redirected(request, self._visitors.wanted(visitor))
             status, problem = 403, "This is not the token. `hanoverd web --new-token` makes a new one."
         except TooManyAttempts as error:
             status, problem = 429, f"Nothing was checked: {error}."
@@ -215,7 +219,7 @@ class PageServer:
         except ControlError as error:
             note = Note(f"{error}", is_error=True)
         log.info("page: {action} of {app}", event="page_action", action=verb, app=name, peer=address_of(request))
-        return _redirected(request, f"/apps/{quote(name, safe='')}?note={self._notes.add(note)}")
+        return _redirected(request, f"{_page_of(name)}?note={self._notes.add(note)}")
 
     # -- streams, and metrics
 
@@ -275,11 +279,12 @@ class PageServer:
 
     # -- what they share
 
-    def _admitted_to_page(self, request: Request) -> Visitor | None:
-        """Return the browser; None if it is sent to the login."""
+    def _admitted_to_page(self, request: Request, path: str) -> Visitor | None:
+        """Return the browser; None if it is sent to the login, and then to ``path``."""
         visitor = self._visitors.visitor(request)
         if visitor.is_admitted:
             return visitor
+        self._visitors.want(visitor, path)
         _redirected(request, "/login")
         return None
 
@@ -328,6 +333,10 @@ class PageServer:
         request.setResponseCode(status, HTTPStatus(status).phrase.encode())
         chrome = Chrome(csrf="", actions=False, can_log_out=False, now=self._now())
         return self._html(request, self._pages.error(status, text, chrome))
+
+
+def _page_of(app: str) -> str:
+    return f"/apps/{quote(app, safe='')}"
 
 
 def _redirected(request: Request, path: str) -> bytes:

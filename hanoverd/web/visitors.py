@@ -10,13 +10,16 @@ from twisted.web.server import Request
 
 from hanoverd.runtime.errors import WebError
 from hanoverd.runtime.refusal import Refused
-from hanoverd.web.guard import Head
+from hanoverd.web.guard import Head, is_link
 from hanoverd.web.login import ATTEMPT_PERIOD, Login, TooManyAttempts
 from hanoverd.web.sessions import LONGEST, Sessions
 
 _BEARER = "bearer "
 
 _FORBIDDEN = 403
+
+#: How many browsers that have to log in are remembered with the page that they asked for.
+_MOST_WANTED = 100
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,11 @@ class Visitors:
     def __init__(self, sessions: Sessions, login: Login | None, port: int) -> None:
         self.sessions = sessions
         self.login = login
+        # The paths that browsers asked for before their login, by their cookies.
+        self._wanted: dict[str, str] = {}
         # Browsers send cookies to all ports of a host.
         self._cookie = f"hanoverd-{port}"
+        self._marker = f"{self._cookie}-here"
 
     def visitor(self, request: Request) -> Visitor:
         """Return who sends a request; a browser without a cookie gets one.  Fails with ``WebError``."""
@@ -45,22 +51,45 @@ class Visitors:
             self.set_cookie(request, cookie)
         return Visitor(cookie, is_admitted)
 
+    def want(self, visitor: Visitor, path: str) -> None:
+        """Remember which page a browser asked for before its login."""
+        self._wanted[visitor.cookie] = path
+        while len(self._wanted) > _MOST_WANTED:
+            del self._wanted[next(iter(self._wanted))]
+
+    def wanted(self, visitor: Visitor) -> str:
+        """Return the path of the page that a browser asked for before its login, by default of the first page."""
+        return self._wanted.pop(visitor.cookie, "/")
+
     def cookie_of(self, request: Request) -> str:
         """Return the value of a browser's cookie, "" without one."""
         value = request.getCookie(self._cookie.encode())
         return (value or b"").decode("ascii", "replace")
 
     def set_cookie(self, request: Request, cookie: str) -> None:
-        """Make the browser keep a cookie: no script can read it, and it comes only with requests from the page itself."""
-        request.addCookie(
-            self._cookie,
-            cookie,
-            path="/",
-            max_age=str(int(LONGEST)),
-            secure=header(request, "x-forwarded-proto").lower() == "https",
-            httpOnly=True,
-            sameSite="strict",
-        )
+        """Make the browser keep a cookie: no script can read it, and it comes only with requests from the page itself.
+
+        A second one, without a secret, also comes when a link on another site leads here: see ``withholds_cookie``.
+        """
+        for name, value, same_site in ((self._cookie, cookie, "strict"), (self._marker, "1", "lax")):
+            request.addCookie(
+                name,
+                value,
+                path="/",
+                max_age=str(int(LONGEST)),
+                secure=header(request, "x-forwarded-proto").lower() == "https",
+                httpOnly=True,
+                sameSite=same_site,
+            )
+
+    def withholds_cookie(self, request: Request) -> bool:
+        """Return whether a browser has a cookie and does not send it, because a link on another site has led here.
+
+        Browsers send Sec-Fetch-Site over TLS and to loopback addresses only (Fetch Metadata, section 3).
+        """
+        has_marker = request.getCookie(self._marker.encode()) is not None
+        is_withheld = is_link(head_of(request)) or (has_marker and not self.cookie_of(request))
+        return request.method == b"GET" and is_withheld
 
     def admitted(self, request: Request) -> Visitor:
         """Return the browser; ``Refused`` if it has to log in first."""

@@ -162,22 +162,32 @@ def test_a_page_of_many_fits_a_phone_is_accessible_and_fast(many: Web, browser: 
         took = time.monotonic() - began
         for one in page.locator("details").all()[:3]:
             one.evaluate("one => { one.open = true; }")
-        assert accessibility_problems(page) == []
+        assert accessibility_problems(page, "light") == []
+        colours = [background(page, scheme) for scheme in ("light", "dark")]
+        assert colours == ["rgb(244, 246, 244)", "rgb(16, 21, 19)"]
         page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         assert overflow(page) == 0
-        assert accessibility_problems(page, "light") == []
+        assert accessibility_problems(page, "dark") == []
         if path != "/none":
             assert visit.complaints == []
             assert took < 5
             expect(page.locator("#connection")).to_have_text(UP_TO_DATE)
 
 
-def test_the_login_is_accessible_and_leads_to_the_apps(lab: Lab, apps: FakeApps, browser: Browser) -> None:
+def background(page: Page, scheme: str) -> str:
+    """Return the colour of the page in a colour scheme."""
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+def test_the_login_is_accessible_and_leads_to_the_page_that_was_asked_for(
+    lab: Lab, apps: FakeApps, browser: Browser
+) -> None:
     bind = f"{lab.host_ip}:8902"
     with Web(lab, runtime=apps.runtime, bind=bind) as web, Visit(browser, web.url, viewport=PHONE) as visit:
         page = visit.open("/apps/app-03")
         expect(page.get_by_label("Token")).to_be_focused()
-        assert accessibility_problems(page) == []
+        assert accessibility_problems(page, "light") == []
         page.get_by_label("Token").fill("wrong")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("not the token")
@@ -185,6 +195,14 @@ def test_the_login_is_accessible_and_leads_to_the_apps(lab: Lab, apps: FakeApps,
         assert overflow(page) == 0
         page.get_by_label("Token").fill(web.token)
         page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="app-03", exact=True)).to_be_visible()
+        # A link on another site needs no new login, and ends no session.
+        elsewhere = visit.open("about:blank")
+        elsewhere.set_content(f'<a href="{web.url}/">the apps</a>')
+        elsewhere.get_by_text("the apps").click()
+        wait_for_all(elsewhere)
+        elsewhere.close()
+        page.get_by_role("link", name="All apps").click()
         wait_for_all(page)
         # Without --allow-actions, nothing can be changed.
         expect(page.locator("form")).to_have_count(1)
@@ -214,8 +232,7 @@ def test_without_javascript_everything_is_shown_and_the_forms_work(many: Web, br
         page.get_by_role("button", name="Roll back now").click()
         is_shown(page, "a handover starts")
         cancel = page.get_by_role("button", name="Cancel")
-        while not cancel.is_enabled():
-            page.reload()
+        expect(cancel).to_be_enabled()
         page.get_by_role("link", name="Older").click()
         expect(page.locator(".handovers > li")).to_have_count(25)
         page.get_by_role("link", name="Failed 50").click()
@@ -247,6 +264,11 @@ def test_what_the_reader_has_opened_chosen_and_focused_survives_an_update(
         expect(chosen).to_be_focused()
         assert page.evaluate("String(getSelection())") == "hanoverd deploy, by alice"
         assert page.evaluate("scrollY") == top
+        # What moves, moves only where the reader allows it.
+        for motion, animation in (("reduce", "none"), ("no-preference", "pulse")):
+            page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type]
+            moves = page.locator("#overview [aria-current=step]").evaluate("one => getComputedStyle(one).animationName")
+            assert moves == animation
         # The times go on by themselves.
         running = page.locator("#overview [data-running]")
         before = running.text_content()
@@ -322,6 +344,21 @@ def test_windows_share_a_connection_and_those_in_the_background_hold_none(
         set_hidden(windows[0], hidden=False)
         expect(windows[0].locator("#title")).to_contain_text("Paused")
         assert visit.complaints == []
+
+
+def test_a_second_click_while_the_first_is_answered_deploys_once(many: Web, browser: Browser) -> None:
+    with Visit(browser, many.url) as visit:
+        page = visit.open("/apps/app-08")
+        sent = page.evaluate(
+            "() => { const sent = [], button = document.querySelector('#action-deploy button');"
+            "document.addEventListener('submit', one => sent.push(!one.defaultPrevented));"
+            "button.click(); button.click(); return sent; }"
+        )
+        assert sent == [True, False]
+        is_shown(page, "Handing over to app-08-501")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#handover-501 .badge")).to_have_text("Cancelled")
+        expect(page.locator("#handover-502")).to_have_count(0)
 
 
 def set_hidden(page: Page, *, hidden: bool) -> None:

@@ -66,12 +66,12 @@ class _Parser(HTMLParser):
         self.open[-1].children.append(Element("#text", {}, own_text=data))
 
 
-def parse(page: str) -> Element:
-    """Return the page; AssertionError if an element is not closed, or if two have the same ID."""
+def parse(page: str, *, can_repeat_ids: bool = False) -> Element:
+    """Return the page; AssertionError if an element is not closed, or if two have the same ID and not ``can_repeat_ids``."""
     parser = _Parser()
     parser.feed(page)
     parser.close()
     [root] = parser.open
     ids = [one.attributes["id"] for one in root.all() if "id" in one.attributes]
-    assert len(ids) == len(set(ids)), f"an ID stands twice: {sorted(ids)}"
+    assert can_repeat_ids or len(ids) == len(set(ids)), f"an ID stands twice: {sorted(ids)}"
     return root

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hanoverd.runtime.refusal import Refused
 from hanoverd.web.guard import HEADERS, Guard, Head, host_name
@@ -121,3 +123,19 @@ def test_nothing_is_loaded_run_or_framed_but_the_page_itself() -> None:
 )
 def test_the_name_in_a_header(host: str, name: str) -> None:
     assert host_name(host) == name
+
+
+HEADERS_OF_BROWSERS = ("host", "origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "x-forwarded-for")
+
+
+@given(
+    st.sampled_from(["GET", "POST", "HEAD", "x"]),
+    st.dictionaries(
+        st.sampled_from(HEADERS_OF_BROWSERS), st.text() | st.sampled_from(["localhost", "cross-site", "[::1"])
+    ),
+)
+def test_any_headers_are_answered_and_no_other_name_is_admitted(method: str, headers: dict[str, str]) -> None:
+    status = refusal(OPEN, Head(method, "127.0.0.1", lambda name: headers.get(name, "")))
+    if status is None:
+        assert host_name(headers["host"]) in ("localhost", "127.0.0.1", "::1")
+        assert headers.get("sec-fetch-site", "") in ("", "same-origin", "none") or method in ("GET", "HEAD")

@@ -97,6 +97,12 @@ def test_a_handover_says_who_asked_and_what_changed_and_how_connections_ended() 
     )
 
 
+def test_a_reason_without_end_is_cut() -> None:
+    found = handover_of(handover(5, "failed", why="a" * 5000 + "\n" + "\n".join(["b" * 5000] * 500)), NOW)
+    assert len(found.reason) == 1001
+    assert [len(line) for line in found.output] == [1001] * 50
+
+
 def test_a_user_without_a_name_is_shown_by_the_number() -> None:
     asked = [{"kind": "command", "user": "", "uid": 1234, "topic": "", "commit": ""}]
     assert handover_of(handover(5, asked_by=asked), NOW).asked == "hanoverd deploy, by uid 1234"

@@ -7,10 +7,14 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import hanoverd.web
+from hanoverd.daemons.answers import handovers_of, status_of
 from hanoverd.web.assets import assets
 from hanoverd.web.pages import Pages
 from hanoverd.web.query import AppQuery
@@ -94,6 +98,38 @@ def test_no_text_of_an_app_becomes_markup_or_a_control_character(made: str) -> N
     }[made]()
     for text in texts:
         check_hostile(text)
+
+
+#: What a key can have that another program writes, by the type of the value in its place.
+VALUES: dict[type, tuple[Any, ...]] = {
+    str: ("", "x" * 2000, HOSTILE, "\n\n", "sha256:"),
+    int: (0, -1, 10**14, None),
+    float: (0.0, -1e14, 1e14, 1e-9, None),
+    bool: (True, False),
+    list: ([], [HOSTILE], [{}], [{"a": HOSTILE}]),
+    type(None): (None, -1, 10**14, [{}], {}),
+}
+
+
+def strange(report: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return reports that differ from this one in some values."""
+    changed = {key: st.sampled_from(VALUES.get(type(value), (None,))) for key, value in report.items()}
+    return st.fixed_dictionaries({}, optional=changed).map(lambda found: report | found)
+
+
+@given(strange(status()), strange(live_version(4)), strange(version(3)), strange(handover(7, "failed")))
+def test_every_answer_of_a_daemon_that_is_accepted_can_be_shown(
+    answer: dict[str, Any], live: dict[str, Any], kept: dict[str, Any], record: dict[str, Any]
+) -> None:
+    try:
+        found = status_of(answer | {"app": "web", "live": live, "kept": [kept], "handover": record}, "web")
+        records = handovers_of([handover(6), record])
+    except ValueError:
+        return
+    app = AppState("web", found, records)
+    # Such a daemon may give two versions the same number.
+    parse(PAGES.index(HostState((app,)), CHROME), can_repeat_ids=True)
+    parse(PAGES.app(app, CHROME), can_repeat_ids=True)
 
 
 def check_hostile(text: str) -> None:

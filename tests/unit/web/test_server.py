@@ -415,6 +415,11 @@ class LoginTests(PageCase):
         self.cookies = used
         self.assertEqual((await self.get("/")).status, 303)
 
+    async def test_the_login_leads_to_the_page_that_was_asked_for(self) -> None:
+        await self.get("/apps/we%22b")
+        self.assertEqual((await self.log_in(self.token)).headers["Location"], "/apps/we%22b")
+        self.assertEqual((await self.log_in(self.token)).status, 403)  # It has no form: the user is logged in.
+
     async def test_another_site_cannot_log_a_user_in(self) -> None:
         await self.get("/login")
         self.assertEqual((await self.ask("POST", "/login", {"token": self.token})).status, 403)
@@ -462,6 +467,13 @@ class LoginTests(PageCase):
             self.assertIn(f'content="0;url={again}"', answer.text)
         self.assertEqual(self.cookies, before)
         self.assertEqual((await self.get("/?again=1", Sec_Fetch_Site="same-origin")).status, 200)
+        # Over plain HTTP to another host, browsers do not say where a request comes from.
+        marker = "hanoverd-1-here=1"
+        answer = await self.ask("GET", "/", None, Cookie=marker)
+        self.assertEqual((answer.status, answer.headers["Set-Cookie"]), (200, None))
+        self.assertIn('content="0;url=/?again=1"', answer.text)
+        self.assertEqual((await self.ask("GET", "/?again=1", None, Cookie=marker)).status, 303)
+        self.assertEqual((await self.ask("POST", "/apps/web/deploy", {}, Cookie=marker)).status, 401)
         # A browser that does not send it then, either, is sent to the login, and not in a circle.
         self.assertEqual((await self.ask("GET", "/?again=1", None, Cookie="", **link)).status, 303)
 
