@@ -122,6 +122,10 @@ class History:
         self._save(record)
         return record
 
+    def progressed(self, record: Record) -> None:
+        """Save what is known so far of a handover in progress."""
+        self._save(record)
+
     def finish(self, record: Record, outcome: str, why: str = "") -> None:
         """Record the outcome of a handover.  A record that has ended is not changed."""
         if record.is_over:

@@ -21,7 +21,7 @@ log = Logger()
 class Phases:
     """Logs and records the phases of one handover, which brings up the version ``container`` in the place of ``old``.
 
-    ``event`` returns an event for hooks.
+    ``event`` returns an event for hooks.  ``save`` saves the record as it is: if hanoverd is killed, it says how far it came.
     """
 
     def __init__(
@@ -31,8 +31,10 @@ class Phases:
         container: Container,
         old: Running | None,
         event: Callable[[str, VersionReference, Image], Event],
+        save: Callable[[], object],
     ) -> None:
         self._event = event
+        self._save = save
         self._reference = container.version_reference
         self._version = record.version = container.name
         record.number = container.number
@@ -45,6 +47,7 @@ class Phases:
     def obtaining(self, source: str) -> None:
         """Log what the image is obtained from."""
         self._record.source = source
+        self._save()
         log.info("{version}: {source}", event="obtaining", source=source, **self._about)
 
     def obtained(self, image: Image) -> None:
@@ -79,6 +82,7 @@ class Phases:
         self._record.source = self._record.source or recipe.lineage.source
         if self._old is not None:
             self._record.compare(recipe_differences(self._old.created.recipe, recipe))
+        self._save()
 
     def created(self) -> None:
         """Report that the container was created."""

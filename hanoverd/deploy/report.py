@@ -68,8 +68,9 @@ class Reporter:
 
     def phases(self, attempt: Attempt, container: Container) -> Phases:
         """Return what reports the phases of an attempt."""
-        live = self._routes.live
-        return Phases(self._clock, self._records[attempt.id], container, live[0].running if live else None, self.event)
+        live, record = self._routes.live, self._records[attempt.id]
+        old = live[0].running if live else None
+        return Phases(self._clock, record, container, old, self.event, lambda: self._history.progressed(record))
 
     def report(self, effect: ef.Effect) -> None:  # noqa: C901  # one case an effect
         """Report what one of the effects named ``Report…`` says."""

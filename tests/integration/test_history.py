@@ -70,6 +70,8 @@ def test_it_survives_kills_and_restarts_and_says_who_did_what(
     assert [one["id"] for one in found] == [1, 2, 3, 4]
     assert found[:3] == served[:3]
     assert found[3]["outcome"] == "interrupted"
+    known = ("version", "old", "source", "image", "image_id", "changes")
+    assert [found[3][name] for name in known] == [served[3][name] for name in known]
     check_records(found, app_folder)
     check_commands(commands)
 

@@ -9,9 +9,10 @@ from hanoverd.deploy.origins import AT_START, HookbotTarget
 from hanoverd.deploy.targets import Source
 from hanoverd.history.reading import read_history
 from hanoverd.history.record import COMMAND, HOOKBOT, RESTART, HistoryQuery, Origin
+from hanoverd.runtime.clock import sleep
 from hanoverd.spec.container import ContainerSpec
 from hanoverd.spec.ports import ContainerPort
-from tests.fakes.world import APP, PORT, Daemon, until
+from tests.fakes.world import APP, PORT, REACTOR, WITHIN, Daemon, until
 from tests.unit.deploy.scenario import ScenarioCase
 
 ALL = HistoryQuery(1000)
@@ -76,6 +77,32 @@ class RecordedTests(ScenarioCase):
         [_, record] = daemon.app.history
         self.assertEqual(record.asked_by, [Origin(RESTART)])
         self.assertTrue(record.source.startswith("build "))
+
+    async def last_in_file(self, daemon: Daemon, **values: object) -> dict[str, Any]:
+        """Return the last handover in the file as soon as it has these values."""
+        store = daemon.app.history._store
+        assert store is not None
+        end = REACTOR.seconds() + WITHIN
+        while True:
+            [*_, record] = await store.read(ALL)
+            if values.items() <= record.items():
+                return record
+            assert REACTOR.seconds() < end, record
+            await sleep(REACTOR, 0.005)
+
+    async def test_a_handover_in_progress_is_saved_with_what_is_known_of_it(self) -> None:
+        daemon = await self.started()
+        self.build_without_end()
+        daemon.trigger("SIGHUP")
+        await self.last_in_file(daemon, version="app-1", old="app-0", outcome="under way")
+        self.world.write_app(BUILD="2")
+        self.never_ready("app-2")
+        daemon.trigger("SIGHUP")
+        record = await self.last_in_file(daemon, version="app-2", image="hanoverd/app:latest", outcome="under way")
+        self.assertEqual([one["place"] for one in record["changes"]], ["Image"])
+        await until(lambda: self.world.has_logged("started", version="app-2"))
+        self.becomes_ready("app-2")
+        await self.alone("app-2")
 
     async def test_a_folder_that_cannot_be_used_disturbs_no_handover(self) -> None:
         self.world.history_file.parent.parent.mkdir(parents=True, exist_ok=True)

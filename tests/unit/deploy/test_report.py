@@ -344,5 +344,5 @@ def test_an_image_that_was_there_before_was_not_obtained() -> None:
     it = Parts()
     record = it.history.start(["push"])
     with capturedLogs() as logged:
-        Phases(it.clock, record, container(2), None, it.reporter.event).reused(RECIPE.image)
+        Phases(it.clock, record, container(2), None, it.reporter.event, lambda: None).reused(RECIPE.image)
     assert texts(logged) == [f"app-2: uses {RECIPE.image.name.reference} (1)"]
