@@ -124,7 +124,8 @@ class Admission:
 
 def _check_method(head: RequestHead, *methods: str) -> None:
     if head.method not in methods:
-        raise Refused(405, f"405 Method Not Allowed: use {' or '.join(methods)}")
+        words = f"405 Method Not Allowed: use {' or '.join(methods)}"
+        raise Refused(405, words, {"Allow": ", ".join(methods)})
 
 
 def token_of(authorization: str) -> str:

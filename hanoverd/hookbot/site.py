@@ -200,7 +200,7 @@ class _Request(Request):
 
 def _headers(refused: Refused) -> Mapping[str, str]:
     challenge = {"WWW-Authenticate": 'Basic realm="hookbot"'} if refused.status == 401 else {}  # noqa: PLR2004  # RFC 9110
-    return {**challenge, "Content-Type": _TEXT}
+    return {**refused.headers, **challenge, "Content-Type": _TEXT}
 
 
 def _body(refused: Refused) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http.client import HTTPConnection
+
 import pytest
 from twisted.internet.defer import Deferred
 from websockets.exceptions import InvalidStatus
@@ -125,6 +127,13 @@ class ServerTests(ServerTestCase):
             self.assertEqual(self.post("/", b"", {})[0], 404)
             self.assertEqual(self.post("/elsewhere", b"", {})[0], 404)
             self.assertEqual(self.post("/pub/a", b"", method="GET")[0], 405)
+            # With a body, it is answered before that has arrived.
+            for body in (b"", b"x"):
+                connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+                connection.request("DELETE", "/pub/a", body, basic("/pub/a"))
+                answer = connection.getresponse()
+                self.assertEqual((answer.status, answer.headers["Allow"]), (405, "POST, PUT"))
+                connection.close()
             self.assertEqual(self.post("/sub/a", b"")[0], 400)
             self.assertEqual(self.post("/pub/a", b"x" * (MAX_MESSAGE_BYTES + 1))[0], 413)
             self.assertEqual(self.post("/pub/a?extra-metadata=gitlab", b"")[0], 400)
