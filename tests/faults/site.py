@@ -458,8 +458,9 @@ class Site:
         left += [line for line in self._rules().splitlines() if CHAIN in line or COMMENT in line]
         left += [str(path) for path in (*self.lab.runtime.iterdir(), *self._temporary.iterdir())]
         left += [str(path) for path in self.state.glob("mirrors/**/checkouts/*")]
-        # These are the engine, with its parts, and the site's own helpers.
-        ours = (str(self.lab.folder), "docker-registry", "git daemon", "git-daemon", "hookbot")
+        # These are the engine, with its parts, and the site's own helpers.  A proxy of the engine outlives an engine that is killed
+        # just when it starts the proxy.
+        ours = (str(self.lab.folder), "docker-proxy", "docker-registry", "git daemon", "git-daemon", "hookbot")
         return left + [
             f"process {pid}: {line}" for pid, line in self._processes() if not any(word in line for word in ours)
         ]

@@ -54,7 +54,9 @@ def test_a_flood_of_output_does_not_keep_hanoverd_from_its_work(
 
 def test_the_last_lines_after_a_flood_are_the_last_ones(app_folder: Path, daemon: StartDaemon) -> None:
     dockerfile = app_folder / "Dockerfile"
-    script = "yes | head -n 300000; echo the reason; exit 3"
+    # More than hanoverd reads in the two seconds after an exit; and not so much that the engine, which gives up after two seconds,
+    # too, has not written it.
+    script = "yes | head -n 60000; echo the reason; exit 3"
     dockerfile.write_text(f"{dockerfile.read_text().partition('CMD')[0]}CMD {json.dumps(['sh', '-c', script])}\n")
     with daemon("-p", "8080:80", "--name", "web", cwd=app_folder) as hanoverd:
         error = hanoverd.wait_event("failed")["error"]

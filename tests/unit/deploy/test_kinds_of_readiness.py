@@ -89,7 +89,7 @@ class KindTests(ScenarioCase):
 
     async def test_the_port_that_is_asked_need_not_be_published(self) -> None:
         self.world.write_app(STATUS="503")
-        daemon = self.world.daemon(probe=ProbeSpec(port=PORT + 1))
+        daemon = self.world.daemon(probe=ProbeSpec(port=PORT + 1), status_timeout=1)
         daemon.start()
         await until(lambda: self.world.has_logged("failed", version="app-0"))
         record = daemon.app.history.last
