@@ -8,7 +8,8 @@ after its start:
 * the floor: a cached build, the same create, start, inspect, and the first answer, by plain requests to the engine;
 * a handover: from SIGHUP to the first answer of the new version, asked from another host.
 
-Both are asked every few milliseconds, from the moment at which the container is started.
+Both are asked every few milliseconds, from the moment at which the container is started; for the floor, the live version is asked
+as well, because a handover's requests are answered by it at first.
 
 Prints medians in milliseconds: both, the difference of each pair, which is what hanoverd adds, the time from the moment at
 which the app listens to that first answer, and each phase of both.  The first answer can come before the end of the flip: the
@@ -111,11 +112,16 @@ class Asking:
         answered, since = out.split()
         return float(answered), float(since)
 
+    def end(self) -> None:
+        """Stop asking."""
+        self._process.kill()
+        self._process.communicate()
+
 
 def floor(lab: Lab, folder: Path, number: int) -> Sequence[float]:
     """The engine's own time for one version, in milliseconds, by phases."""
     name = f"floor-{number}"
-    asking = Asking(lab.in_host([]))
+    asking, others = Asking(lab.in_host([])), Asking(lab.in_client([]))
     time.sleep(SETTLE_SECONDS)
     times = [time.monotonic()]
     with io.BytesIO() as buffer:
@@ -133,8 +139,11 @@ def floor(lab: Lab, folder: Path, number: int) -> Sequence[float]:
     lab.docker("POST", f"/containers/{name}/start")
     address = json.loads(lab.docker("GET", f"/containers/{name}/json")[1])["NetworkSettings"]["IPAddress"]
     times.append(time.monotonic())
+    # The live version is asked meanwhile, as in a handover: its answers take processor time from the new one.
+    others.begin(lab.host_ip, 8080, name)
     asking.begin(address, 80, name)
     answered, _ = asking.answered()
+    others.end()
     times.append(answered)
     lab.docker("DELETE", f"/containers/{name}?force=1")
     return [(later - earlier) * 1000 for earlier, later in itertools.pairwise(times)]
