@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hanoverd import __version__
@@ -28,6 +28,7 @@ from hanoverd.deploy.state import Role
 from hanoverd.deploy.targets import Image, Rollback, Source
 from hanoverd.history.record import HistoryQuery, Origin, Record
 from hanoverd.runtime.errors import ControlError
+from hanoverd.runtime.together import together
 from hanoverd.spec.differences import Difference
 from hanoverd.versions.version import Running
 
@@ -100,7 +101,7 @@ class Control:
         count = self._app.conntrack.count_lately
         roles = {"live": self._app.live(), "draining": self._app.draining()}
         addresses = {role: [one for running in found for one in running.addresses] for role, found in roles.items()}
-        counted = await gatherResults([Deferred.fromCoroutine(count(found)) for found in addresses.values()])
+        counted = await together([Deferred.fromCoroutine(count(found)) for found in addresses.values()])
         return dict(zip(roles, counted, strict=True))
 
     async def history(self, query: HistoryQuery) -> list[dict[str, Any]]:

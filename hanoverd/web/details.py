@@ -13,10 +13,10 @@ from hanoverd.daemons.answers import connections_of, handovers_of
 from hanoverd.runtime.cancellation import Outcome
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import ControlError
+from hanoverd.runtime.together import together
 from hanoverd.web.daemons import MOST_BYTES, DaemonClient
 from hanoverd.web.metrics import MOST_CHARACTERS
 from hanoverd.web.state import AppState
-from hanoverd.web.together import together
 
 #: How long a page waits for them, and how long an answer is used for other pages, in seconds.
 DETAILS_TIMEOUT, FRESH = 2.0, 1.0

@@ -11,9 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 from hanoverd.runtime.cancellation import Outcome
 from hanoverd.runtime.clock import TimedOut, within
 from hanoverd.runtime.errors import ControlError
+from hanoverd.runtime.together import together
 from hanoverd.web.daemons import DaemonClient
 from hanoverd.web.metrics import MOST_CHARACTERS, joined
-from hanoverd.web.together import together
 from hanoverd.web.watch import InThread
 
 #: How long a daemon may take, in seconds: Prometheus waits for ten.

@@ -19,11 +19,11 @@ from hanoverd.runtime.clock import settles_within, sleep
 from hanoverd.runtime.errors import ControlError
 from hanoverd.runtime.report_once import ReportOnce
 from hanoverd.runtime.tasks import Tasks
+from hanoverd.runtime.together import together
 from hanoverd.web.checked_connection import AdoptingReactor
 from hanoverd.web.daemons import DaemonClient
 from hanoverd.web.following import Follower
 from hanoverd.web.state import AppState, HostState
-from hanoverd.web.together import together
 
 log = Logger()
 

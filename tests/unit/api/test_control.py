@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import TestCase
 
 from hanoverd.api.control import Control
@@ -39,3 +39,25 @@ class EndedTests(TestCase):
             wait.cancel()
         self.assertEqual(self.history._waiting, [])
         self.history.finish(self.record, LIVE)
+
+
+class ConnectionsTests(TestCase):
+    """Counts the open connections."""
+
+    def test_a_count_that_is_cancelled_ends_as_cancelled(self) -> None:
+        # Otherwise a scrape that is given up would be logged as an internal error.
+        async def count(_addresses: object) -> int:
+            await Deferred()
+            return 0
+
+        app: Any = SimpleNamespace(
+            orchestrator=None,
+            history=None,
+            live=list,
+            draining=list,
+            conntrack=SimpleNamespace(count_lately=count),
+        )
+        counting = Deferred.fromCoroutine(Control(cast("App", app)).connections())
+        self.assertNoResult(counting)
+        counting.cancel()
+        self.failureResultOf(counting, CancelledError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from hanoverd.web.together import together
+from hanoverd.runtime.together import together
 
 
 class TogetherTests(SynchronousTestCase):
