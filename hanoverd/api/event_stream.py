@@ -18,12 +18,13 @@ from hanoverd.logs.event_ring import EventReader
 KEEP_ALIVE_INTERVAL = 15.0
 
 #: After how many milliseconds a browser connects again.
-_RETRY = 1000
+RETRY = 1000
 
 #: The type of the content.
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
-_COMMENT = b":\n\n"
+#: What clients skip.
+COMMENT = b":\n\n"
 
 
 class EventStream:
@@ -39,7 +40,7 @@ class EventStream:
         request.setHeader("Cache-Control", "no-store")
         request.registerProducer(self, True)  # noqa: FBT003  # Twisted's: it pushes
         # An ID without data is no event, but the client can already resume from it.
-        request.write(f"retry: {_RETRY}\nid: {reader.position}\n\n".encode())
+        request.write(f"retry: {RETRY}\nid: {reader.position}\n\n".encode())
         self._write()
 
     async def follow(self, followers: set[Callable[[bool], object]]) -> None:
@@ -76,4 +77,4 @@ class EventStream:
 
     def _comment(self) -> None:
         if not self._is_full:
-            self._request.write(_COMMENT)
+            self._request.write(COMMENT)

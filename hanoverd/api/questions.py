@@ -17,6 +17,7 @@ from hanoverd.logs.recent import LogQuery
 from hanoverd.runtime.refusal import Refused
 from hanoverd.spec.event_id import EventID
 from hanoverd.spec.image_name import ImageName
+from hanoverd.spec.names import MOST_NUMBER
 from hanoverd.text.decimal import parse_decimal
 from hanoverd.text.durations import MOST_SECONDS, format_duration
 from hanoverd.text.moments import Moment, parse_moment
@@ -24,9 +25,6 @@ from hanoverd.text.quoting import quoted
 
 #: How the header User-Agent of the page in the browser begins (``hanoverd web``).
 PAGE_AGENT = b"hanoverd-web/"
-
-#: The highest number of a version, as far as the labels of containers are concerned.
-_MOST_NUMBER = 2**63 - 1
 
 #: The highest number of a parameter: others could not be exact as JSON (RFC 8259, section 6).
 MOST = 2**53 - 1
@@ -85,7 +83,7 @@ def version_of(request: Request) -> int | None:
     if number is None:
         return None
     # True and False are numbers too, to Python; 3.0 is a whole number, to JSON Schema.
-    if type(number) in (int, float) and 0 <= number <= _MOST_NUMBER and number == int(number):
+    if type(number) in (int, float) and 0 <= number <= MOST_NUMBER and number == int(number):
         return int(number)
     raise Refused(400, "version must be the number of a version")
 

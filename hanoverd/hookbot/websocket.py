@@ -30,6 +30,7 @@ from hanoverd.runtime.cancellation import settled
 from hanoverd.runtime.errors import HookbotError
 from hanoverd.runtime.reactors import ClientReactor
 from hanoverd.spec.hookbot import HookbotURL, decoded_path
+from hanoverd.text.addresses import bracketed
 
 #: The longest head of a server's response, in bytes.
 _LONGEST_HEAD = 16 * 1024
@@ -55,7 +56,7 @@ async def listen(
     if url.token:
         headers["Authorization"] = basic_authorization(url.token)
     factory = WebSocketClientFactory(
-        f"{url.scheme}://{url.host if ':' not in url.host else f'[{url.host}]'}:{url.port}{url.quoted_path}",
+        f"{url.scheme}://{bracketed(url.host)}:{url.port}{url.quoted_path}",
         headers=headers,
         useragent=f"hanoverd/{__version__}",
         reactor=reactor,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hanoverd.spec.ports import HostPort, Protocol, PublishedPort
+from hanoverd.text.addresses import bracketed
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,7 @@ class Route:
     @property
     def destination(self) -> str:
         """Where the container answers: ``172.17.0.2:80``, and ``[fd00::2]:80`` for IPv6."""
-        address = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{address}:{self.port.container.number}"
+        return f"{bracketed(self.address)}:{self.port.container.number}"
 
     def json(self) -> dict[str, object]:
         """For programs."""

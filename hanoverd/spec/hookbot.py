@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 from hanoverd.spec.git_location import check_branch
 from hanoverd.spec.image_name import ImageName
 from hanoverd.spec.source_name import FOLDER, GIT, IMAGE, SourceName
+from hanoverd.text.addresses import bracketed
 from hanoverd.text.quoting import quoted
 
 #: The topics that can be subscribed to, for messages.
@@ -101,7 +102,7 @@ class HookbotURL:
 
     @property
     def _authority(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = bracketed(self.host)
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 

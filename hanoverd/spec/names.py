@@ -12,6 +12,9 @@ _LONGEST_HOSTNAME = 63
 _HIGHEST_NUMBER = 9_999_999
 LONGEST_APP_NAME = _LONGEST_HOSTNAME - len(f"-{_HIGHEST_NUMBER}")
 
+#: The highest number of a version, as far as the labels of containers are concerned.
+MOST_NUMBER = 2**63 - 1
+
 _FALLBACK = "app"
 
 #: As the engine makes it (``GenerateID`` in moby's stringid), and as a file that has it may end.

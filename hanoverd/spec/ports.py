@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
+from hanoverd.text.addresses import bracketed
+
 #: The highest number of a port.
 HIGHEST_PORT = 65535
 
@@ -82,8 +84,7 @@ class HostPort:
 
     def __str__(self) -> str:
         """``0.0.0.0:8080``, and ``[::]:8080`` for IPv6."""
-        address = f"[{self.address}]" if self.family is Family.IPV6 else str(self.address)
-        return f"{address}:{self.number}"
+        return f"{bracketed(str(self.address))}:{self.number}"
 
     @property
     def family(self) -> Family:
@@ -123,8 +124,7 @@ class PortRequest:
 
     def __str__(self) -> str:
         """As ``--publish`` takes it: ``10.0.0.1:8080-8090:80/tcp``."""
-        shown = f"[{self.address}]" if isinstance(self.address, IPv6Address) else str(self.address)
-        address = "" if self.address is None else f"{shown}:"
+        address = "" if self.address is None else f"{bracketed(str(self.address))}:"
         numbers = ""
         if self.numbers is not None:
             numbers = f"{self.numbers[0]}" if len(self.numbers) == 1 else f"{self.numbers[0]}-{self.numbers[-1]}"

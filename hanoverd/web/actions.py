@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hanoverd.spec.names import MOST_NUMBER
 from hanoverd.text.counting import counted
 from hanoverd.text.decimal import parse_decimal
 from hanoverd.web.notes import Note
-
-#: The highest number of a version.
-_MOST_NUMBER = 2**63 - 1
 
 
 def request_of(verb: str, version: str) -> tuple[str, dict[str, object]] | None:
@@ -23,7 +21,7 @@ def request_of(verb: str, version: str) -> tuple[str, dict[str, object]] | None:
     if verb != "rollback" or not version:
         return f"/{verb}", {}
     number = parse_decimal(version)
-    if number is None or number > _MOST_NUMBER:
+    if number is None or number > MOST_NUMBER:
         raise ValueError("the version to roll back to must be the number of a version")
     return "/rollback", {"version": number}
 

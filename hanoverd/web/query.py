@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from hanoverd.history import record
 from hanoverd.text.decimal import parse_decimal
 
 #: How many handovers a page shows.
 PAGE_LENGTH = 25
 
 #: The outcomes that can be asked for.
-OUTCOMES = ("live", "failed", "cancelled", "unchanged", "interrupted")
+OUTCOMES = (*record.OUTCOMES, record.INTERRUPTED)
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.web.server import Request
 
-from hanoverd.api.event_stream import KEEP_ALIVE_INTERVAL
+from hanoverd.api.event_stream import COMMENT, EVENT_STREAM, KEEP_ALIVE_INTERVAL, RETRY
 from hanoverd.text.escapes import escaped_output
 from hanoverd.web.daemons import StreamReader
 from hanoverd.web.event_lines import Lines
 
 #: For how many seconds changes of an app are collected before a browser learns of them.
 DEBOUNCE = 0.2
-
-#: After how many milliseconds a browser connects again.
-_RETRY = 1000
-
-_COMMENT = b":\n\n"
 
 
 class BrowserStream(StreamReader):
@@ -40,11 +35,11 @@ class BrowserStream(StreamReader):
 
     def open(self) -> None:
         """Send the beginning."""
-        self._request.setHeader("Content-Type", "text/event-stream; charset=utf-8")
+        self._request.setHeader("Content-Type", EVENT_STREAM)
         # Some reverse proxies collect answers otherwise (nginx, "proxy_buffering").
         self._request.setHeader("X-Accel-Buffering", "no")
         self._request.registerProducer(self, True)  # noqa: FBT003  # Twisted's: it pushes
-        self._request.write(f"retry: {_RETRY}\n\n".encode())
+        self._request.write(f"retry: {RETRY}\n\n".encode())
         self._keep_alive.start(KEEP_ALIVE_INTERVAL, now=False)
 
     async def wait(self) -> None:
@@ -78,7 +73,7 @@ class BrowserStream(StreamReader):
             if not self.ended.called:
                 self.ended.callback(None)
         elif not self._is_full:
-            self._request.write(_COMMENT)
+            self._request.write(COMMENT)
 
 
 class LiveStream(BrowserStream):

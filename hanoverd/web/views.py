@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from hanoverd.text.addresses import bracketed
 from hanoverd.text.counting import counted
 from hanoverd.text.short_id import short_id
 from hanoverd.web.ages import Moment
@@ -177,5 +178,4 @@ def _draining(state: AppState) -> str:
 
 
 def _port(port: Mapping[str, Any]) -> str:
-    address = f"[{port['host_ip']}]" if ":" in str(port["host_ip"]) else port["host_ip"]
-    return f"{address}:{port['host_port']} → {port['container_port']}/{port.get('protocol', 'tcp')}"
+    return f"{bracketed(str(port['host_ip']))}:{port['host_port']} → {port['container_port']}/{port.get('protocol', 'tcp')}"

@@ -16,6 +16,7 @@ from hanoverd.runtime.extras import Extra
 from hanoverd.runtime.file_limit import raise_file_limit
 from hanoverd.runtime.state_folder import state_folder, token_file_of
 from hanoverd.spec.web import WebSpec
+from hanoverd.text.addresses import bracketed
 from hanoverd.web.token import TokenFile, token_message
 
 #: How many descriptors it needs: for 500 daemons with several requests each, 200 browsers, and some of its own.
@@ -56,7 +57,7 @@ def assemble_web(spec: WebSpec, environ: Mapping[str, str], reactor: Any) -> Ser
     guard = Guard(spec.allow_hosts, login is not None)
     server = PageServer(reactor, watcher, guard, visitors, in_thread, allows_actions=spec.allow_actions)
     site = PageSite(server.resource())
-    address = f"[{spec.host}]" if ":" in spec.host else spec.host
+    address = bracketed(spec.host)
     try:
         listening = reactor.listenTCP(spec.port, site, _BACKLOG, spec.host)
     except (CannotListenError, OSError) as error:

@@ -11,6 +11,7 @@ from hanoverd.cli.options.option import Option
 from hanoverd.cli.options.values import BILLIONTHS, SIZE
 from hanoverd.spec.differences import BINDS, COMMAND, ENV, IMAGE, PLATFORM, PORTS, VOLUMES, Difference
 from hanoverd.spec.ports import PortRequest
+from hanoverd.text.addresses import bracketed
 from hanoverd.text.escapes import escaped_line
 
 #: The exit statuses of diff(1).
@@ -150,8 +151,7 @@ def _serves(route: Mapping[str, Any], request: PortRequest) -> bool:
 
 
 def _host(route: Mapping[str, Any]) -> str:
-    address = route["host_ip"]
-    return f"[{address}]:{route['host_port']}" if ":" in address else f"{address}:{route['host_port']}"
+    return f"{bracketed(route['host_ip'])}:{route['host_port']}"
 
 
 def _protocol(route: Mapping[str, Any]) -> str:

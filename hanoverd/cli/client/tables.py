@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hanoverd.text.addresses import bracketed
 from hanoverd.text.durations import format_duration
 from hanoverd.text.escapes import escaped_line
 from hanoverd.text.short_id import short_id
@@ -222,5 +223,6 @@ def _ago(then: float, now: float) -> str:
 
 
 def _port(port: Mapping[str, Any]) -> str:
-    address = f"[{port['host_ip']}]" if ":" in str(port["host_ip"]) else port["host_ip"]
-    return f"{address}:{port['host_port']}->{port['container_port']}/{port.get('protocol', 'tcp')}"
+    return (
+        f"{bracketed(str(port['host_ip']))}:{port['host_port']}->{port['container_port']}/{port.get('protocol', 'tcp')}"
+    )
